@@ -1,0 +1,22 @@
+"""emosllm: speech emotion recognition with large language models.
+
+The face is lazy: `import emosllm` loads no torch; `emosllm.load` does.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from emosllm.utterance import Prediction, Utterance
+
+if TYPE_CHECKING:
+    from emosllm.inference.recogniser import load
+
+__all__ = ["Prediction", "Utterance", "load"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from emosllm.inference.recogniser import load
+
+        return load
+    raise AttributeError(f"module 'emosllm' has no attribute {name!r}")

@@ -1,0 +1,149 @@
+"""Emotions by name: one vocabulary for all corpora, and the label sets that systems answer in.
+
+A corpus says `anger`, `ANG` or `W`; the rest of the house says `angry`. A *label set* says which of those names a
+system may answer with, by which letter, and which others it merges (calm into neutral, excited into happy). What a
+set does not name is left out of training and scoring for that set, and counted, never guessed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from emosllm.errors import UserError
+
+# Letters of MSP-Podcast (EmoSLLM, appendix B.1); X, "no agreement", is never a class.
+LETTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "angry": "A",
+        "sad": "S",
+        "happy": "H",
+        "surprise": "U",
+        "fear": "F",
+        "disgust": "D",
+        "contempt": "C",
+        "neutral": "N",
+        "other": "O",
+    }
+)
+
+# Names that some corpora keep apart and most label sets merge or leave out.
+FINER = ("calm", "excited", "frustrated", "bored")
+
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "angry": ("anger", "ang", "mad"),
+    "sad": ("sadness", "sorrow"),
+    "happy": ("happiness", "hap", "joy", "joyful"),
+    "surprise": ("surprised", "sur", "pleasant_surprise", "pleasant_surprised", "ps"),
+    "fear": ("fearful", "fea", "scared", "anxiety"),
+    "disgust": ("disgusted", "dis"),
+    "contempt": ("contemptuous",),
+    "neutral": ("neu", "normal"),
+    "other": ("oth",),
+    "calm": ("calmness",),
+    "excited": ("exc", "excitement"),
+    "frustrated": ("fru", "frustration"),
+    "bored": ("boredom",),
+}
+_NAME_OF = {word: name for name, words in _SYNONYMS.items() for word in (name, *words)}
+_NAME_OF_LETTER = {letter: name for name, letter in LETTERS.items()}
+
+#: What raters left without a label: no agreement, or an empty cell.
+UNLABELLED = ("", "x", "xxx", "no_agreement", "unknown")
+
+
+def emotion_name(word: str) -> str | None:
+    """The house's name for a corpus's word or an MSP-Podcast letter.
+
+    Args:
+        word: such as `Anger`, `ANG`, `happiness`, `A`.
+
+    Returns:
+        The name (`angry`), or `None` where the raters left none (`X`, `xxx`, empty).
+
+    Raises:
+        UserError: the word is not known.
+    """
+    if word in _NAME_OF_LETTER:
+        return _NAME_OF_LETTER[word]
+    key = word.strip().lower().replace(" ", "_").replace("-", "_")
+    if key in UNLABELLED:
+        return None
+    if key not in _NAME_OF:
+        known = ", ".join(sorted(_NAME_OF))
+        raise UserError(f"unknown emotion {word!r}: known are the letters {' '.join(_NAME_OF_LETTER)} and {known}")
+    return _NAME_OF[key]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes a system may answer with, in a fixed order.
+
+    Attributes:
+        name: how recipes and the command line call the set.
+        names: the emotions, in the order of every table, matrix and probability vector.
+        merges: other emotions of the vocabulary that count as one of `names`.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    merges: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        strays = {*self.names, *self.merges} - {*LETTERS, *FINER} | set(self.merges.values()) - set(self.names)
+        assert not strays, (self.name, strays)
+        assert len(set(self.names)) == len(self.names), self.name
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The one-letter codes of `names`, in the same order."""
+        return tuple(LETTERS[name] for name in self.names)
+
+    def classify(self, emotion: str | None) -> str | None:
+        """The class that an emotion of the vocabulary falls into, or `None` where this set has none for it."""
+        merged = self.merges.get(emotion or "", emotion)
+        return merged if merged in self.names else None
+
+    def only(self, names: Iterable[str]) -> "LabelSet":
+        """The part of this set with the given classes, in this set's order.
+
+        Raises:
+            UserError: a name is not a class of this set, so a model trained on it cannot answer with it.
+        """
+        wanted = [emotion_name(name) or name for name in names]
+        strangers = [name for name in wanted if name not in self.names]
+        if strangers:
+            raise UserError(
+                f"label set {self.name!r} has no {', '.join(strangers)}; it can answer {', '.join(self.names)}"
+            )
+        return LabelSet(self.name, tuple(name for name in self.names if name in wanted), self.merges)
+
+
+_CALM = {"calm": "neutral"}
+_EXCITED = {"excited": "happy"}
+_SEVEN = ("angry", "sad", "happy", "surprise", "fear", "disgust", "neutral")
+
+#: Label sets by name. A recipe names one; `emosllm evaluate --labels` can narrow it.
+LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
+    {
+        label_set.name: label_set
+        for label_set in (
+            LabelSet("msp9", tuple(LETTERS), _CALM | _EXCITED),
+            LabelSet("msp8", tuple(LETTERS)[:-1], _CALM | _EXCITED),
+            LabelSet("ekman7", _SEVEN, _CALM | _EXCITED),
+            LabelSet("ekman6", ("angry", "disgust", "fear", "happy", "neutral", "sad"), _CALM | _EXCITED),
+            LabelSet("iemocap4", ("angry", "happy", "neutral", "sad"), _EXCITED),
+            LabelSet("ravdess8", (*_SEVEN, "calm")),
+        )
+    }
+)
+
+
+def label_set(name: str) -> LabelSet:
+    """The label set called `name`.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in LABEL_SETS:
+        raise UserError(f"unknown label set {name!r}: known are {', '.join(LABEL_SETS)}")
+    return LABEL_SETS[name]
