@@ -1,0 +1,101 @@
+"""Makes the synthetic speech of the demonstration: six recordings to recognise, and a mini-corpus to train on.
+
+What it gives up: truth. Every clip is espeak-ng following a recipe for a voice (`synthetic_voice.py`), so scores on it
+say that the machinery works, never how well emotions are recognised.
+
+    python demo/make_recordings.py        # makes demo/recordings and demo/corpus anew; needs espeak-ng
+"""
+
+import argparse
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from synthetic_voice import DELIVERIES, RATE, Delivery, say
+
+from emosllm.errors import UserError
+from emosllm.files import atomic_folder
+
+SEED = 2508  # any number; the clips in the repository were made with this one
+
+#: The recordings, each an emotion and a voice variant of espeak-ng. Same words: only the delivery differs.
+RECORDINGS = (("angry", "m3"), ("sad", "f5"), ("happy", "f2"), ("neutral", "m7"), ("fear", "f4"), ("sad", "m5"))
+RECORDED_SENTENCE = "I did not expect to see you here tonight."
+
+#: Voice variants by split: no speaker is on two sides.
+SPEAKERS = {"train": ("m1", "m3", "m4", "f1", "f2", "f5"), "val": ("m2", "f4"), "test": ("m7", "f3")}
+EMOTIONS = ("angry", "sad", "happy", "neutral")
+#: Every speaker says every sentence in every emotion, as in acted corpora, so the words tell nothing.
+SENTENCES = ("The door is open.", "I saw you there.", "We leave at nine.", "They are coming home.")
+COLUMNS = ("path", "speaker", "emotion", "transcript", "language", "gender", "corpus", "split", "duration")
+
+
+def make_recordings(folder: Path) -> None:
+    """The clips to recognise, one sentence in six deliveries, each exactly as `DELIVERIES` has it."""
+    made: dict[str, int] = dict.fromkeys(DELIVERIES, 0)
+    for number, (emotion, voice) in enumerate(RECORDINGS):
+        made[emotion] += 1
+        path = folder / f"synthetic_{emotion}_{made[emotion]}.flac"
+        _write_clip(path, voice, RECORDED_SENTENCE, DELIVERIES[emotion], np.random.default_rng((SEED, number)))
+
+
+def make_corpus(folder: Path) -> None:
+    """The corpus to train on: `clips/` and the `manifest.csv` that describes them."""
+    (folder / "clips").mkdir()
+    speakers = [(split, voice) for split, voices in SPEAKERS.items() for voice in voices]
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for split, voice in speakers:
+            for emotion in EMOTIONS:
+                for number in range(len(SENTENCES)):
+                    writer.writerow({**_make_clip(folder, voice, emotion, number), "split": split})
+
+
+def _make_clip(folder: Path, voice: str, emotion: str, number: int) -> dict[str, str]:
+    """One clip of the corpus, and its row of the manifest but for the split."""
+    # Seeded by what the clip is, so that another sentence or voice would change no other clip.
+    rng = np.random.default_rng((SEED, *voice.encode(), EMOTIONS.index(emotion), number))
+    path = f"clips/synthetic_{voice}_{emotion}_{number + 1}.flac"
+    duration = _write_clip(folder / path, voice, SENTENCES[number], DELIVERIES[emotion].stray(rng), rng)
+    return {
+        "path": path,
+        "speaker": f"synthetic_{voice}",
+        "emotion": emotion,
+        "transcript": SENTENCES[number],
+        "language": "en",
+        "gender": "female" if voice.startswith("f") else "male",
+        "corpus": "synthetic",
+        "duration": f"{duration:.3f}",
+    }
+
+
+def _write_clip(path: Path, voice: str, text: str, delivery: Delivery, rng: np.random.Generator) -> float:
+    """Writes mono 16-bit FLAC at 16 kHz; returns its length in seconds."""
+    samples = say(voice, text, delivery, rng)
+    soundfile.write(path, samples, RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
+    return len(samples) / RATE
+
+
+def main() -> None:
+    """Makes both folders anew. The old ones stay until the new ones are whole."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where the two folders go")
+    out = parser.parse_args().out
+    try:
+        if shutil.which("espeak-ng") is None:
+            raise UserError("espeak-ng is not installed: apt-get install espeak-ng")
+        with atomic_folder(out / "recordings", marker="synthetic_angry_1.flac") as folder:
+            make_recordings(folder)
+        with atomic_folder(out / "corpus", marker="manifest.csv") as folder:
+            make_corpus(folder)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

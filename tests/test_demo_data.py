@@ -1,0 +1,104 @@
+"""The bundled synthetic speech is what its manifest says, small, balanced, and split by speaker."""
+
+import csv
+import math
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from emosllm.labels import LABEL_SETS, emotion_name
+from emosllm.prompting.cues import measure_all
+
+DEMO = Path(__file__).parent.parent / "demo"
+CORPUS = DEMO / "corpus"
+COLUMNS = ["path", "speaker", "emotion", "transcript", "language", "gender", "corpus", "split", "duration"]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    with (CORPUS / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_manifest_and_files_are_the_same_clips(rows: list[dict[str, str]]):
+    assert list(rows[0]) == COLUMNS
+    assert sorted(row["path"] for row in rows) == sorted(f"clips/{path.name}" for path in (CORPUS / "clips").iterdir())
+    for row in rows:
+        info = soundfile.info(CORPUS / row["path"])
+        assert (info.format, info.subtype, info.samplerate, info.channels) == ("FLAC", "PCM_16", 16_000, 1)
+        assert info.duration == pytest.approx(float(row["duration"]), abs=0.001)
+        assert 0.6 < info.duration < 2.0
+
+
+def test_everything_is_called_synthetic(rows: list[dict[str, str]]):
+    assert all("synthetic" in row["path"] and row["speaker"].startswith("synthetic_") for row in rows)
+    assert {row["corpus"] for row in rows} == {"synthetic"}
+    assert all(path.name.startswith("synthetic_") for path in (DEMO / "recordings").iterdir())
+
+
+def test_no_speaker_is_on_two_sides(rows: list[dict[str, str]]):
+    sides = {split: {row["speaker"] for row in rows if row["split"] == split} for split in ("train", "val", "test")}
+    assert {split: len(speakers) for split, speakers in sides.items()} == {"train": 6, "val": 2, "test": 2}
+    assert len(set.union(*sides.values())) == 10
+    for split in sides:
+        assert {row["gender"] for row in rows if row["split"] == split} == {"female", "male"}
+
+
+def test_classes_are_balanced_and_words_tell_nothing(rows: list[dict[str, str]]):
+    assert {row["emotion"] for row in rows} == set(LABEL_SETS["iemocap4"].names)
+    assert set(Counter((row["speaker"], row["emotion"], row["transcript"]) for row in rows).values()) == {1}
+    assert len(rows) == 10 * 4 * 4
+
+
+def test_classes_differ_and_overlap(rows: list[dict[str, str]]):
+    pytest.importorskip("parselmouth")
+    women = [row for row in rows if row["gender"] == "female"]
+    clips = [soundfile.read(CORPUS / row["path"], dtype="float32")[0] for row in women]
+    pitch = {emotion: [] for emotion in ("angry", "sad", "happy", "neutral")}
+    for row, cues in zip(women, measure_all(clips), strict=True):
+        pitch[row["emotion"]].append(cues["pitch"])
+    assert np.mean(pitch["sad"]) < np.mean(pitch["neutral"]) < np.mean(pitch["angry"]) < np.mean(pitch["happy"])
+    assert max(pitch["sad"]) > min(pitch["neutral"])
+    assert max(pitch["neutral"]) > min(pitch["angry"])
+    assert max(pitch["angry"]) > min(pitch["happy"])
+
+
+def test_recordings_are_a_handful_of_short_clips_named_by_emotion():
+    paths = sorted((DEMO / "recordings").iterdir())
+    assert len(paths) == 6
+    for path in paths:
+        assert emotion_name(path.stem.split("_")[1]) == path.stem.split("_")[1]
+        samples, rate = soundfile.read(path)
+        assert rate == 16_000
+        assert 1.5 < len(samples) / rate < 3.5
+        assert 0.05 < np.abs(samples).max() <= 0.51
+
+
+def test_it_stays_small():
+    assert sum(path.stat().st_size for path in DEMO.rglob("*") if path.is_file()) < 3.3e6
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng makes the clips; only their makers need it")
+def test_the_script_makes_the_same_clips_again(tmp_path: Path):
+    command = [sys.executable, DEMO / "make_recordings.py", "--out", tmp_path]
+    subprocess.run(command, check=True, timeout=120)
+    for path in sorted((DEMO / "recordings").iterdir()):
+        ours, _ = soundfile.read(path)
+        again, _ = soundfile.read(tmp_path / "recordings" / path.name)
+        # Another espeak-ng may speak a little differently; the files here are 1.51's.
+        assert math.isclose(len(ours), len(again), rel_tol=0.1)
+    assert len(list((tmp_path / "corpus" / "clips").iterdir())) == 160
+
+
+def test_without_espeak_the_script_says_what_to_install(tmp_path: Path):
+    command = [sys.executable, DEMO / "make_recordings.py", "--out", tmp_path]
+    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr == "espeak-ng is not installed: apt-get install espeak-ng\n"
+    assert not list(tmp_path.iterdir())
