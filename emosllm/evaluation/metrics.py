@@ -1,0 +1,178 @@
+"""UA, WA, F1 and WER, as scikit-learn and jiwer define them, with every answer counted.
+
+An answer that names no class is wrong, never dropped: it has its own last column in the confusion matrix. Means over
+classes are over the classes that somebody spoke, so that a corpus without contempt can be scored in nine classes.
+Given up: WER takes words between spaces for words, so it means nothing for Chinese or Japanese.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.extra import eval_extra
+
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\uff07`\u00b4"), "'")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """How well one class is recognised; all but `support` lie in 0..1.
+
+    Attributes:
+        name: the class.
+        recall: the share of its clips that are called by its name.
+        precision: the share of the clips called by its name that are its own; 0 where none is called so.
+        f1: their harmonic mean.
+        support: how many clips of the class the reference has.
+    """
+
+    name: str
+    recall: float
+    precision: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval, both ends included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All figures of one comparison of answers with a reference; the four means lie in 0..1.
+
+    Attributes:
+        n: clips scored.
+        wa: weighted accuracy, that is plain accuracy.
+        ua: unweighted accuracy, the mean recall of the classes in `per_class`.
+        macro_f1: the mean F1 of the classes in `per_class`.
+        weighted_f1: the same, weighted by `support`.
+        per_class: the classes that the reference has, in the order of `labels`.
+        labels: all classes that could be answered.
+        confusion: counts `[reference, predicted]` in the order of `labels`; the last column is "no answer".
+        unanswered: the sum of that last column.
+    """
+
+    n: int
+    wa: float
+    ua: float
+    macro_f1: float
+    weighted_f1: float
+    per_class: tuple[ClassScore, ...]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    unanswered: int
+
+
+def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> Scores:
+    """Compare answers with what was spoken.
+
+    UA is scikit-learn's `balanced_accuracy_score`. F1 is its `f1_score` with `labels=` the classes present in the
+    reference: scikit-learn gives a class that nobody spoke an F1 of 0, which would punish a system for the corpus.
+
+    Args:
+        reference: the true class of each clip.
+        predicted: the answers, in the same order; `None` or a name outside `labels` is no answer, and wrong.
+        labels: the classes, in the order of the tables.
+
+    Raises:
+        UserError: the lengths differ, there is nothing to score, a reference is not one of `labels`, or scikit-learn
+            is not installed.
+    """
+    with eval_extra("scoring"):
+        from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+    true, answers = encode(reference, predicted, labels)
+    present = np.unique(true)
+    confusion = confusion_matrix(true, answers, labels=range(len(labels) + 1))[:-1]
+    precision, recall, f1, support = precision_recall_fscore_support(true, answers, labels=present, zero_division=0)
+    return Scores(
+        n=len(true),
+        wa=float(accuracy_score(true, answers)),
+        ua=float(recall.mean()),
+        macro_f1=float(f1.mean()),
+        weighted_f1=float(np.average(f1, weights=support)),
+        per_class=tuple(
+            ClassScore(labels[c], float(recall[i]), float(precision[i]), float(f1[i]), int(support[i]))
+            for i, c in enumerate(present)
+        ),
+        labels=tuple(labels),
+        confusion=tuple(tuple(map(int, row)) for row in confusion),
+        unanswered=int(confusion[:, -1].sum()),
+    )
+
+
+def encode(
+    reference: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reference and answers as places in `labels`, `[N]` each; no answer is `len(labels)`.
+
+    Raises:
+        UserError: as `score`.
+    """
+    assert len(set(labels)) == len(labels), labels
+    if len(reference) != len(predicted):
+        raise UserError(f"{len(reference)} references but {len(predicted)} answers: one answer per clip is needed")
+    if not reference:
+        raise UserError("nothing to score: no clip has an emotion that the label set names")
+    place = {label: index for index, label in enumerate(labels)}
+    strangers = sorted({name for name in reference if name not in place})
+    if strangers:
+        raise UserError(f"reference {', '.join(strangers)} is not among the labels {', '.join(labels)}")
+    true = np.array([place[name] for name in reference])
+    return true, np.array([place.get(name or "", len(labels)) for name in predicted])
+
+
+def normalise_transcript(text: str) -> str:
+    """Spelling that WER should not count: case, punctuation, kinds of apostrophe and of space.
+
+    Unicode NFKC, lower case; punctuation and symbols become spaces (so `well-known` is two words), except an
+    apostrophe within a word (`don't`); invisible characters go; spaces are folded. Digits stay as they are.
+    """
+    visible = "".join(map(_visible, text.translate(_APOSTROPHES)))
+    # Again after lower case: some letters compose only when small, and `ŉ` hides an apostrophe.
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).lower()).translate(_APOSTROPHES)
+    kinds = ["Z", *(unicodedata.category(character)[0] for character in plain), "Z"]
+    kept = [
+        character if kind in "LMN" or (character == "'" and before in "LMN" and after in "LMN") else " "
+        for character, before, kind, after in zip(plain, kinds, kinds[1:], kinds[2:], strict=False)
+    ]
+    return " ".join("".join(kept).split())
+
+
+def _visible(character: str) -> str:
+    """The character; a space for a control such as a tab; nothing for what has no shape (joiners, stray surrogates)."""
+    kind = unicodedata.category(character)
+    return " " if kind == "Cc" else "" if kind[0] == "C" else character
+
+
+def word_error_rate(references: Sequence[str], hypotheses: Sequence[str | None]) -> float | None:
+    """Substitutions, deletions and insertions over the words spoken, summed over all clips (so it can exceed 1).
+
+    Args:
+        references: what was said; those that are empty once normalised are left out.
+        hypotheses: what was heard, in the same order; `None` or empty counts as all words deleted.
+
+    Returns:
+        The rate, or `None` where no reference has a word.
+
+    Raises:
+        UserError: the lengths differ, or jiwer is not installed.
+    """
+    with eval_extra("the word error rate"):
+        import jiwer
+
+    if len(references) != len(hypotheses):
+        raise UserError(f"{len(references)} transcripts but {len(hypotheses)} answers: one per clip is needed")
+    pairs = [(normalise_transcript(said), heard or "") for said, heard in zip(references, hypotheses, strict=True)]
+    pairs = [(said, normalise_transcript(heard)) for said, heard in pairs if said]
+    if not pairs:
+        return None
+    return float(jiwer.wer([said for said, _ in pairs], [heard for _, heard in pairs]))

@@ -1,0 +1,191 @@
+"""From utterances and predictions to a `Report`, and the three files that keep it.
+
+`report.json` is for programs, `report.md` for people, `predictions.jsonl` for whoever wants to compute something else.
+"""
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import emosllm
+from emosllm.errors import UserError
+from emosllm.evaluation.bootstrap import bootstrap_by_speaker, count_clusters
+from emosllm.evaluation.markdown import markdown
+from emosllm.evaluation.metrics import normalise_transcript, score, word_error_rate
+from emosllm.evaluation.results import GroupScore, Report, TranscriptsFrom
+from emosllm.files import write_atomically
+from emosllm.labels import LabelSet
+from emosllm.utterance import Prediction, Utterance
+
+__all__ = ["GroupScore", "Report", "build_report", "versions_here", "write_report"]
+
+_LIBRARIES = ("torch", "transformers", "peft", "numpy", "scikit-learn", "jiwer")
+
+
+def build_report(
+    utterances: Sequence[Utterance],
+    predictions: Sequence[Prediction],
+    labels: LabelSet,
+    *,
+    model: str,
+    data: str,
+    split: str | None = None,
+    strategy: str | None = None,
+    transcripts_from: TranscriptsFrom | None = None,
+    seconds: float = 0.0,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Report:
+    """Score one prediction per utterance.
+
+    An utterance whose emotion `labels` has no class for is counted in `left_out` and not scored. A prediction with an
+    error, without a label or with one that `labels` does not name is no answer, and wrong.
+
+    Args:
+        utterances: with their true emotions.
+        predictions: in the same order.
+        labels: the classes to score in.
+        model: how the user calls the system.
+        data: how the user calls the data.
+        split: which part of it.
+        strategy: the inference strategy.
+        transcripts_from: `model` if it wrote the predictions' transcripts itself (then WER is computed, over all clips
+            that have a reference transcript), `given` if they are the references.
+        seconds: what predicting took.
+        resamples: of the speakers, for the intervals.
+        seed: of the resampling.
+        level: of the intervals.
+
+    Raises:
+        UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
+    """
+    if len(utterances) != len(predictions):
+        raise UserError(f"{len(utterances)} utterances but {len(predictions)} predictions: one each is needed")
+    true = [labels.classify(utterance.emotion) for utterance in utterances]
+    rows = [
+        (utterance, name, labels.classify(prediction.label))
+        for utterance, name, prediction in zip(utterances, true, predictions, strict=True)
+        if name is not None
+    ]
+    reference, answers = [name for _, name, _ in rows], [answer for _, _, answer in rows]
+    speakers = [utterance.speaker for utterance, _, _ in rows]
+    scores = score(reference, answers, labels.names)
+    wer, wer_transcripts = _wer(utterances, predictions) if transcripts_from == "model" else (None, 0)
+    return Report(
+        model=model,
+        data=data,
+        split=split,
+        label_set=labels.name,
+        labels=labels.names,
+        merges=dict(labels.merges),
+        strategy=strategy,
+        scores=scores,
+        intervals=bootstrap_by_speaker(
+            reference, answers, speakers, labels.names, resamples=resamples, seed=seed, level=level
+        ),
+        level=level,
+        resamples=resamples,
+        seed=seed,
+        speakers=len(set(speakers) - {None}),
+        clusters=count_clusters(speakers),
+        wer=wer,
+        wer_transcripts=wer_transcripts,
+        transcripts_from=transcripts_from,
+        left_out=dict(
+            Counter(u.emotion or "no label" for u, name in zip(utterances, true, strict=True) if name is None)
+        ),
+        errors=sum(prediction.error is not None for prediction in predictions),
+        by_corpus=_by_corpus(rows, labels, resamples, seed, level),
+        versions=versions_here(),
+        seconds=seconds,
+    )
+
+
+def write_report(
+    report: Report, utterances: Sequence[Utterance], predictions: Sequence[Prediction], out: Path
+) -> Mapping[str, Path]:
+    """Write `predictions.jsonl`, `report.md` and, last, `report.json` into the folder `out`, each atomically.
+
+    Where `report.json` is, the other two are whole. A line of `predictions.jsonl` is the prediction with `id`, the true
+    `emotion`, the `reference` class it counted as (null: left out), `reference_transcript`, `speaker`, `gender`,
+    `language` and `corpus`.
+
+    Returns:
+        File name -> path.
+
+    Raises:
+        UserError: `out` cannot be written to.
+    """
+    lines = [
+        json.dumps(_line(report, *pair), ensure_ascii=False, allow_nan=False)
+        for pair in zip(utterances, predictions, strict=True)
+    ]
+    contents = {
+        "predictions.jsonl": "".join(f"{line}\n" for line in lines),
+        "report.md": markdown(report),
+        "report.json": json.dumps(report.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
+    }
+    for name, text in contents.items():
+        write_atomically(out / name, text)
+    return {name: out / name for name in contents}
+
+
+def versions_here() -> dict[str, str]:
+    """The versions of emosllm, Python and the libraries that are installed; imports none of them."""
+    versions = {"emosllm": emosllm.__version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _line(report: Report, utterance: Utterance, prediction: Prediction) -> dict[str, object]:
+    return {
+        "id": utterance.id,
+        **prediction.to_dict(),
+        "emotion": utterance.emotion,
+        "reference": report.classify(utterance.emotion),
+        "reference_transcript": utterance.transcript,
+        "speaker": utterance.speaker,
+        "gender": utterance.gender,
+        "language": utterance.language,
+        "corpus": utterance.corpus,
+    }
+
+
+def _wer(utterances: Sequence[Utterance], predictions: Sequence[Prediction]) -> tuple[float | None, int]:
+    """Word error rate over all clips with a reference transcript, and how many those are."""
+    said = [utterance.transcript or "" for utterance in utterances]
+    rate = word_error_rate(said, [prediction.transcript for prediction in predictions])
+    return rate, sum(bool(normalise_transcript(text)) for text in said)
+
+
+def _by_corpus(
+    rows: Sequence[tuple[Utterance, str, str | None]], labels: LabelSet, resamples: int, seed: int, level: float
+) -> dict[str, GroupScore]:
+    groups: dict[str, list[tuple[Utterance, str, str | None]]] = {}
+    for row in rows:
+        groups.setdefault(row[0].corpus or "unnamed", []).append(row)
+    table = {}
+    for name, members in groups.items():
+        utterances, reference, answers = zip(*members, strict=True)
+        speakers = [utterance.speaker for utterance in utterances]
+        scores = score(reference, answers, labels.names)
+        intervals = bootstrap_by_speaker(
+            reference, answers, speakers, labels.names, resamples=resamples, seed=seed, level=level
+        )
+        table[name] = GroupScore(
+            n=scores.n,
+            speakers=count_clusters(speakers),
+            classes=len(scores.per_class),
+            ua=scores.ua,
+            ua_interval=intervals["ua"],
+            wa=scores.wa,
+        )
+    return table

@@ -1,0 +1,122 @@
+"""What one evaluation found, as a typed record: everything that a table, a page or a later comparison needs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from emosllm.evaluation.bootstrap import FEW_SPEAKERS
+from emosllm.evaluation.metrics import Interval, Scores
+from emosllm.labels import LabelSet
+
+TranscriptsFrom = Literal["model", "given"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """The headline of one part of the data, such as one corpus.
+
+    Attributes:
+        n: clips scored.
+        speakers: independent units among them, as `Report.clusters`.
+        classes: how many classes occur; UA is over these.
+        ua: unweighted accuracy.
+        ua_interval: by speaker; `None` for a single speaker.
+        wa: weighted accuracy.
+    """
+
+    n: int
+    speakers: int
+    classes: int
+    ua: float
+    ua_interval: Interval | None
+    wa: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One system on one data set.
+
+    Attributes:
+        model: as the user called it: a name, a folder or a hub id.
+        data: the manifest, or the name of the data.
+        split: which part of it, `None` for all.
+        label_set: the name of the label set.
+        labels: its classes, in the order of every table and matrix here.
+        merges: emotions that counted as one of `labels`.
+        strategy: the inference strategy, as the recipe calls it.
+        scores: over all clips that have a class.
+        intervals: `bootstrap_by_speaker`'s.
+        level: of the intervals, 0.95.
+        resamples: behind the intervals.
+        seed: of the resampling.
+        speakers: how many known ones there are among the clips scored.
+        clusters: independent units behind the intervals: `speakers`, and every clip of an unknown one.
+        wer: word error rate of the model's own transcripts; `None` where it wrote none.
+        wer_transcripts: clips behind `wer`.
+        transcripts_from: who wrote the transcripts in `predictions.jsonl`; `None` where there are none.
+        left_out: emotion -> clips not scored since the label set has no class for it; `no label` where none was given.
+        errors: recordings that could not be read; those that have a class are scored as wrong.
+        by_corpus: the same figures per corpus, in the order of the data.
+        versions: of Python and the libraries.
+        seconds: what the predictions took, wall clock.
+    """
+
+    model: str
+    data: str
+    split: str | None
+    label_set: str
+    labels: tuple[str, ...]
+    merges: Mapping[str, str]
+    strategy: str | None
+    scores: Scores
+    intervals: Mapping[str, Interval | None]
+    level: float
+    resamples: int
+    seed: int
+    speakers: int
+    clusters: int
+    wer: float | None
+    wer_transcripts: int
+    transcripts_from: TranscriptsFrom | None
+    left_out: Mapping[str, int]
+    errors: int
+    by_corpus: Mapping[str, GroupScore]
+    versions: Mapping[str, str]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with these names; intervals are `{"low": ..., "high": ...}` or null, fractions unrounded."""
+        return asdict(self)
+
+    def classify(self, emotion: str | None) -> str | None:
+        """The class that an emotion counted as here."""
+        return LabelSet(self.label_set, self.labels, self.merges).classify(emotion)
+
+    @property
+    def interval_note(self) -> str:
+        """One sentence on what the intervals stand on, or why there are none."""
+        if self.clusters < 2:
+            return "No intervals: one speaker says everything, and one speaker tells nothing of others."
+        unknown = self.clusters - self.speakers
+        base = f"{self.level:.0%} intervals by speaker, {self.resamples} resamples of {count(self.speakers, 'speaker')}"
+        if unknown:
+            base += f" and {count(unknown, 'clip')} by nobody knows whom, each taken for a speaker of its own"
+        if self.clusters < FEW_SPEAKERS:
+            return f"{base}: so few that the intervals are coarse and too narrow."
+        return f"{base}."
+
+    @property
+    def silent_classes(self) -> tuple[str, ...]:
+        """Classes that could be answered but that nobody spoke; UA and F1 are not over these."""
+        spoken = {entry.name for entry in self.scores.per_class}
+        return tuple(name for name in self.labels if name not in spoken)
+
+    @property
+    def subject(self) -> str:
+        """What was measured on what, for a headline."""
+        return f"{self.model} on {self.data}" + (f" ({self.split})" if self.split else "")
+
+
+def count(number: int, thing: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
