@@ -1,0 +1,195 @@
+"""Models on disk: what was trained and the recipe; the backbones by name, or inside where asked. safetensors only.
+
+Weights are read key by key: one missing, left over or of another shape is an error, never a warning. transformers'
+own loader would build backbones anew and warn; this one builds them from what the recipe names.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from huggingface_hub import create_repo, save_torch_state_dict, snapshot_download, upload_folder
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
+
+from emosllm.errors import UserError
+from emosllm.models.backbones import config_of, load_encoder, load_llm, new_encoder, new_llm
+from emosllm.models.config import SpeechLLMConfig
+from emosllm.recipe import Recipe, parse
+
+_INDEX = "model.safetensors.index.json"
+
+
+def fetch_checkpoint(name: str, **hub: Any) -> Path:
+    """The folder of a checkpoint: itself, or a hub id's files in the local cache.
+
+    Raises:
+        UserError: neither a folder with a `config.json` nor a hub id that can be had.
+    """
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise UserError(
+                f"{name}: no config.json in that folder, so it holds no checkpoint; a run keeps its in model/"
+            )
+        return Path(name)
+    try:
+        return Path(snapshot_download(name, **hub))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{name}: no such folder, builtin model or hub id to be had ({reason})") from None
+
+
+def write_weights(folder: Path, tensors: Mapping[str, Tensor], max_shard_size: int | str) -> None:
+    """Save tensors as `model.safetensors`, in shards where they are large; weights shared under two names once."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_torch_state_dict(contiguous, folder, max_shard_size=max_shard_size, metadata={"format": "pt"})
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a checkpoint.
+
+    Raises:
+        UserError: there are none, or a file is cut short or not what it says.
+    """
+    names = ["model.safetensors"]
+    try:
+        if (folder / _INDEX).is_file():
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            names = sorted(set(index["weight_map"].values()))
+        tensors: dict[str, Tensor] = {}
+        for name in names:
+            tensors |= load_file(folder / name)
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder}: {name} is missing, so the checkpoint is not complete; fetch or save it again"
+        ) from None
+    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder}: the weights can't be read ({reason}); fetch or save the checkpoint again") from None
+    return tensors
+
+
+def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[str], folder: Path) -> None:
+    """Copy tensors into a model that expects exactly those names.
+
+    Raises:
+        UserError: names or shapes differ.
+    """
+    own = model.state_dict()
+    missing, surplus = sorted(expected - set(tensors)), sorted(set(tensors) - expected)
+    if missing or surplus:
+        what = f"lacks {missing[0]}" if missing else f"has {surplus[0]}"
+        more = len(missing) + len(surplus) - 1
+        raise UserError(
+            f"{folder}: not the weights of its own config.json: {what}{f' and {more} more differ' if more else ''}"
+        )
+    for name, tensor in tensors.items():
+        if own[name].shape != tensor.shape:
+            shapes = f"{list(tensor.shape)}, expected {list(own[name].shape)}"
+            raise UserError(f"{folder}: {name} has the shape {shapes}: a checkpoint of another model")
+    model.load_state_dict(dict(tensors), strict=False)
+
+
+class CheckpointModel(PreTrainedModel):
+    """A `PreTrainedModel` that saves what it learned and loads by its recipe."""
+
+    config_class = SpeechLLMConfig
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return parse(self.config.recipe, "of the checkpoint")
+
+    def trained_names(self) -> set[str]:
+        """Names of the weights that training can change: the mapper's and the adapters'."""
+        return {name for name in self.state_dict() if name.startswith("mapper.") or ".lora_" in name}
+
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str | Path,
+        *,
+        self_contained: bool = False,
+        is_main_process: bool = True,
+        push_to_hub: bool = False,
+        max_shard_size: int | str = "5GB",
+        state_dict: dict[str, Tensor] | None = None,
+        **hub: Any,
+    ) -> None:
+        """Save the trained weights and the resolved recipe; the backbones only by name, or whole.
+
+        Args:
+            save_directory: a folder; made where there is none.
+            self_contained: hold the backbones' weights too, so that nothing else is needed to load it.
+            is_main_process: whether this process writes.
+            push_to_hub: upload the folder afterwards, to `repo_id`.
+            max_shard_size: as in transformers.
+            state_dict: weights to save in place of this model's own.
+            **hub: `repo_id`, `token` and what else the upload takes.
+        """
+        if not is_main_process:
+            return
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = self.state_dict() if state_dict is None else state_dict
+        names = self._all_names() if self_contained else self.trained_names()
+        config = copy.deepcopy(self.config)
+        config.self_contained, config.architectures = self_contained, [type(self).__name__]
+        config.save_pretrained(folder)
+        write_weights(folder, {name: state[name] for name in names}, max_shard_size)
+        if push_to_hub:
+            repo = hub.pop("repo_id", folder.name)
+            create_repo(repo, exist_ok=True, token=hub.get("token"))
+            upload_folder(repo_id=repo, folder_path=folder, **hub)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, name: str | Path, *, config: SpeechLLMConfig | None = None, dtype: torch.dtype | None = None, **hub: Any
+    ) -> Self:
+        """Load a checkpoint, and the backbones it points at where it does not hold them.
+
+        Args:
+            name: a folder or a hub id.
+            config: in place of the checkpoint's own.
+            dtype: of the backbones; the recipe's precision where not given. What was trained stays in float32.
+            **hub: `revision`, `token`, `cache_dir`, `local_files_only`.
+
+        Raises:
+            UserError: no such checkpoint, weights that are not its config's, a backbone that can't be had.
+        """
+        folder = fetch_checkpoint(str(name), **hub)
+        config = config or cls._read_config(folder)
+        recipe = parse(config.recipe, f"of {folder}")
+        dtype = dtype or getattr(torch, recipe.training.precision)
+        if config.self_contained:
+            with no_init_weights():
+                encoder = new_encoder(config_of(config.encoder_config), dtype)
+                llm = new_llm(config_of(config.llm_config), dtype)
+        else:
+            encoder, llm = load_encoder(recipe.encoder.model, dtype), load_llm(recipe.llm.model, dtype)
+        model = cls(config, encoder, llm)
+        expected = model._all_names() if config.self_contained else model.trained_names()
+        put_weights(model, read_weights(folder), expected, folder)
+        model.tie_weights()
+        return model.eval()
+
+    @classmethod
+    def _read_config(cls, folder: Path) -> SpeechLLMConfig:
+        try:
+            config = AutoConfig.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(f"{folder}: config.json can't be read ({reason})") from None
+        if not isinstance(config, SpeechLLMConfig):
+            raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
+        return config
+
+    def _all_names(self) -> set[str]:
+        """Every weight's name, those that are tied to another left out."""
+        return set(self.state_dict()) - set(self.all_tied_weights_keys)

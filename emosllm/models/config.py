@@ -1,0 +1,41 @@
+"""The config of a SpeechLLM: the resolved recipe, the shapes of its backbones, and whether their weights are inside."""
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+from emosllm.models.backbones import config_of
+
+
+class SpeechLLMConfig(PreTrainedConfig):
+    """The resolved recipe and the shapes of the two backbones.
+
+    Args:
+        recipe: the whole recipe as plain values.
+        encoder_config: the encoder's config, as a dict with its `model_type`.
+        llm_config: the LLM's.
+        self_contained: whether the checkpoint holds the backbones' weights too.
+    """
+
+    model_type = "emosllm"
+
+    def __init__(
+        self,
+        recipe: dict[str, Any] | None = None,
+        encoder_config: dict[str, Any] | None = None,
+        llm_config: dict[str, Any] | None = None,
+        self_contained: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.recipe = recipe or {}
+        self.encoder_config = encoder_config or {}
+        self.llm_config = llm_config or {}
+        self.self_contained = self_contained
+        super().__init__(**kwargs)
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The LLM's config, where transformers looks for the width of the hidden states."""
+        return config_of(self.llm_config) if self.llm_config else self
+
+
+AutoConfig.register(SpeechLLMConfig.model_type, SpeechLLMConfig)

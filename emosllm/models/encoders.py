@@ -1,0 +1,126 @@
+"""Speech encoders of transformers behind one call: audio in, frames and their mask out; a batch equals its clips alone.
+
+They differ in what they eat (waveform or log-mel), in whether padding leaks, and in whether their window is fixed.
+These three facts are the table below; nothing else in the house knows one encoder from another.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from emosllm.errors import UserError
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is particular to one kind of encoder.
+
+    Attributes:
+        audio: the feature extractor's name for what the encoder eats.
+        width: attribute of the config that holds D.
+        padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
+        window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
+    """
+
+    audio: str
+    width: str = "hidden_size"
+    padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
+    window: str = "longest"
+
+
+def _group_norm(config: PretrainedConfig) -> bool:
+    """The base models of wav2vec 2.0 normalise over time, padding included (feat_extract_norm "group")."""
+    return bool(config.feat_extract_norm == "group")
+
+
+FAMILIES: dict[str, Family] = {
+    "wavlm": Family("input_values", padding_leaks=_group_norm),
+    "wav2vec2": Family("input_values", padding_leaks=_group_norm),
+    "hubert": Family("input_values", padding_leaks=_group_norm),
+    "wav2vec2-bert": Family("input_features"),
+    "whisper": Family("input_features", width="d_model", window="max_length"),
+}
+
+
+def family(config: PretrainedConfig) -> Family:
+    """The family of an encoder's config.
+
+    Raises:
+        UserError: no encoder of that kind is known.
+    """
+    if config.model_type not in FAMILIES:
+        raise UserError(f"{config.model_type!r} is no speech encoder known here; known are {', '.join(FAMILIES)}")
+    return FAMILIES[config.model_type]
+
+
+class SpeechEncoder(nn.Module):
+    """A frozen encoder of transformers, with the one interface that mappers need.
+
+    Args:
+        model: a loaded or newly built encoder (for Whisper, the encoder half).
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.family = family(model.config)
+        self.requires_grad_(False)
+
+    @property
+    def width(self) -> int:
+        """D of the frames."""
+        return int(getattr(self.model.config, self.family.width))
+
+    def train(self, mode: bool = True) -> "SpeechEncoder":
+        """Frozen means that dropout and SpecAugment stay off too."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a batch.
+
+        Args:
+            audio: `[A, T]` samples at 16 kHz, or `[A, T, F]` / `[A, F, T]` features, as the family's extractor gives.
+            mask: `[A, T]`, 1 where there is sound and not padding.
+
+        Returns:
+            frames `[A, N, D]`, zero where padded, and their mask `[A, N]` bool.
+        """
+        audio = audio.to(self.model.dtype)
+        if self.family.window == "max_length":
+            return self._fixed_window(audio, mask)
+        if self.family.padding_leaks(self.model.config):
+            return self._one_by_one(audio, mask)
+        hidden = self.model(**{self.family.audio: audio}, attention_mask=mask).last_hidden_state
+        keep = _frame_mask(self._frames(mask), hidden)
+        return hidden * keep[..., None], keep
+
+    def _frames(self, mask: Tensor) -> Tensor:
+        """Number of frames of each clip, `[A]`."""
+        lengths = mask.sum(-1)
+        count: Any = getattr(self.model, "_get_feat_extract_output_lengths", None)
+        return lengths if count is None or self.family.audio != "input_values" else count(lengths).to(torch.long)
+
+    def _one_by_one(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        clips = [
+            self.model(**{self.family.audio: clip[None, : int(length)]}).last_hidden_state[0]
+            for clip, length in zip(audio, mask.sum(-1), strict=True)
+        ]
+        hidden = nn.utils.rnn.pad_sequence(clips, batch_first=True)
+        return hidden, _frame_mask(torch.tensor([len(clip) for clip in clips], device=hidden.device), hidden)
+
+    def _fixed_window(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Whisper's window is always full; of its frames, those that hold the clip are kept."""
+        hidden = self.model(**{self.family.audio: audio}).last_hidden_state
+        keep = _frame_mask((mask.sum(-1) + 1) // 2, hidden)  # two mel frames a hidden frame (second convolution)
+        longest = int(keep.sum(-1).max())
+        return (hidden * keep[..., None])[:, :longest], keep[:, :longest]
+
+
+def _frame_mask(lengths: Tensor, hidden: Tensor) -> Tensor:
+    """`[A, N]` bool from the number of frames of each clip."""
+    return torch.arange(hidden.shape[1], device=hidden.device)[None] < lengths[:, None]

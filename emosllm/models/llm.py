@@ -1,0 +1,91 @@
+"""What we ask of any causal LM of transformers: read a shared prefix once, read rows after it, score a few positions.
+
+The output layer is never run over a whole batch of positions: hidden states are gathered into two dimensions first,
+because on three PyTorch may copy a 128k-row weight per sample, and because most positions hold no answer.
+"""
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache
+
+
+def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
+    """Keys and values of what all rows of a batch begin with.
+
+    Args:
+        llm: a causal LM.
+        prefix: `[P]` token ids, P > 0.
+
+    Returns:
+        A cache for one row; gradients flow through it where the LLM learns.
+    """
+    cache = DynamicCache()  # without a config every layer keeps everything: sliding windows are the mask's business
+    return llm.get_decoder()(input_ids=prefix[None], past_key_values=cache, use_cache=True).past_key_values
+
+
+def repeat_cache(cache: Cache, rows: int) -> Cache:
+    """A one-row cache seen by `rows` rows; the original stays as it is, and memory is shared until rows are added."""
+    pairs = [(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1)) for layer in cache.layers]
+    return DynamicCache(pairs)
+
+
+def select_rows(cache: Cache, rows: Tensor) -> Cache:
+    """A cache with the given rows `[R]` of another, repeated or reordered; the original stays as it is."""
+    return DynamicCache([(layer.keys[rows], layer.values[rows]) for layer in cache.layers])
+
+
+def read_rows(
+    llm: PreTrainedModel, embeddings: Tensor, mask: Tensor, cache: Cache | None, past: Tensor | None = None
+) -> tuple[Tensor, Cache | None]:
+    """Hidden states of rows that continue a cache.
+
+    Args:
+        llm: a causal LM.
+        embeddings: `[B, L, D]`, padded on the right.
+        mask: `[B, L]`, 1 where there is a token and not padding.
+        cache: what each row has read before (`[B, H, P, D_h]` a layer), or `None`. It is grown in place.
+        past: `[B, P]` mask of the cached positions; `None` where all of them are tokens.
+
+    Returns:
+        Hidden states `[B, L, D]` and the grown cache.
+    """
+    if cache is None:
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        hidden = llm.get_decoder()(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, use_cache=False
+        ).last_hidden_state
+        return hidden, None
+    if past is None:
+        past = mask.new_ones(len(mask), cache.get_seq_length())
+    positions = past.sum(-1, keepdim=True) + (mask.cumsum(-1) - 1).clamp(min=0)
+    output = llm.get_decoder()(
+        inputs_embeds=embeddings,
+        attention_mask=torch.cat([past, mask], dim=-1),
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.last_hidden_state, output.past_key_values
+
+
+def output_logits(llm: PreTrainedModel, hidden: Tensor) -> Tensor:
+    """The output layer with the scalings that some families put after it, in float32.
+
+    Args:
+        llm: a causal LM.
+        hidden: `[N, D]`, gathered positions.
+
+    Returns:
+        `[N, V]`.
+    """
+    assert hidden.dim() == 2, hidden.shape
+    config = llm.config.get_text_config()
+    logits = llm.get_output_embeddings()(hidden)
+    if getattr(config, "logits_scaling", None):  # Granite
+        logits = logits / config.logits_scaling
+    if getattr(config, "logit_scale", None):  # Cohere
+        logits = logits * config.logit_scale
+    if getattr(config, "final_logit_softcapping", None):  # Gemma 2 and later
+        logits = torch.tanh(logits / config.final_logit_softcapping) * config.final_logit_softcapping
+    return logits.float()

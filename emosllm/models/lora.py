@@ -1,0 +1,52 @@
+"""Low-rank adapters on the LLM's linear layers, by PEFT, put in place so that the LLM stays the class it was."""
+
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from transformers import PreTrainedModel
+
+from emosllm.errors import UserError
+from emosllm.recipe import LoraPart
+
+
+def add_lora(llm: PreTrainedModel, part: LoraPart) -> None:
+    """Give the named linear layers an adapter W + (alpha / rank) B A with B = 0 (Hu et al. 2021, section 4.1).
+
+    Raises:
+        UserError: a target is no linear layer of this LLM.
+    """
+    linears = {name.rpartition(".")[2] for name, module in llm.get_decoder().named_modules() if _is_linear(module)}
+    strangers = [target for target in part.targets if target not in linears]
+    if strangers:
+        raise UserError(
+            f"lora.targets: {', '.join(strangers)} is no linear layer of {llm.config.model_type}; "
+            f"it has {', '.join(sorted(linears))}"
+        )
+    config = LoraConfig(
+        r=part.rank, lora_alpha=part.alpha, lora_dropout=part.dropout, target_modules=list(part.targets)
+    )
+    inject_adapter_in_model(config, llm)
+    for name, parameter in llm.named_parameters():
+        if ".lora_" in name:  # in the frozen weights' bfloat16 small updates would be lost
+            parameter.data = parameter.data.float()
+
+
+def lora_layers(llm: nn.Module) -> list[LoraLayer]:
+    """The adapted layers, in the LLM's order."""
+    return [module for module in llm.modules() if isinstance(module, LoraLayer)]
+
+
+def switch_lora(llm: nn.Module, on: bool) -> None:
+    """Let the adapters count, or not: while B is still zero they would cost time and change nothing."""
+    for layer in lora_layers(llm):
+        layer.enable_adapters(on)
+
+
+def merge_lora(llm: nn.Module) -> None:
+    """Fold the adapters into the weights, W <- W + (alpha / rank) B A: same answers, no cost at inference."""
+    for layer in lora_layers(llm):
+        layer.merge(safe_merge=True)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear)

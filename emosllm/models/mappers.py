@@ -1,0 +1,71 @@
+"""Mappers: from the encoder's frames to vectors that the LLM can read as if they were words."""
+
+import torch
+from torch import Tensor, nn
+
+
+class QPMapper(nn.Module):
+    """Query pooling: learned queries read the frames through a small transformer and carry away what the LLM needs.
+
+    Linear to the mapper's width (none where the widths are equal), queries after the frames, post-norm transformer
+    encoder layers without positions, the queries' outputs kept, linear to the LLM's width. The frames' order is what
+    the encoder put into them. Padding is masked, so a clip in a batch gives the vectors it gives alone.
+
+    Source: Vallaeys et al. 2024, "Improved Baselines for Data-efficient Perceptual Augmentation of LLMs", section 3;
+    sizes from EmoSLLM, section 3.1.
+
+    Args:
+        frame_width: D of the encoder's frames.
+        llm_width: D of the LLM's input embeddings.
+        queries: number of vectors that come out, Q.
+        layers: transformer layers.
+        heads: attention heads a layer.
+        width: width of the mapper.
+        feedforward: width of the feed-forward blocks.
+        dropout: as in the reference, in attention, feed-forward and residual.
+    """
+
+    def __init__(
+        self,
+        frame_width: int,
+        llm_width: int,
+        *,
+        queries: int = 32,
+        layers: int = 2,
+        heads: int = 8,
+        width: int = 768,
+        feedforward: int = 768,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.input = nn.Identity() if frame_width == width else nn.Linear(frame_width, width)
+        self.queries = nn.Parameter(torch.empty(queries, width))
+        layer = nn.TransformerEncoderLayer(
+            width, heads, feedforward, dropout, activation="gelu", layer_norm_eps=1e-4, batch_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.output = nn.Linear(width, llm_width)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Queries from N(0, 1), weight matrices Xavier-uniform (layers are copies of one another until then)."""
+        nn.init.normal_(self.queries)
+        for parameter in self.layers.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Pool the frames of each clip.
+
+        Args:
+            frames: `[A, N, D]`.
+            mask: `[A, N]` bool, true where a frame is speech and not padding.
+
+        Returns:
+            `[A, Q, D_llm]`.
+        """
+        A, Q = len(frames), len(self.queries)
+        sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
+        padding = torch.cat([~mask, mask.new_zeros(A, Q)], dim=1)
+        pooled = self.layers(sequence, src_key_padding_mask=padding)[:, -Q:]
+        return self.output(pooled)

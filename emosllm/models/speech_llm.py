@@ -1,0 +1,242 @@
+"""SpeechLLM: frozen encoder, mapper, causal LM with LoRA. Every system of the house is this class with other parts.
+
+Three things are done once that are usually done for every clip: what all rows begin with is read once, the output layer
+sees only answer positions, and labels are scored in one pass instead of being generated and parsed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.utils import ModelOutput
+
+from emosllm.models.backbones import config_of, new_encoder, new_llm
+from emosllm.models.checkpoint import CheckpointModel
+from emosllm.models.config import SpeechLLMConfig
+from emosllm.models.encoders import SpeechEncoder
+from emosllm.models.llm import output_logits, read_prefix, read_rows, repeat_cache, select_rows
+from emosllm.models.lora import add_lora
+from emosllm.models.mappers import QPMapper
+from emosllm.prompting.batch import IGNORED
+
+
+@dataclass
+class SpeechLLMOutput(ModelOutput):
+    """What `SpeechLLM.forward` gives back.
+
+    Attributes:
+        loss: mean over the answer's tokens, weighted.
+        logits: `[N, V]` at the positions that predict an answer's token, in reading order; only when asked for.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+
+
+class SpeechLLM(CheckpointModel):
+    """Encoder, mapper and LLM as one model.
+
+    Args:
+        config: shapes and recipe.
+        encoder: a loaded encoder; built from the config where none is given.
+        llm: a loaded causal LM; likewise.
+    """
+
+    main_input_name = "input_ids"
+    base_model_prefix = ""
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = True
+
+    def __init__(
+        self,
+        config: SpeechLLMConfig,
+        encoder: PreTrainedModel | None = None,
+        llm: PreTrainedModel | None = None,
+    ) -> None:
+        super().__init__(config)
+        recipe = self.recipe
+        self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config)))
+        self.llm = llm or new_llm(config_of(config.llm_config))
+        self.llm.requires_grad_(False)
+        part = recipe.mapper.model_dump(exclude={"kind"})
+        self.mapper = QPMapper(self.encoder.width, self.llm.get_input_embeddings().embedding_dim, **part)
+        self.post_init()
+        add_lora(self.llm, recipe.lora)  # after post_init, which would give B other values than zero
+        self._prefix: tuple[Tensor, Cache] | None = None
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, QPMapper):
+            module.reset_parameters()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The LLM's."""
+        return self.llm.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The LLM's output layer."""
+        return self.llm.get_output_embeddings()
+
+    def train(self, mode: bool = True) -> "SpeechLLM":
+        """Dropout only in parts that learn: a frozen LLM reads the same prefix the same way each time."""
+        super().train(mode)
+        if not self._llm_learns():
+            self.llm.eval()
+        self._prefix = None
+        return self
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor | None = None,
+        label_weights: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        return_logits: bool = False,
+        **inputs: Tensor,
+    ) -> SpeechLLMOutput:
+        """Loss of the answers.
+
+        Args:
+            input_ids: `[B, L]`, without the shared prefix.
+            attention_mask: `[B, L]`.
+            labels: `[B, L]`, `IGNORED` where there is no answer.
+            label_weights: `[B, L]`, what each answer token counts.
+            num_items_in_batch: answer tokens of the whole update over accumulation steps and processes; the tokens of
+                this batch where it is not given.
+            return_logits: give the answer positions' logits too.
+            **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio` and `audio_attention`, or `frames`
+                `[A, N, D]` and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
+        """
+        hidden, _ = self._read(input_ids, attention_mask, **inputs)
+        if labels is None:
+            return SpeechLLMOutput()
+        answered = labels[:, 1:] != IGNORED
+        logits = output_logits(self.llm, hidden[:, :-1][answered])  # [N, V]
+        losses = nn.functional.cross_entropy(logits, labels[:, 1:][answered], reduction="none")
+        if label_weights is not None:
+            losses = losses * label_weights[:, 1:][answered]
+        loss = losses.sum() / (losses.numel() if num_items_in_batch is None else num_items_in_batch)
+        return SpeechLLMOutput(loss=loss, logits=logits if return_logits else None)
+
+    @torch.no_grad()
+    def score(self, input_ids: Tensor, attention_mask: Tensor, candidates: Tensor, **inputs: Tensor) -> Tensor:
+        """Log-probability of each allowed label, normalised over the labels.
+
+        One pass where every label is a single token; where one takes several, its tokens are read in a batched
+        continuation, so that a label is scored whole.
+
+        Args:
+            input_ids: `[B, L]` up to where the labels part.
+            attention_mask: `[B, L]`.
+            candidates: `[B, K, C]` ids that name each label, padded with `IGNORED`.
+            **inputs: as in `forward`.
+
+        Returns:
+            `[B, K]`, rows summing to 1 after `exp`.
+        """
+        B, _, C = candidates.shape
+        hidden, cache = self._read(input_ids, attention_mask, use_cache=C > 1, **inputs)
+        last = attention_mask.sum(-1) - 1
+        first = output_logits(self.llm, hidden[torch.arange(B, device=hidden.device), last]).log_softmax(-1)
+        totals = first.gather(1, candidates[:, :, 0])
+        if C > 1:
+            assert cache is not None
+            past = torch.cat(
+                [attention_mask.new_ones(B, cache.get_seq_length() - input_ids.shape[1]), attention_mask], 1
+            )
+            totals = totals + self._continue(candidates, cache, past)
+        return totals.log_softmax(-1)
+
+    @torch.no_grad()
+    def generate(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Any) -> Tensor:
+        """Let the LLM go on where the rows end; everything `generate` of transformers takes is passed to it.
+
+        Returns:
+            `[B, G]` new token ids.
+        """
+        parts = {name: inputs.pop(name, None) for name in _PARTS}
+        prefix = parts.pop("prefix_ids")
+        embeddings = self._embed(input_ids, **parts)
+        if prefix is not None:
+            shared = self.get_input_embeddings()(prefix).expand(len(input_ids), -1, -1)
+            embeddings = torch.cat([shared, embeddings], dim=1)
+            attention_mask = torch.cat([attention_mask.new_ones(shared.shape[:2]), attention_mask], dim=1)
+        embeddings, attention_mask = _pad_left(embeddings, attention_mask)
+        return self.llm.generate(inputs_embeds=embeddings, attention_mask=attention_mask, **inputs)
+
+    def hear(
+        self,
+        audio: Tensor | None = None,
+        audio_attention: Tensor | None = None,
+        frames: Tensor | None = None,
+        frames_mask: Tensor | None = None,
+    ) -> Tensor | None:
+        """The clips as vectors for the LLM, `[A, Q, D]`; `None` where there is no clip."""
+        if frames is None and audio is not None:
+            frames, frames_mask = self.encoder(audio, audio_attention)
+        return None if frames is None else self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
+
+    def _read(
+        self, input_ids: Tensor, attention_mask: Tensor, use_cache: bool = False, **parts: Tensor
+    ) -> tuple[Tensor, Cache | None]:
+        """Hidden states `[B, L, D]` of the rows after the prefix, and the cache where one was asked for or given."""
+        prefix = parts.pop("prefix_ids", None)
+        embeddings = self._embed(input_ids, **parts)
+        cache = None
+        if prefix is not None:
+            cache = repeat_cache(self._read_prefix(prefix), len(input_ids))
+        elif use_cache:
+            cache = DynamicCache()
+        return read_rows(self.llm, embeddings, attention_mask, cache)
+
+    def _read_prefix(self, prefix: Tensor) -> Cache:
+        """The prefix's keys and values: once per batch while the LLM learns, once per run while it is frozen."""
+        if self._llm_learns():
+            return read_prefix(self.llm, prefix)
+        if self._prefix is None or not torch.equal(self._prefix[0], prefix):
+            with torch.no_grad():
+                self._prefix = (prefix, read_prefix(self.llm, prefix))
+        return self._prefix[1]
+
+    def _embed(self, input_ids: Tensor, audio_mask: Tensor | None = None, **clips: Tensor) -> Tensor:
+        """Embeddings `[B, L, D]` with the clips' vectors in their places."""
+        embeddings = self.get_input_embeddings()(input_ids)
+        vectors = self.hear(**clips)
+        if vectors is None or audio_mask is None:
+            return embeddings
+        assert int(audio_mask.sum()) == vectors.shape[0] * vectors.shape[1], "one place for each audio vector"
+        return embeddings.masked_scatter(audio_mask[..., None], vectors.to(embeddings.dtype))
+
+    def _continue(self, candidates: Tensor, cache: Cache, past: Tensor) -> Tensor:
+        """Log-likelihood of the second and later tokens of each candidate, `[B, K]`."""
+        B, K, C = candidates.shape
+        rows = torch.arange(B, device=candidates.device).repeat_interleave(K)
+        ids = candidates.view(B * K, C)
+        mask = (ids != IGNORED).long()
+        read = self.get_input_embeddings()(ids.clamp(min=0)[:, :-1])
+        hidden, _ = read_rows(self.llm, read, mask[:, :-1], select_rows(cache, rows), past[rows])
+        scored = mask[:, 1:].bool()
+        log_probs = output_logits(self.llm, hidden[scored]).log_softmax(-1)
+        totals = torch.zeros(B * K, dtype=log_probs.dtype, device=log_probs.device)
+        where = scored.nonzero()[:, 0]
+        return totals.index_add(0, where, log_probs.gather(1, ids[:, 1:][scored][:, None])[:, 0]).view(B, K)
+
+    def _llm_learns(self) -> bool:
+        return any(parameter.requires_grad for parameter in self.llm.parameters())
+
+
+_PARTS = ("prefix_ids", "audio_mask", "audio", "audio_attention", "frames", "frames_mask")
+
+
+def _pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows padded on the right, moved to the right edge, as generation wants them."""
+    L = mask.shape[1]
+    start = mask.sum(-1, keepdim=True)
+    order = (torch.arange(L, device=mask.device)[None] + start) % L  # a row's padding comes first, then its tokens
+    return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
+
+
+AutoModel.register(SpeechLLMConfig, SpeechLLM)

@@ -1,0 +1,143 @@
+"""Conversations as token ids: the tokenizer's own chat template, an audio gap, and the answer's tokens by kind.
+
+A template without a system role gets the system text at the head of the user's turn; a tokenizer without any template
+gets plain paragraphs. The answer is never rendered by `add_generation_prompt`: text before and after a stand-in answer
+is taken from one rendering, so that what is asked at inference is to the token what was trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from emosllm.errors import UserError
+from emosllm.prompting.conversation import AUDIO, Conversation, Kind, Span
+
+_ANSWER = "\N{NULL}answer\N{NULL}"
+_PLAIN = (
+    "{% for message in messages %}{{ message['content'] }}\n{% if message['role'] != 'assistant' %}\n{% endif %}"
+    "{% endfor %}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One row: ids before the clip, ids after it, and which of the latter are answer.
+
+    Attributes:
+        head: ids before the audio vectors; all but the answer where there is no audio.
+        tail: ids after them.
+        kinds: for each id of `tail`, the kind of answer token it is; `None` for the prompt's.
+        audio: whether there is a clip between `head` and `tail`.
+    """
+
+    head: tuple[int, ...]
+    tail: tuple[int, ...]
+    kinds: tuple[Kind | None, ...] = field(repr=False)
+    audio: bool
+
+
+class Chat:
+    """Turns conversations into `Tokens` with one tokenizer.
+
+    Args:
+        tokenizer: any fast tokenizer of transformers.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if not tokenizer.is_fast:
+            raise UserError(f"{tokenizer.name_or_path} has no fast tokenizer (tokenizer.json), which is needed here")
+        self.tokenizer = tokenizer
+        self.template = tokenizer.chat_template or _PLAIN
+        self._system_role = self._knows_system()
+        self._special = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
+
+    def encode(self, conversation: Conversation, closed: bool = True) -> Tokens:
+        """Tokens of a conversation.
+
+        Args:
+            conversation: what is said; its answer may be only a beginning.
+            closed: whether the assistant's turn ends after the answer (in training) or goes on (at inference).
+        """
+        opening, closing = self._render(conversation)
+        before, audio, after = opening.rpartition(AUDIO)
+        answer = tuple(Span(self._defused(span.text), span.kind) for span in conversation.answer)
+        spans = (*answer, Span(closing, "format")) if closed else answer
+        tail, kinds = self._answer(after, spans)
+        head = self._ids(before) if audio else []
+        if not audio:  # text alone: everything before the answer is head
+            asked = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
+            head, tail, kinds = tail[:asked], tail[asked:], kinds[asked:]
+        return Tokens(tuple(head), tuple(tail), tuple(kinds), bool(audio))
+
+    def candidates(self, conversations: Sequence[Conversation]) -> tuple[Tokens, list[tuple[int, ...]]]:
+        """What is common to answers that differ in their emotion, and how each goes on.
+
+        Args:
+            conversations: the same conversation with each possible emotion in its answer.
+
+        Returns:
+            The row up to where the answers part, and for each emotion the ids that name it. An emotion whose ids begin
+            another's takes the closing text with it, so that `sad` can be told from `sadness`.
+        """
+        rows = [self.encode(conversation) for conversation in conversations]
+        tails = [row.tail for row in rows]
+        common = 0
+        while all(len(tail) > common and tail[common] == tails[0][common] for tail in tails):
+            common += 1
+        ends = [max(index for index, kind in enumerate(row.kinds) if kind == "emotion") + 1 for row in rows]
+        named = [tail[common:end] for tail, end in zip(tails, ends, strict=True)]
+        if any(a != b and b[: len(a)] == a for a in named for b in named):
+            named = [tail[common:] for tail in tails]
+        first = rows[0]
+        return Tokens(first.head, first.tail[:common], first.kinds[:common], first.audio), named
+
+    def _answer(self, prompt: str, spans: Sequence[Span]) -> tuple[list[int], list[Kind | None]]:
+        """Ids of the prompt's rest and the answer in one go, each with its kind (the later where a token has two)."""
+        text, bounds = prompt, []
+        for span in spans:
+            text += span.text
+            bounds.append((len(text), span.kind))
+        encoding = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        kinds: list[Kind | None] = []
+        for _, end in encoding["offset_mapping"]:
+            kinds.append(None if end <= len(prompt) else next(kind for bound, kind in bounds if end <= bound))
+        return list(encoding["input_ids"]), kinds
+
+    def _render(self, conversation: Conversation) -> tuple[str, str]:
+        """The text before the answer and the text that closes the assistant's turn."""
+        messages = self._messages(self._defused(conversation.system), self._defused(conversation.user), _ANSWER)
+        opening, _, rest = self._apply(messages).rpartition(_ANSWER)
+        stops = [rest.find(token) + len(token) for token in self._special if token in rest]
+        closing = rest[: min(stops)] if stops else (self.tokenizer.eos_token or rest)
+        return opening, closing
+
+    def _messages(self, system: str, user: str, answer: str) -> list[dict[str, str]]:
+        if not self._system_role:
+            system, user = "", f"{system}\n\n{user}"
+        turns = [("system", system), ("user", user), ("assistant", answer)]
+        return [{"role": role, "content": content} for role, content in turns if content]
+
+    def _apply(self, messages: list[dict[str, str]]) -> str:
+        rendered = self.tokenizer.apply_chat_template(
+            messages, chat_template=self.template, tokenize=False, enable_thinking=False
+        )
+        return str(rendered)
+
+    def _knows_system(self) -> bool:
+        """Some templates refuse a system turn, some drop it in silence."""
+        self._system_role = True
+        try:
+            return "\N{NULL}probe" in self._apply(self._messages("\N{NULL}probe", "u", "a"))
+        except TemplateError:
+            return False
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _defused(self, text: str) -> str:
+        """Text in which no special token of the tokenizer can be smuggled into the prompt, by a transcript say."""
+        for token in self._special:
+            text = text.replace(token, " ")
+        return text
