@@ -104,7 +104,7 @@ class LabelSet:
         return merged if merged in self.names else None
 
     def only(self, names: Iterable[str]) -> "LabelSet":
-        """The part of this set with the given classes, in this set's order.
+        """The part of this set with the given classes, in this set's order, with the merges into them.
 
         Raises:
             UserError: a name is not a class of this set, so a model trained on it cannot answer with it.
@@ -115,7 +115,8 @@ class LabelSet:
             raise UserError(
                 f"label set {self.name!r} has no {', '.join(strangers)}; it can answer {', '.join(self.names)}"
             )
-        return LabelSet(self.name, tuple(name for name in self.names if name in wanted), self.merges)
+        merges = {finer: name for finer, name in self.merges.items() if name in wanted}
+        return LabelSet(self.name, tuple(name for name in self.names if name in wanted), merges)
 
 
 _CALM = {"calm": "neutral"}

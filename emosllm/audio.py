@@ -1,0 +1,226 @@
+"""Speech in: any file that libsndfile reads, the bytes of one, or an array, as mono float32 `[T]` at 16 kHz.
+
+Gives up stereo (the channels are averaged, and two different recordings in one file lose level by that) and everything
+above 8 kHz. Decodes block by block, so three hours at 48 kHz need the memory of three hours at 16 kHz. Refuses, in one
+line each, what would otherwise become a confident answer about nothing.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+from emosllm import containers
+from emosllm.errors import UserError
+
+SAMPLE_RATE = 16_000  # Hz; what WavLM, wav2vec 2.0, HuBERT and Whisper were trained on
+MIN_SECONDS = 0.1  # shorter than a syllable; also how much a header or a manifest may be off by rounding and padding
+SILENCE_DBFS = -90.0  # digital silence: at most the last bit of 16 flickers (-90.3 dBFS)
+_RATES = (1_000, 1_000_000)  # Hz; outside, a rate is a slip (16 for 16000) or a broken header
+_BLOCK = 1 << 18  # frames decoded at a time
+
+
+class AudioError(UserError):
+    """A recording that cannot be used: the message names it, says what is wrong and what to do."""
+
+
+def load_audio(
+    source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE, start: float = 0.0, end: float | None = None
+) -> np.ndarray:
+    """Read a recording, or a stretch of one, as the encoders want it.
+
+    Channels are averaged: two channels that are different recordings lose up to 6 dB each, and two that are each
+    other's inverse cancel (an error says so). Resampling is soxr's VHQ. The level is not changed.
+
+    Args:
+        source: a file, the bytes of one, or samples: `[T]`, or two-dimensional with the shorter axis as channels;
+            floats as they are, integers of up to 32 bits scaled by their range to [-1, 1).
+        rate: sampling rate of an array, in Hz; files know their own.
+        start: where to begin, in seconds. Only the part from here is decoded.
+        end: where to stop, in seconds; `None` is the end. May lie up to 0.1 s after it, as manifests round.
+
+    Returns:
+        float32 samples `[T]`, mono, 16 kHz, at least 0.1 s.
+
+    Raises:
+        AudioError: missing, a folder, empty, not audio, truncated, with NaN, silent, shorter than 0.1 s, or
+            `start` and `end` are not inside it.
+    """
+    name = _name(source)
+    if isinstance(source, np.ndarray):
+        samples = _as_channels(source)
+        first, last = _stretch(name, len(samples), rate, start, end)
+        return _to_16k([samples[first:last]], rate, name)
+    with _opened(source) as sound:
+        first, last = _stretch(name, sound.frames, sound.samplerate, start, end)
+        return _to_16k(_blocks(sound, first, last, name), sound.samplerate, name)
+
+
+def duration(source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE) -> float:
+    """The length in seconds, from the header; nothing is decoded.
+
+    Args:
+        source: as for `load_audio`.
+        rate: sampling rate of an array, in Hz.
+
+    Raises:
+        AudioError: the file cannot be opened, or its size contradicts its header.
+    """
+    if isinstance(source, np.ndarray):
+        return len(_as_channels(source)) / _checked_rate(_name(source), rate)
+    with _opened(source) as sound:
+        return sound.frames / _checked_rate(_name(source), sound.samplerate)
+
+
+def _name(source: Path | str | bytes | np.ndarray) -> str:
+    if isinstance(source, bytes):
+        return "the given bytes"
+    if isinstance(source, np.ndarray):
+        return "the given array"
+    if isinstance(source, Path | str):
+        return str(source)
+    raise AudioError(f"cannot read audio from a {type(source).__name__}: give a path, bytes or a NumPy array")
+
+
+def _as_channels(array: np.ndarray) -> np.ndarray:
+    """Any array as float32 `[T, C]`."""
+    if array.size == 0:
+        return np.zeros((0, 1), np.float32)
+    if array.ndim == 1:
+        array = array[:, None]
+    elif array.ndim != 2:
+        raise AudioError(f"the given array has shape {list(array.shape)}: give [T], [T, C] or [C, T]")
+    elif array.shape[0] < array.shape[1]:
+        array = array.T
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "f":
+        return array.astype(np.float32)
+    # 64-bit integers are what NumPy makes of a plain list: 16-bit values in them would be scaled to silence.
+    if kind not in "iu" or size > 4:
+        raise AudioError(f"the given array holds {array.dtype}: give float32 in [-1, 1], or int16 as in WAV files")
+    half = 2.0 ** (8 * size - 1)
+    return ((array.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
+
+
+@contextmanager
+def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
+    """A file or the bytes of one as a `SoundFile`, once its container is known to be whole."""
+    name = _name(source)
+    with _stream(source) as stream:
+        if stream.seek(0, 2) == 0:
+            raise AudioError(f"{name} is empty (0 bytes): copy or record it again")
+        fault = containers.truncation(stream)
+        if fault:
+            raise AudioError(f"{name} is truncated: {fault}; copy or download it again")
+        whole = containers.with_honest_size(stream)
+        whole.seek(0)
+        try:
+            sound = sf.SoundFile(whole)
+        except (sf.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw
+            raise AudioError(
+                f"{name} is not audio, or its beginning is damaged (libsndfile reads wav, flac, mp3, ogg, opus): "
+                f"convert it, for example with `{_conversion(source)}`"
+            ) from error
+        with sound:
+            yield sound
+
+
+def _conversion(source: Path | str | bytes) -> str:
+    old = Path("clip.m4a" if isinstance(source, bytes) else source)
+    new = old.with_suffix(".wav")
+    return f"ffmpeg -i {old} {new if new != old else old.with_stem(old.stem + '-converted')}"
+
+
+def _stream(source: Path | str | bytes) -> BinaryIO:
+    if isinstance(source, bytes):
+        return BytesIO(source)
+    path = Path(source)
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder, not a recording: give the files in it")
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise AudioError(f"{path} does not exist: check the path, or the folder that the manifest lies in") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path} cannot be opened ({error}): check its permissions") from error
+
+
+def _checked_rate(name: str, rate: int) -> int:
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise AudioError(f"{name}: a sampling rate of {rate} Hz is outside {_RATES[0]} to {_RATES[1]}: give it in Hz")
+    return rate
+
+
+def _stretch(name: str, frames: int, rate: int, start: float, end: float | None) -> tuple[int, int]:
+    """The first frame and the one after the last of `start` to `end`, both checked."""
+    length = frames / _checked_rate(name, rate)
+    if frames == 0:
+        raise AudioError(f"{name} holds no samples: record it again")
+    if not 0 <= start < math.inf:
+        raise AudioError(f"{name}: start {start} s is not a time in the recording: give 0 or more")
+    if end is not None and not end > start:
+        raise AudioError(f"{name}: end {end} s is not after start {start} s: swap or correct them")
+    if start >= length or (end is not None and end > length + MIN_SECONDS):
+        which = f"start {start}" if start >= length else f"end {end}"
+        raise AudioError(f"{name}: {which} s lies outside the recording, which has {length:.3f} s: correct the times")
+    first = round(start * rate)
+    last = frames if end is None else min(frames, round(end * rate))
+    if (last - first) / rate < MIN_SECONDS:
+        raise AudioError(
+            f"{name}: {(last - first) / rate:.3f} s are too short to hear an emotion in: give {MIN_SECONDS} s or more"
+        )
+    return first, last
+
+
+def _blocks(sound: sf.SoundFile, first: int, last: int, name: str) -> Iterator[np.ndarray]:
+    """The frames from `first` to `last`, decoded in blocks `[n, C]`."""
+    at = first
+    try:
+        sound.seek(first)
+        while at < last:
+            block = sound.read(min(_BLOCK, last - at), dtype="float32", always_2d=True)
+            if len(block) == 0:
+                break
+            at += len(block)
+            yield block
+    except sf.LibsndfileError as error:
+        raise AudioError(
+            f"{name} is truncated or damaged: decoding fails after {at / sound.samplerate:.3f} s of "
+            f"{sound.frames / sound.samplerate:.3f} s; copy or download it again"
+        ) from error
+    # MP3 headers count in whole frames and with padding, so a little may be missing.
+    if last - at > MIN_SECONDS * sound.samplerate:
+        raise AudioError(
+            f"{name} is truncated: its header promises {last / sound.samplerate:.3f} s, it ends after "
+            f"{at / sound.samplerate:.3f} s; copy or download it again"
+        )
+
+
+def _to_16k(blocks: Iterable[np.ndarray], rate: int, name: str) -> np.ndarray:
+    """Average the channels of blocks `[n, C]`, resample, and refuse NaN and silence."""
+    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
+    pieces, seen, peak, mono_peak = [], 0, 0.0, 0.0
+    for block in blocks:
+        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if len(bad):
+            raise AudioError(
+                f"{name} holds NaN or infinite samples, the first at {(seen + bad[0]) / rate:.3f} s: export it again"
+            )
+        mono = block.mean(axis=1)
+        seen += len(block)
+        peak, mono_peak = max(peak, float(np.abs(block).max())), max(mono_peak, float(np.abs(mono).max()))
+        pieces.append(mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono))
+    if rate != SAMPLE_RATE:
+        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    floor = 10 ** (SILENCE_DBFS / 20)
+    if peak <= floor:
+        raise AudioError(f"{name} is silent (peak below {SILENCE_DBFS:g} dBFS): check the microphone, or leave it out")
+    if mono_peak <= floor:
+        raise AudioError(f"{name}: its channels cancel when they are averaged: keep one of them")
+    return np.concatenate(pieces)

@@ -1,0 +1,238 @@
+"""The generic manifest: one row an utterance, as CSV, TSV or JSON lines; the way in for any corpus without a reader.
+
+Columns: `path`, `id`, `speaker`, `emotion`, `transcript`, `language`, `gender`, `corpus`, `split`, `msp` (the letter of
+MSP-Podcast), `duration`, `start`, `end` (seconds). Only `path` is needed, or `transcript` for text without speech;
+others are ignored. Every cell is checked here, with its row; whether the recordings exist is not, since one missing
+file in a hundred thousand should not stop the rest (`missing_files` lists them all at once).
+"""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from emosllm.errors import UserError
+from emosllm.files import write_atomically
+from emosllm.labels import emotion_name
+from emosllm.utterance import Split, Utterance
+
+#: What `write_manifest` writes; `read_manifest` also knows `msp`.
+COLUMNS = (
+    "path", "id", "speaker", "emotion", "transcript", "language", "gender", "corpus", "split", "duration",
+    "start", "end",
+)  # fmt: skip
+
+_KNOWN = (*COLUMNS, "msp")
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_SPLITS: Mapping[str, Split] = {
+    "train": "train", "val": "val", "dev": "val", "validation": "val", "development": "val", "test": "test",
+    "test1": "test",
+}  # fmt: skip
+# Other words are no error: gender is a cue, and a corpus may know more than two.
+_GENDERS: Mapping[str, Literal["female", "male"]] = {
+    "female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male",
+}  # fmt: skip
+
+
+def read_manifest(path: Path) -> list[Utterance]:
+    """Read and check a manifest.
+
+    Args:
+        path: a `.csv` or `.tsv` with a header, or `.jsonl` with an object a line; UTF-8. Paths in it are relative to
+            the folder that it lies in, or absolute.
+
+    Returns:
+        The utterances in the manifest's order, with audio paths that are valid from the current folder.
+
+    Raises:
+        UserError: it does not exist, is empty or of another kind, or a row is wrong; the message has the row's number
+            as a spreadsheet or an editor shows it (the header is row 1).
+    """
+    path = Path(path)
+    utterances: list[Utterance] = []
+    row_of: dict[str, int] = {}
+    for number, cells in _rows(path):
+        try:
+            utterance = _utterance(cells, number, path.parent)
+        except UserError as error:
+            raise UserError(f"{path}, row {number}: {error}") from None
+        if utterance.id in row_of:
+            raise UserError(
+                f"{path}, row {number}: the id {utterance.id!r} stands in row {row_of[utterance.id]} already: "
+                "remove one, or tell them apart in a column `id`"
+            )
+        row_of[utterance.id] = number
+        utterances.append(utterance)
+    if not utterances:
+        raise UserError(f"{path} is empty: give it one row an utterance")
+    return utterances
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest that `read_manifest` reads back, all of it or nothing.
+
+    Args:
+        path: ends in `.csv`, `.tsv` or `.jsonl`. Recordings below its folder are written relative to it, others with
+            their absolute path.
+        utterances: with recordings in files, or without any.
+
+    Raises:
+        UserError: another ending, an utterance whose audio is not in a file, or a folder that cannot be written to.
+    """
+    path = Path(path)
+    suffix = _kind(path)
+    rows = [_cells(utterance, path.parent) for utterance in utterances]
+    if suffix == ".jsonl":
+        lines = [json.dumps({k: v for k, v in row.items() if v not in ("", None)}, ensure_ascii=False) for row in rows]
+        text = "".join(f"{line}\n" for line in lines)
+    else:
+        table = io.StringIO()
+        writer = csv.DictWriter(table, COLUMNS, delimiter=_DELIMITERS[suffix], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        text = table.getvalue()
+    write_atomically(path, text)
+
+
+def missing_files(utterances: Iterable[Utterance]) -> list[Path]:
+    """The recordings that do not exist, each once, sorted."""
+    return sorted({u.audio for u in utterances if isinstance(u.audio, Path) and not u.audio.is_file()})
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (*_DELIMITERS, ".jsonl"):
+        raise UserError(f"{path} is no manifest: its name has to end in {', '.join(_DELIMITERS)} or .jsonl")
+    return suffix
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Row number and cells, stripped, by column."""
+    suffix = _kind(path)
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 (byte {error.start}): save it again as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"cannot read the manifest {path}: {error.strerror}; check its path") from None
+    return _json_rows(path, text) if suffix == ".jsonl" else _table_rows(path, text, _DELIMITERS[suffix])
+
+
+def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if header:
+            _check_columns(str(path), header)
+        # Empty lines count, as they do in a spreadsheet, but are no rows.
+        for number, row in enumerate(reader, start=2):
+            if len(row) not in (0, len(header)):
+                raise UserError(
+                    f"{path}, row {number}: {len(row)} cells for {len(header)} columns: "
+                    "put cells that hold the separator in quotes"
+                )
+            if row:
+                yield number, {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: broken table ({error}): close the quotes") from None
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path}, row {number}: broken JSON ({error.msg} at column {error.colno}): mend it"
+            ) from None
+        if not isinstance(fields, dict):
+            raise UserError(f"{path}, row {number}: {type(fields).__name__} instead of an object: write {{...}}")
+        _check_columns(f"{path}, row {number},", fields)
+        yield number, {name: _text(name, value, path, number) for name, value in fields.items() if name in _KNOWN}
+
+
+def _text(name: str, value: Any, path: Path, number: int) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | list | dict):
+        raise UserError(f"{path}, row {number}: {name} is {value!r}: give text or a number")
+    return str(value).strip()
+
+
+def _check_columns(where: str, names: Iterable[str]) -> None:
+    names = list(names)
+    if "path" not in names and "transcript" not in names:
+        raise UserError(f"{where} has no column 'path' (nor 'transcript', for text alone): found {', '.join(names)}")
+    twice = [name for name in _KNOWN if names.count(name) > 1]
+    if twice:
+        raise UserError(f"{where} has the column {twice[0]!r} twice: keep one")
+
+
+def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance:
+    def cell(name: str) -> str | None:
+        return cells.get(name) or None
+
+    audio, transcript = cell("path"), cell("transcript")
+    if audio is None and transcript is None:
+        raise UserError("neither a path nor a transcript: fill one of them")
+    start, end = _seconds("start", cell("start")), _seconds("end", cell("end"))
+    if end is not None and end <= (start or 0.0):
+        raise UserError(f"end {end:g} s is not after start {start or 0:g} s: swap or correct them")
+    part = f"#{start or 0:g}-{'' if end is None else format(end, 'g')}" if (start, end) != (None, None) else ""
+    # The letter wins: it is the class after merging (calm counts as N), which the corpus's own word is not.
+    emotion = cell("msp") or cell("emotion")
+    split = cell("split")
+    if split is not None and split.lower() not in _SPLITS:
+        raise UserError(f"unknown split {split!r}: known are {', '.join(_SPLITS)}")
+    return Utterance(
+        id=cell("id") or (f"{audio}{part}" if audio else f"row-{number}"),
+        audio=_inside(folder, audio) if audio else None,
+        start=start or 0.0,
+        end=end,
+        transcript=transcript,
+        emotion=emotion_name(emotion) if emotion else None,
+        speaker=cell("speaker"),
+        gender=_GENDERS.get((cell("gender") or "").lower()),
+        language=cell("language"),
+        corpus=cell("corpus"),
+        split=_SPLITS[split.lower()] if split else None,
+        duration=_seconds("duration", cell("duration")),
+    )
+
+
+def _seconds(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise UserError(f"{name} {text!r} is not a number of seconds: give one such as 1.25, or leave the cell empty")
+    return value
+
+
+def _inside(folder: Path, audio: str) -> Path:
+    """The path as seen from here. A relative one stays in the folder: a manifest from elsewhere reads nothing else."""
+    if Path(os.path.normpath(audio)).parts[:1] == (os.pardir,):
+        raise UserError(f"{audio!r} is a path outside the manifest's folder: move the manifest, or write it absolute")
+    return folder / audio
+
+
+def _cells(utterance: Utterance, folder: Path) -> dict[str, Any]:
+    if utterance.audio is not None and not isinstance(utterance.audio, Path):
+        raise UserError(f"utterance {utterance.id!r} has its audio in memory: save it to a file first")
+    path = ""
+    if utterance.audio is not None:
+        audio, home = Path(os.path.abspath(utterance.audio)), Path(os.path.abspath(folder))  # noqa: PTH100
+        path = (audio.relative_to(home) if audio.is_relative_to(home) else audio).as_posix()
+    return {name: getattr(utterance, name, None) for name in COLUMNS} | {
+        "path": path,
+        "start": utterance.start or None,
+    }

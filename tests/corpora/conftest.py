@@ -1,0 +1,29 @@
+"""What all tests of corpora share: miniature folders in the real layout, and the real recordings where they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture
+def lay(tmp_path) -> Callable[..., Path]:
+    """Lay out a folder: paths below it, each with its text; recordings stay empty, as no reader opens them."""
+
+    def lay_out(*paths: str, **texts: str) -> Path:
+        for path, text in {**dict.fromkeys(paths, ""), **texts}.items():
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+        return tmp_path
+
+    return lay_out
+
+
+@pytest.fixture
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("the shared recordings are not here")
+    return SHARED
