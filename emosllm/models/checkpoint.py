@@ -111,7 +111,7 @@ class CheckpointModel(PreTrainedModel):
         """Names of the weights that training can change: the mapper's and the adapters'."""
         return {name for name in self.state_dict() if name.startswith("mapper.") or ".lora_" in name}
 
-    def save_pretrained(  # type: ignore[override]
+    def save_pretrained(
         self,
         save_directory: str | Path,
         *,
@@ -149,7 +149,7 @@ class CheckpointModel(PreTrainedModel):
             upload_folder(repo_id=repo, folder_path=folder, **hub)
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
+    def from_pretrained(
         cls, name: str | Path, *, config: SpeechLLMConfig | None = None, dtype: torch.dtype | None = None, **hub: Any
     ) -> Self:
         """Load a checkpoint, and the backbones it points at where it does not hold them.

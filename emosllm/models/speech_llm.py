@@ -110,7 +110,7 @@ class SpeechLLM(CheckpointModel):
             **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio` and `audio_attention`, or `frames`
                 `[A, N, D]` and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
         """
-        hidden, _ = self._read(input_ids, attention_mask, **inputs)
+        hidden, _ = self._read(input_ids, attention_mask, False, **inputs)
         if labels is None:
             return SpeechLLMOutput()
         answered = labels[:, 1:] != IGNORED
@@ -138,7 +138,7 @@ class SpeechLLM(CheckpointModel):
             `[B, K]`, rows summing to 1 after `exp`.
         """
         B, _, C = candidates.shape
-        hidden, cache = self._read(input_ids, attention_mask, use_cache=C > 1, **inputs)
+        hidden, cache = self._read(input_ids, attention_mask, C > 1, **inputs)
         last = attention_mask.sum(-1) - 1
         first = output_logits(self.llm, hidden[torch.arange(B, device=hidden.device), last]).log_softmax(-1)
         totals = first.gather(1, candidates[:, :, 0])
@@ -180,7 +180,7 @@ class SpeechLLM(CheckpointModel):
         return None if frames is None else self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
 
     def _read(
-        self, input_ids: Tensor, attention_mask: Tensor, use_cache: bool = False, **parts: Tensor
+        self, input_ids: Tensor, attention_mask: Tensor, use_cache: bool, **parts: Tensor
     ) -> tuple[Tensor, Cache | None]:
         """Hidden states `[B, L, D]` of the rows after the prefix, and the cache where one was asked for or given."""
         prefix = parts.pop("prefix_ids", None)

@@ -100,8 +100,8 @@ class SpeechProcessor(ProcessorMixin):
 
         Returns:
             `prefix_ids` `[P]` that all rows begin with; `input_ids`, `attention_mask`, `audio_mask`, and if closed
-            `labels` and `label_weights`, all `[B, L]` and padded on the right; `audio` and `audio_attention` of the A rows that have a clip,
-            or `frames` `[A, N, D]` and `frames_mask` `[A, N]` where the encoder has been run before.
+            `labels` and `label_weights`, all `[B, L]` and padded on the right; `audio` and `audio_attention` of the A
+            rows that have a clip, or `frames` `[A, N, D]` and `frames_mask` `[A, N]` where the encoder ran before.
 
         Raises:
             AudioError: a clip is longer than this system takes.
@@ -150,24 +150,36 @@ class SpeechProcessor(ProcessorMixin):
         clips = [sample.samples for sample in samples if sample.samples is not None]
         return self.features(clips) if clips else {}
 
+    @property
+    def _window(self) -> float | None:
+        """Seconds of the encoder's fixed window (Whisper's 30 s), where it has one."""
+        return getattr(self.feature_extractor, "chunk_length", None)
+
+    def check_length(self, samples: np.ndarray, name: str = "a recording") -> None:
+        """Refuse what the encoder's window or the recipe has no room for, rather than cut it in silence.
+
+        Raises:
+            AudioError: `samples` `[T]` are longer than this system takes as one utterance.
+        """
+        limit = min(self.verified.max_seconds, self._window or self.verified.max_seconds)
+        if len(samples) > limit * SAMPLE_RATE:
+            raise AudioError(
+                f"{name}: {len(samples) / SAMPLE_RATE:.1f} s, and this system takes at most {limit:g} s as one "
+                "utterance; cut it, or give start and end in a manifest"
+            )
+
     def features(self, clips: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """What the encoder eats: `audio` `[A, T]` or `[A, T, F]` and `audio_attention` `[A, T]`.
 
         Raises:
             AudioError: a clip is longer than this system takes.
         """
-        window = getattr(self.feature_extractor, "chunk_length", None)  # Whisper's 30 s
-        limit = min(self.verified.max_seconds, window or self.verified.max_seconds)
         for clip in clips:
-            if len(clip) > limit * SAMPLE_RATE:
-                raise AudioError(
-                    f"a recording of {len(clip) / SAMPLE_RATE:.1f} s is longer than the {limit:g} s this system takes "
-                    "as one utterance; cut it, or give start and end in a manifest"
-                )
+            self.check_length(clip)
         features = self.feature_extractor(
             list(clips),
             sampling_rate=SAMPLE_RATE,
-            padding="max_length" if window else "longest",
+            padding="longest" if self._window is None else "max_length",
             return_attention_mask=True,
             return_tensors="pt",
         )
