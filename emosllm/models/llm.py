@@ -30,9 +30,31 @@ def repeat_cache(cache: Cache, rows: int) -> Cache:
     return DynamicCache(pairs)
 
 
-def select_rows(cache: Cache, rows: Tensor) -> Cache:
-    """A cache with the given rows `[R]` of another, repeated or reordered; the original stays as it is."""
-    return DynamicCache([(layer.keys[rows], layer.values[rows]) for layer in cache.layers])
+def select_rows(cache: Cache, rows: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
+    """A cache with the given rows of another, repeated or reordered; the original stays as it is.
+
+    What a row has of padding goes to its front: between its tokens and those to come it would widen their distance,
+    and sliding windows go by that.
+
+    Args:
+        cache: of B rows.
+        rows: `[R]`, which of them.
+        past: `[B, P]` mask of the cached positions.
+
+    Returns:
+        The cache of R rows and its mask `[R, P]`.
+    """
+    order = padding_first(past)[rows]  # [R, P]
+    pairs = [
+        tuple(states[rows[:, None], :, order].transpose(1, 2) for states in (layer.keys, layer.values))
+        for layer in cache.layers
+    ]
+    return DynamicCache(pairs), past[rows].gather(1, order)
+
+
+def padding_first(mask: Tensor) -> Tensor:
+    """The order `[B, L]` of positions that puts each row's padding before its tokens, which stay in their order."""
+    return mask.argsort(dim=-1, stable=True)
 
 
 def read_rows(

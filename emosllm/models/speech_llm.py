@@ -17,7 +17,7 @@ from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.encoders import SpeechEncoder
-from emosllm.models.llm import output_logits, read_prefix, read_rows, repeat_cache, select_rows
+from emosllm.models.llm import output_logits, padding_first, read_prefix, read_rows, repeat_cache, select_rows
 from emosllm.models.lora import add_lora
 from emosllm.models.mappers import QPMapper
 from emosllm.prompting.batch import IGNORED
@@ -217,7 +217,7 @@ class SpeechLLM(CheckpointModel):
         ids = candidates.view(B * K, C)
         mask = (ids != IGNORED).long()
         read = self.get_input_embeddings()(ids.clamp(min=0)[:, :-1])
-        hidden, _ = read_rows(self.llm, read, mask[:, :-1], select_rows(cache, rows), past[rows])
+        hidden, _ = read_rows(self.llm, read, mask[:, :-1], *select_rows(cache, rows, past))
         scored = mask[:, 1:].bool()
         log_probs = output_logits(self.llm, hidden[scored]).log_softmax(-1)
         totals = torch.zeros(B * K, dtype=log_probs.dtype, device=log_probs.device)
@@ -233,9 +233,7 @@ _PARTS = ("prefix_ids", "audio_mask", "audio", "audio_attention", "frames", "fra
 
 def _pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Rows padded on the right, moved to the right edge, as generation wants them."""
-    L = mask.shape[1]
-    start = mask.sum(-1, keepdim=True)
-    order = (torch.arange(L, device=mask.device)[None] + start) % L  # a row's padding comes first, then its tokens
+    order = padding_first(mask)
     return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
 
 

@@ -1,0 +1,17 @@
+"""All tests: offline, quiet, one thread a process (fast for tiny models, and pytest-xdist uses the other cores).
+
+This file also puts `tests` on the import path (pytest does so for the folder of a conftest), so that any test can
+`import tiny`.
+"""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import torch
+from transformers.utils import logging
+
+torch.set_num_threads(1)
+logging.set_verbosity_error()
+logging.disable_progress_bar()

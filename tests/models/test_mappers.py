@@ -1,0 +1,101 @@
+"""QPMapper is what its paper describes: a plain post-norm transformer over frames and queries."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from emosllm.models.mappers import QPMapper
+
+SMALL = {"queries": 3, "layers": 2, "heads": 2, "width": 16, "feedforward": 24}
+
+
+@pytest.fixture(scope="module")
+def mapper():
+    torch.manual_seed(0)
+    built = QPMapper(10, 12, **SMALL).double().eval()
+    for parameter in built.parameters():  # biases and norms too, so that none can be forgotten unnoticed
+        nn.init.normal_(parameter, std=0.3)
+    return built
+
+
+@pytest.fixture(scope="module")
+def frames():
+    torch.manual_seed(1)
+    return torch.randn(2, 7, 10, dtype=torch.float64)
+
+
+def plain(mapper, frames):
+    """One clip without padding, `[N, D]` to `[Q, D_llm]`, from the weights alone."""
+    weights = mapper.state_dict()
+    x = torch.cat([frames @ weights["input.weight"].T + weights["input.bias"], weights["queries"]])
+    heads, wide = SMALL["heads"], SMALL["width"] // SMALL["heads"]
+    for index in range(SMALL["layers"]):
+        layer = {key.removeprefix(f"layers.layers.{index}."): value for key, value in weights.items()}
+        packed = x @ layer["self_attn.in_proj_weight"].T + layer["self_attn.in_proj_bias"]
+        q, k, v = (part.view(len(x), heads, wide).transpose(0, 1) for part in packed.chunk(3, -1))
+        read = ((q @ k.transpose(1, 2) / math.sqrt(wide)).softmax(-1) @ v).transpose(0, 1).reshape(len(x), -1)
+        read = read @ layer["self_attn.out_proj.weight"].T + layer["self_attn.out_proj.bias"]
+        x = norm(x + read, layer["norm1.weight"], layer["norm1.bias"])
+        inner = x @ layer["linear1.weight"].T + layer["linear1.bias"]
+        inner = inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2)))  # GELU
+        x = norm(
+            x + inner @ layer["linear2.weight"].T + layer["linear2.bias"], layer["norm2.weight"], layer["norm2.bias"]
+        )
+    return x[len(frames) :] @ weights["output.weight"].T + weights["output.bias"]
+
+
+def norm(x, weight, bias):
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-4).sqrt() * weight + bias
+
+
+def test_it_is_a_plain_post_norm_transformer(mapper, frames):
+    pooled = mapper(frames, torch.ones(2, 7, dtype=torch.bool))
+    for row in range(2):
+        torch.testing.assert_close(pooled[row], plain(mapper, frames[row]), rtol=1e-9, atol=1e-9)
+
+
+def test_padding_changes_nothing(mapper, frames):
+    mask = torch.arange(7)[None] < torch.tensor([[7], [4]])
+    dirty = frames.clone()
+    dirty[~mask] = 100.0
+    torch.testing.assert_close(mapper(dirty, mask), mapper(frames, mask), rtol=0, atol=0)
+    alone = mapper(frames[1:, :4], mask[1:, :4])
+    torch.testing.assert_close(mapper(dirty, mask)[1:], alone, rtol=1e-9, atol=1e-9)
+
+
+def test_one_vector_a_query_and_no_two_alike(mapper, frames):
+    pooled = mapper(frames, torch.ones(2, 7, dtype=torch.bool))
+    assert pooled.shape == (2, 3, 12)
+    assert torch.pdist(mapper.queries).min() > 0.1
+    assert torch.pdist(pooled[0]).min() > 1e-3
+
+
+def test_the_order_of_the_frames_is_left_to_the_encoder(mapper, frames):
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    torch.testing.assert_close(mapper(frames.flip(1), mask), mapper(frames, mask), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("encoder_width", "published"), [(1024, 10_267_392), (768, 9_480_192)])
+def test_the_published_size_has_the_published_count(encoder_width, published):
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in QPMapper(encoder_width, 3072).parameters())
+    W, Q, L, D = 768, 32, 2, 3072
+    into = 0 if encoder_width == W else encoder_width * W + W
+    layer = 4 * (W * W + W) + 2 * (W * W + W) + 2 * 2 * W  # attention, feed-forward as wide as the mapper, two norms
+    assert count == published == into + Q * W + L * layer + W * D + D
+
+
+def test_new_mappers_have_layers_of_their_own():
+    torch.manual_seed(0)
+    first, second = QPMapper(10, 12, **SMALL).layers.layers
+    assert not torch.equal(first.linear1.weight, second.linear1.weight)
+
+
+def test_new_queries_are_drawn_from_a_standard_normal():
+    torch.manual_seed(0)
+    queries = QPMapper(768, 8).queries.detach()
+    assert queries.mean().abs() < 0.02
+    assert queries.std() == pytest.approx(1, abs=0.02)
