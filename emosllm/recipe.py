@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from emosllm.augment import Augment
 from emosllm.errors import UserError
 from emosllm.labels import LABEL_SETS, LabelSet, label_set
 
@@ -129,7 +130,9 @@ class TrainingPart(Part):
     workers: int = Field(0, ge=0, description="processes that load audio")
     evaluations: int = Field(5, ge=1, description="validations per phase that trains emotions")
     save_every: int = Field(200, ge=1, description="weight updates between checkpoints")
-    augmentation: str | None = Field(None, description="strength of waveform augmentation: null, light, strong")
+    augmentation: Augment | None = Field(
+        None, description="changes to the recordings; null caches the encoder's frames"
+    )
     balance: bool = Field(False, description="draw every class of every corpus equally often")
 
 

@@ -161,9 +161,7 @@ class SpeechLLM(CheckpointModel):
         prefix = parts.pop("prefix_ids")
         embeddings = self._embed(input_ids, **parts)
         if prefix is not None:
-            shared = self.get_input_embeddings()(prefix).expand(len(input_ids), -1, -1)
-            embeddings = torch.cat([shared, embeddings], dim=1)
-            attention_mask = torch.cat([attention_mask.new_ones(shared.shape[:2]), attention_mask], dim=1)
+            embeddings, attention_mask = self._prepend(prefix, embeddings, attention_mask)
         embeddings, attention_mask = _pad_left(embeddings, attention_mask)
         return self.llm.generate(inputs_embeds=embeddings, attention_mask=attention_mask, **inputs)
 
@@ -186,11 +184,23 @@ class SpeechLLM(CheckpointModel):
         prefix = parts.pop("prefix_ids", None)
         embeddings = self._embed(input_ids, **parts)
         cache = None
+        if prefix is not None and self.llm.is_gradient_checkpointing and self.llm.training:
+            return self._read_whole(prefix, embeddings, attention_mask), None  # checkpointing turns caches off
         if prefix is not None:
             cache = repeat_cache(self._read_prefix(prefix), len(input_ids))
         elif use_cache:
             cache = DynamicCache()
         return read_rows(self.llm, embeddings, attention_mask, cache)
+
+    def _read_whole(self, prefix: Tensor, embeddings: Tensor, attention_mask: Tensor) -> Tensor:
+        """Hidden states of the rows `[B, L, D]`, the prefix read again in each of them: slower, in less memory."""
+        embeddings, mask = self._prepend(prefix, embeddings, attention_mask)
+        return read_rows(self.llm, embeddings, mask, None)[0][:, len(prefix) :]
+
+    def _prepend(self, prefix: Tensor, embeddings: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        shared = self.get_input_embeddings()(prefix).expand(len(embeddings), -1, -1)
+        mask = torch.cat([attention_mask.new_ones(shared.shape[:2]), attention_mask], dim=1)
+        return torch.cat([shared, embeddings], dim=1), mask
 
     def _read_prefix(self, prefix: Tensor) -> Cache:
         """The prefix's keys and values: once per batch while the LLM learns, once per run while it is frozen."""

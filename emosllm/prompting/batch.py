@@ -142,7 +142,7 @@ class SpeechProcessor(ProcessorMixin):
         return batch
 
     def _clips(self, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
-        frames = [torch.from_numpy(np.asarray(sample.frames)) for sample in samples if sample.frames is not None]
+        frames = [torch.from_numpy(np.array(sample.frames)) for sample in samples if sample.frames is not None]
         if frames:
             lengths = torch.tensor([len(clip) for clip in frames])
             padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)

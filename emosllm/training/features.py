@@ -1,0 +1,89 @@
+"""Frozen means computed once: the encoder's frames on disk, half precision, memory-mapped.
+
+A clip's file is named by what it was computed from: the samples, the encoder's weights, the extractor's settings. So a
+cache may be shared by runs and processes, and nothing in it can go stale. Given up: disk (about 100 kB a second of
+speech for a 1024-wide encoder at 50 Hz), and augmentation, which makes every epoch's audio new.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from emosllm.models.encoders import SpeechEncoder
+from emosllm.prompting.batch import SpeechProcessor
+from emosllm.training.dataset import load_utterance
+from emosllm.utterance import Utterance
+
+
+class FeatureCache:
+    """The frames of one encoder, in one folder.
+
+    Args:
+        folder: where to keep them; made where there is none.
+        encoder: computes what is missing.
+        processor: turns samples into what the encoder eats.
+    """
+
+    def __init__(self, folder: Path, encoder: SpeechEncoder, processor: SpeechProcessor) -> None:
+        self.encoder = encoder
+        self.processor = processor
+        self.folder = folder / fingerprint(encoder, processor)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._files: dict[str, Path] = {}
+
+    def fill(self, utterances: Iterable[Utterance], batch_size: int = 8) -> None:
+        """Compute what is not there yet; other processes may be doing the same."""
+        waiting: list[tuple[Path, np.ndarray]] = []
+        for utterance in utterances:
+            samples = load_utterance(utterance)
+            self.processor.check_length(samples, utterance.id)
+            path = self.folder / f"{_digest(np.ascontiguousarray(samples).tobytes())}.npy"
+            self._files[utterance.id] = path
+            if not path.exists():
+                waiting.append((path, samples))
+            if len(waiting) == batch_size:
+                self._compute(waiting)
+                waiting = []
+        if waiting:
+            self._compute(waiting)
+
+    def path(self, utterance: Utterance) -> Path:
+        """The file of an utterance that `fill` has seen: frames `[N, D]` float16."""
+        return self._files[utterance.id]
+
+    @torch.inference_mode()
+    def _compute(self, waiting: Sequence[tuple[Path, np.ndarray]]) -> None:
+        device = next(self.encoder.parameters()).device
+        features = self.processor.features([samples for _, samples in waiting])
+        hidden, mask = self.encoder(features["audio"].to(device), features["audio_attention"].to(device))
+        for (path, _), clip, keep in zip(waiting, hidden, mask, strict=True):
+            _write(path, clip[keep].to(torch.float16).cpu().numpy())
+
+
+def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
+    """Names an encoder by its weights and its extractor's settings, 32 hex digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    settings = processor.feature_extractor.to_dict()
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(encoder.model.config.to_json_string(use_diff=False).encode())
+    for name, tensor in sorted(encoder.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _write(path: Path, frames: np.ndarray) -> None:
+    """Whole or not at all, whoever else writes the same file at the same time."""
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
+    with temporary.open("wb") as file:
+        np.save(file, frames)
+    temporary.replace(path)

@@ -1,0 +1,103 @@
+"""A phase's samples, laid out before it begins: which utterance, which task, in which order.
+
+The whole order is drawn from the seed at once. So nothing depends on workers, processes or interruptions: sample
+number n is the same sample with the same draw of prompts and augmentation, however a run came to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.labels import LabelSet
+from emosllm.recipe import Phase, Task
+from emosllm.utterance import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One sample of the plan: an utterance's place in the list of utterances, and what it is asked."""
+
+    utterance: int
+    task: Task
+
+
+def plan_phase(
+    name: str,
+    phase: Phase,
+    utterances: Sequence[Utterance],
+    labels: LabelSet,
+    seed: tuple[int, ...],
+    balance: bool = False,
+) -> list[Item]:
+    """Lay out a phase.
+
+    Args:
+        name: of the phase, for errors.
+        phase: tasks with their shares, corpora, epochs.
+        utterances: all that may be trained on.
+        labels: emotions that count as a label.
+        seed: of this phase.
+        balance: draw every class of every corpus equally often where an emotion is asked.
+
+    Returns:
+        The samples in order. One epoch has as many as there are utterances that fit any of the tasks.
+
+    Raises:
+        UserError: nothing fits one of the tasks.
+    """
+    rng = np.random.default_rng(seed)
+    fitting = {
+        task: [index for index, utterance in enumerate(utterances) if _fits(utterance, task, phase.corpora, labels)]
+        for task, share in phase.tasks.items()
+        if share > 0
+    }
+    for task, found in fitting.items():
+        if not found:
+            raise UserError(_nothing(name, task, phase, utterances))
+    total = round(phase.epochs * len(set().union(*fitting.values())))
+    shares = sum(phase.tasks.values())
+    items: list[Item] = []
+    for task, found in fitting.items():
+        count = max(1, round(total * phase.tasks[task] / shares))
+        groups = _groups(found, utterances, labels) if balance and task != "asr" else [found]
+        items += [Item(index, task) for index in _draw(groups, count, rng)]
+    return [items[index] for index in rng.permutation(len(items))]
+
+
+def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet) -> bool:
+    if corpora is not None and utterance.corpus not in corpora:
+        return False
+    said = task == "ser" or bool(utterance.transcript)
+    felt = task == "asr" or labels.classify(utterance.emotion) is not None
+    return said and felt
+
+
+def _groups(found: Sequence[int], utterances: Sequence[Utterance], labels: LabelSet) -> list[list[int]]:
+    """Utterances by corpus and class."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index in found:
+        utterance = utterances[index]
+        groups.setdefault((utterance.corpus or "", labels.classify(utterance.emotion) or ""), []).append(index)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _draw(groups: Sequence[Sequence[int]], count: int, rng: np.random.Generator) -> list[int]:
+    """`count` members, equally many of each group, each group gone through in new orders again and again."""
+    drawn: list[int] = []
+    for number, group in enumerate(groups):
+        wanted = count // len(groups) + (number < count % len(groups))
+        rounds = [rng.permutation(group) for _ in range(-(-wanted // len(group)))]
+        drawn += np.concatenate(rounds)[:wanted].tolist() if rounds else []
+    return drawn
+
+
+def _nothing(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance]) -> str:
+    needs = {"asr": "a transcript", "ser": "an emotion", "joint": "a transcript and an emotion"}[task]
+    found = ", ".join(sorted({utterance.corpus or "(none)" for utterance in utterances})) or "none"
+    wanted = "" if phase.corpora is None else f" of the corpora {', '.join(phase.corpora)}"
+    return (
+        f"phase {name}: no training utterance{wanted} has {needs}, which task {task!r} needs; corpora in the data: "
+        f"{found}; set phases.{name}.corpora or phases.{name}.tasks"
+    )

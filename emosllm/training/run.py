@@ -1,0 +1,264 @@
+"""A run: the recipe's phases one after another, in a folder that explains itself and can be taken up where it stopped.
+
+RUN/recipe.yaml        the resolved recipe
+RUN/run.json           data and their hash, seed, versions, what each phase saw and scored
+RUN/phases/1-p1/       checkpoints, TensorBoard log, best weights, and `kept/` once the phase is done
+RUN/model/             the trained system, for `emosllm predict RUN`
+"""
+
+import hashlib
+import json
+import platform
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from rich.console import Console
+
+from emosllm.corpora.manifest import missing_files
+from emosllm.errors import UserError
+from emosllm.evaluation.metrics import score
+from emosllm.evaluation.report import versions_here
+from emosllm.files import atomic_folder, write_atomically
+from emosllm.inference.recogniser import Recogniser
+from emosllm.models.build import build_model, build_processor
+from emosllm.models.checkpoint import put_weights, read_weights
+from emosllm.models.lora import switch_lora
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.cues import Thresholds, measure_all
+from emosllm.recipe import Learner, Phase, Recipe, dump
+from emosllm.training.dataset import PhaseDataset
+from emosllm.training.features import FeatureCache
+from emosllm.training.plan import plan_phase
+from emosllm.training.progress import PhaseProgress
+from emosllm.training.trainer import PhaseTrainer, Validate, last_checkpoint, phase_arguments
+from emosllm.utterance import Utterance
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run learns from and what it chooses by."""
+
+    train: Sequence[Utterance]
+    val: Sequence[Utterance]
+    left_out: int
+
+    @classmethod
+    def of(cls, utterances: Sequence[Utterance], recipe: Recipe) -> "RunData":
+        """The train and val splits, overlong recordings left out and counted.
+
+        Raises:
+            UserError: nothing to train on, recordings that are not there, or a speaker on both sides.
+        """
+        fits = [utterance for utterance in utterances if (utterance.duration or 0) <= recipe.audio.max_seconds]
+        train = [utterance for utterance in fits if utterance.split == "train"]
+        val = [
+            utterance
+            for utterance in fits
+            if utterance.split == "val" and recipe.label_set.classify(utterance.emotion) is not None
+        ]
+        if not train:
+            splits = Counter(utterance.split or "(none)" for utterance in utterances)
+            raise UserError(f"no utterance of the split 'train' to learn from; the data have {dict(splits)}")
+        if missing := missing_files([*train, *val]):
+            raise UserError(f"{len(missing)} recordings of the data are not there, the first is {missing[0]}")
+        both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
+        if both:
+            raise UserError(
+                f"speaker {sorted(both)[0]} is in train and in val, so val would measure nothing; split anew"
+            )
+        return cls(train, val, len(utterances) - len(fits))
+
+    @property
+    def digest(self) -> str:
+        """Changes when anything about the utterances does."""
+        rows = [repr(asdict(utterance)) for utterance in (*self.train, *self.val)]
+        return hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()
+
+
+class Run:
+    """One training run in one folder.
+
+    Args:
+        recipe: what to train.
+        data: on what.
+        folder: where.
+        cache: folder of the encoder's frames; inside the run's where not given.
+        console: where to tell what is going on.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: RunData, folder: Path, cache: Path | None = None, console: Console | None = None
+    ) -> None:
+        self.recipe = recipe
+        self.data = data
+        self.folder = folder
+        self.cache = cache or folder / "features"
+        self.console = console or Console(stderr=True)
+
+    def begin(self, resume: bool) -> None:
+        """Take the folder, or take it up again.
+
+        Raises:
+            UserError: it holds a run and `resume` is off, or another run than this one.
+        """
+        notes = self.folder / "run.json"
+        if notes.is_file():
+            found = json.loads(notes.read_text(encoding="utf-8"))
+            if not resume:
+                raise UserError(f"{self.folder} holds a run; --resume takes it up, another --out begins a new one")
+            for what, ours in (("recipe", self.recipe.model_dump(mode="json")), ("data", self.data.digest)):
+                if found[what] != ours:
+                    raise UserError(
+                        f"{self.folder} was begun with another {what}; --resume needs the same, to the letter"
+                    )
+            return
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            raise UserError(f"{self.folder} is not empty and holds no run; give another --out")
+        write_atomically(self.folder / "recipe.yaml", dump(self.recipe))
+        self._note(
+            recipe=self.recipe.model_dump(mode="json"),
+            data=self.data.digest,
+            train=len(self.data.train),
+            val=len(self.data.val),
+            left_out=self.data.left_out,
+            seed=self.recipe.training.seed,
+            versions=versions_here(),
+            hardware=_hardware(),
+            phases={},
+        )
+
+    def train(self, resume: bool = False) -> Path:
+        """Go through the phases and leave the trained system in `model/`.
+
+        Args:
+            resume: take up a run that was stopped.
+
+        Returns:
+            The folder of the trained system.
+        """
+        processes = PartialState()
+        if processes.is_main_process:
+            self.begin(resume)
+        processes.wait_for_everyone()
+        processor = build_processor(self.recipe, self._thresholds())
+        torch.manual_seed(self.recipe.training.seed)
+        model = build_model(self.recipe)
+        if torch.cuda.is_available():
+            model.cuda()
+        cached = None
+        if self.recipe.training.augmentation is None:
+            self.console.print("computing the frozen encoder's frames")
+            store = FeatureCache(self.cache, model.encoder, processor)
+            store.fill(self.data.train)
+            cached = store.path
+        for number, (name, phase) in enumerate(self.recipe.phases.items(), start=1):
+            folder = self.folder / "phases" / f"{number}-{name}"
+            if not (folder / "kept" / "config.json").is_file():
+                self._phase(number, name, phase, folder, model, processor, cached)
+            put_weights(model, read_weights(folder / "kept"), model.trained_names(), folder / "kept")
+        with atomic_folder(self.folder / "model") as final:
+            model.save_pretrained(final)
+            processor.save_pretrained(final)
+        return self.folder / "model"
+
+    def _phase(
+        self,
+        number: int,
+        name: str,
+        phase: Phase,
+        folder: Path,
+        model: SpeechLLM,
+        processor: SpeechProcessor,
+        cached: Any,
+    ) -> None:
+        recipe, data = self.recipe, self.data
+        seed = (recipe.training.seed, number)
+        plan = plan_phase(name, phase, data.train, recipe.label_set, seed, recipe.training.balance)
+        dataset = PhaseDataset(plan, data.train, processor, phase, seed, recipe.training.augmentation, cached)
+        if recipe.training.gradient_checkpointing:
+            model.llm.gradient_checkpointing_enable({"use_reentrant": False})
+        set_learning(model, phase.learns, self._lora_learned(number))
+        validate = self._validation(model, processor) if data.val and set(phase.tasks) - {"asr"} else None
+        arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
+        tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
+        self.console.print(f"phase {name}: {', '.join(phase.learns)} learn from {tasks} samples")
+        progress = PhaseProgress(name, self.console)
+        trainer = PhaseTrainer(model, processor, dataset, arguments, folder / "best", validate, progress)
+        began = time.monotonic()
+        result = trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        if validate is not None:
+            trainer.evaluate()
+        if trainer.is_world_process_zero():
+            self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
+        trainer.accelerator.wait_for_everyone()
+
+    def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
+        """The phase's outcome: the best weights by validation, or the last where nothing was validated."""
+        best = folder / "best"
+        if best.is_dir():
+            figures |= json.loads((best / "validation.json").read_text(encoding="utf-8"))
+        notes = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        notes["phases"][name] = figures
+        self._note(**notes)
+        with atomic_folder(folder / "kept") as kept:
+            if best.is_dir():
+                shutil.copytree(best, kept, dirs_exist_ok=True)
+            else:
+                model.save_pretrained(kept)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+    def _validation(self, model: SpeechLLM, processor: SpeechProcessor) -> Validate:
+        """UA and WA on the val split; transcripts as given where the strategy uses any, so that it costs one pass."""
+
+        def validate() -> dict[str, float]:
+            recogniser = Recogniser(model, processor)
+            predictions = list(recogniser.predict(self.data.val, self.recipe.training.micro_batch, "given"))
+            classify = self.recipe.label_set.classify
+            reference = [classify(utterance.emotion) or "" for utterance in self.data.val]
+            scores = score(reference, [prediction.label for prediction in predictions], self.recipe.label_set.names)
+            return {"ua": scores.ua, "wa": scores.wa}
+
+        return validate
+
+    def _lora_learned(self, number: int) -> bool:
+        """Whether the adapters have learned anything by the end of phase `number`."""
+        return any("lora" in phase.learns for phase in list(self.recipe.phases.values())[:number])
+
+    def _thresholds(self) -> Thresholds | None:
+        """The cues' thirds over the training set, measured once a run."""
+        if not self.recipe.prompt.cues:
+            return None
+        path = self.folder / "thresholds.json"
+        if not path.is_file():
+            self.console.print("measuring the training set's cues")
+            Thresholds.fit(measure_all(self.data.train, self.recipe.training.workers)).save(path)
+        return Thresholds.load(path)
+
+    def _note(self, **notes: Any) -> None:
+        write_atomically(self.folder / "run.json", json.dumps(notes, indent=2) + "\n")
+
+
+def set_learning(model: SpeechLLM, learns: Sequence[Learner], lora_learned: bool) -> None:
+    """Let the named parts learn and freeze the rest; adapters that never learned are switched off."""
+    model.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        learner = "mapper" if name.startswith("mapper.") else "lora" if ".lora_" in name else None
+        parameter.requires_grad_(learner in learns)
+    switch_lora(model.llm, lora_learned)
+    if "lora" in learns:  # switching adapters on touches what learns
+        for name, parameter in model.named_parameters():
+            if ".lora_" in name:
+                parameter.requires_grad_(True)
+
+
+def _hardware() -> dict[str, Any]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"machine": platform.machine(), "threads": torch.get_num_threads(), "gpu": gpu}

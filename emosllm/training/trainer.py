@@ -1,0 +1,175 @@
+"""transformers' Trainer for one phase: planned order, whole checkpoints, validation by UA, the best weights kept.
+
+Accumulation, mixed precision, schedules, TensorBoard, several processes and the progress bar are the Trainer's own.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
+from transformers.integrations import TensorBoardCallback
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from emosllm.errors import UserError
+from emosllm.files import atomic_folder
+from emosllm.models.checkpoint import put_weights, read_weights
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.recipe import Phase, TrainingPart
+
+#: Scores the model as it stands: metric name -> value, `ua` among them.
+Validate = Callable[[], dict[str, float]]
+
+
+class PhaseTrainer(Trainer):
+    """Trains one phase.
+
+    Args:
+        model: the system, with what learns in this phase set to learn.
+        processor: puts samples into tensors.
+        dataset: the phase's samples in their order.
+        arguments: of `phase_arguments`.
+        best: folder for the best weights by validation UA.
+        validate: scores the model; `None` where there is nothing to validate on.
+        progress: shows how far it is.
+    """
+
+    def __init__(
+        self,
+        model: SpeechLLM,
+        processor: SpeechProcessor,
+        dataset: Dataset[Sample],
+        arguments: TrainingArguments,
+        best: Path,
+        validate: Validate | None,
+        progress: TrainerCallback | None = None,
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=arguments,
+            train_dataset=dataset,
+            eval_dataset=dataset if validate else None,  # never read: `evaluate` asks `validate`
+            data_collator=processor,
+            callbacks=[
+                *tensorboard(Path(arguments.output_dir).parent / "tensorboard"),
+                *([progress] if progress else []),
+            ],
+        )
+        self.remove_callback(PrinterCallback)
+        self.best = best
+        self.validate = validate
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score the validation set; keep these weights where their UA is the best so far."""
+        assert self.validate is not None
+        self.model.eval()
+        metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+        self.model.train()
+        self.log(metrics)
+        if self.is_world_process_zero() and metrics["eval_ua"] > _best_so_far(self.best):
+            with atomic_folder(self.best) as folder:
+                self.model.save_pretrained(folder)
+                found = {"step": self.state.global_step, **metrics}
+                (folder / "validation.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
+        self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """As the Trainer's, but a checkpoint takes its name only once it is whole; older ones go after that."""
+        final = Path(self.args.output_dir)
+        self.args.output_dir = str(final / ".saving")
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.output_dir = str(final)
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            name = f"checkpoint-{self.state.global_step}"
+            shutil.rmtree(final / name, ignore_errors=True)
+            (final / ".saving" / name).rename(final / name)
+            for path in final.glob("checkpoint-*"):
+                if path.name != name:
+                    shutil.rmtree(path)
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        put_weights(self.model, read_weights(folder), self.model.trained_names(), folder)
+
+
+def phase_arguments(
+    phase: Phase, training: TrainingPart, samples: int, folder: Path, validates: bool
+) -> TrainingArguments:
+    """The Trainer's arguments for a phase.
+
+    Args:
+        phase: optimiser and schedule.
+        training: how the run is carried out.
+        samples: length of the plan.
+        folder: of the phase.
+        validates: whether there is something to validate on.
+
+    Raises:
+        UserError: the batch can't be split over the processes.
+    """
+    optimiser = phase.optimiser
+    processes = PartialState().num_processes
+    if optimiser.batch_size % processes:
+        raise UserError(f"optimiser.batch_size {optimiser.batch_size} can't be split over {processes} processes")
+    share = optimiser.batch_size // processes
+    micro = max(size for size in range(1, min(share, training.micro_batch) + 1) if share % size == 0)
+    updates = -(-samples // optimiser.batch_size)
+    every = max(1, updates // training.evaluations)
+    return TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=1,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=share // micro,
+        learning_rate=optimiser.learning_rate,
+        weight_decay=optimiser.weight_decay,
+        warmup_steps=round(optimiser.warmup * updates),
+        lr_scheduler_type="constant_with_warmup" if optimiser.schedule == "constant" else optimiser.schedule,
+        max_grad_norm=optimiser.max_grad_norm,
+        bf16=training.precision == "bfloat16",
+        train_sampling_strategy="sequential",
+        dataloader_num_workers=training.workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        seed=training.seed,
+        logging_steps=max(1, updates // 50),
+        eval_strategy="steps" if validates else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=training.save_every,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The last whole checkpoint of a phase's folder, where there is one."""
+    checkpoints = folder / "checkpoints"
+    return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+
+
+def tensorboard(folder: Path) -> list[TrainerCallback]:
+    """TensorBoard's callback where the extra is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return []
+    return [TensorBoardCallback(SummaryWriter(str(folder)))]
+
+
+def _best_so_far(folder: Path) -> float:
+    """UA of the weights that are kept; resumed runs reach the same validations again and must not be fooled."""
+    found = folder / "validation.json"
+    return float(json.loads(found.read_text(encoding="utf-8"))["eval_ua"]) if found.is_file() else -1.0
