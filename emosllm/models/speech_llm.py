@@ -184,7 +184,7 @@ class SpeechLLM(CheckpointModel):
         prefix = parts.pop("prefix_ids", None)
         embeddings = self._embed(input_ids, **parts)
         cache = None
-        if prefix is not None and self.llm.is_gradient_checkpointing and self.llm.training:
+        if prefix is not None and self.llm.is_activation_checkpointing and self.llm.training:
             return self._read_whole(prefix, embeddings, attention_mask), None  # checkpointing turns caches off
         if prefix is not None:
             cache = repeat_cache(self._read_prefix(prefix), len(input_ids))
@@ -210,6 +210,13 @@ class SpeechLLM(CheckpointModel):
             with torch.no_grad():
                 self._prefix = (prefix, read_prefix(self.llm, prefix))
         return self._prefix[1]
+
+    def _with_prefix(self, prefix: Tensor | None, embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The plain way: every row `[B, P + L, D]` with the prefix before it, and the mask of that."""
+        if prefix is None:
+            return embeddings, mask
+        shared = self.get_input_embeddings()(prefix).expand(len(embeddings), -1, -1)
+        return torch.cat([shared, embeddings], dim=1), torch.cat([mask.new_ones(shared.shape[:2]), mask], dim=1)
 
     def _embed(self, input_ids: Tensor, audio_mask: Tensor | None = None, **clips: Tensor) -> Tensor:
         """Embeddings `[B, L, D]` with the clips' vectors in their places."""

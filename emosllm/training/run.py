@@ -184,7 +184,7 @@ class Run:
         plan = plan_phase(name, phase, data.train, recipe.label_set, seed, recipe.training.balance)
         dataset = PhaseDataset(plan, data.train, processor, phase, seed, recipe.training.augmentation, cached)
         if recipe.training.gradient_checkpointing:
-            model.llm.gradient_checkpointing_enable({"use_reentrant": False})
+            model.llm.activation_checkpointing_enable({"use_reentrant": False})
         set_learning(model, phase.learns, self._lora_learned(number))
         validate = self._validation(model, processor) if data.val and set(phase.tasks) - {"asr"} else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
