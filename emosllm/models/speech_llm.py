@@ -84,7 +84,7 @@ class SpeechLLM(CheckpointModel):
         super().train(mode)
         if not self._llm_learns():
             self.llm.eval()
-        self._prefix = None
+        self._forget()
         return self
 
     def forward(
@@ -211,13 +211,6 @@ class SpeechLLM(CheckpointModel):
                 self._prefix = (prefix, read_prefix(self.llm, prefix))
         return self._prefix[1]
 
-    def _with_prefix(self, prefix: Tensor | None, embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The plain way: every row `[B, P + L, D]` with the prefix before it, and the mask of that."""
-        if prefix is None:
-            return embeddings, mask
-        shared = self.get_input_embeddings()(prefix).expand(len(embeddings), -1, -1)
-        return torch.cat([shared, embeddings], dim=1), torch.cat([mask.new_ones(shared.shape[:2]), mask], dim=1)
-
     def _embed(self, input_ids: Tensor, audio_mask: Tensor | None = None, **clips: Tensor) -> Tensor:
         """Embeddings `[B, L, D]` with the clips' vectors in their places."""
         embeddings = self.get_input_embeddings()(input_ids)
@@ -240,6 +233,19 @@ class SpeechLLM(CheckpointModel):
         totals = torch.zeros(B * K, dtype=log_probs.dtype, device=log_probs.device)
         where = scored.nonzero()[:, 0]
         return totals.index_add(0, where, log_probs.gather(1, ids[:, 1:][scored][:, None])[:, 0]).view(B, K)
+
+    def _forget(self) -> None:
+        """The kept prefix holds for the weights it was read with."""
+        self._prefix = None
+
+    def load_state_dict(self, *args: Any, **options: Any) -> Any:
+        """As in torch."""
+        self._forget()
+        return super().load_state_dict(*args, **options)
+
+    def _apply(self, *args: Any, **options: Any) -> "SpeechLLM":
+        self._forget()  # `to`, `float`, `cuda`: it would be of another device or precision
+        return super()._apply(*args, **options)
 
     def _llm_learns(self) -> bool:
         return any(parameter.requires_grad for parameter in self.llm.parameters())

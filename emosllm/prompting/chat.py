@@ -83,10 +83,10 @@ class Chat:
         """
         rows = [self.encode(conversation) for conversation in conversations]
         tails = [row.tail for row in rows]
-        common = 0
-        while all(len(tail) > common and tail[common] == tails[0][common] for tail in tails):
-            common += 1
         ends = [max(index for index, kind in enumerate(row.kinds) if kind == "emotion") + 1 for row in rows]
+        common = 0
+        while common < min(ends) - 1 and all(tail[common] == tails[0][common] for tail in tails):  # one id is left each
+            common += 1
         named = [tail[common:end] for tail, end in zip(tails, ends, strict=True)]
         if any(a != b and b[: len(a)] == a for a in named for b in named):
             named = [tail[common:] for tail in tails]
