@@ -22,9 +22,14 @@ from transformers.initialization import no_init_weights
 from emosllm.errors import UserError
 from emosllm.models.backbones import config_of, load_encoder, load_llm, new_encoder, new_llm
 from emosllm.models.config import SpeechLLMConfig
+from emosllm.models.lora import lora_layers
 from emosllm.recipe import Recipe, parse
 
 _INDEX = "model.safetensors.index.json"
+# What the hub's functions take of what transformers passes on.
+_DOWNLOAD = ("revision", "token", "cache_dir", "local_files_only", "force_download")
+_CREATE = ("private", "token")
+_UPLOAD = ("revision", "token", "commit_message", "commit_description", "create_pr")
 
 
 def fetch_checkpoint(name: str, **hub: Any) -> Path:
@@ -40,7 +45,7 @@ def fetch_checkpoint(name: str, **hub: Any) -> Path:
             )
         return Path(name)
     try:
-        return Path(snapshot_download(name, **hub))
+        return Path(snapshot_download(name, **_only(hub, *_DOWNLOAD)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{name}: no such folder, builtin model or hub id to be had ({reason})") from None
@@ -131,10 +136,15 @@ class CheckpointModel(PreTrainedModel):
             push_to_hub: upload the folder afterwards, to `repo_id`.
             max_shard_size: as in transformers.
             state_dict: weights to save in place of this model's own.
-            **hub: `repo_id`, `token` and what else the upload takes.
+            **hub: `repo_id`, `token`, `private`, `revision`, `commit_message`, `commit_description`, `create_pr`.
+
+        Raises:
+            UserError: the adapters are merged into the backbone that is to be saved: loading would add them again.
         """
         if not is_main_process:
             return
+        if self_contained and any(layer.merged for layer in lora_layers(self)):
+            raise UserError(f"{save_directory}: the adapters are merged; save before merge_lora, or load anew and save")
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         state = self.state_dict() if state_dict is None else state_dict
@@ -145,8 +155,8 @@ class CheckpointModel(PreTrainedModel):
         write_weights(folder, {name: state[name] for name in names}, max_shard_size)
         if push_to_hub:
             repo = hub.pop("repo_id", folder.name)
-            create_repo(repo, exist_ok=True, token=hub.get("token"))
-            upload_folder(repo_id=repo, folder_path=folder, **hub)
+            create_repo(repo, exist_ok=True, **_only(hub, *_CREATE))
+            upload_folder(repo_id=repo, folder_path=folder, **_only(hub, *_UPLOAD))
 
     @classmethod
     def from_pretrained(
@@ -158,7 +168,7 @@ class CheckpointModel(PreTrainedModel):
             name: a folder or a hub id.
             config: in place of the checkpoint's own.
             dtype: of the backbones; the recipe's precision where not given. What was trained stays in float32.
-            **hub: `revision`, `token`, `cache_dir`, `local_files_only`.
+            **hub: `revision`, `token`, `cache_dir`, `local_files_only`, `force_download`.
 
         Raises:
             UserError: no such checkpoint, weights that are not its config's, a backbone that can't be had.
@@ -193,3 +203,7 @@ class CheckpointModel(PreTrainedModel):
     def _all_names(self) -> set[str]:
         """Every weight's name, those that are tied to another left out."""
         return set(self.state_dict()) - set(self.all_tied_weights_keys)
+
+
+def _only(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
