@@ -78,17 +78,6 @@ def test_it_holds_what_was_trained_or_everything(system, saved):
     held = set(load_file(saved / "model.safetensors"))
     trained = {name for name, p in system.model.named_parameters() if p.requires_grad}
     if json.loads((saved / "config.json").read_text())["self_contained"]:
-        assert (
-            held
-            == {
-                name
-                for name, _ in [
-                    *system.model.named_parameters(),
-                    *system.model.named_buffers(),
-                ]
-            }
-            & held
-        )
         assert held >= {name for name, _ in system.model.named_parameters()}  # tied weights once
     else:
         assert held == trained
@@ -129,11 +118,9 @@ def test_a_hub_id_loads_as_its_folder_does(system, saved, monkeypatch):
         assert (repo_id, options["revision"]) == ("someone/emosllm", "v1")
         return str(saved)
 
-    real = AutoConfig.from_pretrained
-    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda name, **_: real(saved if "/" in str(name) else name))
     monkeypatch.setattr(checkpoint, "snapshot_download", snapshot_download)
     assert same_answers(SpeechLLM.from_pretrained("someone/emosllm", revision="v1"), system)
-    config = real(saved)
+    config = AutoConfig.from_pretrained(saved)
     assert same_answers(AutoModel.from_pretrained("someone/emosllm", config=config, revision="v1"), system)
 
 
@@ -290,5 +277,5 @@ def test_a_backbone_that_moved_away_is_named(system, broken):
     config = json.loads((broken / "config.json").read_text())
     config["recipe"]["llm"]["model"] = "/somewhere/else"
     (broken / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="^/somewhere/else: no ModelForCausalLM there"):
+    with pytest.raises(UserError, match=r"^/somewhere/else: no ModelForCausalLM there"):
         SpeechLLM.from_pretrained(broken)
