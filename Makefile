@@ -1,0 +1,37 @@
+# Everything one does with this repository. Each target makes its own virtual environment when there is none.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: setup check test demo nano clean
+
+setup: $(VENV)/.ready
+
+# torch first and by its exact version: a looser requirement would take a build with gigabytes of GPU libraries.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+check: setup  ## style, types, and the one direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## all tests, on two cores, without GPU, network or token
+	$(BIN)/python -m pytest -n 2
+
+demo: setup  ## recognise bundled recordings with nano, then train the three phases on a bundled mini-corpus
+	$(BIN)/python -m demo
+
+# The real speech nano learns from; see emosllm/builtin/nano/README.md for what it is and where it comes from.
+DATA ?= ../shared/data
+nano: setup  ## rebuild the builtin models from the speech and text under DATA
+	$(BIN)/python -m nano --data $(DATA)
+
+clean:  ## everything that was made here
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

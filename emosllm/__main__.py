@@ -1,0 +1,5 @@
+"""`python -m emosllm` is `emosllm`."""
+
+from emosllm.cli import main
+
+main()

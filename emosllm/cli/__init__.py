@@ -1,0 +1,51 @@
+"""The command line: each verb parses, then calls one function. A user's mistake is one line and exit code 2.
+
+Heavy libraries are imported inside the verbs, so that `emosllm --help` answers at once.
+"""
+
+import os
+import sys
+import warnings
+
+import typer
+
+from emosllm.cli import making, using
+from emosllm.errors import UserError
+
+app = typer.Typer(
+    name="emosllm",
+    help="Speech emotion recognition with large language models, on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+recipes = typer.Typer(no_args_is_help=True, help="The systems that can be trained, as data.")
+
+for verb in (using.predict, using.evaluate, making.train, making.info, making.prepare, using.export):
+    app.command()(verb)
+recipes.command("list")(making.recipes_list)
+recipes.command("show")(making.recipes_show)
+recipes.command("check")(making.recipes_check)
+app.add_typer(recipes, name="recipes")
+
+
+def main() -> None:
+    """Run the command line."""
+    _quiet()
+    try:
+        app()
+    except UserError as error:
+        print(f"emosllm: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("emosllm: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _quiet() -> None:
+    """Libraries' notes to developers are not for users; errors still come through."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.simplefilter("ignore")

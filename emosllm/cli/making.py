@@ -1,0 +1,136 @@
+"""Verbs for whoever makes a system: prepare, train, info, and the recipes."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from emosllm.cli.options import DataOption, InfoFormat, OverridesArgument, RecipeArgument
+from emosllm.errors import UserError
+
+
+def train(
+    recipe: RecipeArgument,
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    overrides: OverridesArgument = None,
+    resume: Annotated[bool, typer.Option(help="Take up a run that was stopped.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")] = None,
+    self_contained: Annotated[bool, typer.Option(help="Keep the backbones' weights in the checkpoint.")] = False,
+) -> None:
+    """Train a system through its recipe's phases.
+
+    Example: `emosllm train nano --data manifest.csv --out runs/mine phases.p3.epochs=5`
+    """
+    from emosllm.corpora.manifest import read_manifest
+    from emosllm.recipe import load_recipe
+    from emosllm.training.run import Run, RunData
+
+    resolved = load_recipe(recipe, overrides or ())
+    run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
+    folder = run.train(resume, self_contained)
+    run.console.print(f"trained: emosllm predict {out} RECORDING  ({folder})")
+
+
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="Such as ravdess; `emosllm prepare list` names them.")],
+    folder: Annotated[Path, typer.Argument(help="The corpus as it was unpacked.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Manifest to write: CSV or JSONL.")] = Path("manifest.csv"),
+) -> None:
+    """Write a corpus's manifest from its folder.
+
+    Example: `emosllm prepare ravdess ~/RAVDESS --out ravdess.csv`
+    """
+    from emosllm.corpora import READERS, incompleteness, read_corpus
+    from emosllm.corpora.manifest import write_manifest
+
+    if corpus == "list":
+        print("\n".join(READERS))
+        return
+    utterances = read_corpus(corpus, folder)
+    write_manifest(out, utterances)
+    speakers = len({utterance.speaker for utterance in utterances})
+    Console(stderr=True).print(f"{out}: {len(utterances)} utterances of {speakers} speakers")
+    if warning := incompleteness(corpus, utterances):
+        Console(stderr=True).print(warning, style="yellow")
+
+
+def info(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    format: Annotated[InfoFormat, typer.Option(help="Table or JSON.")] = InfoFormat.table,
+) -> None:
+    """Describe a system: parts, counted weights, training memory, the paper's figures, what was assumed.
+
+    Example: `emosllm info emosllm --format json`
+    """
+    from emosllm.recipe import load_recipe
+
+    resolved = load_recipe(recipe, overrides or ())
+    from emosllm.models.describe import describe
+
+    found = describe(resolved)
+    if format is InfoFormat.json:
+        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    table = Table(title=found.recipe.title, title_justify="left")
+    for column in ("part", "what", "shape"):
+        table.add_column(column)
+    for column in ("weights", "trained"):
+        table.add_column(column, justify="right")
+    for name, part in found.parts.items():
+        table.add_row(name, part.what, part.shape, f"{part.total:,}", f"{part.trainable:,}")
+    table.add_row("in sum", "", "", f"{found.total:,}", f"{found.trainable:,}", style="bold")
+    console.print(table)
+    memory = sum(found.memory.values()) / 2**30
+    console.print(f"learns: {', '.join(f'{name} {count:,}' for name, count in found.by_phase.items())}")
+    console.print(f"training memory, estimated: {memory:.1f} GiB at {found.recipe.training.micro_batch} samples a pass")
+    console.print(f"source: {found.recipe.source}")
+    for what, value in found.recipe.paper.items():
+        console.print(f"paper: {what.replace('_', ' ')} = {value}")
+    for assumption in found.recipe.assumed:
+        console.print(f"assumed: {assumption}")
+
+
+def recipes_list() -> None:
+    """Name the recipes that come with the package.
+
+    Example: `emosllm recipes list`
+    """
+    from emosllm.recipe import load_recipe, names
+
+    for name in names():
+        print(f"{name:24} {load_recipe(name).title}")
+
+
+def recipes_show(recipe: RecipeArgument, overrides: OverridesArgument = None) -> None:
+    """Print a recipe whole, every default written out.
+
+    Example: `emosllm recipes show emosllm lora.rank=16`
+    """
+    from emosllm.recipe import dump, load_recipe
+
+    print(dump(load_recipe(recipe, overrides or ())), end="")
+
+
+def recipes_check(
+    recipes: Annotated[list[str] | None, typer.Argument(help="Names or files; all shipped ones if none.")] = None,
+) -> None:
+    """Verify recipes: they parse, and their models have as many trained weights as they state.
+
+    Example: `emosllm recipes check my.yaml`
+    """
+    from emosllm.models.describe import describe
+    from emosllm.recipe import load_recipe, names
+
+    for name, recipe in [(name, load_recipe(name)) for name in recipes or names()]:
+        found = describe(recipe)
+        if found.recipe.trainable not in (None, found.trainable):
+            raise UserError(
+                f"recipe {name} states {found.recipe.trainable} trained weights, its model has {found.trainable}"
+            )
+        print(f"{name}: {found.trainable:,} trained of {found.total:,} weights")

@@ -1,0 +1,76 @@
+"""Arguments and options that several verbs share."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emosllm.errors import UserError
+from emosllm.utterance import Utterance
+
+if TYPE_CHECKING:
+    from emosllm.recipe import Strategy
+
+
+class Format(StrEnum):
+    """How predictions are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class InfoFormat(StrEnum):
+    """How a description is printed."""
+
+    table = "table"
+    json = "json"
+
+
+class StrategyOption(StrEnum):
+    """How transcripts are used."""
+
+    ser = "ser"
+    transcript_in_prompt = "transcript-in-prompt"
+    transcript_first = "transcript-first"
+
+
+class TranscriptsOption(StrEnum):
+    """Where transcripts come from."""
+
+    own = "own"
+    given = "given"
+
+
+ModelArgument = Annotated[str, typer.Argument(help="Builtin name (nano), run folder, checkpoint folder, or hub id.")]
+RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")]
+OverridesArgument = Annotated[list[str] | None, typer.Argument(help="key=value, such as lora.rank=16.")]
+DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or JSONL.")]
+StrategyOpt = Annotated[
+    StrategyOption | None, typer.Option(help="How transcripts are used; the recipe's if not given.")
+]
+TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="The system's own, or the manifest's.")]
+LabelsOpt = Annotated[
+    str | None, typer.Option(help="Emotions to choose from, with commas, or `present`: those that occur in the data.")
+]
+DeviceOpt = Annotated[str | None, typer.Option(help="cpu, cuda, ...; a GPU where there is one if not given.")]
+BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together.")]
+
+
+def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[str] | None:
+    """The emotions that `--labels` names; `present` are those that occur in the utterances."""
+    if option is None:
+        return None
+    if option != "present":
+        return [name.strip() for name in option.split(",")]
+    present = sorted({utterance.emotion for utterance in utterances if utterance.emotion})
+    if not present:
+        raise UserError("--labels present: there is no labelled data to take them from")
+    return present
+
+
+def chosen_strategy(option: StrategyOption | None) -> "Strategy | None":
+    """The strategy that `--strategy` names."""
+    return None if option is None else option.value
