@@ -5,6 +5,7 @@ gets plain paragraphs. The answer is never rendered by `add_generation_prompt`: 
 is taken from one rendering, so that what is asked at inference is to the token what was trained.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -51,7 +52,7 @@ class Chat:
         self.tokenizer = tokenizer
         self.template = tokenizer.chat_template or _PLAIN
         self._system_role = self._knows_system()
-        self._special = sorted(set(tokenizer.all_special_tokens), key=len, reverse=True)
+        self._markup = _markup(tokenizer)
 
     def encode(self, conversation: Conversation, closed: bool = True) -> Tokens:
         """Tokens of a conversation.
@@ -109,9 +110,8 @@ class Chat:
         """The text before the answer and the text that closes the assistant's turn."""
         messages = self._messages(self._defused(conversation.system), self._defused(conversation.user), _ANSWER)
         opening, _, rest = self._apply(messages).rpartition(_ANSWER)
-        stops = [rest.find(token) + len(token) for token in self._special if token in rest]
-        closing = rest[: min(stops)] if stops else (self.tokenizer.eos_token or rest)
-        return opening, closing
+        end = self._markup.search(rest)
+        return opening, rest[: end.end()] if end else (self.tokenizer.eos_token or rest)
 
     def _messages(self, system: str, user: str, answer: str) -> list[dict[str, str]]:
         if not self._system_role:
@@ -138,6 +138,11 @@ class Chat:
 
     def _defused(self, text: str) -> str:
         """Text in which no special token of the tokenizer can be smuggled into the prompt, by a transcript say."""
-        for token in self._special:
-            text = text.replace(token, " ")
-        return text
+        return self._markup.sub(" ", text)
+
+
+def _markup(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """The tokens that a text must not contain: special ones, named by the tokenizer or not, and tags like <think>."""
+    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special or str(token)[0] in "<["]
+    tokens = sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")

@@ -4,6 +4,7 @@ In training every choice (wording, order of the emotions, examples, order of the
 the caller seeds; without a generator the first of each is taken, so that the same clip is always asked the same way.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -120,18 +121,16 @@ def plain(text: str) -> str:
 
 def _spans(template: str, transcript: str, letter: str) -> tuple[Span, ...]:
     """The answer template cut at its placeholders; a space before one goes with it, as tokenizers have it."""
-    spans: list[Span] = []
-    fields: tuple[tuple[str, Kind, str], ...] = (
-        ("{transcript}", "transcript", transcript),
-        ("{emotion}", "emotion", letter),
-    )
-    for field, kind, value in fields:
-        before, found, after = template.partition(field)
-        if found:
-            head = before.removesuffix(" ")
-            spans += [Span(head, "format"), Span(before[len(head) :] + value, kind)]
-            template = after
-    return tuple(span for span in (*spans, Span(template, "format")) if span.text)
+    fields: Mapping[str, tuple[Kind, str]] = {
+        "{transcript}": ("transcript", transcript),
+        "{emotion}": ("emotion", letter),
+    }
+    spans = []
+    for piece in re.split(r"( ?\{(?:transcript|emotion)\})", template):
+        field = piece.lstrip(" ")
+        kind, value = fields.get(field, ("format", field))
+        spans.append(Span(piece.replace(field, value), kind))
+    return tuple(span for span in spans if span.text)
 
 
 def _examples(

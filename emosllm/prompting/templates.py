@@ -15,6 +15,17 @@ from emosllm.recipe import Task
 
 TASKS: tuple[Task, ...] = ("asr", "ser", "joint")
 
+_PLACES = (
+    ("audio", "{audio}"),
+    ("options", "{options}"),
+    ("transcript_hint", "{transcript}"),
+    ("examples_intro", "{examples}"),
+    ("gender_hint", "{gender}"),
+    ("cues_intro", "{cues}"),
+    ("cue", "{name}"),
+    ("cue", "{level}"),
+)
+
 
 class Templates(BaseModel):
     """A file of prompts; `prompts/default.yaml` explains each field."""
@@ -39,10 +50,14 @@ class Templates(BaseModel):
             if not self.tasks.get(task):
                 raise ValueError(f"tasks.{task} has no prompt")
             for field, wanted in (("{transcript}", task != "ser"), ("{emotion}", task != "asr")):
-                if (field in self.answers.get(task, "")) != wanted:
-                    raise ValueError(f"answers.{task} must {'' if wanted else 'not '}hold {field} once")
-        if "{audio}" not in self.audio:
-            raise ValueError("audio must hold {audio}, the place of the clip")
+                if self.answers.get(task, "").count(field) != wanted:
+                    raise ValueError(
+                        f"answers.{task} must {'hold' if wanted else 'not hold'} {field}{' once' * wanted}"
+                    )
+        for name, field in _PLACES:
+            texts = getattr(self, name)
+            if any(text.count(field) != 1 for text in ([texts] if isinstance(texts, str) else texts)):
+                raise ValueError(f"{name} must hold {field} once")
         strangers = [emotion for _, emotion in self.examples if emotion not in LETTERS]
         if strangers:
             raise ValueError(f"examples: unknown emotion {strangers[0]!r}; known are {', '.join(LETTERS)}")
@@ -58,17 +73,18 @@ def load_templates(name: str) -> Templates:
     """
     shipped = files("emosllm.prompting") / "prompts" / f"{name}.yaml"
     if "/" not in name and shipped.is_file():
-        text = shipped.read_text(encoding="utf-8")
+        content = shipped.read_bytes()
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        content = Path(name).read_bytes()
     else:
         known = sorted(Path(entry.name).stem for entry in (files("emosllm.prompting") / "prompts").iterdir())
         raise UserError(f"no prompts {name!r}: known are {', '.join(known)}, or give the path of a YAML file")
     try:
-        return Templates.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        return Templates.model_validate(yaml.safe_load(content))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"prompts {name} are not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"prompts {name}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".") + ": "
+        what = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"prompts {name}: {where if first['loc'] else ''}{what}") from None
