@@ -12,7 +12,7 @@ from types import MappingProxyType
 from emosllm.corpora.manifest import read_manifest
 from emosllm.prompting.conversation import plain
 
-#: GoEmotions' words (Demszky et al. 2020) that name an emotion of ours; lines with two of them, or others, are text only.
+#: GoEmotions' words (Demszky et al. 2020) that name an emotion of ours; lines with two of them are text only.
 EMOTION_OF: Mapping[str, str] = MappingProxyType(
     {
         "anger": "angry",

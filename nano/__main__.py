@@ -1,0 +1,70 @@
+"""Rebuild nano from the speech and text under a data folder: encoder, language model, three phases, figures, card.
+
+    python -m nano --data FOLDER
+
+Every step leaves its outcome in runs/nano and is not repeated when that is there. What is chosen is chosen on val; test
+is looked at once, by the last step. FOLDER is laid out as `emosllm/builtin/nano/README.md` says.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from nano.card import card
+
+from emosllm.corpora.manifest import read_manifest
+from emosllm.files import atomic_folder, write_atomically
+from emosllm.models.backbones import BUILTIN
+from emosllm.recipe import load_recipe
+from emosllm.training.run import Run, RunData
+from nano.figures import figures
+
+WORK = Path("runs/nano")
+BUILTINS = Path("emosllm/builtin")
+FIGURES = Path("docs/results/nano.json")
+PARTS = ("config.json", "model.safetensors", "preprocessor_config.json", "pretraining.json", "run.json", "recipe.yaml")
+TEXTS = ("tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja")
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with manifest.csv and text/goemotions.")],
+    threads: Annotated[int, typer.Option(help="Cores to use.")] = 2,
+) -> None:
+    """Go through the steps that are not done."""
+    manifest = data / "manifest.csv"
+    _step("encoder", "nano.pretrain_encoder", "--data", manifest, "--threads", threads)
+    _step("llm", "nano.pretrain_llm", "--data", manifest, "--text", data / "text/goemotions", "--threads", threads)
+    for part in ("encoder", "llm"):
+        _install(WORK / part, f"nano-{part}")
+    recipe = load_recipe("nano")
+    assert recipe.encoder.model.startswith(BUILTIN), "the recipe trains on what was just installed"
+    run = WORK / "run"
+    if not (run / "model" / "config.json").is_file():
+        Run(recipe, RunData.of(read_manifest(manifest), recipe), run).train(resume=(run / "run.json").is_file())
+    _install(run / "model", "nano")
+    shutil.copy(run / "run.json", BUILTINS / "nano" / "training.json")
+    write_atomically(FIGURES, json.dumps(figures(manifest), indent=2) + "\n")
+    write_atomically(BUILTINS / "nano" / "README.md", card(json.loads(FIGURES.read_text(encoding="utf-8"))))
+
+
+def _step(name: str, module: str, *arguments: object) -> None:
+    """Run a module that writes one folder, unless the folder is there."""
+    if not (WORK / name / "config.json").is_file():
+        options = [str(argument) for argument in arguments]
+        subprocess.run([sys.executable, "-m", module, *options, "--out", str(WORK / name)], check=True)
+
+
+def _install(folder: Path, name: str) -> None:
+    """Copy what a builtin needs, and nothing else."""
+    with atomic_folder(BUILTINS / name, marker="config.json") as builtin:
+        for file in folder.iterdir():
+            if file.name in PARTS + TEXTS:
+                shutil.copy(file, builtin)
+
+
+if __name__ == "__main__":
+    typer.run(main)
