@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoModel, AutoProcessor, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.utils import ModelOutput
 
@@ -20,7 +20,7 @@ from emosllm.models.encoders import SpeechEncoder
 from emosllm.models.llm import output_logits, padding_first, read_prefix, read_rows, repeat_cache, select_rows
 from emosllm.models.lora import add_lora
 from emosllm.models.mappers import QPMapper
-from emosllm.prompting.batch import IGNORED
+from emosllm.prompting.batch import IGNORED, SpeechProcessor
 
 
 @dataclass
@@ -81,10 +81,11 @@ class SpeechLLM(CheckpointModel):
 
     def train(self, mode: bool = True) -> "SpeechLLM":
         """Dropout only in parts that learn: a frozen LLM reads the same prefix the same way each time."""
+        if mode != self.training or self._llm_learns():  # the Trainer calls this before every batch
+            self._forget()
         super().train(mode)
         if not self._llm_learns():
             self.llm.eval()
-        self._forget()
         return self
 
     def forward(
@@ -261,3 +262,4 @@ def _pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 AutoModel.register(SpeechLLMConfig, SpeechLLM)
+AutoProcessor.register(SpeechLLMConfig, SpeechProcessor)

@@ -17,8 +17,8 @@ from emosllm.prompting.conversation import AUDIO, Conversation, Kind, Span
 
 _ANSWER = "\N{NULL}answer\N{NULL}"
 _PLAIN = (
-    "{% for message in messages %}{{ message['content'] }}\n{% if message['role'] != 'assistant' %}\n{% endif %}"
-    "{% endfor %}"
+    "{% for message in messages %}{{ message['content'] }}"
+    "{{ '\n' if message['role'] == 'assistant' else '\n\n' }}{% endfor %}"
 )
 
 

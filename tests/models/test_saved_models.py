@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, BertConfig
+from transformers import AutoConfig, AutoModel, AutoProcessor, BertConfig
 from transformers.utils import hub
 
 from emosllm.errors import UserError
@@ -19,7 +19,7 @@ from emosllm.models import checkpoint
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.lora import lora_layers, merge_lora
 from emosllm.models.speech_llm import SpeechLLM, SpeechLLMConfig
-from emosllm.prompting.batch import Sample
+from emosllm.prompting.batch import Sample, SpeechProcessor
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def system(tmp_path_factory):
         torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.1)
     processor = build_processor(recipe)
     sample = Sample(processor.converse("joint", transcript="Well well.", emotion="sad"), tiny.clip(0.5))
-    return SimpleNamespace(model=model, batch=processor([sample]), recipe=recipe, root=root)
+    return SimpleNamespace(model=model, batch=processor([sample]), processor=processor)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["by name", "self-contained"])
@@ -63,7 +63,7 @@ def refused(folder, match):
 def test_a_round_trip_gives_the_same_answers(system, saved):
     loaded = SpeechLLM.from_pretrained(saved)
     assert not loaded.training
-    assert loaded.recipe == system.recipe
+    assert loaded.recipe == system.model.recipe
     assert same_answers(loaded, system)
 
 
@@ -110,6 +110,14 @@ def test_the_auto_classes_know_it(system, saved):
     loaded = AutoModel.from_pretrained(saved)
     assert isinstance(loaded, SpeechLLM)
     assert same_answers(loaded, system)
+
+
+def test_the_auto_class_finds_the_processor_beside_it(system, tmp_path):
+    system.model.save_pretrained(tmp_path)
+    system.processor.save_pretrained(tmp_path)
+    loaded = AutoProcessor.from_pretrained(tmp_path)
+    assert isinstance(loaded, SpeechProcessor)
+    assert loaded.verified == system.processor.verified
 
 
 def test_a_hub_id_loads_as_its_folder_does(system, saved, monkeypatch):
