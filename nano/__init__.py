@@ -1,0 +1,1 @@
+"""nano: what rebuilds the builtin system. Not part of the package; run with `make nano`."""
