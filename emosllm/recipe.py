@@ -8,14 +8,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.augment import Augment
 from emosllm.errors import UserError
-from emosllm.labels import LABEL_SETS, LabelSet, label_set
+from emosllm.labels import LABEL_SETS, LETTERS, LabelSet, label_set
 
 Task = Literal["asr", "ser", "joint"]
 Learner = Literal["mapper", "lora"]
@@ -123,7 +123,7 @@ class Phase(Part):
 class TrainingPart(Part):
     """How a run is carried out; changes speed and memory, not what is learned."""
 
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     micro_batch: int = Field(8, ge=1, description="samples per forward pass and process")
     precision: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
@@ -158,7 +158,9 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _labels_known(self) -> Self:
-        label_set(self.labels)
+        unnamed = [name for name in label_set(self.labels).names if name not in LETTERS]
+        if unnamed:
+            raise ValueError(f"labels: {self.labels} has {', '.join(unnamed)}, and no letter to answer that with")
         return self
 
     @property
@@ -210,27 +212,30 @@ def dump(recipe: Recipe) -> str:
 
 def _read(name: str, seen: tuple[str, ...], folder: Path | None = None) -> dict[str, Any]:
     """The tree of a recipe file with everything it includes merged below it."""
-    if name in seen:
-        raise UserError(f"recipe {name} includes itself: {' -> '.join((*seen, name))}")
-    text, home = _text(name, folder)
+    place = _find(name, folder)
+    if str(place) in seen:
+        raise UserError(f"recipe {name} includes itself: {' -> '.join((*seen, str(place)))}")
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"recipe {name} is not YAML: {' '.join(str(error).split())}") from None
+        tree = yaml.safe_load(place.read_bytes())
+    except yaml.MarkedYAMLError as error:
+        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise UserError(f"recipe {name} is not YAML: {place}{error.problem or error.context}; mend it") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"recipe {name} is not YAML: {' '.join(str(error).split())}; mend it") from None
     if not isinstance(tree, dict):
         raise UserError(f"recipe {name} is not a mapping of keys to values")
     base = tree.pop("include", None)
-    return tree if base is None else _merge(_read(str(base), (*seen, name), home), tree)
+    return tree if base is None else _merge(_read(str(base), (*seen, str(place)), place.parent), tree)
 
 
-def _text(name: str, folder: Path | None) -> tuple[str, Path | None]:
-    """A recipe's text and the folder that its own includes may be relative to."""
-    shipped = files("emosllm.recipes") / f"{name}.yaml"
+def _find(name: str, folder: Path | None) -> Path:
+    """The file of a recipe: one of ours by its name, or the path of the user's own, from `folder` where it includes."""
+    shipped = Path(str(files("emosllm.recipes") / f"{name}.yaml"))
     if "/" not in name and shipped.is_file():
-        return shipped.read_text(encoding="utf-8"), None
-    path = (folder or Path()) / name
+        return shipped
+    path = ((folder or Path()) / name).resolve()
     if path.suffix in {".yaml", ".yml"} and path.is_file():
-        return path.read_text(encoding="utf-8"), path.parent
+        return path
     raise UserError(f"no recipe {name!r}: known are {', '.join(names())}, or give the path of a .yaml file")
 
 
@@ -277,8 +282,9 @@ def _fields_at(path: Sequence[int | str]) -> list[str]:
     """The field names of the part that `path` leads to."""
     part: type[BaseModel] = Recipe
     for step in path:
-        kind: Any = Phase if part is Recipe and step == "phases" else part.model_fields.get(str(step))
-        annotation = kind if isinstance(kind, type) else getattr(kind, "annotation", None)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            part = annotation
+        field = part.model_fields.get(str(step))
+        annotation: Any = Phase if part is Recipe and step == "phases" else field and field.annotation
+        for kind in (annotation, *get_args(annotation)):  # `Augment | None` is an Augment here
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                part = kind
     return list(part.model_fields)

@@ -1,0 +1,257 @@
+"""Every shipped recipe says what it is, has the parameters it states, and learns; a typo names what is known."""
+
+import re
+
+import pytest
+import tiny
+import torch
+import yaml
+
+from emosllm.errors import UserError
+from emosllm.models.backbones import builtins
+from emosllm.models.build import build_empty, build_model, build_processor
+from emosllm.prompting.batch import Sample
+from emosllm.recipe import Recipe, dump, load_recipe, names, parse
+
+TINY_PARTS = {"emosllm-qwen3-4b": {"llm_name": "qwen3"}, "emosllm-wav2vec2": {"encoder_name": "wav2vec2-large"}}
+
+
+def test_the_papers_systems_are_there():
+    assert {"emosllm", "emosllm-12m5", "emosllm-qwen3-4b", "emosllm-wav2vec2", "nano"} <= set(names())
+    assert not any(name.startswith("_") for name in names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_recipe_is_called_as_its_file_and_says_where_it_comes_from(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.source
+    assert recipe.title
+
+
+@pytest.mark.parametrize("name", names())
+def test_printed_and_read_back_it_is_the_same(name):
+    recipe = load_recipe(name)
+    assert parse(yaml.safe_load(dump(recipe)), name) == recipe
+    assert parse(recipe.model_dump(mode="json"), name) == recipe
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_printed_recipe_is_a_recipe_file(tmp_path, name):
+    (tmp_path / "mine.yaml").write_text(dump(load_recipe(name)), encoding="utf-8")
+    assert load_recipe(tmp_path / "mine.yaml") == load_recipe(name)
+
+
+STATED = {
+    "emosllm": 22_424_320,
+    "emosllm-12m5": 12_561_152,
+    "emosllm-wav2vec2": 22_424_320,
+    "emosllm-qwen3-4b": 26_388_736,
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_learns_has_the_stated_count(name):
+    recipe = load_recipe(name)
+    assert recipe.trainable == STATED.get(name, recipe.trainable)
+    references = [part.removeprefix("builtin:") for part in (recipe.encoder.model, recipe.llm.model) if ":" in part]
+    if not set(references) <= set(builtins()):
+        pytest.skip("its built-in parts are not in this tree")
+    model = build_empty(recipe)
+    learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    held = sum(parameter.numel() for parameter in model.parameters() if parameter.device.type != "meta")
+    assert held < 10_000  # transformers makes one vector of some encoders without asking where
+    assert recipe.trainable in (None, learning)
+
+
+@pytest.mark.parametrize("name", names())
+def test_built_tiny_it_learns(tmp_path, name):
+    recipe = tiny.recipe(tmp_path, name, "prompt.examples=0", **TINY_PARTS.get(name, {}))
+    torch.manual_seed(0)
+    model, processor = build_model(recipe).train(), build_processor(recipe)
+    samples = [
+        Sample(processor.converse("joint", transcript=text, emotion=emotion), tiny.clip(0.4, seed))
+        for seed, (text, emotion) in enumerate((("Yes.", "happy"), ("No, never!", "angry")))
+    ]
+    batch = processor(samples)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learning, lr=1e-2)
+    losses = []
+    for _ in range(8):
+        loss = model(**batch).loss
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert losses[-1] < losses[0] - 0.1
+
+
+def test_the_published_hyperparameters():
+    recipe = load_recipe("emosllm")
+    assert (recipe.lora.rank, recipe.lora.alpha) == (8, 16)
+    assert (recipe.mapper.queries, recipe.mapper.layers, recipe.mapper.heads, recipe.mapper.width) == (32, 2, 8, 768)
+    assert [phase.learns for phase in recipe.phases.values()] == [("mapper",), ("mapper", "lora"), ("mapper", "lora")]
+    assert [set(phase.tasks) for phase in recipe.phases.values()] == [{"asr"}, {"asr"}, {"joint"}]
+    for phase in recipe.phases.values():
+        optimiser = phase.optimiser
+        assert (optimiser.learning_rate, optimiser.weight_decay, optimiser.warmup) == (5e-4, 0.01, 0.1)
+        assert (optimiser.batch_size, optimiser.schedule) == (512, "linear")
+
+
+def refused(match, name="emosllm", overrides=()):
+    with pytest.raises(UserError, match=match) as error:
+        load_recipe(name, overrides)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "known"),
+    [
+        ("labls=msp9", "labls", Recipe),
+        ("encoder.modell=x", "encoder.modell", Recipe.model_fields["encoder"].annotation),
+        ("lora.rnak=4", "lora.rnak", Recipe.model_fields["lora"].annotation),
+        ("training.seeed=1", "training.seeed", Recipe.model_fields["training"].annotation),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_known_ones(override, where, known):
+    refused(
+        f"recipe emosllm: unknown key '{where}'; known here: {', '.join(known.model_fields)}$", overrides=[override]
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "match"),
+    [
+        ("phases.p1.lr=1", "unknown key 'phases.p1.lr'; known here: learns, tasks, corpora, epochs, "),
+        ("phases.p3.optimiser.lr=1", "unknown key 'phases.p3.optimiser.lr'; known here: learning_rate, weight_decay, "),
+        ("training.augmentation={gian: 3}", "unknown key 'training.augmentation.gian'; known here: speed_p, "),
+    ],
+)
+def test_an_unknown_key_deep_inside_is_answered_with_those_of_its_place(override, match):
+    refused(match, overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("override", "match"),
+    [
+        ("lora.rank=0", "lora.rank: .*greater than or equal to 1, not 0"),
+        ("lora.rank=many", "lora.rank: .*integer.*, not 'many'"),
+        ("lora=3", "lora: .*, not 3"),
+        ("mapper.heads=7", "mapper: mapper.width 768 is not a multiple of mapper.heads 7"),
+        ("labels=emotions", "unknown label set 'emotions': known are msp9, "),
+        ("labels=ravdess8", "ravdess8 has calm, and no letter to answer that with"),
+        ("inference.strategy=guess", "inference.strategy: .*'transcript-first', not 'guess'"),
+        ("phases.p1.tasks={}", r"phases.p1: phase.tasks \{\} are not shares: give each task a number above 0"),
+        ("phases.p1.tasks={asr: 0}", "are not shares"),
+        ("phases.p1.tasks={asrr: 1}", "phases.p1.tasks.asrr.*'asr', 'ser' or 'joint'"),
+        ("phases.p1.learns=[encoder]", "phases.p1.learns.0: .*, not 'encoder'"),
+        ("phases={}", "phases: "),
+        ("encoder={}", "'encoder.model' is missing"),
+        ("lora.rank", "override 'lora.rank' is not key=value; for example lora.rank=16"),
+        ("=3", "is not key=value"),
+        ("lora.targets=[a", r"override 'lora.targets=\[a': the value '\[a' is not YAML"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_with_its_place(override, match):
+    refused(match, overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("override", "read", "value"),
+    [
+        ("lora.rank=16", lambda r: r.lora.rank, 16),
+        ("phases.p3.optimiser.learning_rate=5e-4", lambda r: r.phases["p3"].optimiser.learning_rate, 5e-4),
+        ("phases.p3.optimiser.learning_rate=1e3", lambda r: r.phases["p3"].optimiser.learning_rate, 1000.0),
+        ("phases.p3.corpora=null", lambda r: r.phases["p3"].corpora, None),
+        ("phases.p3.epochs=0.5", lambda r: r.phases["p3"].epochs, 0.5),
+        ("lora.targets=[q_proj]", lambda r: r.lora.targets, ("q_proj",)),
+        ("prompt.cues=true", lambda r: r.prompt.cues, True),
+        ("encoder.model=/a=b", lambda r: r.encoder.model, "/a=b"),
+        ("mapper={queries: 4}", lambda r: (r.mapper.queries, r.mapper.width), (4, 768)),
+    ],
+)
+def test_overrides_are_laid_over_the_recipe(override, read, value):
+    assert read(load_recipe("emosllm", [override])) == value
+
+
+def test_the_last_override_wins():
+    assert load_recipe("emosllm", ["lora.rank=4", "lora.rank=2"]).lora.rank == 2
+
+
+def test_an_override_touches_one_phase_only():
+    phases = load_recipe("emosllm", ["phases.p2.optimiser.batch_size=4"]).phases
+    assert [phase.optimiser.batch_size for phase in phases.values()] == [512, 4, 512]
+
+
+# Files.
+
+
+@pytest.fixture
+def write(tmp_path):
+    def file(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return file
+
+
+def test_a_users_file_is_a_delta_over_a_shipped_recipe(write):
+    path = write(
+        "mine.yaml", "include: emosllm\nname: mine\nlora: {rank: 4}\nphases: {p1: {optimiser: {learning_rate: 1e-3}}}"
+    )
+    recipe = load_recipe(path)
+    assert (recipe.name, recipe.lora.rank, recipe.lora.alpha) == ("mine", 4, 16)
+    assert recipe.phases["p1"].optimiser.learning_rate == 1e-3
+
+
+def test_an_include_is_looked_for_beside_its_file(write):
+    write("sub/base.yaml", "include: emosllm\ntitle: Base")
+    assert load_recipe(write("sub/mine.yaml", "include: base.yaml")).title == "Base"
+
+
+def test_an_empty_mapping_clears(write):
+    assert load_recipe(write("mine.yaml", "include: emosllm\npaper: {}")).paper == {}
+    assert load_recipe("emosllm").paper != {}
+
+
+def test_a_list_replaces(write):
+    assert load_recipe(write("mine.yaml", "include: emosllm\nassumed: [one]")).assumed == ("one",)
+
+
+def test_recipes_that_include_each_other_are_told_apart_from_those_that_end(write):
+    write("b.yaml", "include: a.yaml")
+    refused(r"includes itself: .*/a\.yaml -> .*/b\.yaml -> .*/a\.yaml", name=str(write("a.yaml", "include: b.yaml")))
+    refused("includes itself", name=str(write("c.yaml", "include: c.yaml")))
+
+
+def test_two_files_of_one_name_in_two_folders_are_no_circle(write):
+    write("other/base.yaml", "include: emosllm\ntitle: Two folders")
+    write("other/middle.yaml", "include: base.yaml")
+    write("here/base.yaml", "include: ../other/middle.yaml")
+    assert load_recipe(write("here/mine.yaml", "include: base.yaml")).title == "Two folders"
+
+
+@pytest.mark.parametrize("content", ["lora: [", "a: b: c", b"\xff\xfe\x00", "\tname: x"])
+def test_broken_yaml_is_refused(write, content):
+    refused("mine.yaml is not YAML: ", name=str(write("mine.yaml", content)))
+
+
+@pytest.mark.parametrize("content", ["", "- emosllm", "emosllm"])
+def test_what_is_no_mapping_is_refused(write, content):
+    refused("mine.yaml is not a mapping of keys to values", name=str(write("mine.yaml", content)))
+
+
+def test_a_missing_part_is_named(write):
+    refused("mine.yaml: 'title' is missing", name=str(write("mine.yaml", "name: mine")))
+
+
+@pytest.mark.parametrize("name", ["emosslm", "missing.yaml", "some/where.yaml", "../emosllm", "."])
+def test_an_unknown_recipe_lists_the_known_ones(name):
+    refused(f"no recipe '{re.escape(name)}': known are emosllm, .*or give the path of a .yaml file", name=name)
+
+
+def test_a_recipe_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        load_recipe("emosllm").name = "other"
