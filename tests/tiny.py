@@ -1,4 +1,4 @@
-"""Tiny random models of the real architectures, built in code, with a tokenizer trained on the fly: no network, no weights."""
+"""Tiny random models of the real architectures, built in code, a tokenizer trained on the fly: nothing is fetched."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
+    ParakeetFeatureExtractor,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     SeamlessM4TFeatureExtractor,
@@ -61,6 +62,19 @@ ENCODERS = {
             "intermediate_size": 48,
             "feature_projection_input_dim": 160,
             "conv_depthwise_kernel_size": 7,
+        },
+    ),
+    "parakeet": (
+        "parakeet_encoder",
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 48,
+            "conv_kernel_size": 5,
+            "subsampling_factor": 2,
+            "subsampling_conv_channels": 8,
+            "num_mel_bins": 80,
         },
     ),
     "whisper": (
@@ -143,6 +157,8 @@ def feature_extractor(name: str = "wavlm-large") -> object:
     kind, _ = ENCODERS[name]
     if kind == "whisper":
         return WhisperFeatureExtractor(feature_size=80)
+    if kind == "parakeet_encoder":
+        return ParakeetFeatureExtractor(feature_size=80)
     if kind == "wav2vec2-bert":
         return SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80, stride=2)
     return Wav2Vec2FeatureExtractor(do_normalize=name.endswith("large"), return_attention_mask=name.endswith("large"))

@@ -238,12 +238,12 @@ def edit(folder, change):
 
 def test_a_missing_tensor_is_named(broken):
     edit(broken, lambda tensors: tensors.pop("mapper.queries"))
-    refused(broken, "not the weights of its own config.json: lacks mapper.queries$")
+    refused(broken, "not the weights of its own config.json: lacks mapper.queries")
 
 
 def test_a_surplus_tensor_is_named(broken):
     edit(broken, lambda tensors: tensors.update({"mapper.more": torch.zeros(1)}))
-    refused(broken, "has mapper.more$")
+    refused(broken, "has mapper.more")
 
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes(broken):
