@@ -1,12 +1,12 @@
 """Speech encoders of transformers behind one call: audio in, frames and their mask out; a batch equals its clips alone.
 
-They differ in what they eat (waveform or log-mel), in whether padding leaks, and in whether their window is fixed.
-These three facts are the table below; nothing else in the house knows one encoder from another.
+They differ in what they eat (waveform or log-mel), in how many frames come of it, in whether padding leaks, and in
+whether their window is fixed. These four facts are the table below; nothing else in the house knows one encoder from
+another.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,14 @@ class Family:
     Attributes:
         audio: the feature extractor's name for what the encoder eats.
         width: attribute of the config that holds D.
+        frames: the encoder's own count of its frames, a method's name; `None` where it has one for each feature frame.
         padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
         window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
     """
 
     audio: str
     width: str = "hidden_size"
+    frames: str | None = None
     padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
     window: str = "longest"
 
@@ -37,11 +39,13 @@ def _group_norm(config: PretrainedConfig) -> bool:
     return bool(config.feat_extract_norm == "group")
 
 
+_CONVOLVED = "_get_feat_extract_output_lengths"
 FAMILIES: dict[str, Family] = {
-    "wavlm": Family("input_values", padding_leaks=_group_norm),
-    "wav2vec2": Family("input_values", padding_leaks=_group_norm),
-    "hubert": Family("input_values", padding_leaks=_group_norm),
+    "wavlm": Family("input_values", frames=_CONVOLVED, padding_leaks=_group_norm),
+    "wav2vec2": Family("input_values", frames=_CONVOLVED, padding_leaks=_group_norm),
+    "hubert": Family("input_values", frames=_CONVOLVED, padding_leaks=_group_norm),
     "wav2vec2-bert": Family("input_features"),
+    "parakeet_encoder": Family("input_features", frames="_get_subsampling_output_length"),
     "whisper": Family("input_features", width="d_model", window="max_length"),
 }
 
@@ -102,8 +106,10 @@ class SpeechEncoder(nn.Module):
     def _frames(self, mask: Tensor) -> Tensor:
         """Number of frames of each clip, `[A]`."""
         lengths = mask.sum(-1)
-        count: Any = getattr(self.model, "_get_feat_extract_output_lengths", None)
-        return lengths if count is None or self.family.audio != "input_values" else count(lengths).to(torch.long)
+        if self.family.frames is None:
+            return lengths
+        count: Callable[[Tensor], Tensor] = getattr(self.model, self.family.frames)
+        return count(lengths).to(torch.long)
 
     def _one_by_one(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         clips = [
