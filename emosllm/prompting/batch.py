@@ -155,16 +155,28 @@ class SpeechProcessor(ProcessorMixin):
         """Seconds of the encoder's fixed window (Whisper's 30 s), where it has one."""
         return getattr(self.feature_extractor, "chunk_length", None)
 
+    @property
+    def longest(self) -> float:
+        """Seconds that this system takes as one utterance: the recipe's limit, or the encoder's window."""
+        return min(self.verified.max_seconds, self._window or self.verified.max_seconds)
+
+    def has_room(self, samples: np.ndarray) -> bool:
+        """Whether `samples` `[T]` are short enough to be one utterance."""
+        return len(samples) <= self.longest * SAMPLE_RATE
+
     def check_length(self, samples: np.ndarray, name: str = "a recording") -> None:
         """Refuse what the encoder's window or the recipe has no room for, rather than cut it in silence.
 
         Raises:
             AudioError: `samples` `[T]` are longer than this system takes as one utterance.
         """
-        limit = min(self.verified.max_seconds, self._window or self.verified.max_seconds)
-        if len(samples) > limit * SAMPLE_RATE:
+        self.check_seconds(len(samples) / SAMPLE_RATE, name)
+
+    def check_seconds(self, seconds: float, name: str) -> None:
+        """The same, by a length in seconds: of a recording that nobody has decoded yet."""
+        if seconds > self.longest:
             raise AudioError(
-                f"{name}: {len(samples) / SAMPLE_RATE:.1f} s, and this system takes at most {limit:g} s as one "
+                f"{name}: {seconds:.1f} s, and this system takes at most {self.longest:g} s as one "
                 "utterance; cut it, or give start and end in a manifest"
             )
 

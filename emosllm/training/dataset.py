@@ -61,8 +61,6 @@ class PhaseDataset(Dataset[Sample]):
         if frames is None or self.processor.verified.prompt.cues:
             samples = load_utterance(utterance)
             cues = self._cues(samples)
-            if self.augmentation is not None:
-                samples = augment(samples, rng, self.augmentation)
         conversation = self.processor.converse(
             item.task,
             transcript=utterance.transcript or "",
@@ -71,6 +69,9 @@ class PhaseDataset(Dataset[Sample]):
             cues=cues,
             rng=rng,
         )
+        if samples is not None and self.augmentation is not None:  # last, so that it changes no other draw
+            changed = augment(samples, rng, self.augmentation)
+            samples = changed if self.processor.has_room(changed) else samples
         start, end = self.phase.transcript_weight
         weight = start + (end - start) * index / max(1, len(self.plan) - 1)
         return Sample(conversation, None if frames is not None else samples, frames, weight)

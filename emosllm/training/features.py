@@ -68,9 +68,9 @@ class FeatureCache:
 def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
     """Names an encoder by its weights and its extractor's settings, 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
-    settings = processor.feature_extractor.to_dict()
-    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    digest.update(encoder.model.config.to_json_string(use_diff=False).encode())
+    for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
+        settings.pop("_name_or_path", None)  # where the weights lie does not matter
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     for name, tensor in sorted(encoder.model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())

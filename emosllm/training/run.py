@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from rich.console import Console
 
 from emosllm.corpora.manifest import missing_files
@@ -33,12 +32,19 @@ from emosllm.models.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.prompting.cues import Thresholds, measure_all
-from emosllm.recipe import Learner, Phase, Recipe, dump
+from emosllm.recipe import Learner, Recipe, dump
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
-from emosllm.training.plan import plan_phase
+from emosllm.training.plan import Item, plan_phase
 from emosllm.training.progress import PhaseProgress
-from emosllm.training.trainer import PhaseTrainer, Validate, last_checkpoint, phase_arguments
+from emosllm.training.trainer import (
+    PhaseTrainer,
+    Validate,
+    last_checkpoint,
+    phase_arguments,
+    split_batch,
+    these_processes,
+)
 from emosllm.utterance import Utterance
 
 
@@ -111,18 +117,19 @@ class Run:
         """
         notes = self.folder / "run.json"
         if notes.is_file():
-            found = json.loads(notes.read_text(encoding="utf-8"))
+            found = _read_notes(notes)
             if not resume:
                 raise UserError(f"{self.folder} holds a run; --resume takes it up, another --out begins a new one")
-            for what, ours in (("recipe", self.recipe.model_dump(mode="json")), ("data", self.data.digest)):
-                if found[what] != ours:
+            for what, now in (("recipe", self.recipe.model_dump(mode="json")), ("data", self.data.digest)):
+                if found.get(what) != now:
                     raise UserError(
                         f"{self.folder} was begun with another {what}; --resume needs the same, to the letter"
                     )
             return
-        if self.folder.is_dir() and any(self.folder.iterdir()):
+        ours = self.folder / "recipe.yaml"  # all that a run killed at its very beginning leaves
+        if self.folder.is_dir() and any(path != ours and path.suffix != ".tmp" for path in self.folder.iterdir()):
             raise UserError(f"{self.folder} is not empty and holds no run; give another --out")
-        write_atomically(self.folder / "recipe.yaml", dump(self.recipe))
+        write_atomically(ours, dump(self.recipe))
         self._note(
             recipe=self.recipe.model_dump(mode="json"),
             data=self.data.digest,
@@ -135,16 +142,19 @@ class Run:
             phases={},
         )
 
-    def train(self, resume: bool = False) -> Path:
+    def train(self, resume: bool = False, self_contained: bool = False) -> Path:
         """Go through the phases and leave the trained system in `model/`.
 
         Args:
             resume: take up a run that was stopped.
+            self_contained: hold the backbones' weights in `model/` too.
 
         Returns:
             The folder of the trained system.
         """
-        processes = PartialState()
+        processes = these_processes()
+        self.console.quiet |= not processes.is_main_process
+        plans = self._plans()  # what can't be planned should be known now, not after two phases
         if processes.is_main_process:
             self.begin(resume)
         processes.wait_for_everyone()
@@ -152,41 +162,54 @@ class Run:
         torch.manual_seed(self.recipe.training.seed)
         model = build_model(self.recipe)
         if torch.cuda.is_available():
-            model.cuda()
+            model.to(processes.device)
         cached = None
-        if self.recipe.training.augmentation is None:
+        folders = {name: self.folder / "phases" / f"{number}-{name}" for number, name in enumerate(plans, start=1)}
+        done = {name for name, folder in folders.items() if (folder / "kept").is_dir()}
+        if self.recipe.training.augmentation is None and done != set(plans):
             self.console.print("computing the frozen encoder's frames")
             store = FeatureCache(self.cache, model.encoder, processor)
             store.fill(self.data.train)
             cached = store.path
-        for number, (name, phase) in enumerate(self.recipe.phases.items(), start=1):
-            folder = self.folder / "phases" / f"{number}-{name}"
-            if not (folder / "kept" / "config.json").is_file():
-                self._phase(number, name, phase, folder, model, processor, cached)
+        for number, (name, folder) in enumerate(folders.items(), start=1):
+            if name not in done:
+                self._phase(number, name, plans[name], folder, model, processor, cached)
             put_weights(model, read_weights(folder / "kept"), model.trained_names(), folder / "kept")
-        with atomic_folder(self.folder / "model") as final:
-            model.save_pretrained(final)
-            processor.save_pretrained(final)
+        if processes.is_main_process:
+            with atomic_folder(self.folder / "model") as final:
+                model.save_pretrained(final, self_contained=self_contained)
+                processor.save_pretrained(final)
+        processes.wait_for_everyone()
         return self.folder / "model"
+
+    def _plans(self) -> dict[str, list[Item]]:
+        """The samples of each phase, its batches known to be divisible."""
+        labels, training = self.recipe.label_set, self.recipe.training
+        for phase in self.recipe.phases.values():
+            split_batch(phase, training)
+        return {
+            name: plan_phase(name, phase, self.data.train, labels, (training.seed, number), training.balance)
+            for number, (name, phase) in enumerate(self.recipe.phases.items(), start=1)
+        }
 
     def _phase(
         self,
         number: int,
         name: str,
-        phase: Phase,
+        plan: Sequence[Item],
         folder: Path,
         model: SpeechLLM,
         processor: SpeechProcessor,
         cached: Any,
     ) -> None:
         recipe, data = self.recipe, self.data
+        phase = recipe.phases[name]
         seed = (recipe.training.seed, number)
-        plan = plan_phase(name, phase, data.train, recipe.label_set, seed, recipe.training.balance)
         dataset = PhaseDataset(plan, data.train, processor, phase, seed, recipe.training.augmentation, cached)
         if recipe.training.gradient_checkpointing:
             model.llm.activation_checkpointing_enable({"use_reentrant": False})
         set_learning(model, phase.learns, self._lora_learned(number))
-        validate = self._validation(model, processor) if data.val and set(phase.tasks) - {"asr"} else None
+        validate = self._validation(model, processor) if data.val and {item.task for item in plan} - {"asr"} else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
         tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
         self.console.print(f"phase {name}: {', '.join(phase.learns)} learn from {tasks} samples")
@@ -194,8 +217,6 @@ class Run:
         trainer = PhaseTrainer(model, processor, dataset, arguments, folder / "best", validate, progress)
         began = time.monotonic()
         result = trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-        if validate is not None:
-            trainer.evaluate()
         if trainer.is_world_process_zero():
             self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
         trainer.accelerator.wait_for_everyone()
@@ -248,15 +269,20 @@ class Run:
 
 def set_learning(model: SpeechLLM, learns: Sequence[Learner], lora_learned: bool) -> None:
     """Let the named parts learn and freeze the rest; adapters that never learned are switched off."""
-    model.requires_grad_(False)
+    switch_lora(model.llm, lora_learned)  # first: PEFT lets what it switches on learn
     for name, parameter in model.named_parameters():
         learner = "mapper" if name.startswith("mapper.") else "lora" if ".lora_" in name else None
         parameter.requires_grad_(learner in learns)
-    switch_lora(model.llm, lora_learned)
-    if "lora" in learns:  # switching adapters on touches what learns
-        for name, parameter in model.named_parameters():
-            if ".lora_" in name:
-                parameter.requires_grad_(True)
+
+
+def _read_notes(path: Path) -> dict[str, Any]:
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        notes = None
+    if not isinstance(notes, dict):
+        raise UserError(f"{path} is damaged, so the run can't be taken up; give another --out")
+    return notes
 
 
 def _hardware() -> dict[str, Any]:

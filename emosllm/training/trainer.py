@@ -96,12 +96,32 @@ class PhaseTrainer(Trainer):
             (final / ".saving" / name).rename(final / name)
             for path in final.glob("checkpoint-*"):
                 if path.name != name:
-                    shutil.rmtree(path)
+                    path.rename(final / ".saving" / path.name)  # a checkpoint loses its name whole, too
+            shutil.rmtree(final / ".saving")
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         folder = Path(resume_from_checkpoint)
         put_weights(self.model, read_weights(folder), self.model.trained_names(), folder)
+
+
+def these_processes() -> PartialState:
+    """This process among those that train together, over gloo where there is no GPU."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def split_batch(phase: Phase, training: TrainingPart) -> tuple[int, int]:
+    """A phase's batch as samples per forward pass and forward passes per update, of each process.
+
+    Raises:
+        UserError: the batch can't be split over the processes.
+    """
+    whole, processes = phase.optimiser.batch_size, these_processes().num_processes
+    if whole % processes:
+        raise UserError(f"optimiser.batch_size {whole} can't be split over {processes} processes")
+    share = whole // processes
+    micro = max(size for size in range(1, min(share, training.micro_batch) + 1) if share % size == 0)
+    return micro, share // micro
 
 
 def phase_arguments(
@@ -115,23 +135,16 @@ def phase_arguments(
         samples: length of the plan.
         folder: of the phase.
         validates: whether there is something to validate on.
-
-    Raises:
-        UserError: the batch can't be split over the processes.
     """
     optimiser = phase.optimiser
-    processes = PartialState().num_processes
-    if optimiser.batch_size % processes:
-        raise UserError(f"optimiser.batch_size {optimiser.batch_size} can't be split over {processes} processes")
-    share = optimiser.batch_size // processes
-    micro = max(size for size in range(1, min(share, training.micro_batch) + 1) if share % size == 0)
+    micro, accumulated = split_batch(phase, training)
     updates = -(-samples // optimiser.batch_size)
     every = max(1, updates // training.evaluations)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         num_train_epochs=1,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=share // micro,
+        gradient_accumulation_steps=accumulated,
         learning_rate=optimiser.learning_rate,
         weight_decay=optimiser.weight_decay,
         warmup_steps=round(optimiser.warmup * updates),
@@ -153,6 +166,8 @@ def phase_arguments(
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs are several processes, never one with split batches
+    return arguments
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -162,7 +177,9 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def tensorboard(folder: Path) -> list[TrainerCallback]:
-    """TensorBoard's callback where the extra is installed."""
+    """TensorBoard's callback where the extra is installed, for the process that writes."""
+    if not these_processes().is_main_process:
+        return []
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

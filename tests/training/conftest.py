@@ -1,0 +1,61 @@
+"""What the tests of training share: the bundled corpus, and EmoSLLM with tiny parts."""
+
+import gc
+from pathlib import Path
+
+import pytest
+import tiny
+
+from emosllm.corpora.manifest import read_manifest
+from emosllm.recipe import load_recipe
+from emosllm.training.run import Run, RunData
+
+MANIFEST = Path(__file__).parents[2] / "demo" / "corpus" / "manifest.csv"
+SMALL = (
+    "labels=iemocap4",
+    "phases.p3.corpora=null",
+    *(f"phases.{name}.optimiser.batch_size=4" for name in ("p1", "p2", "p3")),
+    "phases.p3.epochs=1",
+    "training={save_every: 2, evaluations: 1}",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collection():
+    """The Trainer collects garbage after each phase; what was imported need not be looked through each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def utterances():
+    """Twelve utterances to train on and four to validate, every emotion among both."""
+    found = read_manifest(MANIFEST)
+    return [u for u in found if u.split == "train"][::8] + [u for u in found if u.split == "val"][::8]
+
+
+@pytest.fixture(scope="session")
+def make_recipe(tmp_path_factory):
+    ears, mouth = tiny.folders(tmp_path_factory.mktemp("backbones"))
+
+    def make(*overrides):
+        return load_recipe("emosllm", (f"encoder.model={ears}", f"llm.model={mouth}", *tiny.TINY, *SMALL, *overrides))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """One cache for all runs: their encoder is the same."""
+    return tmp_path_factory.mktemp("frames")
+
+
+@pytest.fixture(scope="session")
+def make_run(make_recipe, utterances, cache):
+    def make(folder, *overrides, data=utterances):
+        recipe = make_recipe(*overrides)
+        return Run(recipe, RunData.of(data, recipe), folder, cache)
+
+    return make

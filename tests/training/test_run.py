@@ -1,0 +1,361 @@
+"""One whole training on the CPU: what learns, what is kept, what is refused, and no kill changes anything."""
+
+import json
+import os
+import re
+import signal
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emosllm.errors import UserError
+from emosllm.models.build import build_model, build_processor
+from emosllm.models.checkpoint import read_weights
+from emosllm.models.lora import lora_layers
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.prompting.batch import Sample
+from emosllm.training import run as run_module
+from emosllm.training.dataset import load_utterance
+from emosllm.training.run import Run, RunData, set_learning
+from emosllm.training.trainer import PhaseTrainer
+
+PHASES = ("1-p1", "2-p2", "3-p3")
+ROUGH = ("mapper.dropout=0.3", "lora.dropout=0.2", "training.augmentation={}", "training.balance=true")
+CHECKPOINT = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
+
+
+def weights(folder):
+    """All that a run learned: what each phase kept, and the model."""
+    return {place: read_weights(Path(folder) / place) for place in (*(f"phases/{p}/kept" for p in PHASES), "model")}
+
+
+def distance(one, other):
+    """The largest difference between two runs' weights; but for attention's biases: no answer depends on those of its
+    keys, so their gradients are rounding alone, which Adam makes large."""
+    ours, theirs = (read_weights(folder / "model") for folder in (one, other))
+    assert ours.keys() == theirs.keys()
+    return max((ours[name] - theirs[name]).abs().max().item() for name in ours if "in_proj_bias" not in name)
+
+
+def assert_equal(one, other):
+    for place, tensors in weights(one).items():
+        theirs = weights(other)[place]
+        assert tensors.keys() == theirs.keys()
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in tensors.items()), place
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, make_run):
+    """A run that was never stopped, and the model that was trained in it."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    built = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "build_model", lambda recipe: built.append(build_model(recipe)) or built[0])
+        make_run(folder).train()
+    return folder, built[0]
+
+
+@pytest.fixture(scope="module")
+def rough(tmp_path_factory, make_run):
+    """The same with dropout, augmentation and balance."""
+    folder = tmp_path_factory.mktemp("rough") / "run"
+    make_run(folder, *ROUGH).train()
+    return folder
+
+
+def test_a_run_folder_explains_itself(plain, make_recipe):
+    folder, _ = plain
+    assert {path.name for path in folder.iterdir()} == {"recipe.yaml", "run.json", "phases", "model"}
+    notes = json.loads((folder / "run.json").read_text())
+    assert notes["recipe"] == make_recipe().model_dump(mode="json")
+    assert (notes["train"], notes["val"], notes["left_out"], notes["seed"]) == (12, 4, 0, 0)
+    assert {"emosllm", "torch", "transformers"} <= notes["versions"].keys()
+    assert list(notes["phases"]) == ["p1", "p2", "p3"]
+    assert {"loss", "seconds", "eval_ua", "eval_wa", "step"} <= notes["phases"]["p3"].keys()
+    assert {path.name for path in (folder / "phases").iterdir()} == set(PHASES)
+    for phase in PHASES:
+        held = {path.name for path in (folder / "phases" / phase).iterdir()}
+        assert held == {"kept", "tensorboard"} | ({"best"} if phase == "3-p3" else set())
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_each_phase_changes_what_it_says_and_nothing_else(plain, make_recipe):
+    folder, trained = plain
+    torch.manual_seed(0)
+    begun = build_model(make_recipe()).state_dict()
+    stages = [begun, *(weights(folder)[f"phases/{phase}/kept"] for phase in PHASES)]
+    learned = {name for name in begun if name.startswith("mapper.") or ".lora_" in name}
+    for (before, after), parts in zip(pairwise(stages), [("mapper.",), *[("mapper.", ".lora_")] * 2], strict=True):
+        assert after.keys() == learned
+        changed = {name for name in learned if not torch.equal(before[name], after[name])}
+        assert changed
+        assert all(any(part in name for part in parts) for name in changed)
+        assert all(any(part in name for name in changed) for part in parts)
+    frozen = trained.state_dict().keys() - learned
+    assert len(frozen) > 50
+    assert all(torch.equal(trained.state_dict()[name], begun[name]) for name in frozen)
+    assert (folder / "model" / "model.safetensors").stat().st_size < 200_000  # the trained weights alone
+
+
+@pytest.mark.parametrize(("learns", "on"), [(("mapper",), False), (("mapper", "lora"), True), (("lora",), True)])
+def test_adapters_that_never_learned_are_off_and_what_learns_is_named(make_recipe, learns, on):
+    model = build_model(make_recipe())
+    set_learning(model, learns, on)
+    assert all(layer.disable_adapters is not on for layer in lora_layers(model.llm))
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert any(name.startswith("mapper.") for name in learning) is ("mapper" in learns)
+    assert any(".lora_" in name for name in learning) is ("lora" in learns)
+    assert all(name.startswith("mapper.") or ".lora_" in name for name in learning)
+
+
+def test_adapters_that_learned_count_while_they_rest(make_recipe):
+    model = build_model(make_recipe())
+    set_learning(model, ("mapper",), lora_learned=True)
+    assert not any(layer.disable_adapters for layer in lora_layers(model.llm))
+    assert not any(parameter.requires_grad for parameter in model.llm.parameters())
+
+
+def test_the_loss_falls(tmp_path, make_run, utterances):
+    few = utterances[:4]
+    fast = [f"phases.{name}.optimiser.learning_rate=0.02" for name in ("p1", "p2", "p3")]
+    run = make_run(tmp_path / "run", "phases.p3.epochs=25", *fast, data=few)
+    run.train()
+    processor = build_processor(run.recipe)
+    rows = [
+        Sample(processor.converse("joint", transcript=u.transcript, emotion=u.emotion), load_utterance(u)) for u in few
+    ]
+    batch = processor(rows)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        before, after = (
+            model.eval()(**batch).loss.item()
+            for model in (build_model(run.recipe), SpeechLLM.from_pretrained(tmp_path / "run" / "model"))
+        )
+    assert after < before / 2
+
+
+# ---- stopped and taken up again
+
+
+def dying(run, moment, resume=False):
+    """Let a run go on in a process of its own until it kills itself with SIGKILL.
+
+    Args:
+        moment: a part of a path and a count: at the count-th time that such a path is opened for writing, made, renamed
+            or removed; or "update" and a count, in the middle of that weight update.
+    """
+
+    def live():
+        left = [moment[1]]
+
+        def tick():
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def heard(event, values):
+            if event in ("open", "os.mkdir", "os.rename", "shutil.rmtree", "os.remove"):
+                written = event != "open" or (values[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+                if written and isinstance(values[0], str | os.PathLike):
+                    path = str(values[0])
+                    if path.startswith(str(run.folder)) and moment[0] in path:
+                        tick()
+
+        if moment[0] == "update":
+            step = PhaseTrainer.training_step
+            PhaseTrainer.training_step = lambda *values: (step(*values), tick())[0]
+        else:
+            sys.addaudithook(heard)
+        run.train(resume)
+
+    process = get_context("fork").Process(target=live)
+    process.start()
+    process.join(120)
+    return process.exitcode
+
+
+def assert_nothing_half_written(folder):
+    """What has a final name is whole."""
+    assert not (folder / "model").exists()
+    notes = folder / "run.json"
+    assert not notes.exists() or json.loads(notes.read_text())
+    for checkpoint in folder.glob("phases/*/checkpoints/checkpoint-*"):
+        assert all((checkpoint / name).is_file() for name in CHECKPOINT), checkpoint
+        torch.load(checkpoint / "optimizer.pt", weights_only=True)
+    for kept in [*folder.glob("phases/*/kept"), *folder.glob("phases/*/best")]:
+        assert (kept / "config.json").is_file()
+        assert load_file(kept / "model.safetensors")
+
+
+MOMENTS = {
+    "at the very beginning": ("recipe.yaml", 1),
+    "before the run is noted": ("run.json", 1),
+    "in the first update": ("update", 1),
+    "between checkpoints": ("update", 3),
+    "while a checkpoint is made": ("2-p2/checkpoints/.saving/checkpoint-2", 4),
+    "before the second checkpoint replaces the first": ("checkpoint-3", 6),
+    "while the best weights are saved": ("best", 2),
+    "between phases": ("1-p1/.kept", 2),
+    "after the last update": ("3-p3/.kept", 1),
+    "while the model is saved": (".model", 3),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, make_run, rough, moment):
+    run = make_run(tmp_path / "run", *ROUGH)
+    assert dying(run, moment) == -signal.SIGKILL
+    assert_nothing_half_written(run.folder)
+    make_run(run.folder, *ROUGH).train(resume=True)
+    assert_equal(run.folder, rough)
+
+
+def test_a_run_killed_again_and_again_arrives_at_the_same_weights(tmp_path, make_run, plain):
+    lives = 0
+    while dying(make_run(tmp_path / "run"), ("", 55), resume=lives > 0) == -signal.SIGKILL:
+        assert_nothing_half_written(tmp_path / "run")
+        lives += 1
+        assert lives < 10
+    assert lives >= 2
+    assert_equal(tmp_path / "run", plain[0])
+
+
+def test_resuming_a_finished_run_changes_nothing(plain, make_run, tmp_path, monkeypatch):
+    folder, _ = plain
+    before = weights(folder), (folder / "run.json").read_text()
+    monkeypatch.setattr(PhaseTrainer, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert make_run(folder).train(resume=True) == folder / "model"
+    after = weights(folder), (folder / "run.json").read_text()
+    assert before[1] == after[1]
+    assert all(
+        torch.equal(before[0][place][name], after[0][place][name]) for place in after[0] for name in after[0][place]
+    )
+
+
+# ---- what is refused
+
+
+def test_a_folder_in_use_is_refused(plain, make_run, tmp_path):
+    folder, _ = plain
+    with pytest.raises(UserError, match="holds a run; --resume"):
+        make_run(folder).train()
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(UserError, match="not empty and holds no run"):
+        make_run(tmp_path).train()
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_run_is_not_resumed_with_another_recipe_or_other_data(plain, make_run, utterances):
+    folder, _ = plain
+    with pytest.raises(UserError, match="begun with another recipe"):
+        make_run(folder, "lora.alpha=8").train(resume=True)
+    changed = [replace(utterances[0], transcript="Something else."), *utterances[1:]]
+    with pytest.raises(UserError, match="begun with another data"):
+        make_run(folder, data=changed).train(resume=True)
+
+
+def test_a_phase_that_can_not_be_planned_stops_the_run_before_it_begins(tmp_path, make_run):
+    with pytest.raises(UserError, match=r"phase p3: .* corpora in the data: synthetic"):
+        make_run(tmp_path / "run", "phases.p3.corpora=[msp-podcast]").train()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda u: replace(u, split="test"), "no utterance of the split 'train'.*{'test': 16}"),
+        (lambda u: replace(u, speaker="anna"), "speaker anna is in train and in val"),
+        (lambda u: replace(u, audio=Path("gone.wav")), "1 recordings of the data are not there, the first is gone.wav"),
+    ],
+)
+def test_data_that_teach_nothing_are_refused(make_recipe, utterances, change, words):
+    with pytest.raises(UserError, match=words):
+        RunData.of([change(utterance) for utterance in utterances], make_recipe())
+
+
+def test_what_is_too_long_is_left_out_and_counted(make_recipe, utterances):
+    long = [replace(utterances[0], id="long", duration=99.0), *utterances]
+    data = RunData.of(long, make_recipe())
+    assert (len(data.train), len(data.val), data.left_out) == (12, 4, 1)
+
+
+def test_the_datas_hash_changes_with_anything_about_them(make_recipe, utterances):
+    digests = {RunData.of(utterances, make_recipe()).digest}
+    for change in ({"transcript": "x"}, {"emotion": "sad"}, {"start": 0.1}, {"split": "val", "speaker": "new"}):
+        digests.add(RunData.of([replace(utterances[0], **change), *utterances[1:]], make_recipe()).digest)
+    assert len(digests) == 5
+
+
+# ---- the best is kept
+
+
+def validating(monkeypatch, *scores):
+    """Let validations find these scores; gives the weights that each of them saw."""
+    seen = []
+
+    def validation(self, model, processor):
+        def validate():
+            seen.append({name: model.state_dict()[name].clone() for name in model.trained_names()})
+            return {"ua": scores[len(seen) - 1], "wa": 0.0}
+
+        return validate
+
+    monkeypatch.setattr(Run, "_validation", validation)
+    return seen
+
+
+@pytest.mark.parametrize(("scores", "best"), [((0.3, 0.6, 0.5), 1), ((0.4, 0.4, 0.4), 0), ((0.0, 0.1, 0.2), 2)])
+def test_the_best_weights_by_validation_are_kept(tmp_path, make_run, monkeypatch, scores, best):
+    seen = validating(monkeypatch, *scores)
+    make_run(tmp_path / "run", "training.evaluations=3").train()
+    assert len(seen) == 3
+    kept = weights(tmp_path / "run")
+    for place in ("phases/3-p3/kept", "model"):
+        assert all(torch.equal(seen[best][name], tensor) for name, tensor in kept[place].items())
+    figures = json.loads((tmp_path / "run" / "run.json").read_text())["phases"]["p3"]
+    assert (figures["step"], figures["eval_ua"]) == (best + 1, scores[best])
+
+
+def test_the_last_update_is_validated_too(tmp_path, make_run, monkeypatch):
+    seen = validating(monkeypatch, 0.5, 0.6, 0.7)
+    make_run(tmp_path / "run", "phases.p3.epochs=1.7", "training.evaluations=2").train()  # of 5 updates, 2, 4 and 5
+    assert len(seen) == 3
+
+
+def test_without_validation_the_last_weights_are_kept(tmp_path, make_run, utterances, plain):
+    train = [utterance for utterance in utterances if utterance.split == "train"]
+    make_run(tmp_path / "run", data=train).train()
+    assert not (tmp_path / "run" / "phases" / "3-p3" / "best").exists()
+    assert_equal(tmp_path / "run", plain[0])  # which validated the last weights, and no others
+
+
+# ---- how it is carried out does not change what is learned
+
+
+@pytest.mark.parametrize("how", ["micro_batch=1", "gradient_checkpointing=true", "workers=2"])
+def test_how_a_run_is_carried_out_does_not_change_what_is_learned(tmp_path, make_run, plain, how):
+    make_run(tmp_path / "run", f"training.{how}").train()
+    assert distance(tmp_path / "run", plain[0]) < 2e-5
+
+
+def test_bfloat16_trains_in_float32_what_learns(tmp_path, make_run, plain):
+    make_run(tmp_path / "run", "training.precision=bfloat16").train()
+    assert {tensor.dtype for tensor in read_weights(tmp_path / "run" / "model").values()} == {torch.float32}
+    losses = [
+        json.loads((folder / "run.json").read_text())["phases"]["p3"]["loss"] for folder in (tmp_path / "run", plain[0])
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_what_is_going_on_is_told(tmp_path, make_run, capsys):
+    make_run(tmp_path / "run").train()
+    told = capsys.readouterr().err
+    assert "phase p1: mapper learn from 12 asr samples" in told
+    assert re.search(r"p3 .* 3/3 .*val UA 0\.\d+", told)
+    assert "left" in told
