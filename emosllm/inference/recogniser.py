@@ -1,16 +1,18 @@
 """The recogniser: recordings in, `Prediction`s out, singly or in batches; a bad recording is a row with its error."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from emosllm.audio import load_audio
+from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
-from emosllm.inference.asking import TRANSCRIPT_TASK, emotion_question, score_emotions, transcribe
+from emosllm.inference.asking import EMOTION_TASK, TRANSCRIPT_TASK, emotion_question, score_emotions, transcribe
 from emosllm.labels import LabelSet
 from emosllm.models.backbones import builtins
 from emosllm.models.lora import merge_lora
@@ -45,6 +47,8 @@ class Recogniser:
         self.processor = processor
         self.inference: InferencePart = model.recipe.inference
         self.strategy: Strategy = strategy or self.inference.strategy
+        if self.strategy not in EMOTION_TASK:
+            raise UserError(f"unknown strategy {self.strategy!r}: known are {', '.join(EMOTION_TASK)}")
         self.labels = labels or processor.labels
 
     def __call__(self, source: str | Path | bytes | np.ndarray | Utterance) -> Prediction:
@@ -71,6 +75,8 @@ class Recogniser:
             batch_size: how many are computed together; the answers do not depend on it.
             transcripts: `given` takes the utterances' own transcripts where they have one.
         """
+        if batch_size < 1:
+            raise UserError(f"batch_size {batch_size}: give 1 or more")
         remaining = iter(utterances)
         while batch := list(islice(remaining, batch_size)):
             yield from self._batch(batch, transcripts)
@@ -94,6 +100,10 @@ class Recogniser:
     def _load(self, utterance: Utterance) -> np.ndarray:
         if utterance.audio is None:
             raise UserError(f"{utterance.id}: no recording, and this system listens")
+        # Three hours are refused by their header, before they are decoded; a header may be off a little.
+        promised = min(duration(utterance.audio), utterance.end or math.inf) - utterance.start
+        if promised > self.processor.longest + MIN_SECONDS:
+            self.processor.check_seconds(promised, _path(utterance))
         samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
         self.processor.check_length(samples, _path(utterance))
         return samples
@@ -169,16 +179,49 @@ def load(
         labels: emotions to choose from; all of the system's where not given.
 
     Raises:
-        UserError: no such system, a broken checkpoint, labels it was not trained for.
+        UserError: no such system, a broken checkpoint, labels it was not trained for, no such device here.
     """
-    place = checkpoint_folder(str(name))
-    model = SpeechLLM.from_pretrained(place)
-    processor = SpeechProcessor.from_pretrained(place)
+    chosen = _device(device)
+    model, processor = load_parts(str(name))
     merge_lora(model.llm)
     model.requires_grad_(False)
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(chosen)
     narrowed = processor.labels.only(labels) if labels else None
     return Recogniser(model, processor, strategy, narrowed)
+
+
+def load_parts(name: str) -> tuple[SpeechLLM, SpeechProcessor]:
+    """A trained system's model and processor, as they were saved.
+
+    Raises:
+        UserError: no such system, or a broken checkpoint.
+    """
+    place = checkpoint_folder(name)
+    model = SpeechLLM.from_pretrained(place)
+    try:
+        return model, SpeechProcessor.from_pretrained(place)
+    except UserError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # Whatever transformers stumbles over first; what it says of it is long and about itself.
+        what = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise UserError(
+            f"{place}: the processor can't be read ({shorten(what, 120, placeholder=' …')}); its files are "
+            "processor_config.json, tokenizer.json, tokenizer_config.json and chat_template.jinja: fetch or save them "
+            "again"
+        ) from None
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = "cpu and cuda" if torch.cuda.is_available() else "cpu"
+        raise UserError(f"device {str(name)!r} can't be used here; this machine has {there}") from None
+    return device
 
 
 def checkpoint_folder(name: str) -> str:
@@ -203,4 +246,4 @@ def _path(utterance: Utterance) -> str:
     return str(utterance.audio) if isinstance(utterance.audio, Path) else utterance.id
 
 
-__all__ = ["Recogniser", "Transcripts", "as_utterance", "checkpoint_folder", "load"]
+__all__ = ["Recogniser", "Transcripts", "as_utterance", "checkpoint_folder", "load", "load_parts"]
