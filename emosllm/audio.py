@@ -141,14 +141,16 @@ def _stream(source: Path | str | bytes) -> BinaryIO:
     if isinstance(source, bytes):
         return BytesIO(source)
     path = Path(source)
-    if path.is_dir():
-        raise AudioError(f"{path} is a folder, not a recording: give the files in it")
     try:
         return path.open("rb")
     except FileNotFoundError:
         raise AudioError(f"{path} does not exist: check the path, or the folder that the manifest lies in") from None
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{path} cannot be opened ({error}): check its permissions") from error
+    except IsADirectoryError:
+        raise AudioError(f"{path} is a folder, not a recording: give the files in it") from None
+    except OSError as error:
+        raise AudioError(f"{path} cannot be opened ({error.strerror}): check its name and permissions") from error
+    except ValueError:
+        raise AudioError(f"{str(path)!r} is not a name that a file can have: check it") from None
 
 
 def _checked_rate(name: str, rate: int) -> int:
