@@ -8,6 +8,7 @@ is taken from one rendering, so that what is asked at inference is to the token 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -52,6 +53,7 @@ class Chat:
         self.tokenizer = tokenizer
         self.template = tokenizer.chat_template or _PLAIN
         self._system_role = self._knows_system()
+        self._check_template()
         self._markup = _markup(tokenizer)
 
     def encode(self, conversation: Conversation, closed: bool = True) -> Tokens:
@@ -132,6 +134,19 @@ class Chat:
             return "\N{NULL}probe" in self._apply(self._messages("\N{NULL}probe", "u", "a"))
         except TemplateError:
             return False
+
+    def _check_template(self) -> None:
+        """Refuse a template that can't be rendered, or that drops what is said."""
+        try:
+            said = self._apply(self._messages("s", "\N{NULL}probe", _ANSWER))
+            fault = "" if "\N{NULL}probe" in said and _ANSWER in said else "it drops what is said"
+        except TemplateError as error:
+            fault = str(error)
+        if fault:
+            raise UserError(
+                f"{self.tokenizer.name_or_path}: the chat template can't be used "
+                f"({shorten(fault, 90, placeholder=' …')}); mend, fetch or delete chat_template.jinja"
+            )
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
