@@ -3,6 +3,7 @@
 import json
 from importlib.resources import files
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -100,12 +101,12 @@ def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
 
 def _load(kind: Any, reference: str, **options: Any) -> Any:
     """`from_pretrained` of an Auto class, with an error that says what to do."""
+    place = locate(reference)
     try:
-        return kind.from_pretrained(locate(reference), **options)
+        return kind.from_pretrained(place, **options)
     except (OSError, ValueError, KeyError) as error:
         what = kind.__name__.removeprefix("Auto")
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"{reference}: no {what} there ({reason}); give a folder that has one, or fetch it once with "
-            f"`hf download {reference}`"
-        ) from None
+        reason = shorten(str(error), 160, placeholder=" …")
+        # A hub id is NAME or OWNER/NAME; anything with more slashes can only be a folder.
+        fetch = f", or fetch it once with `hf download {reference}`" if place.count("/") < 2 else ""
+        raise UserError(f"{reference}: no {what} there ({reason}); give a folder that has one{fetch}") from None

@@ -8,6 +8,7 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Self
 
 import torch
@@ -16,11 +17,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from emosllm.errors import UserError
-from emosllm.models.backbones import config_of, load_encoder, load_llm, new_encoder, new_llm
+from emosllm.models.backbones import builtins, config_of, load_encoder, load_llm, new_encoder, new_llm
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.lora import lora_layers
 from emosllm.recipe import Recipe, parse
@@ -47,8 +48,10 @@ def fetch_checkpoint(name: str, **hub: Any) -> Path:
     try:
         return Path(snapshot_download(name, **_only(hub, *_DOWNLOAD)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{name}: no such folder, builtin model or hub id to be had ({reason})") from None
+        known = ", ".join(builtins()) or "none"
+        raise UserError(
+            f"{name}: no such folder, builtin model or hub id to be had; builtin: {known} ({_reason(error)})"
+        ) from None
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], max_shard_size: int | str) -> None:
@@ -92,13 +95,14 @@ def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[s
     if missing or surplus:
         what = f"lacks {missing[0]}" if missing else f"has {surplus[0]}"
         more = len(missing) + len(surplus) - 1
-        raise UserError(
-            f"{folder}: not the weights of its own config.json: {what}{f' and {more} more differ' if more else ''}"
-        )
+        others = f" and {more} more differ" if more else ""
+        raise UserError(f"{folder}: not the weights of its own config.json: {what}{others}; fetch or save it again")
     for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
             shapes = f"{list(tensor.shape)}, expected {list(own[name].shape)}"
-            raise UserError(f"{folder}: {name} has the shape {shapes}: a checkpoint of another model")
+            raise UserError(
+                f"{folder}: {name} has the shape {shapes}: a checkpoint of another model; fetch or save it again"
+            )
     model.load_state_dict(dict(tensors), strict=False)
 
 
@@ -178,9 +182,9 @@ class CheckpointModel(PreTrainedModel):
         recipe = parse(config.recipe, f"of {folder}")
         dtype = dtype or getattr(torch, recipe.training.precision)
         if config.self_contained:
+            inside = [cls._read_part(getattr(config, part), part, folder) for part in ("encoder_config", "llm_config")]
             with no_init_weights():
-                encoder = new_encoder(config_of(config.encoder_config), dtype)
-                llm = new_llm(config_of(config.llm_config), dtype)
+                encoder, llm = new_encoder(inside[0], dtype), new_llm(inside[1], dtype)
         else:
             encoder, llm = load_encoder(recipe.encoder.model, dtype), load_llm(recipe.llm.model, dtype)
         model = cls(config, encoder, llm)
@@ -194,15 +198,29 @@ class CheckpointModel(PreTrainedModel):
         try:
             config = AutoConfig.from_pretrained(folder)
         except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise UserError(f"{folder}: config.json can't be read ({reason})") from None
+            raise UserError(
+                f"{folder}: config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+            ) from None
         if not isinstance(config, SpeechLLMConfig):
             raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
         return config
 
+    @staticmethod
+    def _read_part(values: Any, part: str, folder: Path) -> PreTrainedConfig:
+        try:
+            return config_of(values)
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{folder}: {part} in config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+            ) from None
+
     def _all_names(self) -> set[str]:
         """Every weight's name, those that are tied to another left out."""
         return set(self.state_dict()) - set(self.all_tied_weights_keys)
+
+
+def _reason(error: Exception) -> str:
+    return shorten(str(error), 160, placeholder=" …")
 
 
 def _only(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
