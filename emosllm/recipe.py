@@ -218,8 +218,8 @@ def _read(name: str, seen: tuple[str, ...], folder: Path | None = None) -> dict[
     try:
         tree = yaml.safe_load(place.read_bytes())
     except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserError(f"recipe {name} is not YAML: {place}{error.problem or error.context}; mend it") from None
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise UserError(f"recipe {name} is not YAML: {line}{error.problem or error.context}; mend it") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"recipe {name} is not YAML: {' '.join(str(error).split())}; mend it") from None
     if not isinstance(tree, dict):
