@@ -41,6 +41,19 @@ def write_atomically(path: Path, text: str | bytes) -> None:
             raise
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and its parents, where there is none.
+
+    Raises:
+        UserError: it cannot be made, or cannot be written to.
+    """
+    with _our_words(path):
+        path.mkdir(parents=True, exist_ok=True)
+        temporary = _sibling(path / "probe")
+        temporary.touch()
+        temporary.unlink()
+
+
 @contextmanager
 def atomic_folder(path: Path, marker: str | None = None) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its name when the block ends well, and vanishes when it does not.

@@ -3,24 +3,45 @@
 Heavy libraries are imported inside the verbs, so that `emosllm --help` answers at once.
 """
 
+import io
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
+from emosllm import __version__
 from emosllm.cli import making, using
 from emosllm.errors import UserError
 
 app = typer.Typer(
     name="emosllm",
-    help="Speech emotion recognition with large language models, on your own machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="markdown",
 )
-recipes = typer.Typer(no_args_is_help=True, help="The systems that can be trained, as data.")
+recipes = typer.Typer(
+    no_args_is_help=True, help="The systems that can be trained, as data.\n\nExample: `emosllm recipes list`"
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _emosllm(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+) -> None:
+    """Speech emotion recognition with large language models, on your own machine.
+
+    Example: `emosllm predict nano interview.wav`
+    """
+
 
 for verb in (using.predict, using.evaluate, making.train, making.info, making.prepare, using.export):
     app.command()(verb)
@@ -36,15 +57,20 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"emosllm: {error}", file=sys.stderr)
+        line = str(error).replace("\n", " ")  # a file's name may hold one
+        print(f"emosllm: {line}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as leave:
+        if isinstance(leave, SystemExit) and leave.code != 130:  # typer's, for Ctrl-C
+            raise
         print("emosllm: stopped", file=sys.stderr)
         sys.exit(130)
 
 
 def _quiet() -> None:
     """Libraries' notes to developers are not for users; errors still come through."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name or a transcript that the terminal can't show
+        sys.stdout.reconfigure(errors="backslashreplace")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,6 +1,7 @@
 """Verbs for whoever makes a system: prepare, train, info, and the recipes."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,15 @@ def train(
     Example: `emosllm train nano --data manifest.csv --out runs/mine phases.p3.epochs=5`
     """
     from emosllm.corpora.manifest import read_manifest
+    from emosllm.prompting.templates import load_templates
     from emosllm.recipe import load_recipe
     from emosllm.training.run import Run, RunData
 
     resolved = load_recipe(recipe, overrides or ())
+    load_templates(resolved.prompt.templates)  # whether they are there should be known before the run's folder is
     run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
     folder = run.train(resume, self_contained)
-    run.console.print(f"trained: emosllm predict {out} RECORDING  ({folder})")
+    print(f"trained {folder}; try it: emosllm predict {out} RECORDING", file=sys.stderr)
 
 
 def prepare(
@@ -53,9 +56,9 @@ def prepare(
     utterances = read_corpus(corpus, folder)
     write_manifest(out, utterances)
     speakers = len({utterance.speaker for utterance in utterances})
-    Console(stderr=True).print(f"{out}: {len(utterances)} utterances of {speakers} speakers")
+    print(f"{out}: {len(utterances)} utterances of {speakers} speakers", file=sys.stderr)
     if warning := incompleteness(corpus, utterances):
-        Console(stderr=True).print(warning, style="yellow")
+        print(warning, file=sys.stderr)
 
 
 def info(
@@ -76,7 +79,7 @@ def info(
     if format is InfoFormat.json:
         print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = Console(markup=False, soft_wrap=True)  # brackets in a recipe's words are brackets
     table = Table(title=found.recipe.title, title_justify="left")
     for column in ("part", "what", "shape"):
         table.add_column(column)
@@ -125,9 +128,11 @@ def recipes_check(
     Example: `emosllm recipes check my.yaml`
     """
     from emosllm.models.describe import describe
+    from emosllm.prompting.templates import load_templates
     from emosllm.recipe import load_recipe, names
 
     for name, recipe in [(name, load_recipe(name)) for name in recipes or names()]:
+        load_templates(recipe.prompt.templates)
         found = describe(recipe)
         if found.recipe.trainable not in (None, found.trainable):
             raise UserError(

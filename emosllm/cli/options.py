@@ -64,7 +64,10 @@ def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[s
     if option is None:
         return None
     if option != "present":
-        return [name.strip() for name in option.split(",")]
+        names = [name.strip() for name in option.split(",") if name.strip()]
+        if not names:
+            raise UserError(f"--labels {option!r} names no emotion; for example angry,neutral,sad")
+        return names
     present = sorted({utterance.emotion for utterance in utterances if utterance.emotion})
     if not present:
         raise UserError("--labels present: there is no labelled data to take them from")

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,10 +48,13 @@ def predict(
 
     A recording that can't be read is a row with its error. Exit code 1 when some failed, 2 when all did.
     """
+    from emosllm.evaluation.picture import check_picture
     from emosllm.inference.recogniser import load
 
-    recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
     utterances = [Utterance(str(path), path) for path in _recordings(files)]
+    if picture is not None:
+        check_picture(picture)
+    recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
     predictions: list[Prediction] = []
     for prediction in recogniser.predict(utterances, batch_size):
         predictions.append(prediction)
@@ -66,8 +70,7 @@ def predict(
         from emosllm.evaluation.picture import draw_predictions
 
         draw_predictions(predictions, picture, f"Emotions by {model}")
-    failed = sum(prediction.error is not None for prediction in predictions)
-    raise typer.Exit(0 if not failed else 2 if failed == len(predictions) else 1)
+    raise typer.Exit(_exit_code(predictions))
 
 
 def evaluate(
@@ -85,18 +88,28 @@ def evaluate(
     """Score a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
 
     Example: `emosllm evaluate nano --data manifest.csv --split test --out report`
+
+    A recording that can't be read counts as a wrong answer. Exit code 1 when some failed, 2 when all did.
     """
     from emosllm.corpora.manifest import read_manifest
+    from emosllm.evaluation.extra import check_eval_extra
     from emosllm.evaluation.report import build_report, write_report
     from emosllm.evaluation.screen import print_report
+    from emosllm.files import make_folder
     from emosllm.inference.recogniser import load
 
-    utterances = [u for u in read_manifest(data) if split is None or u.split == split]
+    check_eval_extra()
+    everything = read_manifest(data)
+    utterances = [u for u in everything if split is None or u.split == split]
     if not utterances:
-        raise UserError(f"{data}: no utterance of split {split!r}; leave --split out, or name one that is there")
+        there = Counter(u.split or "(none)" for u in everything)
+        counts = ", ".join(f"{name} {count}" for name, count in there.items())
+        raise UserError(f"{data}: no utterance of split {split!r}; leave --split out, or name one of {counts}")
     recogniser = load(model, device=device, strategy=chosen_strategy(strategy))
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
     scored = [u for u in utterances if recogniser.labels.classify(u.emotion) is not None] or utterances
+    if out is not None:
+        make_folder(out)  # what can't be written should be known now, not after a thousand recordings
     began = time.monotonic()
     found = recogniser.predict(scored, batch_size, transcripts.value)
     predictions = list(track(found, "recognising", total=len(scored), console=Console(stderr=True)))
@@ -115,6 +128,7 @@ def evaluate(
     print_report(report, Console())
     if out is not None:
         write_report(report, scored, predictions, out)
+    raise typer.Exit(_exit_code(predictions))
 
 
 def export(
@@ -127,28 +141,43 @@ def export(
     Example: `emosllm export runs/mine --out mine-whole`
     """
     from emosllm.files import atomic_folder
-    from emosllm.inference.recogniser import checkpoint_folder
-    from emosllm.models.speech_llm import SpeechLLM
-    from emosllm.prompting.batch import SpeechProcessor
+    from emosllm.inference.recogniser import load_parts
 
-    place = checkpoint_folder(model)
-    system, processor = SpeechLLM.from_pretrained(place), SpeechProcessor.from_pretrained(place)
+    system, processor = load_parts(model)
     with atomic_folder(out, marker="config.json") as folder:
         system.save_pretrained(folder, self_contained=self_contained)
         processor.save_pretrained(folder)
+    print(f"{out}: try it: emosllm predict {out} RECORDING", file=sys.stderr)
 
 
 def _recordings(paths: Sequence[Path]) -> list[Path]:
     """The files named, and the recordings in the folders named."""
     found: list[Path] = []
     for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES) if path.is_dir() else [path]
+        inside = sorted(p for p in path.rglob("*") if _is_recording(p)) if _is_folder(path) else [path]
         if not inside:
             raise UserError(
                 f"{path}: no recording in that folder; known endings are {' '.join(sorted(AUDIO_SUFFIXES))}"
             )
         found += inside
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long to look up
+        return False
+
+
+def _is_recording(path: Path) -> bool:
+    # Names that begin with a dot are what macOS leaves beside the files of an archive.
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _exit_code(predictions: Sequence[Prediction]) -> int:
+    failed = sum(prediction.error is not None for prediction in predictions)
+    return 0 if not failed else 2 if failed == len(predictions) else 1
 
 
 def _transcripts_from(strategy: str, transcripts: TranscriptsOption) -> Literal["model", "given"] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from emosllm.errors import UserError
 
@@ -19,4 +20,16 @@ def eval_extra(purpose: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UserError(f"{purpose} needs {error.name}: pip install 'emosllm[eval]'") from error
+        library = (error.name or "").partition(".")[0]
+        raise UserError(f"{purpose} needs {library}: pip install 'emosllm[eval]'") from error
+
+
+def check_eval_extra() -> None:
+    """Know that scoring is possible before an hour of recognising.
+
+    Raises:
+        UserError: a library that scoring needs is missing.
+    """
+    with eval_extra("scoring"):
+        for library in ("sklearn.metrics", "jiwer"):
+            import_module(library)

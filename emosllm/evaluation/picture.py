@@ -12,7 +12,7 @@ from typing import Any
 from emosllm.errors import UserError
 from emosllm.evaluation.extra import eval_extra
 from emosllm.evaluation.screen import shorten
-from emosllm.files import write_atomically
+from emosllm.files import make_folder, write_atomically
 from emosllm.utterance import Prediction
 
 #: Rows that one picture holds; it says how many more there were.
@@ -28,6 +28,19 @@ _LETTER = 0.076  # inches that a letter of 9 points takes, on average and a litt
 _WIDTH = 0.86  # of a bar at probability 1, in columns
 
 
+def check_picture(path: Path) -> None:
+    """Refuse, before anything is computed, what could not be drawn after.
+
+    Raises:
+        UserError: matplotlib is not installed, `path` has another ending, or its folder cannot be written to.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise UserError(f"cannot draw {path}: pictures end in {', '.join(_FORMATS)}")
+    with eval_extra("drawing"):
+        import matplotlib.figure  # noqa: F401
+    make_folder(path.parent)
+
+
 def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) -> None:
     """Draw what was recognised, with transcripts, and write it to `path`, whole or not at all.
 
@@ -39,13 +52,11 @@ def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) 
     Raises:
         UserError: matplotlib is not installed, another ending, nothing to draw, or `path` cannot be written.
     """
-    if path.suffix.lower() not in _FORMATS:
-        raise UserError(f"cannot draw {path}: pictures end in {', '.join(_FORMATS)}")
+    check_picture(path)
     if not predictions:
         raise UserError(f"cannot draw {path}: there are no predictions")
-    with eval_extra("drawing"):
-        import matplotlib
-        from matplotlib.figure import Figure
+    import matplotlib
+    from matplotlib.figure import Figure
 
     shown = predictions[:MOST]
     names = next((tuple(p.probabilities) for p in shown if p.probabilities), ())
