@@ -216,6 +216,15 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, make_run, rough, mom
     assert_equal(run.folder, rough)
 
 
+def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, make_run, monkeypatch):
+    run = make_run(tmp_path / "run")
+    assert dying(run, ("update", 6)) == -signal.SIGKILL  # in the last of the second phase's three updates
+    steps, step = [], PhaseTrainer.training_step
+    monkeypatch.setattr(PhaseTrainer, "training_step", lambda *values: steps.append(1) or step(*values))
+    run.train(resume=True)
+    assert len(steps) == 1 + 3
+
+
 def test_a_run_killed_again_and_again_arrives_at_the_same_weights(tmp_path, make_run, plain):
     lives = 0
     while dying(make_run(tmp_path / "run"), ("", 55), resume=lives > 0) == -signal.SIGKILL:
