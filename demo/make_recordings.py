@@ -3,7 +3,7 @@
 What it gives up: truth. Every clip is espeak-ng following a recipe for a voice (`synthetic_voice.py`), so scores on it
 say that the machinery works, never how well emotions are recognised.
 
-    python demo/make_recordings.py        # makes demo/recordings and demo/corpus anew; needs espeak-ng
+    python -m demo.make_recordings      # makes demo/recordings and demo/corpus anew; needs espeak-ng
 """
 
 import argparse
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from synthetic_voice import DELIVERIES, RATE, Delivery, say
 
+from demo.synthetic_voice import DELIVERIES, RATE, Delivery, say
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
 

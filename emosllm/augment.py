@@ -23,34 +23,38 @@ Range = tuple[float, float]
 class Augment(BaseModel):
     """How often each change is made and between which bounds; every range is drawn from uniformly.
 
-    The defaults are ASSUMED: wide enough for telephones, laptops and living rooms, chosen on validation speakers.
+    The defaults are ASSUMED, wide enough for telephones, laptops and living rooms; they were not searched.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    speed_p: float = Field(0.7, ge=0, le=1, description="share of clips played faster or slower")
-    speed: Range = Field((0.85, 1.18), description="ratio; above 1 is faster, higher and shorter")
-    trim_p: float = Field(0.5, ge=0, le=1, description="share of clips whose quiet ends are cut")
-    trim_db: Range = Field((-45.0, -25.0), description="dB below the loudest 25 ms that counts as quiet")
-    silence_p: float = Field(0.25, ge=0, le=1, description="share of clips given silence at both ends")
-    silence_s: Range = Field((0.0, 0.8), description="seconds of it, drawn for each end")
-    room_p: float = Field(0.3, ge=0, le=1, description="share of clips put in a room")
-    room_rt60_s: Range = Field((0.15, 0.8), description="seconds for the reverberation to fall by 60 dB")
-    room_drr_db: Range = Field((-2.0, 12.0), description="dB, direct sound over reverberation")
-    tilt_p: float = Field(0.4, ge=0, le=1, description="share of clips with a tilted and bumped spectrum")
-    tilt_db: Range = Field((-3.0, 3.0), description="dB per octave around 1 kHz")
-    bump_db: Range = Field((-8.0, 8.0), description="dB of one broad resonance anywhere from 100 Hz to 7 kHz")
-    band_p: float = Field(0.2, ge=0, le=1, description="share of clips with a limited band (300-3400 Hz: telephone)")
-    band_low_hz: Range = Field((20.0, 350.0), description="Hz, lower edge")
-    band_high_hz: Range = Field((3200.0, 7000.0), description="Hz, upper edge")
-    noise_p: float = Field(0.4, ge=0, le=1, description="share of clips with white to brown noise added")
-    noise_snr_db: Range = Field((5.0, 35.0), description="dB, speech over noise, both over the whole clip")
-    babble_p: float = Field(0.15, ge=0, le=1, description="share of clips with other voices added, if any are given")
-    babble_snr_db: Range = Field((5.0, 25.0), description="dB, speech over the sum of the other voices")
-    clip_p: float = Field(0.05, ge=0, le=1, description="share of clips overdriven")
-    clip_db: Range = Field((2.0, 10.0), description="dB by which the peak exceeds what is kept")
-    gain_p: float = Field(0.9, ge=0, le=1, description="share of clips made louder or softer")
-    gain_db: Range = Field((-20.0, 20.0), description="dB; a peak that would pass full scale stops there")
+    speed_p: float = Field(default=0.7, ge=0, le=1, description="share of clips played faster or slower")
+    speed: Range = Field(default=(0.85, 1.18), description="ratio; above 1 is faster, higher and shorter")
+    trim_p: float = Field(default=0.7, ge=0, le=1, description="share of clips whose quiet ends are cut")
+    trim_db: Range = Field(default=(-45.0, -25.0), description="dB below the loudest 25 ms that counts as quiet")
+    silence_p: float = Field(default=0.25, ge=0, le=1, description="share of clips given silence at both ends")
+    silence_s: Range = Field(default=(0.0, 0.8), description="seconds of it, drawn for each end")
+    room_p: float = Field(default=0.3, ge=0, le=1, description="share of clips put in a room")
+    room_rt60_s: Range = Field(default=(0.15, 0.8), description="seconds for the reverberation to fall by 60 dB")
+    room_drr_db: Range = Field(default=(-2.0, 12.0), description="dB, direct sound over reverberation")
+    tilt_p: float = Field(default=0.4, ge=0, le=1, description="share of clips with a tilted and bumped spectrum")
+    tilt_db: Range = Field(default=(-3.0, 3.0), description="dB per octave around 1 kHz")
+    bump_db: Range = Field(default=(-8.0, 8.0), description="dB of one broad resonance anywhere from 100 Hz to 7 kHz")
+    band_p: float = Field(
+        default=0.2, ge=0, le=1, description="share of clips with a limited band (300-3400 Hz: telephone)"
+    )
+    band_low_hz: Range = Field(default=(20.0, 350.0), description="Hz, lower edge")
+    band_high_hz: Range = Field(default=(3200.0, 7000.0), description="Hz, upper edge")
+    noise_p: float = Field(default=0.4, ge=0, le=1, description="share of clips with white to brown noise added")
+    noise_snr_db: Range = Field(default=(5.0, 35.0), description="dB, speech over noise, both over the whole clip")
+    babble_p: float = Field(
+        default=0.15, ge=0, le=1, description="share of clips with other voices added, if any are given"
+    )
+    babble_snr_db: Range = Field(default=(5.0, 25.0), description="dB, speech over the sum of the other voices")
+    clip_p: float = Field(default=0.05, ge=0, le=1, description="share of clips overdriven")
+    clip_db: Range = Field(default=(2.0, 10.0), description="dB by which the peak exceeds what is kept")
+    gain_p: float = Field(default=0.9, ge=0, le=1, description="share of clips made louder or softer")
+    gain_db: Range = Field(default=(-20.0, 20.0), description="dB; a peak that would pass full scale stops there")
 
 
 def augment(

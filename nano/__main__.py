@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from nano.card import card
 
 from emosllm.corpora.manifest import read_manifest
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.models.backbones import BUILTIN
 from emosllm.recipe import load_recipe
 from emosllm.training.run import Run, RunData
+from nano.card import card, fill
 from nano.figures import figures
 
 WORK = Path("runs/nano")
 BUILTINS = Path("emosllm/builtin")
 FIGURES = Path("docs/results/nano.json")
+RESULTS = Path("docs/results.md")
 PARTS = ("config.json", "model.safetensors", "preprocessor_config.json", "pretraining.json", "run.json", "recipe.yaml")
 TEXTS = ("tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja")
 
@@ -48,7 +49,9 @@ def main(
     _install(run / "model", "nano")
     shutil.copy(run / "run.json", BUILTINS / "nano" / "training.json")
     write_atomically(FIGURES, json.dumps(figures(manifest), indent=2) + "\n")
-    write_atomically(BUILTINS / "nano" / "README.md", card(json.loads(FIGURES.read_text(encoding="utf-8"))))
+    found = json.loads(FIGURES.read_text(encoding="utf-8"))
+    write_atomically(BUILTINS / "nano" / "README.md", card(found))
+    write_atomically(RESULTS, fill(RESULTS.read_text(encoding="utf-8"), found))
 
 
 def _step(name: str, module: str, *arguments: object) -> None:

@@ -1,24 +1,43 @@
 """nano's model card: `card.md` filled with its figures, so that no number in it is typed by hand."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 _NAMES = {"ravdess": "RAVDESS (English)", "emodb": "EMO-DB (German)", "nemo": "nEMO (Polish)"}
 
-_CARD = Path(__file__).with_name("card.md")
+_HERE = Path(__file__).parent
+_BLOCK = re.compile(r"(<!-- nano: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def card(figures: Mapping[str, Any]) -> str:
     """The card as Markdown."""
+    parts = "\n".join(_part(name, *part) for name, part in figures["parts"].items())
+    return _read("card.md").format(parts=parts, results=results(figures).rstrip("\n"))
+
+
+def results(figures: Mapping[str, Any]) -> str:
+    """The table of results and how to read it, as Markdown."""
     test = figures["nano"]["test"]
-    wer = ", ".join(f"{_NAMES[corpus]} {_figure(row['wer'])}" for corpus, row in test.items())
-    return _CARD.read_text(encoding="utf-8").format(
-        parts="\n".join(_part(name, *part) for name, part in figures["parts"].items()),
+    return _read("results.md").format(
         rows="\n".join(_row(corpus, figures) for corpus in test),
-        wer=wer,
+        strategies="; ".join(
+            f"`{name}` {', '.join(_figure(row[corpus]) for corpus in test)}"
+            for name, row in figures["strategies"].items()
+        ),
+        wer=", ".join(f"{_NAMES[corpus]} {_figure(row['wer'])}" for corpus, row in test.items()),
         overlap=figures["sentences"],
     )
+
+
+def fill(page: str, figures: Mapping[str, Any]) -> str:
+    """A page of the documents with the results in the block that is theirs."""
+    return _BLOCK.sub(lambda found: found[1] + results(figures) + found[2], page)
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def _part(name: str, what: str, weights: int) -> str:

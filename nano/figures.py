@@ -52,7 +52,7 @@ def _overlap(utterances: Sequence[Utterance]) -> str:
         corpus: {u.transcript for u in utterances if u.split == "test" and u.corpus == corpus} for corpus in CORPORA
     }
     shares = [f"{len(sentences & said)} of {len(sentences)} on {corpus}" for corpus, sentences in tested.items()]
-    return "were said in training too (" + ", ".join(shares) + ")"
+    return ", ".join(shares)
 
 
 def _score(recogniser: Recogniser, utterances: Sequence[Utterance], split: str, corpus: str) -> dict[str, Any]:

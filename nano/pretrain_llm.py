@@ -26,8 +26,9 @@ from emosllm.files import atomic_folder
 from emosllm.labels import LETTERS
 from emosllm.models.llm import output_logits, read_prefix, read_rows, repeat_cache
 from emosllm.prompting.batch import IGNORED, Sample, SpeechProcessor
+from emosllm.prompting.conversation import Conversation
 from emosllm.prompting.templates import load_templates
-from emosllm.recipe import load_recipe
+from emosllm.recipe import Task, load_recipe
 from nano.texts import Line, goemotions, transcripts
 
 VOCABULARY = 2048
@@ -87,8 +88,9 @@ def answering_loss(
     return nn.functional.cross_entropy(output_logits(llm, hidden[:, :-1][asked]), batch["labels"][:, 1:][asked])
 
 
-def _conversation(processor: SpeechProcessor, line: Line, rng: np.random.Generator):  # noqa: ANN202
-    task = "asr" if line.emotion is None else ("ser", "joint")[int(rng.integers(2))]
+def _conversation(processor: SpeechProcessor, line: Line, rng: np.random.Generator) -> Conversation:
+    felt: tuple[Task, ...] = ("ser", "joint")
+    task = "asr" if line.emotion is None else felt[int(rng.integers(2))]
     return processor.converse(task, audio=False, transcript=line.text, hint=line.text, emotion=line.emotion, rng=rng)
 
 

@@ -86,8 +86,8 @@ def test_it_stays_small():
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng makes the clips; only their makers need it")
 def test_the_script_makes_the_same_clips_again(tmp_path: Path):
-    command = [sys.executable, DEMO / "make_recordings.py", "--out", tmp_path]
-    subprocess.run(command, check=True, timeout=120)
+    command = [sys.executable, "-m", "demo.make_recordings", "--out", tmp_path]
+    subprocess.run(command, check=True, timeout=120, cwd=DEMO.parent)
     for path in sorted((DEMO / "recordings").iterdir()):
         ours, _ = soundfile.read(path)
         again, _ = soundfile.read(tmp_path / "recordings" / path.name)
@@ -97,8 +97,10 @@ def test_the_script_makes_the_same_clips_again(tmp_path: Path):
 
 
 def test_without_espeak_the_script_says_what_to_install(tmp_path: Path):
-    command = [sys.executable, DEMO / "make_recordings.py", "--out", tmp_path]
-    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "demo.make_recordings", "--out", tmp_path]
+    done = subprocess.run(
+        command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=120, cwd=DEMO.parent
+    )
     assert done.returncode == 2
     assert done.stderr == "espeak-ng is not installed: apt-get install espeak-ng\n"
     assert not list(tmp_path.iterdir())

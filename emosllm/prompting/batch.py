@@ -17,11 +17,14 @@ from transformers.processing_utils import ProcessorMixin
 
 from emosllm.audio import SAMPLE_RATE, AudioError
 from emosllm.labels import LABEL_SETS, LabelSet
+from emosllm.log_mel import register as register_log_mel
 from emosllm.prompting.chat import Chat, Tokens
 from emosllm.prompting.conversation import Conversation, converse
 from emosllm.prompting.cues import Thresholds
 from emosllm.prompting.templates import Templates, load_templates
 from emosllm.recipe import PromptPart, Recipe, Task
+
+register_log_mel()  # so that a checkpoint's AutoFeatureExtractor knows nano's
 
 IGNORED = -100  # a label that counts for nothing, as in transformers
 
