@@ -19,7 +19,8 @@ from emosllm.evaluation.screen import prediction_table
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.build import build_model, build_processor
 from emosllm.recipe import load_recipe
-from emosllm.training.run import Run, RunData
+from emosllm.training.run import Run
+from emosllm.training.run_data import RunData
 from emosllm.utterance import Utterance
 
 HERE = Path(__file__).parent

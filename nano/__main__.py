@@ -19,7 +19,8 @@ from emosllm.corpora.manifest import read_manifest
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.models.backbones import BUILTIN
 from emosllm.recipe import load_recipe
-from emosllm.training.run import Run, RunData
+from emosllm.training.run import Run
+from emosllm.training.run_data import RunData
 from nano.card import card, fill
 from nano.figures import figures
 

@@ -29,7 +29,8 @@ def train(
     from emosllm.corpora.manifest import read_manifest
     from emosllm.prompting.templates import load_templates
     from emosllm.recipe import load_recipe
-    from emosllm.training.run import Run, RunData
+    from emosllm.training.run import Run
+    from emosllm.training.run_data import RunData
 
     resolved = load_recipe(recipe, overrides or ())
     load_templates(resolved.prompt.templates)  # whether they are there should be known before the run's folder is

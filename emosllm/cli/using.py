@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,7 +56,7 @@ def predict(
         check_picture(picture)
     recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
     predictions: list[Prediction] = []
-    for prediction in recogniser.predict(utterances, batch_size):
+    for prediction in _tracked(recogniser.predict(utterances, batch_size), len(utterances)):
         predictions.append(prediction)
         if format is Format.json:
             print(json.dumps(prediction.to_dict(), ensure_ascii=False), flush=True)
@@ -107,14 +107,15 @@ def evaluate(
         raise UserError(f"{data}: no utterance of split {split!r}; leave --split out, or name one of {counts}")
     recogniser = load(model, device=device, strategy=chosen_strategy(strategy))
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    scored = [u for u in utterances if recogniser.labels.classify(u.emotion) is not None] or utterances
+    if not any(recogniser.labels.classify(u.emotion) for u in utterances):
+        raise UserError(f"{data}: no utterance has one of the emotions {', '.join(recogniser.labels.names)} to score")
     if out is not None:
         make_folder(out)  # what can't be written should be known now, not after a thousand recordings
     began = time.monotonic()
-    found = recogniser.predict(scored, batch_size, transcripts.value)
-    predictions = list(track(found, "recognising", total=len(scored), console=Console(stderr=True)))
+    found = recogniser.predict(utterances, batch_size, transcripts.value)
+    predictions = list(_tracked(found, len(utterances)))
     report = build_report(
-        scored,
+        utterances,
         predictions,
         recogniser.labels,
         model=model,
@@ -127,7 +128,7 @@ def evaluate(
     )
     print_report(report, Console())
     if out is not None:
-        write_report(report, scored, predictions, out)
+        write_report(report, utterances, predictions, out)
     raise typer.Exit(_exit_code(predictions))
 
 
@@ -148,6 +149,14 @@ def export(
         system.save_pretrained(folder, self_contained=self_contained)
         processor.save_pretrained(folder)
     print(f"{out}: try it: emosllm predict {out} RECORDING", file=sys.stderr)
+
+
+def _tracked(predictions: Iterator[Prediction], total: int) -> Iterable[Prediction]:
+    """With a bar and the time left, on the error stream where somebody looks at it."""
+    console = Console(stderr=True)
+    return track(
+        predictions, "recognising", total=total, console=console, transient=True, disable=not console.is_terminal
+    )
 
 
 def _recordings(paths: Sequence[Path]) -> list[Path]:

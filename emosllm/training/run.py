@@ -6,21 +6,19 @@ RUN/phases/1-p1/       checkpoints, TensorBoard log, best weights, and `kept/` o
 RUN/model/             the trained system, for `emosllm predict RUN`
 """
 
-import hashlib
 import json
 import platform
 import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.progress import Progress
 
-from emosllm.corpora.manifest import missing_files
 from emosllm.errors import UserError
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.report import versions_here
@@ -37,6 +35,7 @@ from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
 from emosllm.training.plan import Item, plan_phase
 from emosllm.training.progress import PhaseProgress
+from emosllm.training.run_data import RunData
 from emosllm.training.trainer import (
     PhaseTrainer,
     Validate,
@@ -45,48 +44,6 @@ from emosllm.training.trainer import (
     split_batch,
     these_processes,
 )
-from emosllm.utterance import Utterance
-
-
-@dataclass(frozen=True)
-class RunData:
-    """What a run learns from and what it chooses by."""
-
-    train: Sequence[Utterance]
-    val: Sequence[Utterance]
-    left_out: int
-
-    @classmethod
-    def of(cls, utterances: Sequence[Utterance], recipe: Recipe) -> "RunData":
-        """The train and val splits, overlong recordings left out and counted.
-
-        Raises:
-            UserError: nothing to train on, recordings that are not there, or a speaker on both sides.
-        """
-        fits = [utterance for utterance in utterances if (utterance.duration or 0) <= recipe.audio.max_seconds]
-        train = [utterance for utterance in fits if utterance.split == "train"]
-        val = [
-            utterance
-            for utterance in fits
-            if utterance.split == "val" and recipe.label_set.classify(utterance.emotion) is not None
-        ]
-        if not train:
-            splits = Counter(utterance.split or "(none)" for utterance in utterances)
-            raise UserError(f"no utterance of the split 'train' to learn from; the data have {dict(splits)}")
-        if missing := missing_files([*train, *val]):
-            raise UserError(f"{len(missing)} recordings of the data are not there, the first is {missing[0]}")
-        both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
-        if both:
-            raise UserError(
-                f"speaker {sorted(both)[0]} is in train and in val, so val would measure nothing; split anew"
-            )
-        return cls(train, val, len(utterances) - len(fits))
-
-    @property
-    def digest(self) -> str:
-        """Changes when anything about the utterances does."""
-        rows = [repr(asdict(utterance)) for utterance in (*self.train, *self.val)]
-        return hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()
 
 
 class Run:
@@ -167,9 +124,9 @@ class Run:
         folders = {name: self.folder / "phases" / f"{number}-{name}" for number, name in enumerate(plans, start=1)}
         done = {name for name, folder in folders.items() if (folder / "kept").is_dir()}
         if self.recipe.training.augmentation is None and done != set(plans):
-            self.console.print("computing the frozen encoder's frames")
             store = FeatureCache(self.cache, model.encoder, processor)
-            store.fill(self.data.train)
+            with Progress(console=self.console) as bar:
+                store.fill(bar.track(self.data.train, description="frames of the frozen encoder"))
             cached = store.path
         for number, (name, folder) in enumerate(folders.items(), start=1):
             if name not in done:

@@ -8,7 +8,8 @@ import tiny
 
 from emosllm.corpora.manifest import read_manifest
 from emosllm.recipe import load_recipe
-from emosllm.training.run import Run, RunData
+from emosllm.training.run import Run
+from emosllm.training.run_data import RunData
 
 MANIFEST = Path(__file__).parents[2] / "demo" / "corpus" / "manifest.csv"
 SMALL = (

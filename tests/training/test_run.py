@@ -22,7 +22,8 @@ from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.batch import Sample
 from emosllm.training import run as run_module
 from emosllm.training.dataset import load_utterance
-from emosllm.training.run import Run, RunData, set_learning
+from emosllm.training.run import Run, set_learning
+from emosllm.training.run_data import RunData
 from emosllm.training.trainer import PhaseTrainer
 
 PHASES = ("1-p1", "2-p2", "3-p3")

@@ -1,0 +1,58 @@
+"""What a run learns from and what it chooses by: checked before anything is computed."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from emosllm.corpora.manifest import missing_files
+from emosllm.errors import UserError
+from emosllm.recipe import Recipe
+from emosllm.utterance import Utterance
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The utterances of one run.
+
+    Attributes:
+        train: to learn from.
+        val: to choose by.
+        left_out: how many were too long for the recipe.
+    """
+
+    train: Sequence[Utterance]
+    val: Sequence[Utterance]
+    left_out: int
+
+    @classmethod
+    def of(cls, utterances: Sequence[Utterance], recipe: Recipe) -> "RunData":
+        """The train and val splits, overlong recordings left out and counted.
+
+        Raises:
+            UserError: nothing to train on, recordings that are not there, or a speaker on both sides.
+        """
+        fits = [utterance for utterance in utterances if (utterance.duration or 0) <= recipe.audio.max_seconds]
+        train = [utterance for utterance in fits if utterance.split == "train"]
+        val = [
+            utterance
+            for utterance in fits
+            if utterance.split == "val" and recipe.label_set.classify(utterance.emotion) is not None
+        ]
+        if not train:
+            splits = Counter(utterance.split or "(none)" for utterance in utterances)
+            raise UserError(f"no utterance of the split 'train' to learn from; the data have {dict(splits)}")
+        if missing := missing_files([*train, *val]):
+            raise UserError(f"{len(missing)} recordings of the data are not there, the first is {missing[0]}")
+        both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
+        if both:
+            raise UserError(
+                f"speaker {sorted(both)[0]} is in train and in val, so val would measure nothing; split anew"
+            )
+        return cls(train, val, len(utterances) - len(fits))
+
+    @property
+    def digest(self) -> str:
+        """Changes when anything about the utterances does."""
+        rows = [repr(asdict(utterance)) for utterance in (*self.train, *self.val)]
+        return hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()
