@@ -55,7 +55,7 @@ def main() -> None:
     """Run the command line."""
     _quiet()
     try:
-        app()
+        app(prog_name="emosllm")
     except UserError as error:
         line = str(error).replace("\n", " ")  # a file's name may hold one
         print(f"emosllm: {line}", file=sys.stderr)

@@ -220,7 +220,9 @@ def test_evaluate_narrows_to_labels_and_takes_given_transcripts(run, corpus, tmp
     answer = emosllm("evaluate", run, "--data", corpus, *options)
     assert answer.code == 0, answer
     lines = json_lines((tmp_path / "report" / "predictions.jsonl").read_text("utf-8"))
-    assert [line["emotion"] for line in lines] == ["happy", "sad"]
+    report = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    assert (report["scores"]["n"], report["left_out"]) == (2, {"angry": 1, "neutral": 1})
+    assert len(lines) == 4
     assert all(list(line["probabilities"]) == ["happy", "sad"] for line in lines)
     assert all(line["transcript"] == "Kids are talking by the door." for line in lines)
 
