@@ -29,7 +29,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 0
-    epochs: int = 28
+    epochs: int = 60
     save_every: int = 3  # epochs
     hold_out: str = ""  # a corpus that is not trained on, to see how the rest carries over to it
     hidden_size: int = 128
