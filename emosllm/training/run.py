@@ -173,7 +173,10 @@ class Run:
         progress = PhaseProgress(name, self.console)
         trainer = PhaseTrainer(model, processor, dataset, arguments, folder / "best", validate, progress)
         began = time.monotonic()
-        result = trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        try:
+            result = trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        finally:
+            progress.bar.stop()
         if trainer.is_world_process_zero():
             self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
         trainer.accelerator.wait_for_everyone()

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import TrainOutput, get_last_checkpoint
 
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
@@ -65,6 +65,14 @@ class PhaseTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.best = best
         self.validate = validate
+
+    def train(self, *args: Any, **options: Any) -> TrainOutput:
+        """As the Trainer's; what a loading process complains of comes back as the one line it was."""
+        try:
+            return super().train(*args, **options)
+        except UserError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise UserError(last.partition("UserError: ")[2] or last) from None
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score the validation set; keep these weights where their UA is the best so far."""

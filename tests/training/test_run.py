@@ -369,3 +369,15 @@ def test_what_is_going_on_is_told(tmp_path, make_run, capsys):
     assert "phase p1: mapper learn from 12 asr samples" in told
     assert re.search(r"p3 .* 3/3 .*val UA 0\.\d+", told)
     assert "left" in told
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_recording_met_in_training_is_one_line(tmp_path, make_run, utterances, workers):
+    broken = tmp_path / "broken.flac"
+    broken.write_bytes(b"not a recording")
+    data = [replace(utterances[0], audio=broken), *utterances[1:]]
+    run = make_run(tmp_path / "run", "training.augmentation={}", f"training.workers={workers}", data=data)
+    with pytest.raises(UserError) as caught:
+        run.train()
+    assert "broken.flac" in str(caught.value)
+    assert "\n" not in str(caught.value)
