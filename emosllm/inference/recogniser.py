@@ -228,7 +228,7 @@ def checkpoint_folder(name: str) -> str:
     """What a name of a system stands for: a run's `model/`, a builtin's folder, else the folder or hub id itself."""
     if (Path(name) / "model" / "config.json").is_file():
         return str(Path(name) / "model")
-    if not Path(name).exists() and name in builtins():
+    if name in builtins() and not (Path(name) / "config.json").is_file():  # any folder may be called nano
         return str(builtins()[name])
     return name
 

@@ -1,0 +1,56 @@
+"""The house keeps its own rules: a true map, small rooms, commands that exist."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = [path for top in ("emosllm", "nano", "demo") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def first_line(path: Path) -> str:
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert doc, f"{path} says nowhere what it is"
+    return " ".join(doc.split("\n\n")[0].split())
+
+
+def test_the_readme_maps_every_file() -> None:
+    mapped = set(re.findall(r"^\| `([\w/.]+\.py)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    files = {str(path.relative_to(ROOT)) for path in CODE if path.name not in ("__init__.py", "__main__.py")}
+    assert mapped == files
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_are_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_file_says_what_it_is(path: Path) -> None:
+    assert len(first_line(path)) > 20
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "emosllm" / "builtin").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} points at {target}"
+
+
+def test_make_targets_of_the_documents_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        named = set(re.findall(r"`make (\w+)", text)) | set(re.findall(r"^make (\w+)", text, re.MULTILINE))
+        assert named <= targets | {"bench"}, f"{page.name}: {named - targets}"  # bench is named as not built yet
+
+
+def test_no_path_of_a_machine_in_what_is_tracked() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".yaml", ".toml", ".json", ".txt"} and path.is_file():
+            assert not re.search(r"(?<![\w.])/(?:work|root|home/\w+)/", path.read_text(encoding="utf-8")), name

@@ -1,0 +1,74 @@
+"""nano, the builtin system: what its card says is so, and it does not mind gain, padding or company."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emosllm
+from emosllm.audio import load_audio
+from emosllm.corpora.manifest import read_manifest
+from emosllm.evaluation.metrics import score
+from emosllm.inference.recogniser import Recogniser
+from nano.card import card, fill, results
+
+ROOT = Path(__file__).parents[1]
+BUILTIN = ROOT / "emosllm" / "builtin"
+FIGURES = json.loads((ROOT / "docs" / "results" / "nano.json").read_text(encoding="utf-8"))
+REAL = ROOT.parent / "shared" / "data"
+RECORDINGS = sorted((ROOT / "demo" / "recordings").glob("*.flac"))
+TARGETS = {"ravdess": 0.50, "emodb": 0.70, "nemo": 0.33}
+
+
+@pytest.fixture(scope="module")
+def nano() -> Recogniser:
+    return emosllm.load("nano", device="cpu")
+
+
+def test_it_fits_into_twelve_megabytes() -> None:
+    assert sum(path.stat().st_size for path in BUILTIN.rglob("*") if path.is_file()) <= 12e6
+
+
+def test_its_card_is_written_from_its_figures() -> None:
+    assert (BUILTIN / "nano" / "README.md").read_text(encoding="utf-8") == card(FIGURES)
+
+
+def test_the_results_page_is_written_from_its_figures() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert fill(page, FIGURES) == page
+    assert results(FIGURES) in page
+
+
+@pytest.mark.parametrize(("corpus", "target"), TARGETS.items())
+def test_its_figures_on_speakers_it_never_met_reach_the_target(corpus: str, target: float) -> None:
+    assert FIGURES["nano"]["test"][corpus]["ua"] >= target
+
+
+def test_its_figures_are_what_it_does(nano: Recogniser) -> None:
+    if not REAL.is_dir():
+        pytest.skip("the real speech that nano was scored on is not here")
+    chosen = [u for u in read_manifest(REAL / "emodb" / "manifest.csv") if u.split == "test"]
+    labels = [prediction.label for prediction in nano.predict(chosen)]
+    reference = [u.emotion or "" for u in chosen]
+    assert score(reference, labels, nano.labels.names).ua == pytest.approx(
+        FIGURES["nano"]["test"]["emodb"]["ua"], abs=0.02
+    )
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_a_recording_alone_gets_the_answer_it_gets_in_company(nano: Recogniser, path: Path) -> None:
+    together = [
+        p for p in nano.predict(map(emosllm.inference.recogniser.as_utterance, RECORDINGS)) if p.path == str(path)
+    ]
+    alone = nano(path)
+    assert alone.transcript == together[0].transcript
+    assert alone.probabilities == pytest.approx(dict(together[0].probabilities), abs=1e-4)
+    assert sum(alone.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("gain_db", [-20, -40])
+def test_gain_changes_nothing(nano: Recogniser, gain_db: float) -> None:
+    samples = load_audio(RECORDINGS[0])
+    softer = (samples * 10 ** (gain_db / 20)).astype(np.float32)
+    assert dict(nano(softer).probabilities) == pytest.approx(dict(nano(samples).probabilities), abs=0.02)

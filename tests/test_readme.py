@@ -1,0 +1,71 @@
+"""What the README shows is what happens: its Python with its output, its commands, and docs/data.md's."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from emosllm import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+SHORT = [f"phases.{phase}.epochs=0.05" for phase in ("p1", "p2", "p3")]
+
+
+def commands() -> list[str]:
+    lines = re.findall(
+        r"^(?: {4})?(emosllm [^#\n]*?) *(?:#.*)?$", README.split("## The published systems")[0], re.MULTILINE
+    )
+    lines += re.findall(r"^ {4}(emosllm [^#\n]*?) *(?:#.*)?$", GUIDE, re.MULTILINE)
+    return sorted(set(lines))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with what the documents name: a recording, a folder of them, a manifest, a run."""
+    shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for name in ("interview.wav", "new.wav"):
+        shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", tmp_path / name)
+    shutil.copytree(ROOT / "demo" / "recordings", tmp_path / "recordings")
+    manifest = (ROOT / "demo" / "corpus" / "manifest.csv").read_text(encoding="utf-8")
+    (tmp_path / "mine.csv").write_text(manifest.replace("clips/", "demo/corpus/clips/"), encoding="utf-8")
+    shutil.copytree(ROOT / "emosllm" / "builtin" / "nano", tmp_path / "runs" / "mine" / "model")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_documents_show_commands() -> None:
+    assert len(commands()) >= 10
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = shlex.split(command.split(">")[0])
+    if words[1] == "train":
+        shutil.rmtree(desk / "runs")
+        words += SHORT
+    if words[1] == "prepare" and "FOLDER" in words:
+        words[words.index("FOLDER")] = str(miniature_ravdess(desk))
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert not stop.value.code
+
+
+def miniature_ravdess(desk: Path) -> Path:
+    actor = desk / "FOLDER" / "Actor_01"
+    actor.mkdir(parents=True)
+    shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", actor / "03-01-04-01-01-01-01.flac")
+    return actor.parent
+
+
+def test_the_first_example_prints_what_the_readme_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, output = re.findall(r"```(?:python|text)\n(.*?)```", README, re.DOTALL)[:2]
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == output
