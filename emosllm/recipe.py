@@ -146,6 +146,7 @@ class Recipe(Part):
     mapper: MapperPart
     llm: LlmPart
     lora: LoraPart
+    start: str | None = Field(None, description="trained system whose mapper and adapters to begin with; null is anew")
     labels: str = Field(description="name of a label set")
     prompt: PromptPart
     inference: InferencePart

@@ -28,14 +28,19 @@ class SpeechLLMConfig(PreTrainedConfig):
         **kwargs: Any,
     ) -> None:
         self.recipe = recipe or {}
-        self.encoder_config = encoder_config or {}
-        self.llm_config = llm_config or {}
+        self.encoder_config = _anywhere(encoder_config)
+        self.llm_config = _anywhere(llm_config)
         self.self_contained = self_contained
         super().__init__(**kwargs)
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
         """The LLM's config, where transformers looks for the width of the hidden states."""
         return config_of(self.llm_config) if self.llm_config else self
+
+
+def _anywhere(values: dict[str, Any] | None) -> dict[str, Any]:
+    """A backbone's shapes without the place they were loaded from, which is nobody's business elsewhere."""
+    return {name: value for name, value in (values or {}).items() if name != "_name_or_path"}
 
 
 AutoConfig.register(SpeechLLMConfig.model_type, SpeechLLMConfig)

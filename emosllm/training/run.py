@@ -210,8 +210,10 @@ class Run:
         return validate
 
     def _lora_learned(self, number: int) -> bool:
-        """Whether the adapters have learned anything by the end of phase `number`."""
-        return any("lora" in phase.learns for phase in list(self.recipe.phases.values())[:number])
+        """Whether the adapters have learned anything by the end of phase `number`, or before the run."""
+        return self.recipe.start is not None or any(
+            "lora" in phase.learns for phase in list(self.recipe.phases.values())[:number]
+        )
 
     def _thresholds(self) -> Thresholds | None:
         """The cues' thirds over the training set, measured once a run."""

@@ -381,3 +381,17 @@ def test_a_broken_recording_met_in_training_is_one_line(tmp_path, make_run, utte
         run.train()
     assert "broken.flac" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_can_start_from_a_trained_system(make_recipe, plain):
+    trained = plain[0] / "model"
+    began = build_model(make_recipe(f"start={trained}"))
+    saved = read_weights(trained)
+    state = began.state_dict()
+    assert set(saved) == began.trained_names()
+    assert all(torch.equal(state[name], tensor) for name, tensor in saved.items())
+
+
+def test_a_start_of_another_shape_is_refused(make_recipe, plain):
+    with pytest.raises(UserError, match="has the shape"):
+        build_model(make_recipe(f"start={plain[0] / 'model'}", "mapper.queries=5"))
