@@ -47,6 +47,7 @@ def main() -> None:
     recordings = sorted((HERE / "recordings").glob("*.flac"))
     predictions = [replace(p, path=Path(p.path).name) for p in load("nano").predict(map(as_utterance, recordings))]
     console.print(prediction_table(predictions))
+    console.print("nano has heard only people; on these voices it is at chance, and too sure. See its card for people.")
     shutil.rmtree(OUT, ignore_errors=True)
     picture = OUT / "recordings.png"
     picture.parent.mkdir(parents=True)
