@@ -7,6 +7,7 @@ import tiny
 import torch
 import yaml
 
+from emosllm.corpora import READERS
 from emosllm.errors import UserError
 from emosllm.models.build import build_empty, build_model, build_processor
 from emosllm.prompting.batch import Sample
@@ -251,3 +252,9 @@ def test_an_unknown_recipe_lists_the_known_ones(name):
 def test_a_recipe_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         load_recipe("emosllm").name = "other"
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_corpora_of_a_phase_are_named_as_their_readers_name_them(name):
+    wanted = {corpus for phase in load_recipe(name).phases.values() for corpus in phase.corpora or ()}
+    assert wanted <= set(READERS)

@@ -48,6 +48,7 @@ def read_corpus(name: str, root: Path) -> list[Utterance]:
     Raises:
         UserError: no reader has that name, nothing of the corpus lies there, or a file's name does not parse.
     """
+    name = name.replace("-", "_")
     if name not in READERS:
         raise UserError(f"unknown corpus {name!r}: there are readers for {', '.join(READERS)}; others need a manifest")
     return READERS[name](root)

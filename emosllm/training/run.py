@@ -73,6 +73,7 @@ class Run:
             UserError: it holds a run and `resume` is off, or another run than this one.
         """
         notes = self.folder / "run.json"
+        ours = self.folder / "recipe.yaml"  # all that a run killed at its very beginning leaves
         if notes.is_file():
             found = _read_notes(notes)
             if not resume:
@@ -80,10 +81,10 @@ class Run:
             for what, now in (("recipe", self.recipe.model_dump(mode="json")), ("data", self.data.digest)):
                 if found.get(what) != now:
                     raise UserError(
-                        f"{self.folder} was begun with another {what}; --resume needs the same, to the letter"
+                        f"{self.folder} was begun with another {what}; --resume needs the same, to the letter "
+                        f"({ours} holds its recipe, changes included)"
                     )
             return
-        ours = self.folder / "recipe.yaml"  # all that a run killed at its very beginning leaves
         if self.folder.is_dir() and any(path != ours and path.suffix != ".tmp" for path in self.folder.iterdir()):
             raise UserError(f"{self.folder} is not empty and holds no run; give another --out")
         write_atomically(ours, dump(self.recipe))
@@ -169,7 +170,7 @@ class Run:
         validate = self._validation(model, processor) if data.val and {item.task for item in plan} - {"asr"} else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
         tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
-        self.console.print(f"phase {name}: {', '.join(phase.learns)} learn from {tasks} samples")
+        self.console.print(f"phase {name}: what learns: {', '.join(phase.learns)}; from {tasks} samples")
         progress = PhaseProgress(name, self.console)
         trainer = PhaseTrainer(model, processor, dataset, arguments, folder / "best", validate, progress)
         began = time.monotonic()

@@ -43,7 +43,7 @@ class RunData:
             splits = Counter(utterance.split or "(none)" for utterance in utterances)
             raise UserError(f"no utterance of the split 'train' to learn from; the data have {dict(splits)}")
         if missing := missing_files([*train, *val]):
-            raise UserError(f"{len(missing)} recordings of the data are not there, the first is {missing[0]}")
+            raise UserError(f"recordings not there: {len(missing)}, the first is {missing[0]}; mend the manifest")
         both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
         if both:
             raise UserError(
