@@ -98,7 +98,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Manifest with transcripts.")],
     text: Annotated[Path, typer.Option(help="Folder of GoEmotions: train.tsv, labels.txt.")],
     out: Annotated[Path, typer.Option(help="Folder for the language model.")],
-    steps: int = 1500,
+    steps: int = 1200,
     rows: int = 12,
     learning_rate: float = 2e-3,
     seed: int = 0,
