@@ -166,7 +166,11 @@ def test_whispers_window_is_a_limit_too():
 def test_a_saved_processor_makes_the_same_batches(tmp_path, encoder, system_role):
     bounds = dict.fromkeys(CUES, (1.0, 2.0))
     processor = build(
-        encoder, system_role, "prompt.cues=true", "prompt.examples=2", thresholds=Thresholds(bounds=bounds)
+        encoder,
+        system_role,
+        "prompt.cues=true",
+        "prompt.examples=2",
+        thresholds=Thresholds(cues="praat", bounds=bounds),
     )
     processor.save_pretrained(tmp_path)
     loaded = SpeechProcessor.from_pretrained(tmp_path)

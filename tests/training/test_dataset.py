@@ -104,7 +104,7 @@ def test_cues_are_told_by_the_runs_own_thirds(make, utterances):
     edges = {"low": 1, "medium": 0, "high": -1}
     for level, shift in edges.items():
         bounds = {cue: (measured[cue] + shift, measured[cue] + shift) for cue in CUES}
-        dataset = make("prompt.cues=true", thresholds=Thresholds(bounds=bounds), data=utterances[:1])
+        dataset = make("prompt.cues=true", thresholds=Thresholds(cues="praat", bounds=bounds), data=utterances[:1])
         told = dataset[0].conversation.user
         assert all(f"{level} {cue}" in told or f"{cue}: {level}" in told or f"{cue} {level}" in told for cue in CUES), (
             told

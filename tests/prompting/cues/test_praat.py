@@ -1,16 +1,13 @@
-"""Cues are right on sounds whose pitch, jitter and shimmer are known, and thirds are thirds."""
+"""Praat's cues are right on sounds whose pitch, jitter and shimmer are known."""
 
-import json
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.prompting.cues import CUES, Thresholds, measure, measure_all
-from emosllm.utterance import Utterance
+from emosllm.prompting.cues.praat import CUES, measure
 
 pytest.importorskip("parselmouth")
 
@@ -100,86 +97,3 @@ def test_without_parselmouth_the_error_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "parselmouth", None)
     with pytest.raises(UserError, match=r"pip install 'emosllm\[cues\]'"):
         measure(tone())
-
-
-def test_workers_change_nothing():
-    clips = [tone(100), Utterance("second", audio=tone(200)), tone(300)]
-    alone, shared = measure_all(clips), measure_all(clips, workers=2)
-    assert alone == shared == [measure(tone(hertz)) for hertz in (100, 200, 300)]
-
-
-def test_an_utterance_without_audio_is_named():
-    with pytest.raises(UserError, match="line 7"):
-        measure_all([Utterance("line 7")])
-
-
-def spread(count: int) -> list[dict[str, float]]:
-    """Measures whose every cue runs from 1 to `count`, shuffled."""
-    values = np.random.default_rng(1).permutation(np.arange(1.0, count + 1))
-    return [dict.fromkeys(CUES, float(value)) for value in values]
-
-
-def test_thirds_are_thirds():
-    measures = spread(90)
-    levels = [Thresholds.fit(measures).describe(clip) for clip in measures]
-    for cue in CUES:
-        assert [sum(clip[cue] == level for clip in levels) for level in ("low", "medium", "high")] == [30, 30, 30]
-
-
-def test_levels_rise_with_the_value_and_hold_beyond_the_training_set():
-    thresholds = Thresholds.fit(spread(9))
-    assert [thresholds.level("pitch", value) for value in (-5, 1, 5, 9, 500)] == [
-        "low",
-        "low",
-        "medium",
-        "high",
-        "high",
-    ]
-
-
-def test_a_cue_that_never_varies_says_nothing():
-    thresholds = Thresholds.fit([dict.fromkeys(CUES, 4.0)] * 5)
-    assert thresholds.level("jitter", 4.0) == "medium"
-
-
-def test_nan_is_left_out_of_the_thirds_and_of_the_description():
-    blind = dict.fromkeys(CUES, math.nan)
-    thresholds = Thresholds.fit([*spread(9), blind, blind])
-    assert thresholds == Thresholds.fit(spread(9))
-    assert thresholds.level("pitch", math.nan) is None
-    assert thresholds.describe(blind | {"loudness": 2.0}) == {"loudness": "low"}
-
-
-def test_too_few_values_and_unknown_cues_are_the_users_to_mend():
-    unvoiced = [clip | {"jitter": math.nan} for clip in spread(9)]
-    with pytest.raises(UserError, match="'jitter': only 0 of 9 clips"):
-        Thresholds.fit(unvoiced)
-    with pytest.raises(UserError, match="unknown cue 'tempo': known are loudness"):
-        Thresholds.fit(spread(9)).level("tempo", 1.0)
-
-
-def test_thresholds_come_back_from_their_file(tmp_path: Path):
-    thresholds = Thresholds.fit(spread(10))
-    thresholds.save(tmp_path / "cues.json")
-    assert Thresholds.load(tmp_path / "cues.json") == thresholds
-    assert [path.name for path in tmp_path.iterdir()] == ["cues.json"]
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        ("{", "not the thresholds"),
-        ('{"bounds": {"pitch": [1, 2]}}', "needs exactly loudness, pitch, pitch range, jitter, shimmer, has pitch"),
-        ('{"bounds": {}, "version": 2}', "needs exactly"),
-        (json.dumps({"bounds": dict.fromkeys(CUES, (2, 1))}), "lower bound 2 is above"),
-        (None, "no such file"),
-    ],
-)
-def test_a_file_that_holds_no_thresholds_is_named(tmp_path: Path, content: str | None, why: str):
-    path = tmp_path / "cues.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(UserError, match=why) as caught:
-        Thresholds.load(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)

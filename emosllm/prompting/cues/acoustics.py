@@ -1,0 +1,88 @@
+"""Four text cues measured with librosa: pitch, intensity, speech rate and articulation rate, as AA-SLLM extracts them.
+
+What it gives up: the names promise more than the formulas hold, and we keep both. `piptrack` lists all spectral peaks
+of a frame between 150 Hz and 4 kHz, harmonics and formants among them, so "pitch" says how high the spectrum lies, not
+F0 (`praat` measures that). The "syllables" are stretches between pauses, a phrase rather than a syllable, cut at 20 dB
+below the loudest frame and not above a background. Intensity moves with the microphone's distance.
+Source: AA-SLLM, section 2.2.1, equations 2 to 7, with librosa's defaults where the paper names none.
+"""
+
+import math
+
+import numpy as np
+
+from emosllm.audio import SAMPLE_RATE
+from emosllm.errors import UserError
+
+#: The cues, by the paper's words.
+CUES = ("pitch", "intensity", "speech rate", "articulation rate")
+
+TOP_DB = 20.0  # AA-SLLM, equation 4
+# librosa's defaults (0.11), which the paper takes without naming them: written out, so that later ones move no cue.
+WINDOW, HOP = 2048, 512  # samples; frames are centred, with zeros before and after the clip, under a Hann window
+PEAKS_FROM, PEAKS_TO = 150.0, 4000.0  # Hz
+FAINTEST_PEAK = 0.1  # of its frame's largest magnitude
+BLOCK = 1024  # frames of 32 ms at a time: an hour's spectrum at once would take gigabytes
+
+
+def measure(samples: np.ndarray) -> dict[str, float]:
+    """The four cues of one clip.
+
+    Args:
+        samples: mono speech `[T]` at 16 kHz, full scale 1.
+
+    Returns:
+        A value for each of `CUES`, NaN where the clip does not allow it (all of them under 0.128 s, librosa's window,
+        or in digital silence, DC included):
+
+        - pitch: mean of piptrack's non-zero values over all frames, in Hz.
+        - intensity: ten times the common logarithm of the mean square, in dB; a full-scale sine has -3.
+        - speech rate: pieces that `librosa.effects.split` finds, per second of the clip.
+        - articulation rate: the same pieces, per second of their own length.
+
+    Raises:
+        UserError: librosa is not installed, or the samples are not finite numbers `[T]`.
+    """
+    try:
+        from librosa.effects import split
+    except ImportError:
+        raise UserError("these text cues are measured with librosa: pip install 'emosllm[cues]'") from None
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+        samples = samples.astype(np.float32)
+    if samples.ndim != 1 or not np.isfinite(samples).all():
+        raise UserError(f"cues want finite mono samples [T], got shape {list(samples.shape)}; see emosllm.audio")
+    cues = dict.fromkeys(CUES, math.nan)
+    if len(samples) < WINDOW or np.ptp(samples) == 0:
+        return cues
+
+    cues["pitch"] = _mean_of_peaks(samples)
+    cues["intensity"] = 10 * math.log10(np.mean(samples.astype(np.float64) ** 2))
+    with np.errstate(over="ignore", invalid="ignore"):  # squares that float32 cannot hold: no piece is found then
+        pieces = split(samples, top_db=TOP_DB, frame_length=WINDOW, hop_length=HOP)  # [P, 2], in samples
+    if spoken := int((pieces[:, 1] - pieces[:, 0]).sum()):
+        cues["speech rate"] = len(pieces) / (len(samples) / SAMPLE_RATE)
+        cues["articulation rate"] = len(pieces) / (spoken / SAMPLE_RATE)
+    return cues
+
+
+def _mean_of_peaks(samples: np.ndarray) -> float:
+    """Mean of piptrack's non-zero values, in Hz: a frame knows no other, so blocks of them give what the whole gives."""
+    from librosa import piptrack
+
+    padded = np.pad(samples, WINDOW // 2)
+    total, count = 0.0, 0
+    for first in range(0, 1 + len(samples) // HOP, BLOCK):
+        hertz, _ = piptrack(
+            y=padded[first * HOP : (first + BLOCK - 1) * HOP + WINDOW],
+            sr=SAMPLE_RATE,
+            n_fft=WINDOW,
+            hop_length=HOP,
+            fmin=PEAKS_FROM,
+            fmax=PEAKS_TO,
+            threshold=FAINTEST_PEAK,
+            center=False,
+        )
+        found = hertz[hertz > 0]
+        total += float(found.sum(dtype=np.float64))
+        count += len(found)
+    return total / count if count else math.nan

@@ -1,0 +1,84 @@
+"""The sets of text cues by name: which cues, how they are measured, and into which levels a training set is cut.
+
+What it gives up: a recipe cannot mix sets or choose cues out of one; a new choice is a new line of `CUE_SETS`.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+
+from emosllm.audio import load_audio
+from emosllm.errors import UserError
+from emosllm.prompting.cues import acoustics, praat
+from emosllm.utterance import Utterance
+
+
+@dataclass(frozen=True)
+class CueSet:
+    """Cues that are measured and told together.
+
+    Attributes:
+        name: its key in `CUE_SETS`, and what a recipe's `prompt.cues` says.
+        cues: the cues, in the order in which they are listed.
+        measure: mono speech `[T]` at 16 kHz -> a value for each cue, NaN where the clip does not allow it.
+        cuts: quantiles of the training set at which its values are cut, rising.
+        levels: the words for what lies between the cuts, lowest first; one more than there are cuts.
+    """
+
+    name: str
+    cues: tuple[str, ...]
+    measure: Callable[[np.ndarray], dict[str, float]]
+    cuts: tuple[float, ...]
+    levels: tuple[str, ...]
+
+
+CUE_SETS = {
+    # EmoSLLM, appendix A.3
+    "praat": CueSet("praat", praat.CUES, praat.measure, cuts=(1 / 3, 2 / 3), levels=("low", "medium", "high")),
+    # AA-SLLM, section 2.2.2
+    "librosa": CueSet("librosa", acoustics.CUES, acoustics.measure, cuts=(0.5,), levels=("low", "high")),
+}
+
+
+def cue_set(name: str) -> CueSet:
+    """The set of that name.
+
+    Raises:
+        UserError: there is no such set.
+    """
+    if name not in CUE_SETS:
+        raise UserError(f"unknown set of cues {name!r}: known are {', '.join(CUE_SETS)}")
+    return CUE_SETS[name]
+
+
+def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int = 0) -> list[dict[str, float]]:
+    """The cues of many clips, in their order.
+
+    Args:
+        name: a set of `CUE_SETS`.
+        clips: utterances with audio, or samples `[T]` at 16 kHz.
+        workers: processes to share the work; 0 or 1 measures here. A script that asks for more keeps its own work
+            under `if __name__ == "__main__":`, as everywhere with `multiprocessing`.
+
+    Raises:
+        UserError: there is no such set, what measures it is not installed, or a recording cannot be read.
+    """
+    measure = partial(_measure_clip, cue_set(name).name)
+    clips = list(clips)
+    if workers <= 1 or len(clips) < 2:
+        return [measure(clip) for clip in clips]
+    # Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang.
+    with ProcessPoolExecutor(min(workers, len(clips)), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(measure, clips, chunksize=max(1, min(64, len(clips) // (4 * workers)))))
+
+
+def _measure_clip(name: str, clip: Utterance | np.ndarray) -> dict[str, float]:
+    if isinstance(clip, np.ndarray):
+        return CUE_SETS[name].measure(clip)
+    if clip.audio is None:
+        raise UserError(f"{clip.id}: text cues are measured on audio, and this utterance has none")
+    return CUE_SETS[name].measure(load_audio(clip.audio, start=clip.start, end=clip.end))

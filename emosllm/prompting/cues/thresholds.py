@@ -1,0 +1,123 @@
+"""Where a training set's cues are cut into levels: fitted once a run, saved with it, reused on whatever it meets later.
+
+What it gives up: the numbers. Which third, or half, of its own training set a clip falls into is all that an LLM hears.
+Source: EmoSLLM, appendix A.3 (thirds); AA-SLLM, section 2.2.2, equation 8 (the median).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, model_validator
+
+from emosllm.errors import UserError
+from emosllm.files import write_atomically
+from emosllm.prompting.cues.sets import cue_set
+
+
+class Thresholds(BaseModel):
+    """Where the levels of each cue of a set meet in a training set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: The set's name, a key of `CUE_SETS`.
+    cues: str
+    #: cue -> its cuts, rising, in the units in which the set measures.
+    bounds: Mapping[str, tuple[FiniteFloat, ...]]
+
+    @model_validator(mode="after")
+    def _rising_cuts_for_each_cue(self) -> Self:
+        known = cue_set(self.cues)
+        if set(self.bounds) != set(known.cues):
+            raise ValueError(f"needs exactly {', '.join(known.cues)}, has {', '.join(self.bounds) or 'none'}")
+        for cue, cuts in self.bounds.items():
+            if len(cuts) != len(known.cuts):
+                raise ValueError(f"{cue}: {len(cuts)} cuts, {known.name} has {len(known.cuts)}")
+            if list(cuts) != sorted(cuts):
+                raise ValueError(f"{cue}: the cuts {', '.join(f'{cut:g}' for cut in cuts)} do not rise")
+        return self
+
+    @classmethod
+    def fit(cls, name: str, measures: Sequence[Mapping[str, float]]) -> Self:
+        """The cuts of each cue over a training set, clips without a value left out.
+
+        Args:
+            name: a set of `CUE_SETS`.
+            measures: what `measure_all` gave for that set.
+
+        Raises:
+            UserError: there is no such set, or a cue has fewer values than levels.
+        """
+        known = cue_set(name)
+        bounds = {}
+        for cue in known.cues:
+            values = np.array([clip[cue] for clip in measures], dtype=np.float64)
+            values = values[np.isfinite(values)]
+            if len(values) < len(known.levels):
+                raise UserError(
+                    f"cue {cue!r}: only {len(values)} of {len(measures)} clips have a value, {len(known.levels)} are "
+                    f"needed for {', '.join(known.levels)}; train on more clips, or leave the cues out of the recipe"
+                )
+            bounds[cue] = tuple(float(cut) for cut in np.quantile(values, known.cuts))
+        return cls(cues=name, bounds=bounds)
+
+    def level(self, cue: str, value: float) -> str | None:
+        """The level that a value falls into, or `None` where it could not be measured.
+
+        A value on a cut belongs to the level nearer the middle, so a cue that never varies is medium and says nothing.
+        Of two levels neither is nearer: there the median itself is high, as it does not lie below the threshold.
+
+        Raises:
+            UserError: there is no such cue.
+        """
+        if cue not in self.bounds:
+            raise UserError(f"unknown cue {cue!r}: known are {', '.join(cue_set(self.cues).cues)}")
+        if not math.isfinite(value):
+            return None
+        cuts = self.bounds[cue]
+        half = (len(cuts) + 1) // 2
+        reached = sum(value >= cut for cut in cuts[:half]) + sum(value > cut for cut in cuts[half:])
+        return cue_set(self.cues).levels[reached]
+
+    def describe(self, measures: Mapping[str, float]) -> dict[str, str]:
+        """Cue -> level in the set's order, for the prompt; what could not be measured is left out."""
+        levels = {cue: self.level(cue, measures.get(cue, math.nan)) for cue in cue_set(self.cues).cues}
+        return {cue: level for cue, level in levels.items() if level is not None}
+
+    def tell(self, samples: np.ndarray) -> dict[str, str]:
+        """Cue -> level of one clip, mono speech `[T]` at 16 kHz, measured as the set says.
+
+        Raises:
+            UserError: what measures the set is not installed, or the samples are not finite numbers `[T]`.
+        """
+        return self.describe(cue_set(self.cues).measure(samples))
+
+    def save(self, path: Path) -> None:
+        """Writes the JSON file of a run, whole or not at all."""
+        write_atomically(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: the file is missing, or is not such a file.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; a run trained with text cues keeps its thresholds there") from None
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{path}: not the thresholds of text cues ({_why(error)}); copy it from the run again"
+            ) from None
+
+
+def _why(error: ValidationError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not text"
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, ")
