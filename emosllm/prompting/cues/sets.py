@@ -36,6 +36,8 @@ class CueSet:
     levels: tuple[str, ...]
 
 
+FAIR_SHARE = 32  # clips for which starting a process pays: it takes up to 3 s (librosa's imports), a clip about 0.02 s
+
 CUE_SETS = {
     # EmoSLLM, appendix A.3
     "praat": CueSet("praat", praat.CUES, praat.measure, cuts=(1 / 3, 2 / 3), levels=("low", "medium", "high")),
@@ -61,19 +63,21 @@ def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int
     Args:
         name: a set of `CUE_SETS`.
         clips: utterances with audio, or samples `[T]` at 16 kHz.
-        workers: processes to share the work; 0 or 1 measures here. A script that asks for more keeps its own work
-            under `if __name__ == "__main__":`, as everywhere with `multiprocessing`.
+        workers: processes to share the work, fewer where none would have 32 clips to itself; 0 or 1 measures here. A
+            script that asks for more keeps its own work under `if __name__ == "__main__":`, as everywhere with
+            `multiprocessing`.
 
     Raises:
         UserError: there is no such set, what measures it is not installed, or a recording cannot be read.
     """
     measure = partial(_measure_clip, cue_set(name).name)
     clips = list(clips)
-    if workers <= 1 or len(clips) < 2:
+    workers = min(workers, len(clips) // FAIR_SHARE)
+    if workers <= 1:
         return [measure(clip) for clip in clips]
     # Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang.
-    with ProcessPoolExecutor(min(workers, len(clips)), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(measure, clips, chunksize=max(1, min(64, len(clips) // (4 * workers)))))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(measure, clips, chunksize=min(64, len(clips) // (4 * workers))))
 
 
 def _measure_clip(name: str, clip: Utterance | np.ndarray) -> dict[str, float]:

@@ -1,17 +1,20 @@
 """Sets of cues are whole, and many clips measured by several processes are as if measured one by one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.prompting.cues import CUE_SETS, cue_set, measure_all
+from emosllm.prompting.cues import CUE_SETS, CueSet, cue_set, measure_all, praat, sets
+from emosllm.prompting.cues.sets import FAIR_SHARE
 from emosllm.utterance import Utterance
 
 RATE = 16_000
 
 
 def tone(hertz: float) -> np.ndarray:
-    time = np.arange(RATE) / RATE
+    time = np.arange(RATE // 4) / RATE
     return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
@@ -34,16 +37,32 @@ def test_an_unknown_set_is_named():
         measure_all("opensmile", [])
 
 
-@pytest.mark.parametrize("name", CUE_SETS)
-def test_workers_change_nothing(name: str):
-    installed(name)
-    clips = [tone(200), Utterance("second", audio=tone(250)), tone(300)]
-    alone, shared = measure_all(name, clips), measure_all(name, clips, workers=2)
-    assert alone == shared == [CUE_SETS[name].measure(tone(hertz)) for hertz in (200, 250, 300)]
+def test_workers_change_nothing():
+    installed("praat")
+    clips = [tone(hertz) for hertz in np.linspace(200, 400, 2 * FAIR_SHARE)]
+    spoken = [Utterance(str(i), audio=clip) if i % 2 else clip for i, clip in enumerate(clips)]
+    assert measure_all("praat", spoken, workers=2) == measure_all("praat", spoken) == [praat.measure(c) for c in clips]
 
 
-@pytest.mark.parametrize("name", CUE_SETS)
+@pytest.mark.parametrize(("workers", "processes"), [(0, None), (1, None), (2, 2), (3, 3), (16, 3)])
+def test_a_process_starts_only_for_a_fair_share(monkeypatch: pytest.MonkeyPatch, workers: int, processes: int | None):
+    started = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, count: int, **options: object):
+            started.append(count)
+            super().__init__(count)
+
+    monkeypatch.setattr(sets, "ProcessPoolExecutor", Pool)
+    stand_in = CueSet("praat", ("length",), lambda samples: {"length": float(len(samples))}, (0.5,), ("low", "high"))
+    monkeypatch.setitem(CUE_SETS, "praat", stand_in)
+    clips = [np.zeros(length, np.float32) for length in range(4 * FAIR_SHARE - 1)]
+    assert [clip["length"] for clip in measure_all("praat", clips, workers)] == list(range(4 * FAIR_SHARE - 1))
+    assert started == ([] if processes is None else [processes])
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_utterance_without_audio_is_named(name: str, workers: int):
-    with pytest.raises(UserError, match="line 7"):
-        measure_all(name, [Utterance("line 7"), Utterance("line 8")], workers)
+def test_an_utterance_without_audio_is_named(workers: int):
+    clips = [Utterance(f"line {number}") for number in range(7, 7 + 2 * FAIR_SHARE)]
+    with pytest.raises(UserError, match="line 7: text cues are measured on audio"):
+        measure_all("praat", clips, workers)
