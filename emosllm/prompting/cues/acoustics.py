@@ -1,9 +1,10 @@
 """Four text cues measured with librosa: pitch, intensity, speech rate and articulation rate, as AA-SLLM extracts them.
 
 What it gives up: the names promise more than the formulas hold, and we keep both. `piptrack` lists all spectral peaks
-of a frame between 150 Hz and 4 kHz, overtones among them, and the noise of a pause has more of them than a vowel: "pitch"
-says how high and how noisy the spectrum is, not F0 (`praat` measures that). The "syllables" are stretches between pauses, a phrase rather than a syllable, cut at 20 dB
-below the loudest frame and not above a background. Intensity moves with the microphone's distance.
+of a frame between 150 Hz and 4 kHz, overtones among them, and the noise of a pause has more of them than a vowel has:
+"pitch" says how high and how noisy the spectrum is, not F0 (`praat` measures that). The "syllables" are stretches
+between pauses, phrases rather than syllables, cut at 20 dB below the loudest frame and not above a background.
+Intensity moves with the microphone's distance.
 Source: AA-SLLM, section 2.2.1, equations 2 to 7, with librosa's defaults where the paper names none.
 """
 

@@ -27,6 +27,7 @@ class CueSet:
         measure: mono speech `[T]` at 16 kHz -> a value for each cue, NaN where the clip does not allow it.
         cuts: quantiles of the training set at which its values are cut, rising.
         levels: the words for what lies between the cuts, lowest first; one more than there are cuts.
+        fair_share: clips for which another process pays, as each has first to start.
     """
 
     name: str
@@ -34,15 +35,14 @@ class CueSet:
     measure: Callable[[np.ndarray], dict[str, float]]
     cuts: tuple[float, ...]
     levels: tuple[str, ...]
+    fair_share: int
 
-
-FAIR_SHARE = 32  # clips for which starting a process pays: it takes up to 3 s (librosa's imports), a clip about 0.02 s
 
 CUE_SETS = {
-    # EmoSLLM, appendix A.3
-    "praat": CueSet("praat", praat.CUES, praat.measure, cuts=(1 / 3, 2 / 3), levels=("low", "medium", "high")),
-    # AA-SLLM, section 2.2.2
-    "librosa": CueSet("librosa", acoustics.CUES, acoustics.measure, cuts=(0.5,), levels=("low", "high")),
+    # EmoSLLM, appendix A.3. A process starts in 0.5 s, a clip of 3 s takes 0.02 s.
+    "praat": CueSet("praat", praat.CUES, praat.measure, (1 / 3, 2 / 3), ("low", "medium", "high"), fair_share=100),
+    # AA-SLLM, section 2.2.2. A process imports librosa for 3 s, a clip of 3 s takes 0.004 s.
+    "librosa": CueSet("librosa", acoustics.CUES, acoustics.measure, (0.5,), ("low", "high"), fair_share=1000),
 }
 
 
@@ -63,21 +63,22 @@ def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int
     Args:
         name: a set of `CUE_SETS`.
         clips: utterances with audio, or samples `[T]` at 16 kHz.
-        workers: processes to share the work, fewer where none would have 32 clips to itself; 0 or 1 measures here. A
-            script that asks for more keeps its own work under `if __name__ == "__main__":`, as everywhere with
-            `multiprocessing`.
+        workers: processes to share the work, fewer where one would have less than the set's fair share; 0 or 1 measures
+            here. A script that asks for more keeps its own work under `if __name__ == "__main__":`, as everywhere
+            with `multiprocessing`.
 
     Raises:
         UserError: there is no such set, what measures it is not installed, or a recording cannot be read.
     """
-    measure = partial(_measure_clip, cue_set(name).name)
-    clips = list(clips)
-    workers = min(workers, len(clips) // FAIR_SHARE)
+    known, clips = cue_set(name), list(clips)
+    measure = partial(_measure_clip, name)
+    workers = min(workers, len(clips) // known.fair_share)
     if workers <= 1:
         return [measure(clip) for clip in clips]
-    # Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang.
+    # Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang. Praat shares a clip's
+    # pitch among all cores as it is, so processes gain less there than their number.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(measure, clips, chunksize=min(64, len(clips) // (4 * workers))))
+        return list(pool.map(measure, clips, chunksize=max(1, min(64, len(clips) // (4 * workers)))))
 
 
 def _measure_clip(name: str, clip: Utterance | np.ndarray) -> dict[str, float]:

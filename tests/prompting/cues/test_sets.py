@@ -1,13 +1,13 @@
 """Sets of cues are whole, and many clips measured by several processes are as if measured one by one."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from emosllm.errors import UserError
 from emosllm.prompting.cues import CUE_SETS, CueSet, cue_set, measure_all, praat, sets
-from emosllm.prompting.cues.sets import FAIR_SHARE
 from emosllm.utterance import Utterance
 
 RATE = 16_000
@@ -37,9 +37,10 @@ def test_an_unknown_set_is_named():
         measure_all("opensmile", [])
 
 
-def test_workers_change_nothing():
+def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch):
     installed("praat")
-    clips = [tone(hertz) for hertz in np.linspace(200, 400, 2 * FAIR_SHARE)]
+    monkeypatch.setitem(CUE_SETS, "praat", replace(CUE_SETS["praat"], fair_share=4))
+    clips = [tone(hertz) for hertz in np.linspace(200, 400, 9)]
     spoken = [Utterance(str(i), audio=clip) if i % 2 else clip for i, clip in enumerate(clips)]
     assert measure_all("praat", spoken, workers=2) == measure_all("praat", spoken) == [praat.measure(c) for c in clips]
 
@@ -54,15 +55,15 @@ def test_a_process_starts_only_for_a_fair_share(monkeypatch: pytest.MonkeyPatch,
             super().__init__(count)
 
     monkeypatch.setattr(sets, "ProcessPoolExecutor", Pool)
-    stand_in = CueSet("praat", ("length",), lambda samples: {"length": float(len(samples))}, (0.5,), ("low", "high"))
-    monkeypatch.setitem(CUE_SETS, "praat", stand_in)
-    clips = [np.zeros(length, np.float32) for length in range(4 * FAIR_SHARE - 1)]
-    assert [clip["length"] for clip in measure_all("praat", clips, workers)] == list(range(4 * FAIR_SHARE - 1))
+    lengths = CueSet("lengths", ("length",), lambda clip: {"length": len(clip)}, (0.5,), ("low", "high"), fair_share=8)
+    monkeypatch.setitem(CUE_SETS, "lengths", lengths)
+    clips = [np.zeros(length, np.float32) for length in range(4 * 8 - 1)]
+    assert [clip["length"] for clip in measure_all("lengths", clips, workers)] == list(range(4 * 8 - 1))
     assert started == ([] if processes is None else [processes])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_utterance_without_audio_is_named(workers: int):
-    clips = [Utterance(f"line {number}") for number in range(7, 7 + 2 * FAIR_SHARE)]
+def test_an_utterance_without_audio_is_named(monkeypatch: pytest.MonkeyPatch, workers: int):
+    monkeypatch.setitem(CUE_SETS, "praat", replace(CUE_SETS["praat"], fair_share=1))
     with pytest.raises(UserError, match="line 7: text cues are measured on audio"):
-        measure_all("praat", clips, workers)
+        measure_all("praat", [Utterance("line 7"), Utterance("line 8")], workers)

@@ -3,13 +3,14 @@
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.prompting.cues import CUE_SETS, CueSet, Thresholds
+from emosllm.prompting.cues import CUE_SETS, Thresholds
 
 PRAAT, LIBROSA = CUE_SETS["praat"].cues, CUE_SETS["librosa"].cues
 
@@ -73,8 +74,7 @@ def test_a_clip_is_told_as_its_own_set_measures_it(monkeypatch: pytest.MonkeyPat
         heard.append(samples)
         return dict.fromkeys(reversed(LIBROSA), 7.0) | {"speech rate": math.nan}
 
-    stand_in = CueSet("librosa", LIBROSA, listen, cuts=(0.5,), levels=("low", "high"))
-    monkeypatch.setitem(CUE_SETS, "librosa", stand_in)
+    monkeypatch.setitem(CUE_SETS, "librosa", replace(CUE_SETS["librosa"], measure=listen))
     clip = np.ones(3, np.float32)
     thresholds = Thresholds(cues="librosa", bounds=dict.fromkeys(LIBROSA, (8.0,)) | {"intensity": (6.0,)})
     told = thresholds.tell(clip)
