@@ -74,6 +74,11 @@ def emotion_name(word: str) -> str | None:
     return _NAME_OF[key]
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """The words by which an emotion of the vocabulary goes, its name first."""
+    return (name, *(word.replace("_", " ") for word in _SYNONYMS.get(name, ())))
+
+
 @dataclass(frozen=True)
 class LabelSet:
     """The classes a system may answer with, in a fixed order.

@@ -5,169 +5,112 @@ There is no code in a recipe, and no default that `emosllm recipes show NAME` do
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from emosllm.augment import Augment
 from emosllm.errors import UserError
-from emosllm.labels import LABEL_SETS, LETTERS, LabelSet, label_set
-
-Task = Literal["asr", "ser", "joint"]
-Learner = Literal["mapper", "lora"]
-Strategy = Literal["ser", "transcript-in-prompt", "transcript-first"]
-
-
-class Part(BaseModel):
-    """What all parts of a recipe share: frozen, and a key that nobody knows is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EncoderPart(Part):
-    """The frozen speech encoder."""
-
-    model: str = Field(description="Hub id, local folder, or builtin:NAME, of a speech encoder of transformers")
-
-
-class MapperPart(Part):
-    """Encoder frames in, vectors of the LLM's width out (QPMapper: Vallaeys et al. 2024)."""
-
-    kind: Literal["qp"] = "qp"
-    queries: int = Field(32, ge=1, description="learned queries = audio vectors the LLM reads")
-    layers: int = Field(2, ge=1)
-    heads: int = Field(8, ge=1)
-    width: int = Field(768, ge=1)
-    feedforward: int = Field(768, ge=1, description="width of the feed-forward block")
-    dropout: float = Field(0.1, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"mapper.width {self.width} is not a multiple of mapper.heads {self.heads}")
-        return self
-
-
-class LlmPart(Part):
-    """The causal LM."""
-
-    model: str = Field(description="Hub id, local folder, or builtin:NAME, of a causal LM of transformers")
-
-
-class LoraPart(Part):
-    """Low-rank adapters on the LLM (Hu et al. 2021): W + (alpha / rank) B A."""
-
-    rank: int = Field(8, ge=1)
-    alpha: float = Field(16, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    targets: tuple[str, ...] = Field(min_length=1, description="names of the linear layers that get an adapter")
-
-
-class PromptPart(Part):
-    """What the LLM is told."""
-
-    templates: str = Field("default", description="prompts shipped under that name, or a YAML file of your own")
-    examples: Literal[0, 1, 2] = Field(1, description="format examples in the user turn (n-shot hint)")
-    cues: bool = Field(False, description="loudness, pitch, pitch range, jitter, shimmer in words")
-    gender: bool = Field(False, description="the speaker's gender, where known")
-    shuffle_emotions: bool = Field(True, description="a new order of the emotions for every training sample")
-
-
-class InferencePart(Part):
-    """How a trained system is asked."""
-
-    strategy: Strategy = "transcript-first"
-    max_new_tokens: int = Field(128, ge=1, description="longest transcript, in tokens")
-
-
-class AudioPart(Part):
-    """What counts as one utterance."""
-
-    max_seconds: float = Field(30.0, gt=0, description="longer recordings are refused, never cut in silence")
-
-
-class Optimiser(Part):
-    """AdamW with warm-up, per phase."""
-
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    batch_size: int = Field(ge=1, description="samples per weight update over all processes and accumulation steps")
-    warmup: float = Field(0.0, ge=0, lt=1, description="share of the phase's updates")
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    max_grad_norm: float = Field(1.0, gt=0)
-
-
-class Phase(Part):
-    """One phase of the curriculum."""
-
-    learns: tuple[Learner, ...] = Field(min_length=1)
-    tasks: Mapping[Task, float] = Field(description="task -> share of the samples")
-    corpora: tuple[str, ...] | None = Field(None, description="names in the manifest's corpus column; null is all")
-    epochs: float = Field(gt=0, description="passes over the utterances that fit the tasks")
-    transcript_weight: tuple[float, float] = Field(
-        (1.0, 1.0), description="weight of the transcript's tokens in the loss at the start and the end; linear"
-    )
-    optimiser: Optimiser
-
-    @model_validator(mode="after")
-    def _shares(self) -> Self:
-        if not self.tasks or any(share < 0 for share in self.tasks.values()) or sum(self.tasks.values()) <= 0:
-            raise ValueError(f"phase.tasks {dict(self.tasks)} are not shares: give each task a number above 0")
-        return self
-
-
-class TrainingPart(Part):
-    """How a run is carried out; changes speed and memory, not what is learned."""
-
-    seed: int = Field(0, ge=0)
-    micro_batch: int = Field(8, ge=1, description="samples per forward pass and process")
-    precision: Literal["float32", "bfloat16"] = "float32"
-    gradient_checkpointing: bool = False
-    workers: int = Field(0, ge=0, description="processes that load audio")
-    evaluations: int = Field(5, ge=1, description="validations per phase that trains emotions")
-    save_every: int = Field(200, ge=1, description="weight updates between checkpoints")
-    augmentation: Augment | None = Field(
-        None, description="changes to the recordings; null caches the encoder's frames"
-    )
-    balance: bool = Field(False, description="draw every class of every corpus equally often")
+from emosllm.labels import LABEL_SETS, LabelSet, label_set
+from emosllm.parts import (
+    AudioPart,
+    EncoderPart,
+    HeadPart,
+    InferencePart,
+    LlmPart,
+    LoraPart,
+    MapperPart,
+    Part,
+    Phase,
+    PromptPart,
+    TrainingPart,
+)
 
 
 class Recipe(Part):
-    """A system, whole."""
+    """A system, whole: an encoder with a mapper and an LLM, an LLM alone, or an encoder with a head."""
 
     name: str
     title: str
     source: str = Field(description="paper and section")
-    encoder: EncoderPart
-    mapper: MapperPart
-    llm: LlmPart
-    lora: LoraPart
+    encoder: EncoderPart | None = None
+    mapper: MapperPart | None = None
+    llm: LlmPart | None = None
+    lora: LoraPart | None = None
+    head: HeadPart | None = None
     start: str | None = Field(None, description="trained system whose mapper and adapters to begin with; null is anew")
     labels: str = Field(description="name of a label set")
-    prompt: PromptPart
-    inference: InferencePart
-    audio: AudioPart
-    phases: Mapping[str, Phase] = Field(min_length=1)
+    prompt: PromptPart | None = None
+    inference: InferencePart = InferencePart()
+    audio: AudioPart = AudioPart()
+    phases: Mapping[str, Phase] = Field(description="the curriculum; empty for a system that is used as published")
     training: TrainingPart
     trainable: int | None = Field(None, description="stated count of trained parameters; a test holds the recipe to it")
+    downloads: Mapping[str, str] = Field(default_factory=dict, description="what to fetch -> its size and licence")
     paper: Mapping[str, str | float] = Field(default_factory=dict, description="the paper's figures")
     assumed: tuple[str, ...] = Field((), description="what the source does not say and we chose")
 
     @model_validator(mode="after")
-    def _labels_known(self) -> Self:
-        unnamed = [name for name in label_set(self.labels).names if name not in LETTERS]
-        if unnamed:
-            raise ValueError(f"labels: {self.labels} has {', '.join(unnamed)}, and no letter to answer that with")
+    def _fits(self) -> Self:
+        label_set(self.labels)
+        for dissent in self._dissents():
+            raise ValueError(dissent)
         return self
+
+    def _dissents(self) -> Iterator[str]:
+        """What does not go together, each as a sentence."""
+        if (self.llm is None) == (self.head is None):
+            yield "a system answers through an llm or through a head: give one of the two"
+        if self.head is not None and (self.encoder is None or self.mapper or self.lora or self.prompt):
+            yield "a head reads an encoder's frames: give encoder, and null for mapper, lora and prompt"
+        if self.llm is not None:
+            if self.prompt is None:
+                yield "an llm needs prompt"
+            if (self.encoder is None) != (self.mapper is None):
+                yield "encoder and mapper go together: give both, or null for both"
+            if self.encoder is None and self.prompt is not None and not self.prompt.transcript:
+                yield "without an encoder the llm must read something: set prompt.transcript=true"
+        for name, phase in self.phases.items():
+            for part in phase.learns:
+                if getattr(self, part) is None:
+                    yield f"phases.{name}.learns: {part}, and this system has none"
+            if phase.asked != {"ser"} and (self.llm is None or self.encoder is None):
+                yield f"phases.{name}.tasks: only ser can be asked of a system that does not hear and write"
+            if self.head is not None and phase.loss != "classes":
+                yield f"phases.{name}.loss: a head has no tokens; set it to classes"
+        if self.strategy_hears and (self.llm is None or self.encoder is None):
+            yield f"inference.strategy {self.inference.strategy!r} needs a system that transcribes; use ser"
+        if self.inference.answer == "generate" and self.llm is None:
+            yield "inference.answer 'generate' needs an llm"
+        if self.inference.fallback is not None and self.inference.fallback not in self.label_set.names:
+            yield f"inference.fallback {self.inference.fallback!r} is no class of {self.labels}"
+
+    @property
+    def strategy_hears(self) -> bool:
+        """Whether answers rest on a transcript that the system may have to write itself."""
+        return self.inference.strategy != "ser"
 
     @property
     def label_set(self) -> LabelSet:
         """The classes this system answers with."""
         return LABEL_SETS[self.labels]
+
+    @property
+    def learned(self) -> set[str]:
+        """The parts that any phase trains."""
+        return {learner for phase in self.phases.values() for learner in phase.learns}
+
+    @property
+    def unpublished(self) -> list[str]:
+        """The parts that nobody published, so that they answer at random until they are trained."""
+        parts = {"mapper": self.mapper, "head": self.head}
+        return [name for name, part in parts.items() if part is not None and getattr(part, "model", None) is None]
+
+
+_KINDS = ("qp", "linear")  # pydantic names the kind of a mapper as a step of the path; users wrote no such step
 
 
 def names() -> list[str]:
@@ -241,11 +184,18 @@ def _find(name: str, folder: Path | None) -> Path:
 
 
 def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """`delta` over `base`: mappings merge key by key, everything else is replaced; an empty mapping clears."""
+    """`delta` over `base`: mappings merge key by key, everything else is replaced; an empty mapping clears.
+
+    A part of another `kind` has other keys, so it replaces.
+    """
     merged = dict(base)
     for key, value in delta.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and value
-        merged[key] = _merge(merged[key], value) if both else value
+        old = merged.get(key)
+        if value and isinstance(value, Mapping) and isinstance(old, Mapping):
+            alike = value.get("kind", old.get("kind")) == old.get("kind")
+            merged[key] = _merge(old, value) if alike else value
+        else:
+            merged[key] = value
     return merged
 
 
@@ -269,7 +219,7 @@ def _override(text: str) -> dict[str, Any]:
 def _explain(error: ValidationError) -> str:
     """The first mistake in one line, with the keys known at that place where one was not known."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(step) for step in first["loc"] if step not in _KINDS)
     if first["type"] == "extra_forbidden":
         return f"unknown key {where!r}; known here: {', '.join(_fields_at(first['loc'][:-1]))}"
     if first["type"] == "missing":
@@ -285,7 +235,15 @@ def _fields_at(path: Sequence[int | str]) -> list[str]:
     for step in path:
         field = part.model_fields.get(str(step))
         annotation: Any = Phase if part is Recipe and step == "phases" else field and field.annotation
-        for kind in (annotation, *get_args(annotation)):  # `Augment | None` is an Augment here
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for kind in _parts_in(annotation) if annotation else ():
+            if "kind" not in kind.model_fields or kind.model_fields["kind"].default == path[-1]:
                 part = kind
     return list(part.model_fields)
+
+
+def _parts_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The parts that an annotation like `Augment | None` allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _parts_in(inner)

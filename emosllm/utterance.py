@@ -53,9 +53,11 @@ class Prediction:
 
     Attributes:
         path: the file, or the utterance's id.
-        label: the most probable emotion, `None` where `error` says why there is none.
-        probabilities: emotion -> probability, summing to 1, in the label set's order.
+        label: the most probable emotion, or the one that a free answer names; `None` where there is none.
+        probabilities: emotion -> probability, summing to 1, in the label set's order; empty for a free answer.
         transcript: what the system heard, or was given; `None` where it was not asked.
+        said: the free answer, word for word; `None` where labels were scored.
+        unnamed: whether the free answer names no emotion, so that `label` is the recipe's fallback, or `None`.
         error: one line, where the recording could not be read.
     """
 
@@ -63,19 +65,23 @@ class Prediction:
     label: str | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     transcript: str | None = None
+    said: str | None = None
+    unnamed: bool = False
     error: str | None = None
 
     @property
     def confidence(self) -> float | None:
-        """The probability of `label`."""
-        return None if self.label is None else self.probabilities[self.label]
+        """The probability of `label`; a free answer has none."""
+        return None if self.label is None else self.probabilities.get(self.label)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: `path`, `label`, `probabilities` (rounded to 1e-4), `transcript`, `error`."""
+        """The JSON form: `path`, `label`, `probabilities` (rounded to 1e-4), `transcript`, `error`; `said` if asked."""
+        free = {} if self.said is None else {"said": self.said, "unnamed": self.unnamed}
         return {
             "path": self.path,
             "label": self.label,
             "probabilities": {name: round(float(p), 4) for name, p in self.probabilities.items()},
             "transcript": self.transcript,
+            **free,
             "error": self.error,
         }

@@ -43,6 +43,7 @@ def main(
     for part in ("encoder", "llm"):
         _install(WORK / part, f"nano-{part}")
     recipe = load_recipe("nano")
+    assert recipe.encoder is not None
     assert recipe.encoder.model.startswith(BUILTIN), "the recipe trains on what was just installed"
     run = WORK / "run"
     if not (run / "model" / "config.json").is_file():

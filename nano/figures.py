@@ -10,9 +10,10 @@ from typing import Any
 
 from emosllm.corpora.manifest import read_manifest
 from emosllm.evaluation.report import build_report, versions_here
-from emosllm.inference.recogniser import Recogniser, load
+from emosllm.inference.loading import load
+from emosllm.inference.recogniser import Recogniser
 from emosllm.models.describe import describe
-from emosllm.recipe import Strategy
+from emosllm.parts import Strategy
 from emosllm.utterance import Utterance
 from nano.baseline import fit_and_score
 

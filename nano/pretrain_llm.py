@@ -19,16 +19,18 @@ import typer
 from rich.progress import track
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, SeamlessM4TFeatureExtractor
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers import get_cosine_schedule_with_warmup as cosine
 
 from emosllm.files import atomic_folder
 from emosllm.labels import LETTERS
 from emosllm.models.llm import output_logits, read_prefix, read_rows, repeat_cache
+from emosllm.parts import Task
 from emosllm.prompting.batch import IGNORED, Sample, SpeechProcessor
 from emosllm.prompting.conversation import Conversation
 from emosllm.prompting.templates import load_templates
-from emosllm.recipe import Task, load_recipe
+from emosllm.prompting.vectors import AudioVectors
+from emosllm.recipe import load_recipe
 from nano.texts import Line, goemotions, transcripts
 
 VOCABULARY = 2048
@@ -111,7 +113,7 @@ def main(
     began = time.monotonic()
     spoken, written = transcripts(data), goemotions(text)
     tokenizer = train_tokenizer([*spoken * 20, *written])
-    processor = SpeechProcessor.build(load_recipe("nano"), SeamlessM4TFeatureExtractor(), tokenizer)
+    processor = SpeechProcessor.build(load_recipe("nano"), None, tokenizer, AudioVectors())
     ids = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
     llm = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **SHAPE, **ids))
     order = [*spoken * 10, *written]

@@ -27,13 +27,13 @@ def train(
     Example: `emosllm train nano --data manifest.csv --out runs/mine phases.p3.epochs=5`
     """
     from emosllm.corpora.manifest import read_manifest
-    from emosllm.prompting.templates import load_templates
+    from emosllm.prompting.templates import check_templates
     from emosllm.recipe import load_recipe
     from emosllm.training.run import Run
     from emosllm.training.run_data import RunData
 
     resolved = load_recipe(recipe, overrides or ())
-    load_templates(resolved.prompt.templates)  # whether they are there should be known before the run's folder is
+    check_templates(resolved)  # whether they are there should be known before the run's folder is
     run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
     folder = run.train(resume, self_contained)
     print(f"trained {folder}; try it: emosllm predict {out} RECORDING", file=sys.stderr)
@@ -129,11 +129,11 @@ def recipes_check(
     Example: `emosllm recipes check my.yaml`
     """
     from emosllm.models.describe import describe
-    from emosllm.prompting.templates import load_templates
+    from emosllm.prompting.templates import check_templates
     from emosllm.recipe import load_recipe, names
 
     for name, recipe in [(name, load_recipe(name)) for name in recipes or names()]:
-        load_templates(recipe.prompt.templates)
+        check_templates(recipe)
         found = describe(recipe)
         if found.recipe.trainable not in (None, found.trainable):
             raise UserError(

@@ -11,7 +11,7 @@ from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 if TYPE_CHECKING:
-    from emosllm.recipe import Strategy
+    from emosllm.parts import Strategy
 
 
 class Format(StrEnum):

@@ -49,7 +49,7 @@ def predict(
     A recording that can't be read is a row with its error. Exit code 1 when some failed, 2 when all did.
     """
     from emosllm.evaluation.picture import check_picture
-    from emosllm.inference.recogniser import load
+    from emosllm.inference.loading import load
 
     utterances = [Utterance(str(path), path) for path in _recordings(files)]
     if picture is not None:
@@ -96,7 +96,7 @@ def evaluate(
     from emosllm.evaluation.report import build_report, write_report
     from emosllm.evaluation.screen import print_report
     from emosllm.files import make_folder
-    from emosllm.inference.recogniser import load
+    from emosllm.inference.loading import load
 
     check_eval_extra()
     everything = read_manifest(data)
@@ -142,7 +142,7 @@ def export(
     Example: `emosllm export runs/mine --out mine-whole`
     """
     from emosllm.files import atomic_folder
-    from emosllm.inference.recogniser import load_parts
+    from emosllm.inference.loading import load_parts
 
     system, processor = load_parts(model)
     with atomic_folder(out, marker="config.json") as folder:

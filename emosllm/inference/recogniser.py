@@ -1,10 +1,10 @@
 """The recogniser: recordings in, `Prediction`s out, singly or in batches; a bad recording is a row with its error."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Literal
 
 import numpy as np
@@ -12,18 +12,19 @@ import torch
 
 from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
-from emosllm.inference.asking import EMOTION_TASK, TRANSCRIPT_TASK, emotion_question, score_emotions, transcribe
+from emosllm.inference.asking import emotion_question, named_emotion, say_emotions, score_emotions, transcribe
 from emosllm.labels import LabelSet
-from emosllm.models.backbones import builtins
-from emosllm.models.lora import merge_lora
+from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
+from emosllm.parts import EMOTION_TASK, TRANSCRIPT_TASK, Answer, InferencePart, Strategy
 from emosllm.prompting.batch import Sample, SpeechProcessor
-from emosllm.prompting.cues import measure
-from emosllm.recipe import InferencePart, Strategy
 from emosllm.utterance import Prediction, Utterance
 
 #: Where transcripts come from: the system's own ears, or what the utterance brings along.
 Transcripts = Literal["own", "given"]
+
+#: What can be recognised: a file, its bytes, mono samples `[T]` at 16 kHz, or an utterance.
+Source = str | Path | bytes | np.ndarray | Utterance
 
 
 class Recogniser:
@@ -34,33 +35,47 @@ class Recogniser:
         processor: its processor.
         strategy: how transcripts are used; the recipe's where not given.
         labels: the emotions to choose from; all that it was trained for where not given.
+        answer: whether labels are scored or looked for in a free answer; the recipe's where not given.
+        remembered: the encoder's frames `[N, D]` of utterances that were heard before, such as a training run's.
     """
 
     def __init__(
         self,
-        model: SpeechLLM,
+        model: System,
         processor: SpeechProcessor,
         strategy: Strategy | None = None,
         labels: LabelSet | None = None,
+        answer: Answer | None = None,
+        remembered: Callable[[Utterance], np.ndarray] | None = None,
     ) -> None:
+        self.remembered = remembered
         self.model = model
         self.processor = processor
         self.inference: InferencePart = model.recipe.inference
         self.strategy: Strategy = strategy or self.inference.strategy
+        self.answer: Answer = answer or self.inference.answer
+        self.labels = labels or processor.labels
         if self.strategy not in EMOTION_TASK:
             raise UserError(f"unknown strategy {self.strategy!r}: known are {', '.join(EMOTION_TASK)}")
-        self.labels = labels or processor.labels
+        if self.strategy != "ser" and not (isinstance(model, SpeechLLM) and processor.listens):
+            raise UserError(f"strategy {self.strategy!r}: {model.recipe.name} does not transcribe; use ser")
+        if self.answer == "generate" and not isinstance(model, SpeechLLM):
+            raise UserError(f"{model.recipe.name} has no LLM, so it can't answer freely; its labels are scored")
 
-    def __call__(self, source: str | Path | bytes | np.ndarray | Utterance) -> Prediction:
-        """Recognise one recording.
+    def __call__(self, source: Source | None = None, transcript: str | None = None) -> Prediction:
+        """Recognise one recording, or one text.
 
         Args:
-            source: a file, its bytes, mono samples `[T]` at 16 kHz, or an utterance.
+            source: a file, its bytes, mono samples `[T]` at 16 kHz, or an utterance; `None` for text alone.
+            transcript: what is said, for systems that read.
 
         Raises:
-            UserError: the recording can't be read or is not one utterance.
+            UserError: the recording can't be read or is not one utterance, or the system needs the other.
         """
-        prediction = next(self.predict([as_utterance(source)], batch_size=1))
+        utterance = Utterance("the given text") if source is None else as_utterance(source)
+        if transcript is not None:
+            utterance = replace(utterance, transcript=transcript)
+        prediction = next(self.predict([utterance], batch_size=1))
         if prediction.error is not None:
             raise UserError(prediction.error)
         return prediction
@@ -82,39 +97,46 @@ class Recogniser:
             yield from self._batch(batch, transcripts)
 
     def _batch(self, utterances: Sequence[Utterance], transcripts: Transcripts) -> list[Prediction]:
-        heard: list[Utterance] = []
-        clips: list[np.ndarray] = []
+        heard: list[_Heard] = []
         errors: dict[int, str] = {}
         for index, utterance in enumerate(utterances):
             try:
-                clips.append(self._load(utterance))
-                heard.append(utterance)
+                heard.append(self._hear(utterance))
             except UserError as error:
                 errors[index] = str(error)
-        answers = iter(self._recognise(heard, clips, transcripts) if heard else [])
+        answers = iter(self._recognise(heard, transcripts) if heard else [])
         return [
             Prediction(_path(utterance), error=errors[index]) if index in errors else next(answers)
             for index, utterance in enumerate(utterances)
         ]
 
-    def _load(self, utterance: Utterance) -> np.ndarray:
+    def _hear(self, utterance: Utterance) -> "_Heard":
+        """What this system needs of an utterance; an error if that is not there."""
+        if self.processor.reads and not utterance.transcript:
+            raise UserError(
+                f"{_path(utterance)}: no transcript, and this system reads one; give it in the manifest's column "
+                "'transcript'"
+            )
+        if not self.processor.listens:
+            return _Heard(utterance)
         if utterance.audio is None:
             raise UserError(f"{utterance.id}: no recording, and this system listens")
+        if self.remembered is not None and not self._tells_cues:
+            return _Heard(utterance, frames=self.remembered(utterance))
         # Three hours are refused by their header, before they are decoded; a header may be off a little.
         promised = min(duration(utterance.audio), utterance.end or math.inf) - utterance.start
         if promised > self.processor.longest + MIN_SECONDS:
             self.processor.check_seconds(promised, _path(utterance))
         samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
         self.processor.check_length(samples, _path(utterance))
-        return samples
+        return _Heard(utterance, samples, self.remembered and self.remembered(utterance))
 
     @torch.inference_mode()
-    def _recognise(
-        self, utterances: Sequence[Utterance], clips: Sequence[np.ndarray], transcripts: Transcripts
-    ) -> list[Prediction]:
-        frames = self._frames(clips)
-        known = [self._known(utterance, clip) for utterance, clip in zip(utterances, clips, strict=True)]
-        texts: list[str | None] = [utterance.transcript if transcripts == "given" else None for utterance in utterances]
+    def _recognise(self, heard: Sequence["_Heard"], transcripts: Transcripts) -> list[Prediction]:
+        frames = self._frames(heard)
+        known = [self._known(one) for one in heard]
+        given = transcripts == "given" or self.processor.reads
+        texts: list[str | None] = [one.utterance.transcript if given else None for one in heard]
         if self.strategy != "ser":
             texts = self._listen(frames, texts, known)
         questions = [
@@ -122,20 +144,40 @@ class Recogniser:
             for text, hints in zip(texts, known, strict=True)
         ]
         samples = [Sample(question, frames=clip) for question, clip in zip(questions, frames, strict=True)]
+        paths = [_path(one.utterance) for one in heard]
+        if self.answer == "generate":
+            return self._answer_freely(paths, samples, texts)
         scored = score_emotions(self.model, self.processor, samples, self.labels)
         return [
-            Prediction(_path(utterance), max(probabilities, key=probabilities.__getitem__), probabilities, text)
-            for utterance, probabilities, text in zip(utterances, scored, texts, strict=True)
+            Prediction(path, max(probabilities, key=probabilities.__getitem__), probabilities, text)
+            for path, probabilities, text in zip(paths, scored, texts, strict=True)
         ]
 
-    def _frames(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _answer_freely(
+        self, paths: Sequence[str], samples: Sequence[Sample], texts: Sequence[str | None]
+    ) -> list[Prediction]:
+        assert isinstance(self.model, SpeechLLM)
+        assert self.processor.settings.templates is not None
+        predictions = []
+        said = say_emotions(self.model, self.processor, samples, self.inference.max_new_tokens)
+        for path, answer, text in zip(paths, said, texts, strict=True):
+            named = named_emotion(answer, self.labels, self.processor.settings.templates)
+            label = named or self.inference.fallback
+            predictions.append(Prediction(path, label, transcript=text, said=answer, unnamed=named is None))
+        return predictions
+
+    def _frames(self, heard: Sequence["_Heard"]) -> list[np.ndarray | None]:
         """The encoder's frames of each clip, `[N, D]`: computed once, read by both questions."""
-        features = {name: tensor.to(self.model.device) for name, tensor in self.processor.features(clips).items()}
-        hidden, mask = self.model.encoder(features["audio"], features["audio_attention"])
-        return [clip[keep].float().cpu().numpy() for clip, keep in zip(hidden, mask, strict=True)]
+        new = [one.samples for one in heard if one.samples is not None and one.frames is None]
+        if not new or self.model.encoder is None:
+            return [one.frames for one in heard]
+        features = {name: tensor.to(self.model.device) for name, tensor in self.processor.features(new).items()}
+        hidden, mask = self.model.encoder(features["audio"], features["audio_attention"], features.get("windows"))
+        computed = (clip[keep].float().cpu().numpy() for clip, keep in zip(hidden, mask, strict=True))
+        return [next(computed) if one.frames is None else one.frames for one in heard]
 
     def _listen(
-        self, frames: Sequence[np.ndarray], texts: Sequence[str | None], known: Sequence[dict[str, Any]]
+        self, frames: Sequence[np.ndarray | None], texts: Sequence[str | None], known: Sequence[dict[str, Any]]
     ) -> list[str | None]:
         """Fill in the transcripts that nobody gave."""
         silent = [index for index, text in enumerate(texts) if text is None]
@@ -146,94 +188,40 @@ class Recogniser:
             Sample(self.processor.converse(task, labels=self.labels, **known[index]), frames=frames[index])
             for index in silent
         ]
+        assert isinstance(self.model, SpeechLLM)
         heard = transcribe(self.model, self.processor, samples, self.inference.max_new_tokens)
         filled = dict(zip(silent, heard, strict=True))
         return [filled.get(index, text) for index, text in enumerate(texts)]
 
-    def _known(self, utterance: Utterance, clip: np.ndarray) -> dict[str, Any]:
+    @property
+    def _tells_cues(self) -> bool:
+        prompt = self.processor.settings.prompt
+        return prompt is not None and prompt.cues is not None
+
+    def _known(self, heard: "_Heard") -> dict[str, Any]:
         """The hints that this system was trained with: gender as given, cues as measured."""
-        settings = self.processor.verified
         cues = None
-        if settings.prompt.cues:
-            if settings.thresholds is None:
+        if self._tells_cues and heard.samples is not None:
+            thresholds = self.processor.settings.thresholds
+            if thresholds is None:
                 raise UserError(
-                    "this system wants cues, but its run never measured their thresholds; train it with cues"
+                    "this system is told cues, but their levels were never measured on a training set; train it, or "
+                    "set prompt.cues=null"
                 )
-            cues = settings.thresholds.describe(measure(clip))
-        return {"gender": utterance.gender, "cues": cues}
+            cues = thresholds.tell(heard.samples)
+        return {"gender": heard.utterance.gender, "cues": cues}
 
 
-def load(
-    name: str | Path,
-    *,
-    device: str | torch.device | None = None,
-    strategy: Strategy | None = None,
-    labels: Sequence[str] | None = None,
-) -> Recogniser:
-    """Load a trained system: a builtin name (`nano`), a run's folder, a checkpoint's folder, or a hub id.
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What is known of an utterance: its samples `[T]`, or the encoder's frames `[N, D]`, or neither for text."""
 
-    Args:
-        name: what to load.
-        device: `cpu`, `cuda`, ...; a GPU where there is one and nothing is said.
-        strategy: how transcripts are used; the recipe's where not given.
-        labels: emotions to choose from; all of the system's where not given.
-
-    Raises:
-        UserError: no such system, a broken checkpoint, labels it was not trained for, no such device here.
-    """
-    chosen = _device(device)
-    model, processor = load_parts(str(name))
-    merge_lora(model.llm)
-    model.requires_grad_(False)
-    model.to(chosen)
-    narrowed = processor.labels.only(labels) if labels else None
-    return Recogniser(model, processor, strategy, narrowed)
+    utterance: Utterance
+    samples: np.ndarray | None = None
+    frames: np.ndarray | None = None
 
 
-def load_parts(name: str) -> tuple[SpeechLLM, SpeechProcessor]:
-    """A trained system's model and processor, as they were saved.
-
-    Raises:
-        UserError: no such system, or a broken checkpoint.
-    """
-    place = checkpoint_folder(name)
-    model = SpeechLLM.from_pretrained(place)
-    try:
-        return model, SpeechProcessor.from_pretrained(place)
-    except UserError:
-        raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        # Whatever transformers stumbles over first; what it says of it is long and about itself.
-        what = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise UserError(
-            f"{place}: the processor can't be read ({shorten(what, 120, placeholder=' …')}); its files are "
-            "processor_config.json, tokenizer.json, tokenizer_config.json and chat_template.jinja: fetch or save them "
-            "again"
-        ) from None
-
-
-def _device(name: str | torch.device | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        there = "cpu and cuda" if torch.cuda.is_available() else "cpu"
-        raise UserError(f"device {str(name)!r} can't be used here; this machine has {there}") from None
-    return device
-
-
-def checkpoint_folder(name: str) -> str:
-    """What a name of a system stands for: a run's `model/`, a builtin's folder, else the folder or hub id itself."""
-    if (Path(name) / "model" / "config.json").is_file():
-        return str(Path(name) / "model")
-    if name in builtins() and not (Path(name) / "config.json").is_file():  # any folder may be called nano
-        return str(builtins()[name])
-    return name
-
-
-def as_utterance(source: str | Path | bytes | np.ndarray | Utterance) -> Utterance:
+def as_utterance(source: Source) -> Utterance:
     """Whatever a user holds in hand, as an utterance."""
     if isinstance(source, Utterance):
         return source
@@ -244,6 +232,3 @@ def as_utterance(source: str | Path | bytes | np.ndarray | Utterance) -> Utteran
 
 def _path(utterance: Utterance) -> str:
     return str(utterance.audio) if isinstance(utterance.audio, Path) else utterance.id
-
-
-__all__ = ["Recogniser", "Transcripts", "as_utterance", "checkpoint_folder", "load", "load_parts"]

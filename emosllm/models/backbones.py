@@ -1,4 +1,7 @@
-"""Encoders and LLMs by name: a hub id, a local folder, or a builtin of this package; weights from safetensors only."""
+"""Encoders and LLMs by name: a hub id, a local folder, or a builtin of this package; no code of a checkpoint is run.
+
+A name may also stand for a model that holds several of our parts, in its authors' own layout (`models/published`).
+"""
 
 import json
 from importlib.resources import files
@@ -7,6 +10,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -18,10 +22,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.initialization import no_init_weights
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from emosllm.errors import UserError
 from emosllm.models.encoders import family
+from emosllm.models.published.find import find_layout
+from emosllm.models.published.layout import Part, load_part
 
 BUILTIN = "builtin:"
 
@@ -47,15 +54,19 @@ def locate(reference: str) -> str:
     return str(known[name])
 
 
-def load_config(reference: str) -> PreTrainedConfig:
-    """A backbone's config: from a folder, from the published shapes kept in the package, or from the hub.
+def load_config(reference: str, part: Part) -> PreTrainedConfig:
+    """The config of a model's encoder or LLM: from a folder, from the shapes kept in the package, or from the hub.
 
     Raises:
         UserError: it is nowhere to be found.
     """
     shape = files("emosllm.models") / "shapes" / f"{reference.replace('/', '--')}.json"
     if not Path(reference).is_dir() and shape.is_file():
-        return config_of(json.loads(shape.read_text(encoding="utf-8")))
+        values = json.loads(shape.read_text(encoding="utf-8"))
+        return config_of(values if "model_type" in values else _part_of(values, part, reference))
+    if found := find_layout(locate(reference)):
+        folder, layout = found
+        return config_of(_part_of(layout.configs(folder), part, reference))
     return _load(AutoConfig, reference)
 
 
@@ -79,6 +90,12 @@ def new_llm(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> Pre
 
 def load_encoder(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """A speech encoder's published weights; of Whisper only the half that listens."""
+    if found := find_layout(locate(reference)):
+        folder, layout = found
+        with no_init_weights():
+            encoder = new_encoder(config_of(_part_of(layout.configs(folder), "encoder", reference)), dtype)
+        load_part(folder, layout, "encoder", encoder)
+        return encoder.eval()
     family(_load(AutoConfig, reference))
     model = _load(AutoModel, reference, dtype=dtype, use_safetensors=True)
     return model.encoder if model.config.model_type == "whisper" else model
@@ -86,17 +103,50 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32) -> PreTrain
 
 def load_llm(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """A causal LM's published weights."""
+    if found := find_layout(locate(reference)):
+        folder, layout = found
+        with no_init_weights():
+            llm = new_llm(config_of(_part_of(layout.configs(folder), "llm", reference)), dtype)
+        load_part(folder, layout, "llm", llm)
+        llm.tie_weights()
+        return llm.eval()
     return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True)
+
+
+def load_published(reference: str, part: Part, module: nn.Module) -> None:
+    """Put a published mapper's or head's weights into ours.
+
+    Raises:
+        UserError: the model has no such part, or of another shape.
+    """
+    found = find_layout(locate(reference))
+    if found is None:
+        raise UserError(f"{reference}: no model with a {part} of its own; {_way_out(reference)}")
+    folder, layout = found
+    _part_of(layout.configs(folder), part, reference)
+    load_part(folder, layout, part, module)
 
 
 def load_feature_extractor(reference: str) -> FeatureExtractionMixin:
     """What turns samples into what the encoder eats."""
+    found = find_layout(locate(reference))
+    if found and found[1].feature_extractor:
+        return found[1].feature_extractor(found[0])
     return _load(AutoFeatureExtractor, reference)
 
 
 def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
     """The LLM's tokenizer."""
+    found = find_layout(locate(reference))
+    if found and found[1].tokenizer:
+        return found[1].tokenizer(found[0])
     return _load(AutoTokenizer, reference)
+
+
+def _part_of(parts: Any, part: Part, reference: str) -> dict[str, Any]:
+    if part not in parts:
+        raise UserError(f"{reference} has no {part}; it has {', '.join(parts)}")
+    return dict(parts[part])
 
 
 def _load(kind: Any, reference: str, **options: Any) -> Any:
@@ -107,6 +157,10 @@ def _load(kind: Any, reference: str, **options: Any) -> Any:
     except (OSError, ValueError, KeyError) as error:
         what = kind.__name__.removeprefix("Auto")
         reason = shorten(str(error), 160, placeholder=" …")
-        # A hub id is NAME or OWNER/NAME; anything with more slashes can only be a folder.
-        fetch = f", or fetch it once with `hf download {reference}`" if place.count("/") < 2 else ""
-        raise UserError(f"{reference}: no {what} there ({reason}); give a folder that has one{fetch}") from None
+        raise UserError(f"{reference}: no {what} there ({reason}); {_way_out(reference)}") from None
+
+
+def _way_out(reference: str) -> str:
+    # A hub id is NAME or OWNER/NAME; anything with more slashes can only be a folder.
+    fetch = f", or fetch it once with `hf download {reference}`" if locate(reference).count("/") < 2 else ""
+    return f"give a folder that has one{fetch}"

@@ -1,34 +1,49 @@
-"""From a recipe to its model and processor: with published weights, or as shapes alone."""
+"""From a recipe, or a checkpoint, to its model and processor: with published weights, or as shapes alone."""
 
 import torch
+from transformers import AutoModel, AutoProcessor
 
-from emosllm.models.backbones import load_config, load_encoder, load_feature_extractor, load_llm, load_tokenizer, locate
-from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_weights
-from emosllm.models.speech_llm import SpeechLLM, SpeechLLMConfig
+from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer, locate
+from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
+from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
+from emosllm.models.encoders import family
+from emosllm.models.speech_head import SpeechHead
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.parts import QPMapperPart
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.prompting.cues import Thresholds
+from emosllm.prompting.vectors import AudioVectors
 from emosllm.recipe import Recipe
 
+#: A system: what answers, with whatever parts it has.
+System = SpeechLLM | SpeechHead
 
-def build_empty(recipe: Recipe) -> SpeechLLM:
+for _config, _model in ((SpeechLLMConfig, SpeechLLM), (SpeechHeadConfig, SpeechHead)):
+    AutoModel.register(_config, _model)
+    AutoProcessor.register(_config, SpeechProcessor)
+
+
+def build_empty(recipe: Recipe) -> System:
     """The recipe's model on the meta device: every shape and name, no memory, no weights needed."""
-    encoder, llm = load_config(recipe.encoder.model), load_config(recipe.llm.model)
+    shapes = {}
+    if recipe.encoder is not None:
+        shapes["encoder_config"] = load_config(recipe.encoder.model, "encoder").to_dict()
+    if recipe.llm is not None:
+        shapes["llm_config"] = load_config(recipe.llm.model, "llm").to_dict()
+    kind = _kind(recipe)
     with torch.device("meta"):
-        return SpeechLLM(SpeechLLMConfig(recipe.model_dump(mode="json"), encoder.to_dict(), llm.to_dict()))
+        return kind(kind.config_class(recipe.model_dump(mode="json"), **shapes))
 
 
-def build_model(recipe: Recipe) -> SpeechLLM:
-    """The recipe's model with its backbones' published weights, and those it starts from, ready for its first phase.
+def build_model(recipe: Recipe) -> System:
+    """The recipe's model with all that is published of it, and what it starts from, ready for its first phase.
 
     The frozen backbones are kept in the recipe's precision, what learns in float32.
 
     Raises:
         UserError: a backbone or the start can't be had, or the start has other shapes.
     """
-    dtype = getattr(torch, recipe.training.precision)
-    encoder, llm = load_encoder(recipe.encoder.model, dtype), load_llm(recipe.llm.model, dtype)
-    config = SpeechLLMConfig(recipe.model_dump(mode="json"), encoder.config.to_dict(), llm.config.to_dict())
-    model = SpeechLLM(config, encoder, llm)
+    model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
     if recipe.start is not None:
         folder = fetch_checkpoint(locate(recipe.start))
         trained = model.trained_names()
@@ -37,7 +52,36 @@ def build_model(recipe: Recipe) -> SpeechLLM:
     return model
 
 
+def load_model(name: str) -> System:
+    """A trained system's model, whichever kind it is.
+
+    Args:
+        name: the folder of a checkpoint, or a hub id.
+
+    Raises:
+        UserError: there is none, or it is broken.
+    """
+    folder = fetch_checkpoint(name)
+    kind = SpeechHead if isinstance(read_config(folder), SpeechHeadConfig) else SpeechLLM
+    return kind.from_pretrained(folder)
+
+
 def build_processor(recipe: Recipe, thresholds: Thresholds | None = None) -> SpeechProcessor:
     """The recipe's processor, with tokenizer and feature extractor of its backbones."""
-    feature_extractor, tokenizer = load_feature_extractor(recipe.encoder.model), load_tokenizer(recipe.llm.model)
-    return SpeechProcessor.build(recipe, feature_extractor, tokenizer, thresholds)
+    extractor = load_feature_extractor(recipe.encoder.model) if recipe.encoder is not None else None
+    tokenizer = load_tokenizer(recipe.llm.model) if recipe.llm is not None else None
+    return SpeechProcessor.build(recipe, extractor, tokenizer, audio_vectors(recipe), thresholds)
+
+
+def audio_vectors(recipe: Recipe) -> AudioVectors:
+    """How many of the LLM's vectors a clip takes in this system."""
+    if recipe.encoder is None or recipe.mapper is None:
+        return AudioVectors()
+    if isinstance(recipe.mapper, QPMapperPart):
+        return AudioVectors(fixed=recipe.mapper.queries)
+    config = load_config(recipe.encoder.model, "encoder")
+    return AudioVectors(convolutions=family(config).convolutions(config), extra=2 * recipe.mapper.ends)
+
+
+def _kind(recipe: Recipe) -> type[SpeechLLM] | type[SpeechHead]:
+    return SpeechLLM if recipe.llm is not None else SpeechHead

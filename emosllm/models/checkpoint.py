@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import torch
 from huggingface_hub import create_repo, save_torch_state_dict, snapshot_download, upload_folder
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -21,7 +21,15 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from emosllm.errors import UserError
-from emosllm.models.backbones import builtins, config_of, load_encoder, load_llm, new_encoder, new_llm
+from emosllm.models.backbones import (
+    builtins,
+    config_of,
+    load_encoder,
+    load_llm,
+    load_published,
+    new_encoder,
+    new_llm,
+)
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.lora import lora_layers
 from emosllm.recipe import Recipe, parse
@@ -106,6 +114,23 @@ def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[s
     model.load_state_dict(dict(tensors), strict=False)
 
 
+def read_config(folder: Path) -> SpeechLLMConfig:
+    """The config of a checkpoint of ours.
+
+    Raises:
+        UserError: it can't be read, or is somebody else's.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder}: config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+        ) from None
+    if not isinstance(config, SpeechLLMConfig):
+        raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
+    return config
+
+
 class CheckpointModel(PreTrainedModel):
     """A `PreTrainedModel` that saves what it learned and loads by its recipe."""
 
@@ -117,8 +142,34 @@ class CheckpointModel(PreTrainedModel):
         return parse(self.config.recipe, "of the checkpoint")
 
     def trained_names(self) -> set[str]:
-        """Names of the weights that training can change: the mapper's and the adapters'."""
-        return {name for name in self.state_dict() if name.startswith("mapper.") or ".lora_" in name}
+        """Names of the weights that are the system's own: adapters, and mapper or head unless as published."""
+        recipe = self.recipe
+        own = {"mapper", "head"} & (recipe.learned | set(recipe.unpublished))
+        return {name for name in self.state_dict() if name.partition(".")[0] in own or ".lora_" in name}
+
+    @classmethod
+    def begin(cls, recipe: Recipe, dtype: torch.dtype) -> Self:
+        """The recipe's system with all that is published of it; the rest is new.
+
+        Args:
+            recipe: the system.
+            dtype: of the frozen backbones; what learns is kept in float32.
+
+        Raises:
+            UserError: a part can't be had, or is another than the recipe says.
+        """
+        parts: dict[str, PreTrainedModel] = {}
+        if recipe.encoder is not None:
+            parts["encoder"] = load_encoder(recipe.encoder.model, dtype)
+        if recipe.llm is not None:
+            parts["llm"] = load_llm(recipe.llm.model, dtype)
+        shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}
+        model = cls(cls.config_class(recipe.model_dump(mode="json"), **shapes), **parts)
+        for name in ("mapper", "head"):
+            part = getattr(recipe, name)
+            if getattr(part, "model", None) is not None:
+                load_published(part.model, name, getattr(model, name))
+        return model
 
     def save_pretrained(
         self,
@@ -178,38 +229,37 @@ class CheckpointModel(PreTrainedModel):
             UserError: no such checkpoint, weights that are not its config's, a backbone that can't be had.
         """
         folder = fetch_checkpoint(str(name), **hub)
-        config = config or cls._read_config(folder)
+        config = config or cls._own_config(folder)
         recipe = parse(config.recipe, f"of {folder}")
         dtype = dtype or getattr(torch, recipe.training.precision)
         if config.self_contained:
-            inside = [cls._read_part(getattr(config, part), part, folder) for part in ("encoder_config", "llm_config")]
+            new = {"encoder": new_encoder, "llm": new_llm}
+            shapes = {name: getattr(config, f"{name}_config") for name in new if getattr(recipe, name) is not None}
             with no_init_weights():
-                encoder, llm = new_encoder(inside[0], dtype), new_llm(inside[1], dtype)
+                parts = {
+                    name: new[name](cls._read_part(values or {}, f"{name}_config", folder), dtype)
+                    for name, values in shapes.items()
+                }
+            model = cls(config, **parts)
         else:
-            encoder, llm = load_encoder(recipe.encoder.model, dtype), load_llm(recipe.llm.model, dtype)
-        model = cls(config, encoder, llm)
+            model = cls.begin(recipe, dtype)
         expected = model._all_names() if config.self_contained else model.trained_names()
         put_weights(model, read_weights(folder), expected, folder)
         model.tie_weights()
         return model.eval()
 
     @classmethod
-    def _read_config(cls, folder: Path) -> SpeechLLMConfig:
-        try:
-            config = AutoConfig.from_pretrained(folder)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{folder}: config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
-            ) from None
-        if not isinstance(config, SpeechLLMConfig):
-            raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
+    def _own_config(cls, folder: Path) -> SpeechLLMConfig:
+        config = read_config(folder)
+        if not isinstance(config, cls.config_class):
+            raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of {cls.__name__}")
         return config
 
     @staticmethod
     def _read_part(values: Any, part: str, folder: Path) -> PreTrainedConfig:
         try:
             return config_of(values)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, StrictDataclassError) as error:
             raise UserError(
                 f"{folder}: {part} in config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
             ) from None

@@ -1,4 +1,4 @@
-"""The config of a SpeechLLM: the resolved recipe, the shapes of its backbones, and whether their weights are inside."""
+"""The config of a system: the resolved recipe, the shapes of its backbones, and whether their weights are inside."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from emosllm.models.backbones import config_of
 
 
 class SpeechLLMConfig(PreTrainedConfig):
-    """The resolved recipe and the shapes of the two backbones.
+    """The resolved recipe and the shapes of the backbones that the system has.
 
     Args:
         recipe: the whole recipe as plain values.
         encoder_config: the encoder's config, as a dict with its `model_type`.
-        llm_config: the LLM's.
+        llm_config: the LLM's. Either is `None` where the system has none.
         self_contained: whether the checkpoint holds the backbones' weights too.
     """
 
@@ -38,9 +38,16 @@ class SpeechLLMConfig(PreTrainedConfig):
         return config_of(self.llm_config) if self.llm_config else self
 
 
-def _anywhere(values: dict[str, Any] | None) -> dict[str, Any]:
+class SpeechHeadConfig(SpeechLLMConfig):
+    """The same for a system without an LLM."""
+
+    model_type = "emosllm-head"
+
+
+def _anywhere(values: dict[str, Any] | None) -> dict[str, Any] | None:
     """A backbone's shapes without the place they were loaded from, which is nobody's business elsewhere."""
-    return {name: value for name, value in (values or {}).items() if name != "_name_or_path"}
+    return values and {name: value for name, value in values.items() if name != "_name_or_path"}
 
 
 AutoConfig.register(SpeechLLMConfig.model_type, SpeechLLMConfig)
+AutoConfig.register(SpeechHeadConfig.model_type, SpeechHeadConfig)

@@ -5,13 +5,15 @@ from typing import Any
 
 from torch import nn
 
-from emosllm.models.build import build_empty
+from emosllm.models.build import System, audio_vectors, build_empty
+from emosllm.parts import LinearMapperPart, QPMapperPart
 from emosllm.recipe import Recipe
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _OPTIMISER_BYTES = 16  # a trained weight in float32, its gradient, AdamW's two moments
 _PREFIX_TOKENS = 320  # system prompt; ASSUMED, tokenizers differ
-_ROW_TOKENS = 136  # audio vectors, prompt and answer of one sample; likewise
+_ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
+_FRAMES_A_SECOND = 50  # of the encoders whose every frame becomes a vector
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Description:
 
     Attributes:
         recipe: its name.
-        parts: encoder, mapper, llm, lora.
+        parts: encoder, mapper, llm, lora, head: those that the system has.
         total: all weights.
         trainable: weights that learn in the last phase.
         by_phase: weights that learn in each phase.
@@ -65,6 +67,7 @@ class Description:
                 "by_phase": self.by_phase,
             },
             "training_memory_bytes": {**self.memory, "total": sum(self.memory.values())},
+            "downloads": dict(recipe.downloads),
             "paper": dict(recipe.paper),
             "assumed": list(recipe.assumed),
         }
@@ -73,52 +76,71 @@ class Description:
 def describe(recipe: Recipe) -> Description:
     """Count a recipe's model."""
     model = build_empty(recipe)
-    lora = sum(parameter.numel() for name, parameter in model.llm.named_parameters() if ".lora_" in name)
-    encoder, mapper, llm = (_count(part) for part in (model.encoder, model.mapper, model.llm))
-    ears, mouth = model.encoder.model.config, model.llm.config.get_text_config()
-    layers = getattr(ears, "num_hidden_layers", None) or ears.encoder_layers
-    learned = {learner for phase in recipe.phases.values() for learner in phase.learns}
+    words = _words(recipe, model)
+    counts = {"lora": _count(model, ".lora_")} if recipe.lora is not None else {}
+    for name in ("encoder", "mapper", "llm", "head"):
+        if name in words:
+            part = getattr(model, name)
+            counts[name] = _count(part) - _count(part, "lora_")
     parts = {
-        "encoder": PartCount(recipe.encoder.model, f"{layers} layers of {model.encoder.width}", encoder, 0),
-        "mapper": PartCount(
-            recipe.mapper.kind,
-            f"{recipe.mapper.queries} queries, {recipe.mapper.layers} layers of {recipe.mapper.width}",
-            mapper,
-            mapper if "mapper" in learned else 0,
-        ),
-        "llm": PartCount(recipe.llm.model, f"{mouth.num_hidden_layers} layers of {mouth.hidden_size}", llm - lora, 0),
-        "lora": PartCount(
-            f"rank {recipe.lora.rank}, alpha {recipe.lora.alpha:g}",
-            ", ".join(recipe.lora.targets),
-            lora,
-            lora if "lora" in learned else 0,
-        ),
+        name: PartCount(*what, counts[name], counts[name] if name in recipe.learned else 0)
+        for name, what in words.items()
     }
     by_phase = {name: sum(parts[learner].total for learner in phase.learns) for name, phase in recipe.phases.items()}
-    return Description(
-        recipe, parts, encoder + mapper + llm, list(by_phase.values())[-1], by_phase, _memory(recipe, parts, mouth)
-    )
+    last = list(by_phase.values())[-1] if by_phase else 0
+    return Description(recipe, parts, sum(counts.values()), last, by_phase, _memory(recipe, parts, model))
 
 
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
+    """What each part is and how large, in words."""
+    words = {}
+    if recipe.encoder is not None and model.encoder is not None:
+        ears = model.encoder.model.config
+        layers = getattr(ears, "num_hidden_layers", None) or ears.encoder_layers
+        words["encoder"] = (recipe.encoder.model, f"{layers} layers of {model.encoder.width}")
+    if isinstance(recipe.mapper, QPMapperPart):
+        shape = f"{recipe.mapper.queries} queries, {recipe.mapper.layers} layers of {recipe.mapper.width}"
+        words["mapper"] = ("qp", shape)
+    if isinstance(recipe.mapper, LinearMapperPart):
+        words["mapper"] = (recipe.mapper.model or "linear", "one layer" + ", two ends" * recipe.mapper.ends)
+    if recipe.llm is not None:
+        mouth = model.llm.config.get_text_config()
+        words["llm"] = (recipe.llm.model, f"{mouth.num_hidden_layers} layers of {mouth.hidden_size}")
+    if recipe.lora is not None:
+        targets = [*recipe.lora.targets, *(["mapper"] if recipe.lora.mapper else [])]
+        words["lora"] = (f"rank {recipe.lora.rank}, alpha {recipe.lora.alpha:g}", ", ".join(targets))
+    if recipe.head is not None:
+        head = recipe.head
+        depth = f"{head.layers} layer{'s' * (head.layers != 1)} of {head.width}, " if head.layers else ""
+        words["head"] = (head.model or "new", f"{depth}{head.pooling}, {len(recipe.label_set.names)} classes")
+    return words
 
 
-def _memory(recipe: Recipe, parts: dict[str, PartCount], llm: Any) -> dict[str, int]:
-    """Bytes at the peak of a phase in which the LLM's adapters learn, without activation checkpointing.
+def _count(module: nn.Module, kind: str = "") -> int:
+    return sum(parameter.numel() for name, parameter in module.named_parameters() if kind in name)
+
+
+def _memory(recipe: Recipe, parts: dict[str, PartCount], model: System) -> dict[str, int]:
+    """Bytes at the peak of training, without activation checkpointing.
 
     Activations are what a Llama-like layer keeps for its backward pass (two norms, four attention tensors, three of the
     feed-forward), for the shared prefix once and for every sample's own tokens.
     """
     size = _BYTES[recipe.training.precision]
+    memory = {
+        "frozen_weights": size * sum(part.total - part.trainable for part in parts.values()),
+        "trained_weights_gradients_moments": _OPTIMISER_BYTES * sum(part.trainable for part in parts.values()),
+    }
+    if recipe.llm is None:
+        return memory
+    llm = model.llm.config.get_text_config()
     heads = getattr(llm, "num_key_value_heads", llm.num_attention_heads)
     head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
     kept = 7 * llm.hidden_size + 2 * heads * head + 4 * llm.intermediate_size
-    tokens = _PREFIX_TOKENS + recipe.training.micro_batch * _ROW_TOKENS
+    clip = audio_vectors(recipe).of_frames(round(_FRAMES_A_SECOND * recipe.audio.max_seconds)) if recipe.mapper else 0
+    tokens = _PREFIX_TOKENS + recipe.training.micro_batch * (_ROW_TOKENS + clip)
     answers = recipe.training.micro_batch * _ROW_TOKENS // 3
-    return {
-        "frozen_weights": size * sum(part.total - part.trainable for part in parts.values()),
-        "trained_weights_gradients_moments": _OPTIMISER_BYTES * sum(part.trainable for part in parts.values()),
+    return memory | {
         "activations": size * kept * tokens * llm.num_hidden_layers,
         "logits": 3 * 4 * answers * llm.vocab_size,  # float32 logits, their softmax, their gradient
     }

@@ -5,6 +5,7 @@ whether their window is fixed. These four facts are the table below; nothing els
 another.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from emosllm.errors import UserError
+from emosllm.prompting.vectors import Convolutions, convolved
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,14 @@ class Family:
     Attributes:
         audio: the feature extractor's name for what the encoder eats.
         width: attribute of the config that holds D.
-        frames: the encoder's own count of its frames, a method's name; `None` where it has one for each feature frame.
+        convolutions: what makes fewer frames of the extractor's steps; none where each step is a frame.
         padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
         window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
     """
 
     audio: str
     width: str = "hidden_size"
-    frames: str | None = None
+    convolutions: Callable[[PretrainedConfig], Convolutions] = lambda config: ()
     padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
     window: str = "longest"
 
@@ -39,14 +41,26 @@ def _group_norm(config: PretrainedConfig) -> bool:
     return bool(config.feat_extract_norm == "group")
 
 
-_CONVOLVED = "_get_feat_extract_output_lengths"
+def _feature_encoder(config: PretrainedConfig) -> Convolutions:
+    """Of the wav2vec 2.0 kin: over samples, without padding."""
+    return tuple((kernel, stride, 0) for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
+
+
+def _subsampling(config: PretrainedConfig) -> Convolutions:
+    """Of FastConformer: each convolution halves the mel frames."""
+    kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
+    return ((kernel, stride, (kernel - 1) // 2),) * int(math.log2(config.subsampling_factor))
+
+
+WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
+
 FAMILIES: dict[str, Family] = {
-    "wavlm": Family("input_values", frames=_CONVOLVED, padding_leaks=_group_norm),
-    "wav2vec2": Family("input_values", frames=_CONVOLVED, padding_leaks=_group_norm),
-    "hubert": Family("input_values", frames=_CONVOLVED, padding_leaks=_group_norm),
+    "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
+    "wav2vec2": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
+    "hubert": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
     "wav2vec2-bert": Family("input_features"),
-    "parakeet_encoder": Family("input_features", frames="_get_subsampling_output_length"),
-    "whisper": Family("input_features", width="d_model", window="max_length"),
+    "parakeet_encoder": Family("input_features", convolutions=_subsampling),
+    "whisper": Family("input_features", "d_model", convolutions=lambda config: WHISPER_STEM, window="max_length"),
 }
 
 
@@ -84,32 +98,31 @@ class SpeechEncoder(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, mask: Tensor, windows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encode a batch.
 
         Args:
-            audio: `[A, T]` samples at 16 kHz, or `[A, T, F]` / `[A, F, T]` features, as the family's extractor gives.
-            mask: `[A, T]`, 1 where there is sound and not padding.
+            audio: `[W, T]` samples at 16 kHz, or `[W, T, F]` / `[W, F, T]` features, as the family's extractor gives.
+            mask: `[W, T]`, 1 where there is sound and not padding.
+            windows: `[A]`, how many rows each of the A clips has; one each where not given.
 
         Returns:
             frames `[A, N, D]`, zero where padded, and their mask `[A, N]` bool.
         """
         audio = audio.to(self.model.dtype)
         if self.family.window == "max_length":
-            return self._fixed_window(audio, mask)
-        if self.family.padding_leaks(self.model.config):
-            return self._one_by_one(audio, mask)
-        hidden = self.model(**{self.family.audio: audio}, attention_mask=mask).last_hidden_state
-        keep = _frame_mask(self._frames(mask), hidden)
-        return hidden * keep[..., None], keep
+            frames, keep = self._fixed_window(audio, mask)
+        elif self.family.padding_leaks(self.model.config):
+            frames, keep = self._one_by_one(audio, mask)
+        else:
+            frames = self.model(**{self.family.audio: audio}, attention_mask=mask).last_hidden_state
+            keep = _frame_mask(self._frames(mask), frames)
+            frames = frames * keep[..., None]
+        return (frames, keep) if windows is None else _joined(frames, keep, windows)
 
     def _frames(self, mask: Tensor) -> Tensor:
-        """Number of frames of each clip, `[A]`."""
-        lengths = mask.sum(-1)
-        if self.family.frames is None:
-            return lengths
-        count: Callable[[Tensor], Tensor] = getattr(self.model, self.family.frames)
-        return count(lengths).to(torch.long)
+        """Number of frames of each row, `[W]`."""
+        return convolved(mask.sum(-1), self.family.convolutions(self.model.config)).clamp(min=0)
 
     def _one_by_one(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         clips = [
@@ -122,7 +135,7 @@ class SpeechEncoder(nn.Module):
     def _fixed_window(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Whisper's window is always full; of its frames, those that hold the clip are kept."""
         hidden = self.model(**{self.family.audio: audio}).last_hidden_state
-        keep = _frame_mask((mask.sum(-1) + 1) // 2, hidden)  # two mel frames a hidden frame (second convolution)
+        keep = _frame_mask(self._frames(mask), hidden)
         longest = int(keep.sum(-1).max())
         return (hidden * keep[..., None])[:, :longest], keep[:, :longest]
 
@@ -130,3 +143,13 @@ class SpeechEncoder(nn.Module):
 def _frame_mask(lengths: Tensor, hidden: Tensor) -> Tensor:
     """`[A, N]` bool from the number of frames of each clip."""
     return torch.arange(hidden.shape[1], device=hidden.device)[None] < lengths[:, None]
+
+
+def _joined(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
+    """The frames of each clip's windows, one window after the other: `[A, N, D]` and `[A, N]`."""
+    clips = [
+        part[mask] for part, mask in zip(frames.split(windows.tolist()), keep.split(windows.tolist()), strict=True)
+    ]
+    lengths = torch.tensor([len(clip) for clip in clips], device=frames.device)
+    padded = nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    return padded, _frame_mask(lengths, padded)

@@ -1,12 +1,14 @@
 """Low-rank adapters on the LLM's linear layers, by PEFT, put in place so that the LLM stays the class it was."""
 
+from collections.abc import Iterable
+
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 
 from emosllm.errors import UserError
-from emosllm.recipe import LoraPart
+from emosllm.parts import LoraPart
 
 
 def add_lora(llm: PreTrainedModel, part: LoraPart) -> None:
@@ -22,12 +24,19 @@ def add_lora(llm: PreTrainedModel, part: LoraPart) -> None:
             f"lora.targets: {', '.join(strangers)} is no linear layer of {llm.config.model_type}; "
             f"it has {', '.join(sorted(linears))}"
         )
-    config = LoraConfig(
-        r=part.rank, lora_alpha=part.alpha, lora_dropout=part.dropout, target_modules=list(part.targets)
-    )
-    inject_adapter_in_model(config, llm)
-    for name, parameter in llm.named_parameters():
-        if ".lora_" in name:  # in the frozen weights' bfloat16 small updates would be lost
+    _inject(llm, part, part.targets)
+
+
+def add_mapper_lora(mapper: nn.Module, part: LoraPart) -> None:
+    """The same for the linear layers of a mapper (AA-SLLM, section 3.2: "all linear layers in the LLM and Adapter")."""
+    _inject(mapper, part, [name for name, module in mapper.named_modules() if _is_linear(module)])
+
+
+def _inject(module: nn.Module, part: LoraPart, targets: Iterable[str]) -> None:
+    config = LoraConfig(r=part.rank, lora_alpha=part.alpha, lora_dropout=part.dropout, target_modules=list(targets))
+    inject_adapter_in_model(config, module)
+    for name, parameter in module.named_parameters():
+        if "lora_" in name:  # in the frozen weights' bfloat16 small updates would be lost
             parameter.data = parameter.data.float()
 
 

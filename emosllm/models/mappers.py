@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from emosllm.parts import MapperPart, QPMapperPart
+
 
 class QPMapper(nn.Module):
     """Query pooling: learned queries read the frames through a small transformer and carry away what the LLM needs.
@@ -54,7 +56,7 @@ class QPMapper(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Pool the frames of each clip.
 
         Args:
@@ -62,10 +64,63 @@ class QPMapper(nn.Module):
             mask: `[A, N]` bool, true where a frame is speech and not padding.
 
         Returns:
-            `[A, Q, D_llm]`.
+            `[A, Q, D_llm]`, and a mask `[A, Q]` that is true everywhere.
         """
         A, Q = len(frames), len(self.queries)
         sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
         padding = torch.cat([~mask, mask.new_zeros(A, Q)], dim=1)
         pooled = self.layers(sequence, src_key_padding_mask=padding)[:, -Q:]
-        return self.output(pooled)
+        return self.output(pooled), mask.new_ones(A, Q)
+
+
+class LinearMapper(nn.Module):
+    """One linear layer: as many vectors as there are frames, and two learned ones around them where asked.
+
+    Source: THAU-UPM (EmoSPeech 2024), Whisper-Gemma and Emo2Vec-Gemma; Qwen-Audio, with `ends`; Qwen2-Audio, without.
+
+    Args:
+        frame_width: D of the encoder's frames.
+        llm_width: D of the LLM's input embeddings.
+        ends: put a learned vector before and another after each clip's vectors.
+        bias: of the linear layer.
+    """
+
+    def __init__(self, frame_width: int, llm_width: int, *, ends: bool = False, bias: bool = True) -> None:
+        super().__init__()
+        self.output = nn.Linear(frame_width, llm_width, bias=bias)
+        self.ends = nn.Parameter(torch.empty(2, llm_width)) if ends else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As torch draws a linear layer; the ends small, as the embeddings that they stand among."""
+        self.output.reset_parameters()
+        if self.ends is not None:
+            nn.init.normal_(self.ends, std=0.02)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the frames of each clip.
+
+        Args:
+            frames: `[A, N, D]`.
+            mask: `[A, N]` bool, true where a frame is speech and not padding, which comes last.
+
+        Returns:
+            vectors `[A, N, D_llm]` and their mask `[A, N]`; with ends `[A, N + 2, D_llm]` and `[A, N + 2]`, where the
+            end follows directly on a clip's last frame.
+        """
+        vectors = self.output(frames)
+        if self.ends is None:
+            return vectors, mask
+        A, N, D = vectors.shape
+        begin, blank = self.ends[0].expand(A, 1, D), vectors.new_zeros(A, 1, D)
+        places = torch.arange(N + 2, device=mask.device)[None]  # [1, N + 2]
+        last = mask.sum(-1, keepdim=True) + 1
+        vectors = torch.where((places == last)[..., None], self.ends[1], torch.cat([begin, vectors, blank], dim=1))
+        return vectors, places <= last
+
+
+def new_mapper(part: MapperPart, frame_width: int, llm_width: int) -> QPMapper | LinearMapper:
+    """The mapper that a recipe names, its weights new."""
+    if isinstance(part, QPMapperPart):
+        return QPMapper(frame_width, llm_width, **part.model_dump(exclude={"kind"}))
+    return LinearMapper(frame_width, llm_width, ends=part.ends)

@@ -1,5 +1,6 @@
-"""SpeechLLM: frozen encoder, mapper, causal LM with LoRA. Every system of the house is this class with other parts.
+"""SpeechLLM: frozen encoder, mapper, causal LM with LoRA; every system with an LLM is this class with other parts.
 
+Without encoder and mapper it reads text alone.
 Three things are done once that are usually done for every clip: what all rows begin with is read once, the output layer
 sees only answer positions, and labels are scored in one pass instead of being generated and parsed.
 """
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoProcessor, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.utils import ModelOutput
 
@@ -18,9 +19,10 @@ from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.encoders import SpeechEncoder
 from emosllm.models.llm import output_logits, padding_first, read_prefix, read_rows, repeat_cache, select_rows
-from emosllm.models.lora import add_lora
-from emosllm.models.mappers import QPMapper
-from emosllm.prompting.batch import IGNORED, SpeechProcessor
+from emosllm.models.lora import add_lora, add_mapper_lora
+from emosllm.models.losses import class_loss
+from emosllm.models.mappers import LinearMapper, QPMapper, new_mapper
+from emosllm.prompting.rows import IGNORED
 
 
 @dataclass
@@ -41,7 +43,7 @@ class SpeechLLM(CheckpointModel):
 
     Args:
         config: shapes and recipe.
-        encoder: a loaded encoder; built from the config where none is given.
+        encoder: a loaded encoder; built from the config where none is given and the recipe has one.
         llm: a loaded causal LM; likewise.
     """
 
@@ -58,17 +60,23 @@ class SpeechLLM(CheckpointModel):
     ) -> None:
         super().__init__(config)
         recipe = self.recipe
-        self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config)))
-        self.llm = llm or new_llm(config_of(config.llm_config))
+        self.encoder: SpeechEncoder | None = None
+        self.mapper: QPMapper | LinearMapper | None = None
+        self.llm = llm or new_llm(config_of(config.llm_config or {}))
         self.llm.requires_grad_(False)
-        part = recipe.mapper.model_dump(exclude={"kind"})
-        self.mapper = QPMapper(self.encoder.width, self.llm.get_input_embeddings().embedding_dim, **part)
+        if recipe.encoder is not None and recipe.mapper is not None:
+            self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
+            width = int(self.llm.get_input_embeddings().embedding_dim)
+            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width)
         self.post_init()
-        add_lora(self.llm, recipe.lora)  # after post_init, which would give B other values than zero
+        if recipe.lora is not None:  # after post_init, which would give B other values than zero
+            add_lora(self.llm, recipe.lora)
+            if recipe.lora.mapper and self.mapper is not None:
+                add_mapper_lora(self.mapper, recipe.lora)
         self._prefix: tuple[Tensor, Cache] | None = None
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, QPMapper):
+        if isinstance(module, QPMapper | LinearMapper):
             module.reset_parameters()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -94,23 +102,29 @@ class SpeechLLM(CheckpointModel):
         attention_mask: Tensor,
         labels: Tensor | None = None,
         label_weights: Tensor | None = None,
+        candidates: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         return_logits: bool = False,
         **inputs: Tensor,
     ) -> SpeechLLMOutput:
-        """Loss of the answers.
+        """Loss of the answers: over their tokens, or over the scores of the classes where `candidates` are given.
 
         Args:
             input_ids: `[B, L]`, without the shared prefix.
             attention_mask: `[B, L]`.
-            labels: `[B, L]`, `IGNORED` where there is no answer.
-            label_weights: `[B, L]`, what each answer token counts.
-            num_items_in_batch: answer tokens of the whole update over accumulation steps and processes; the tokens of
-                this batch where it is not given.
+            labels: `[B, L]`, `IGNORED` where there is no answer; with candidates `[B]`, the places of the true ones.
+            label_weights: `[B, L]`, what each answer token counts; with candidates `[B]`, what each clip counts.
+            candidates: `[B, K, C]` as in `score`.
+            num_items_in_batch: labels of the whole update over accumulation steps and processes; those of this batch
+                where it is not given.
             return_logits: give the answer positions' logits too.
-            **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio` and `audio_attention`, or `frames`
-                `[A, N, D]` and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
+            **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio`, `audio_attention` (and `windows`),
+                or `frames` `[A, N, D]` and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
         """
+        if candidates is not None:
+            scores = self._score(input_ids, attention_mask, candidates, **inputs)
+            loss = None if labels is None else class_loss(scores, labels, label_weights, num_items_in_batch)
+            return SpeechLLMOutput(loss=loss, logits=scores if return_logits else None)
         hidden, _ = self._read(input_ids, attention_mask, False, **inputs)
         if labels is None:
             return SpeechLLMOutput()
@@ -138,6 +152,10 @@ class SpeechLLM(CheckpointModel):
         Returns:
             `[B, K]`, rows summing to 1 after `exp`.
         """
+        return self._score(input_ids, attention_mask, candidates, **inputs)
+
+    def _score(self, input_ids: Tensor, attention_mask: Tensor, candidates: Tensor, **inputs: Tensor) -> Tensor:
+        """`score`, with gradients."""
         B, _, C = candidates.shape
         hidden, cache = self._read(input_ids, attention_mask, C > 1, **inputs)
         last = attention_mask.sum(-1) - 1
@@ -170,13 +188,17 @@ class SpeechLLM(CheckpointModel):
         self,
         audio: Tensor | None = None,
         audio_attention: Tensor | None = None,
+        windows: Tensor | None = None,
         frames: Tensor | None = None,
         frames_mask: Tensor | None = None,
     ) -> Tensor | None:
-        """The clips as vectors for the LLM, `[A, Q, D]`; `None` where there is no clip."""
-        if frames is None and audio is not None:
-            frames, frames_mask = self.encoder(audio, audio_attention)
-        return None if frames is None else self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
+        """The clips as vectors for the LLM, one clip after another, `[Q, D]`; `None` where there is no clip."""
+        if frames is None and audio is not None and self.encoder is not None:
+            frames, frames_mask = self.encoder(audio, audio_attention, windows)
+        if frames is None or self.mapper is None:
+            return None
+        vectors, mask = self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
+        return vectors[mask]
 
     def _read(
         self, input_ids: Tensor, attention_mask: Tensor, use_cache: bool, **parts: Tensor
@@ -218,7 +240,7 @@ class SpeechLLM(CheckpointModel):
         vectors = self.hear(**clips)
         if vectors is None or audio_mask is None:
             return embeddings
-        assert int(audio_mask.sum()) == vectors.shape[0] * vectors.shape[1], "one place for each audio vector"
+        assert int(audio_mask.sum()) == len(vectors), "one place for each audio vector"
         return embeddings.masked_scatter(audio_mask[..., None], vectors.to(embeddings.dtype))
 
     def _continue(self, candidates: Tensor, cache: Cache, past: Tensor) -> Tensor:
@@ -252,14 +274,10 @@ class SpeechLLM(CheckpointModel):
         return any(parameter.requires_grad for parameter in self.llm.parameters())
 
 
-_PARTS = ("prefix_ids", "audio_mask", "audio", "audio_attention", "frames", "frames_mask")
+_PARTS = ("prefix_ids", "audio_mask", "audio", "audio_attention", "windows", "frames", "frames_mask")
 
 
 def _pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Rows padded on the right, moved to the right edge, as generation wants them."""
     order = padding_first(mask)
     return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
-
-
-AutoModel.register(SpeechLLMConfig, SpeechLLM)
-AutoProcessor.register(SpeechLLMConfig, SpeechProcessor)

@@ -1,10 +1,11 @@
 """The one door: conversations and clips in, tensors out, in training, evaluation and serving alike.
 
 `SpeechProcessor` is the processor that is saved beside a model: tokenizer, feature extractor, and all that decides
-what the LLM is told (templates, labels, hints, thresholds of the cues).
+what the LLM is told (templates, labels, hints, thresholds of the cues). A system that only reads has no feature
+extractor, one without an LLM no tokenizer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,145 +14,215 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from transformers import BatchFeature, FeatureExtractionMixin, PreTrainedTokenizerBase
-from transformers.processing_utils import ProcessorMixin
 
 from emosllm.audio import SAMPLE_RATE, AudioError
 from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.log_mel import register as register_log_mel
+from emosllm.parts import AudioPart, PromptPart, Task
 from emosllm.prompting.chat import Chat, Tokens
 from emosllm.prompting.conversation import Conversation, converse
 from emosllm.prompting.cues import Thresholds
-from emosllm.prompting.templates import Templates, load_templates
-from emosllm.recipe import PromptPart, Recipe, Task
+from emosllm.prompting.rows import IGNORED, lay_out, open_rows, pad_candidates
+from emosllm.prompting.saved import SavedProcessor
+from emosllm.prompting.templates import Templates, check_templates, load_templates
+from emosllm.prompting.vectors import AudioVectors
+from emosllm.recipe import Recipe
+
+__all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
 
 register_log_mel()  # so that a checkpoint's AutoFeatureExtractor knows nano's
 
-IGNORED = -100  # a label that counts for nothing, as in transformers
-
 
 class ProcessorSettings(BaseModel):
-    """What a processor keeps beside tokenizer and feature extractor."""
+    """What a processor keeps beside tokenizer and feature extractor.
+
+    Attributes:
+        labels: the label set's name.
+        prompt: the recipe's; `None` without an LLM.
+        templates: the wording, whole; likewise.
+        audio: how long a clip may be.
+        vectors: how many of the LLM's vectors a clip takes.
+        thresholds: where the cues' levels meet, if the system is told cues.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: str
-    prompt: PromptPart
-    templates: Templates
-    audio_vectors: int
-    max_seconds: float
+    prompt: PromptPart | None = None
+    templates: Templates | None = None
+    audio: AudioPart = AudioPart()
+    vectors: AudioVectors = AudioVectors()
     thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row to be: what is said, and the clip as samples `[T]` or as the encoder's cached frames `[N, D]`."""
+    """One row to be.
 
-    conversation: Conversation
+    Attributes:
+        conversation: what is said; `None` where there is no LLM to say it to.
+        samples: the clip, `[T]` at 16 kHz.
+        frames: or the encoder's frames of it, `[N, D]`, computed before.
+        transcript_weight: what a token of the transcript counts in the loss over tokens.
+        target: the class's place in the label set, for the loss over classes.
+        class_weight: what the clip counts in that loss.
+    """
+
+    conversation: Conversation | None = None
     samples: np.ndarray | None = None
     frames: np.ndarray | None = None
     transcript_weight: float = 1.0
+    target: int | None = None
+    class_weight: float = 1.0
 
 
-class SpeechProcessor(ProcessorMixin):
+class SpeechProcessor(SavedProcessor):
     """Tokenizer, feature extractor and prompts of one system.
 
     Args:
-        feature_extractor: of the speech encoder.
-        tokenizer: of the LLM.
-        settings: `ProcessorSettings` as plain values, so that it is saved as JSON.
+        feature_extractor: of the speech encoder; `None` for a system that only reads.
+        tokenizer: of the LLM; `None` for a system that has none.
+        settings: `ProcessorSettings`, or the plain values that are saved as JSON.
     """
 
     def __init__(
-        self, feature_extractor: FeatureExtractionMixin, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any]
+        self,
+        feature_extractor: FeatureExtractionMixin | None,
+        tokenizer: PreTrainedTokenizerBase | None,
+        settings: Mapping[str, Any] | ProcessorSettings,
     ) -> None:
-        super().__init__(feature_extractor, tokenizer)
-        self.settings = settings
-        self.verified = ProcessorSettings.model_validate(settings)
-        self.chat = Chat(tokenizer)
+        self.feature_extractor = feature_extractor
+        self.tokenizer = tokenizer
+        self.settings = ProcessorSettings.model_validate(settings)
+        self.chat = None if tokenizer is None else Chat(tokenizer)
 
     @classmethod
     def build(
         cls,
         recipe: Recipe,
-        feature_extractor: FeatureExtractionMixin,
-        tokenizer: PreTrainedTokenizerBase,
+        feature_extractor: FeatureExtractionMixin | None,
+        tokenizer: PreTrainedTokenizerBase | None,
+        vectors: AudioVectors,
         thresholds: Thresholds | None = None,
     ) -> "SpeechProcessor":
-        """The processor of a recipe."""
+        """The processor of a recipe.
+
+        Raises:
+            UserError: the recipe wants said what its prompts have no words for.
+        """
+        templates = None
+        if recipe.prompt is not None:
+            check_templates(recipe)
+            templates = load_templates(recipe.prompt.templates)
         settings = ProcessorSettings(
             labels=recipe.labels,
             prompt=recipe.prompt,
-            templates=load_templates(recipe.prompt.templates),
-            audio_vectors=recipe.mapper.queries,
-            max_seconds=recipe.audio.max_seconds,
+            templates=templates,
+            audio=recipe.audio,
+            vectors=vectors,
             thresholds=thresholds,
         )
-        return cls(feature_extractor, tokenizer, settings.model_dump(mode="json"))
+        return cls(feature_extractor, tokenizer, settings)
 
     @property
     def labels(self) -> LabelSet:
         """The emotions that this system answers with."""
-        return LABEL_SETS[self.verified.labels]
+        return LABEL_SETS[self.settings.labels]
+
+    @property
+    def listens(self) -> bool:
+        """Whether the system hears recordings."""
+        return self.feature_extractor is not None
+
+    @property
+    def reads(self) -> bool:
+        """Whether every question of this system needs the transcript beforehand."""
+        return self.settings.prompt is not None and self.settings.prompt.transcript
+
+    @property
+    def talks(self) -> bool:
+        """Whether there is an LLM to talk to."""
+        return self.chat is not None
 
     def converse(self, task: Task, **known: Any) -> Conversation:
         """`conversation.converse` with this system's templates, hints and labels; `labels` narrows the choice."""
+        settings = self.settings
+        assert settings.templates is not None
+        assert settings.prompt is not None
+        assert self.chat is not None
         labels = known.pop("labels", self.labels)
-        return converse(task, self.verified.templates, self.verified.prompt, labels, **known)
+        audio = known.pop("audio", self.listens)
+        return converse(
+            task, settings.templates, settings.prompt, labels, audio=audio, defuse=self.chat.defused, **known
+        )
 
     def __call__(self, samples: Sequence[Sample], closed: bool = True) -> BatchFeature:
         """Rows to read: for training with whole answers (`closed`), for generation with the answers' beginnings.
 
         Returns:
             `prefix_ids` `[P]` that all rows begin with; `input_ids`, `attention_mask`, `audio_mask`, and if closed
-            `labels` and `label_weights`, all `[B, L]` and padded on the right; `audio` and `audio_attention` of the A
-            rows that have a clip, or `frames` `[A, N, D]` and `frames_mask` `[A, N]` where the encoder ran before.
+            `labels` and `label_weights`, all `[B, L]` and padded on the right; and what `clips` gives.
 
         Raises:
             AudioError: a clip is longer than this system takes.
         """
-        rows = [self.chat.encode(sample.conversation, closed) for sample in samples]
-        batch = self._tensors(rows, [sample.transcript_weight for sample in samples])
-        return BatchFeature({**(batch if closed else _open(batch)), **self._clips(samples)})
+        assert self.chat is not None, "a system without an LLM has no rows; see for_labels"
+        rows = [self.chat.encode(_said(sample), closed) for sample in samples]
+        clips, lengths = self._clips(samples)
+        batch = self._rows(rows, lengths, [sample.transcript_weight for sample in samples])
+        return BatchFeature({**(batch if closed else open_rows(batch)), **clips})
 
     def for_labels(self, samples: Sequence[Sample], labels: LabelSet | None = None) -> BatchFeature:
-        """Rows up to the emotion, and for each of the K emotions the ids that would name it.
+        """Rows up to the emotion, and what would name each of the K emotions.
 
         Returns:
-            As `__call__`, with `candidates` `[B, K, C]` (padded with `IGNORED`).
+            As `__call__`, with `candidates` `[B, K, C]`: ids that name each emotion (padded with `IGNORED`), or for a
+            head the places of its classes; and if the samples have targets, `labels` `[B]` and `label_weights` `[B]`.
         """
         labels = labels or self.labels
-        encoded = [self.chat.candidates(_with_emotions(sample.conversation, labels)) for sample in samples]
-        batch = _open(self._tensors([tokens for tokens, _ in encoded], [1.0] * len(samples)))
-        longest = max(len(ids) for _, named in encoded for ids in named)
-        batch["candidates"] = torch.tensor(
-            [[[*ids, *[IGNORED] * (longest - len(ids))] for ids in named] for _, named in encoded]
-        )
-        return BatchFeature({**batch, **self._clips(samples)})
+        clips, lengths = self._clips(samples)
+        batch: dict[str, Tensor] = {}
+        if self.chat is None:
+            columns = [[self.labels.names.index(name)] for name in labels.names]
+            batch["candidates"] = torch.tensor([columns] * len(samples))
+        else:
+            encoded = [self.chat.candidates(self._with_emotions(_said(sample), labels)) for sample in samples]
+            batch |= open_rows(self._rows([tokens for tokens, _ in encoded], lengths, [1.0] * len(samples)))
+            batch["candidates"] = pad_candidates([named for _, named in encoded])
+        if all(sample.target is not None for sample in samples):
+            batch["labels"] = torch.tensor([sample.target for sample in samples])
+            batch["label_weights"] = torch.tensor([sample.class_weight for sample in samples])
+        return BatchFeature({**batch, **clips})
 
-    def _tensors(self, rows: Sequence[Tokens], transcript_weights: Sequence[float]) -> dict[str, Tensor]:
-        shared = _shared_prefix([row.head for row in rows], whole=all(row.audio for row in rows))
+    def _with_emotions(self, conversation: Conversation, labels: LabelSet) -> list[Conversation]:
+        """The conversation once for each emotion; its own answer must have a place for one."""
+        assert self.settings.templates is not None
+        return [conversation.with_emotion(self.settings.templates.code(name)) for name in labels.names]
+
+    def _rows(
+        self, rows: Sequence[Tokens], lengths: Iterator[int], transcript_weights: Sequence[float]
+    ) -> dict[str, Tensor]:
+        assert self.tokenizer is not None
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0
-        lines = [
-            _line(row, shared, self.verified.audio_vectors, weight, pad)
-            for row, weight in zip(rows, transcript_weights, strict=True)
-        ]
-        fill = {"input_ids": pad, "attention_mask": 0, "audio_mask": False, "labels": IGNORED, "label_weights": 0.0}
-        batch = {
-            name: torch.nn.utils.rnn.pad_sequence([line[name] for line in lines], batch_first=True, padding_value=value)
-            for name, value in fill.items()
-        }
-        if shared:
-            batch["prefix_ids"] = torch.tensor(rows[0].head[:shared])
-        return batch
+        vectors = [next(lengths) if row.audio else 0 for row in rows]
+        return lay_out(rows, vectors, transcript_weights, pad)
 
-    def _clips(self, samples: Sequence[Sample]) -> Mapping[str, Tensor]:
+    def _clips(self, samples: Sequence[Sample]) -> tuple[Mapping[str, Tensor], Iterator[int]]:
+        """The samples' clips as `clips` gives them, or their frames, and how many vectors each of them takes."""
+        vectors = self.settings.vectors
         frames = [torch.from_numpy(np.array(sample.frames)) for sample in samples if sample.frames is not None]
         if frames:
             lengths = torch.tensor([len(clip) for clip in frames])
             padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
-            return {"frames": padded, "frames_mask": torch.arange(padded.shape[1])[None] < lengths[:, None]}
+            mask = torch.arange(padded.shape[1])[None] < lengths[:, None]
+            return {"frames": padded, "frames_mask": mask}, (vectors.of_frames(len(clip)) for clip in frames)
         clips = [sample.samples for sample in samples if sample.samples is not None]
-        return self.features(clips) if clips else {}
+        if not clips:
+            return {}, iter(())
+        features = self.features(clips)
+        steps = iter(features["audio_attention"].sum(-1).tolist())
+        windows = features.get("windows", torch.ones(len(clips), dtype=torch.long)).tolist()
+        return features, (vectors.of_steps([next(steps) for _ in range(count)]) for count in windows)
 
     @property
     def _window(self) -> float | None:
@@ -161,7 +232,8 @@ class SpeechProcessor(ProcessorMixin):
     @property
     def longest(self) -> float:
         """Seconds that this system takes as one utterance: the recipe's limit, or the encoder's window."""
-        return min(self.verified.max_seconds, self._window or self.verified.max_seconds)
+        audio = self.settings.audio
+        return audio.max_seconds if audio.beyond_window == "windows" else min(audio.max_seconds, self._window or np.inf)
 
     def has_room(self, samples: np.ndarray) -> bool:
         """Whether `samples` `[T]` are short enough to be one utterance."""
@@ -178,68 +250,47 @@ class SpeechProcessor(ProcessorMixin):
     def check_seconds(self, seconds: float, name: str) -> None:
         """The same, by a length in seconds: of a recording that nobody has decoded yet."""
         if seconds > self.longest:
+            windows = "" if seconds > self.settings.audio.max_seconds else " (or audio.beyond_window=windows)"
             raise AudioError(
                 f"{name}: {seconds:.1f} s, and this system takes at most {self.longest:g} s as one "
-                "utterance; cut it, or give start and end in a manifest"
+                f"utterance; cut it, or give start and end in a manifest{windows}"
             )
 
     def features(self, clips: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """What the encoder eats: `audio` `[A, T]` or `[A, T, F]` and `audio_attention` `[A, T]`.
+        """What the encoder eats: `audio` `[W, T]` or `[W, T, F]` and `audio_attention` `[W, T]`.
+
+        There is a row for each clip; only where clips are read in several windows there are more, and `windows` `[A]`
+        says how many rows each clip has.
 
         Raises:
             AudioError: a clip is longer than this system takes.
         """
+        assert self.feature_extractor is not None, "this system does not listen"
         for clip in clips:
             self.check_length(clip)
+        cut = [self._windows(clip) for clip in clips]
         features = self.feature_extractor(
-            list(clips),
+            [window for windows in cut for window in windows],
             sampling_rate=SAMPLE_RATE,
             padding="longest" if self._window is None else "max_length",
             return_attention_mask=True,
             return_tensors="pt",
         )
-        return {
+        batch = {
             "audio": features[self.feature_extractor.model_input_names[0]],
             "audio_attention": features["attention_mask"].long(),
         }
+        if len(batch["audio"]) > len(clips):
+            batch["windows"] = torch.tensor([len(windows) for windows in cut])
+        return batch
+
+    def _windows(self, clip: np.ndarray) -> list[np.ndarray]:
+        """A clip in pieces of one length that fit the encoder's window; mostly one."""
+        if self._window is None:
+            return [clip]
+        return np.array_split(clip, max(1, -(-len(clip) // int(self._window * SAMPLE_RATE))))
 
 
-def _open(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A batch whose answers are yet to come: nothing to compare them with."""
-    return {name: tensor for name, tensor in batch.items() if name not in ("labels", "label_weights")}
-
-
-def _with_emotions(conversation: Conversation, labels: LabelSet) -> list[Conversation]:
-    """The conversation once for each letter; its own answer must have a place for the emotion."""
-    return [conversation.with_emotion(letter) for letter in labels.letters]
-
-
-def _shared_prefix(heads: Sequence[tuple[int, ...]], whole: bool) -> int:
-    """Length of the longest common beginning of the rows, found and not configured.
-
-    Args:
-        heads: ids before each row's clip (or answer).
-        whole: whether a head may be shared to its end; a row must keep one token of its own where no clip follows.
-    """
-    limit = min(len(head) for head in heads) - (0 if whole else 1)
-    shared = 0
-    while shared < limit and all(head[shared] == heads[0][shared] for head in heads):
-        shared += 1
-    return shared
-
-
-def _line(row: Tokens, shared: int, vectors: int, transcript_weight: float, pad: int) -> dict[str, Tensor]:
-    """One row after the shared prefix, without padding. `labels` and weights are set where the row is answer."""
-    gap = vectors if row.audio else 0
-    own = row.head[shared:]
-    blank = len(own) + gap
-    labels = [IGNORED if kind is None else token for token, kind in zip(row.tail, row.kinds, strict=True)]
-    weights = [0.0 if kind is None else transcript_weight if kind == "transcript" else 1.0 for kind in row.kinds]
-    length = blank + len(row.tail)
-    return {
-        "input_ids": torch.tensor([*own, *[pad] * gap, *row.tail]),
-        "attention_mask": torch.ones(length, dtype=torch.long),
-        "audio_mask": torch.tensor([False] * len(own) + [True] * gap + [False] * len(row.tail)),
-        "labels": torch.tensor([IGNORED] * blank + labels),
-        "label_weights": torch.tensor([0.0] * blank + weights),
-    }
+def _said(sample: Sample) -> Conversation:
+    assert sample.conversation is not None
+    return sample.conversation

@@ -65,8 +65,7 @@ class Chat:
         """
         opening, closing = self._render(conversation)
         before, audio, after = opening.rpartition(AUDIO)
-        answer = tuple(Span(self._defused(span.text), span.kind) for span in conversation.answer)
-        spans = (*answer, Span(closing, "format")) if closed else answer
+        spans = (*conversation.answer, Span(closing, "format")) if closed else conversation.answer
         tail, kinds = self._answer(after, spans)
         head = self._ids(before) if audio else []
         if not audio:  # text alone: everything before the answer is head
@@ -96,6 +95,10 @@ class Chat:
         first = rows[0]
         return Tokens(first.head, first.tail[:common], first.kinds[:common], first.audio), named
 
+    def defused(self, text: str) -> str:
+        """Text in which no special token of the tokenizer can be smuggled into the prompt, by a transcript say."""
+        return self._markup.sub(" ", text)
+
     def _answer(self, prompt: str, spans: Sequence[Span]) -> tuple[list[int], list[Kind | None]]:
         """Ids of the prompt's rest and the answer in one go, each with its kind (the later where a token has two)."""
         text, bounds = prompt, []
@@ -110,13 +113,13 @@ class Chat:
 
     def _render(self, conversation: Conversation) -> tuple[str, str]:
         """The text before the answer and the text that closes the assistant's turn."""
-        messages = self._messages(self._defused(conversation.system), self._defused(conversation.user), _ANSWER)
+        messages = self._messages(conversation.system, conversation.user, _ANSWER)
         opening, _, rest = self._apply(messages).rpartition(_ANSWER)
         end = self._markup.search(rest)
         return opening, rest[: end.end()] if end else (self.tokenizer.eos_token or rest)
 
     def _messages(self, system: str, user: str, answer: str) -> list[dict[str, str]]:
-        if not self._system_role:
+        if system and not self._system_role:
             system, user = "", f"{system}\n\n{user}"
         turns = [("system", system), ("user", user), ("assistant", answer)]
         return [{"role": role, "content": content} for role, content in turns if content]
@@ -150,10 +153,6 @@ class Chat:
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def _defused(self, text: str) -> str:
-        """Text in which no special token of the tokenizer can be smuggled into the prompt, by a transcript say."""
-        return self._markup.sub(" ", text)
 
 
 def _markup(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:

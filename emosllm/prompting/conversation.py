@@ -5,15 +5,15 @@ the caller seeds; without a generator the first of each is taken, so that the sa
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
 
-from emosllm.labels import LETTERS, LabelSet
+from emosllm.labels import LabelSet
+from emosllm.parts import PromptPart, Task
 from emosllm.prompting.templates import Templates
-from emosllm.recipe import PromptPart, Task
 
 #: Stands in the user's text where the audio vectors go; split on, never shown to the tokenizer.
 AUDIO = "\N{NULL}audio\N{NULL}"
@@ -54,10 +54,10 @@ class Conversation:
         kinds = [span.kind for span in self.answer]
         return replace(self, answer=self.answer[: kinds.index(kind)])
 
-    def with_emotion(self, letter: str) -> "Conversation":
+    def with_emotion(self, code: str) -> "Conversation":
         """The same conversation with another emotion in its answer."""
         spans = tuple(
-            Span(span.text[: len(span.text) - len(span.text.lstrip())] + letter, "emotion")
+            Span(span.text[: len(span.text) - len(span.text.lstrip())] + code, "emotion")
             if span.kind == "emotion"
             else span
             for span in self.answer
@@ -78,12 +78,13 @@ def converse(
     gender: str | None = None,
     cues: Mapping[str, str] | None = None,
     rng: np.random.Generator | None = None,
+    defuse: Callable[[str], str] = str,
 ) -> Conversation:
     """Put one utterance into words.
 
     Args:
         task: what is asked.
-        templates: the wording.
+        templates: the wording; it has what the recipe wants said (`Templates.check`).
         prompt: which hints the recipe gives.
         labels: the emotions to choose from.
         audio: whether there is a clip.
@@ -91,26 +92,27 @@ def converse(
         emotion: what the answer's emotion should be, a name of `labels`.
         hint: a transcript to give in the user's turn (EmoSLLM, appendix B.7, "prompt-hint").
         gender: the speaker's, where the recipe wants it told.
-        cues: cue -> low, medium or high, where the recipe wants them told.
+        cues: cue -> its level in words, where the recipe wants them told.
         rng: draws the wording; `None` takes the first of each.
+        defuse: makes a text harmless that was not written by us (`Chat.defused`): transcripts come from anywhere.
     """
-    user = templates.audio.replace("{audio}", AUDIO) if audio else ""
-    if prompt.gender and gender:
+    user = (templates.audio or "").replace("{audio}", AUDIO) if audio else ""
+    if prompt.gender and gender and templates.gender_hint:
         user += templates.gender_hint.replace("{gender}", gender)
-    if prompt.cues and cues:
+    if prompt.cues and cues and templates.cues_intro:
         told = [templates.cue.replace("{name}", name).replace("{level}", level) for name, level in cues.items()]
         user += _one(templates.cues_intro, rng).replace("{cues}", ", ".join(_shuffled(told, rng)))
-    if hint:
-        user += templates.transcript_hint.replace("{transcript}", plain(hint))
-    if task != "asr":
+    if hint and templates.transcript_hint:
+        user += templates.transcript_hint.replace("{transcript}", defuse(plain(hint)))
+    if task != "asr" and templates.options:
         names = _shuffled(labels.names, rng if prompt.shuffle_emotions else None)
-        user += templates.options.replace("{options}", ", ".join(f"{LETTERS[name]} {name}" for name in names))
+        user += templates.options.replace("{options}", ", ".join(templates.option(name) for name in names))
     user += _one(templates.tasks[task], rng)
-    if prompt.examples:
+    if prompt.examples and templates.examples_intro:
         shown = _examples(task, templates, prompt.examples, labels, rng)
         user += "\n" + templates.examples_intro.replace("{examples}", "\n".join(shown)).rstrip("\n")
-    letter = "" if emotion is None else LETTERS[emotion]
-    return Conversation(templates.system, user, _spans(templates.answers[task], plain(transcript), letter))
+    code = "" if emotion is None else templates.code(emotion)
+    return Conversation(templates.system, user, _spans(templates.answers[task], defuse(plain(transcript)), code))
 
 
 def plain(text: str) -> str:
@@ -119,11 +121,11 @@ def plain(text: str) -> str:
     return " ".join(visible.split())
 
 
-def _spans(template: str, transcript: str, letter: str) -> tuple[Span, ...]:
+def _spans(template: str, transcript: str, code: str) -> tuple[Span, ...]:
     """The answer template cut at its placeholders; a space before one goes with it, as tokenizers have it."""
     fields: Mapping[str, tuple[Kind, str]] = {
         "{transcript}": ("transcript", transcript),
-        "{emotion}": ("emotion", letter),
+        "{emotion}": ("emotion", code),
     }
     spans = []
     for piece in re.split(r"( ?\{(?:transcript|emotion)\})", template):
@@ -139,7 +141,7 @@ def _examples(
     usable = [(text, emotion) for text, emotion in templates.examples if emotion in labels.names]
     chosen = _shuffled(usable, rng)[:count]
     return [
-        templates.answers[task].replace("{transcript}", text).replace("{emotion}", LETTERS[emotion])
+        templates.answers[task].replace("{transcript}", text).replace("{emotion}", templates.code(emotion))
         for text, emotion in chosen
     ]
 

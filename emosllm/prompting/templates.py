@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from emosllm.errors import UserError
 from emosllm.labels import LETTERS
-from emosllm.recipe import Task
-
-TASKS: tuple[Task, ...] = ("asr", "ser", "joint")
+from emosllm.parts import EMOTION_TASK, Task
+from emosllm.recipe import Recipe
 
 _PLACES = (
     ("audio", "{audio}"),
@@ -28,25 +27,26 @@ _PLACES = (
 
 
 class Templates(BaseModel):
-    """A file of prompts; `prompts/default.yaml` explains each field."""
+    """A file of prompts; `prompts/default.yaml` explains each field. What a system never says may be left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    system: str
-    audio: str
-    options: str
+    system: str = ""
+    audio: str | None = None
+    options: str | None = None
+    words: Mapping[str, str] = Field(default_factory=dict)
     tasks: Mapping[Task, tuple[str, ...]]
     answers: Mapping[Task, str]
-    transcript_hint: str
-    examples_intro: str
-    examples: tuple[tuple[str, str], ...]
-    gender_hint: str
-    cues_intro: tuple[str, ...] = Field(min_length=1)
-    cue: str
+    transcript_hint: str | None = None
+    examples_intro: str | None = None
+    examples: tuple[tuple[str, str], ...] = ()
+    gender_hint: str | None = None
+    cues_intro: tuple[str, ...] | None = Field(None, min_length=1)
+    cue: str = "{name} {level}"
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        for task in TASKS:
+        for task in sorted({*self.tasks, *self.answers}):
             if not self.tasks.get(task):
                 raise ValueError(f"tasks.{task} has no prompt")
             for field, wanted in (("{transcript}", task != "ser"), ("{emotion}", task != "asr")):
@@ -55,13 +55,59 @@ class Templates(BaseModel):
                         f"answers.{task} must {'hold' if wanted else 'not hold'} {field}{' once' * wanted}"
                     )
         for name, field in _PLACES:
-            texts = getattr(self, name)
+            texts = getattr(self, name) or ()
             if any(text.count(field) != 1 for text in ([texts] if isinstance(texts, str) else texts)):
                 raise ValueError(f"{name} must hold {field} once")
         strangers = [emotion for _, emotion in self.examples if emotion not in LETTERS]
         if strangers:
             raise ValueError(f"examples: unknown emotion {strangers[0]!r}; known are {', '.join(LETTERS)}")
+        if len(set(self.words.values())) < len(self.words):
+            raise ValueError("words: two emotions have the same word, so an answer could not tell them apart")
         return self
+
+    def code(self, emotion: str) -> str:
+        """What an answer says for an emotion: its word where the file has words, else its letter."""
+        return self.words[emotion] if self.words else LETTERS[emotion]
+
+    def option(self, emotion: str) -> str:
+        """How an emotion is offered: by its word, or by letter and name."""
+        return self.words[emotion] if self.words else f"{LETTERS[emotion]} {emotion}"
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a recipe that wants said what this file has no words for.
+
+        Raises:
+            UserError: something is missing.
+        """
+        assert recipe.prompt is not None
+        prompt = recipe.prompt
+        strategy = recipe.inference.strategy
+        asked = {task for phase in recipe.phases.values() for task in phase.asked} | {EMOTION_TASK[strategy]}
+        wanted = {
+            "audio": recipe.encoder is not None,
+            "transcript_hint": prompt.transcript or strategy == "transcript-in-prompt",
+            "examples_intro": prompt.examples > 0,
+            "gender_hint": prompt.gender,
+            "cues_intro": prompt.cues is not None,
+        }
+        missing = [f"tasks.{task}" for task in sorted(asked) if task not in self.tasks]
+        missing += [name for name, needed in wanted.items() if needed and not getattr(self, name)]
+        missing += [f"words.{name}" for name in recipe.label_set.names if name not in (self.words or LETTERS)]
+        if missing:
+            raise UserError(
+                f"prompts {prompt.templates}: {', '.join(missing)} missing, which recipe {recipe.name} needs; add "
+                "it in a prompt file of your own, or change the recipe"
+            )
+
+
+def check_templates(recipe: Recipe) -> None:
+    """Refuse a recipe whose prompts are not there, or lack what it wants said.
+
+    Raises:
+        UserError: they do.
+    """
+    if recipe.prompt is not None:
+        load_templates(recipe.prompt.templates).check(recipe)
 
 
 @lru_cache(maxsize=8)

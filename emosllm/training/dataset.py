@@ -1,7 +1,9 @@
 """A planned phase as a dataset: sample number n is loaded, changed and put into words by a generator seeded with n."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -9,9 +11,8 @@ from torch.utils.data import Dataset
 from emosllm.audio import load_audio
 from emosllm.augment import Augment, augment
 from emosllm.errors import UserError
+from emosllm.parts import Phase
 from emosllm.prompting.batch import Sample, SpeechProcessor
-from emosllm.prompting.cues import measure
-from emosllm.recipe import Phase
 from emosllm.training.plan import Item
 from emosllm.utterance import Utterance
 
@@ -47,6 +48,7 @@ class PhaseDataset(Dataset[Sample]):
         self.seed = seed
         self.augmentation = augmentation
         self.cached = cached
+        self.class_weights = self._weights()
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -55,30 +57,50 @@ class PhaseDataset(Dataset[Sample]):
         item = self.plan[index]
         utterance = self.utterances[item.utterance]
         rng = np.random.default_rng((*self.seed, index))
-        samples = frames = cues = None
+        samples = frames = None
         if self.cached is not None:
             frames = np.load(self.cached(utterance), mmap_mode="r")
-        if frames is None or self.processor.verified.prompt.cues:
+        thresholds = self.processor.settings.thresholds
+        if self.processor.listens and (frames is None or thresholds is not None):
             samples = load_utterance(utterance)
-            cues = self._cues(samples)
-        conversation = self.processor.converse(
-            item.task,
-            transcript=utterance.transcript or "",
-            emotion=self.processor.labels.classify(utterance.emotion),
-            gender=utterance.gender,
-            cues=cues,
-            rng=rng,
-        )
+        emotion = self.processor.labels.classify(utterance.emotion)
+        conversation = None
+        if self.processor.talks:
+            conversation = self.processor.converse(
+                item.task,
+                transcript=utterance.transcript or "",
+                emotion=emotion,
+                hint=utterance.transcript if self.processor.reads else None,
+                gender=utterance.gender,
+                cues=thresholds.tell(samples) if thresholds is not None and samples is not None else None,
+                rng=rng,
+            )
         if samples is not None and self.augmentation is not None:  # last, so that it changes no other draw
             changed = augment(samples, rng, self.augmentation)
             samples = changed if self.processor.has_room(changed) else samples
         start, end = self.phase.transcript_weight
-        weight = start + (end - start) * index / max(1, len(self.plan) - 1)
-        return Sample(conversation, None if frames is not None else samples, frames, weight)
+        return Sample(
+            conversation,
+            samples=None if frames is not None else samples,
+            frames=frames,
+            transcript_weight=start + (end - start) * index / max(1, len(self.plan) - 1),
+            **self._class(emotion),
+        )
 
-    def _cues(self, samples: np.ndarray) -> dict[str, str] | None:
-        settings = self.processor.verified
-        return settings.thresholds.describe(measure(samples)) if settings.prompt.cues and settings.thresholds else None
+    def _class(self, emotion: str | None) -> dict[str, Any]:
+        """The true class and what it counts, where the loss is over classes."""
+        if self.phase.loss != "classes":
+            return {}
+        assert emotion is not None, "the plan holds labelled utterances only"
+        return {"target": self.processor.labels.names.index(emotion), "class_weight": self.class_weights[emotion]}
+
+    def _weights(self) -> dict[str, float]:
+        """What a clip of each class counts: 1, or balanced, N / (K n), so that the mean over the samples is 1."""
+        classify = self.processor.labels.classify
+        counts = Counter(classify(self.utterances[item.utterance].emotion) for item in self.plan)
+        total = sum(counts.values())
+        balanced = self.phase.class_weights == "balanced"
+        return {name: total / (len(counts) * n) if balanced else 1.0 for name, n in counts.items() if name}
 
 
 def load_utterance(utterance: Utterance) -> np.ndarray:

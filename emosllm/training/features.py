@@ -56,11 +56,16 @@ class FeatureCache:
         """The file of an utterance that `fill` has seen: frames `[N, D]` float16."""
         return self._files[utterance.id]
 
+    def load(self, utterance: Utterance) -> np.ndarray:
+        """The frames of an utterance that `fill` has seen, `[N, D]` float32."""
+        return np.load(self.path(utterance)).astype(np.float32)
+
     @torch.inference_mode()
     def _compute(self, waiting: Sequence[tuple[Path, np.ndarray]]) -> None:
         device = next(self.encoder.parameters()).device
         features = self.processor.features([samples for _, samples in waiting])
-        hidden, mask = self.encoder(features["audio"].to(device), features["audio_attention"].to(device))
+        features = {name: tensor.to(device) for name, tensor in features.items()}
+        hidden, mask = self.encoder(features["audio"], features["audio_attention"], features.get("windows"))
         for (path, _), clip, keep in zip(waiting, hidden, mask, strict=True):
             _write(path, clip[keep].to(torch.float16).cpu().numpy())
 
@@ -68,6 +73,7 @@ class FeatureCache:
 def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
     """Names an encoder by its weights and its extractor's settings, 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
+    assert processor.feature_extractor is not None
     for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
         settings.pop("_name_or_path", None)  # where the weights lie does not matter
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())

@@ -11,7 +11,7 @@ import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.labels import LabelSet
-from emosllm.recipe import Phase, Task
+from emosllm.parts import Phase, Task
 from emosllm.utterance import Utterance
 
 
@@ -30,6 +30,7 @@ def plan_phase(
     labels: LabelSet,
     seed: tuple[int, ...],
     balance: bool = False,
+    reads: bool = False,
 ) -> list[Item]:
     """Lay out a phase.
 
@@ -40,6 +41,7 @@ def plan_phase(
         labels: emotions that count as a label.
         seed: of this phase.
         balance: draw every class of every corpus equally often where an emotion is asked.
+        reads: whether the system is told the transcript whatever it is asked.
 
     Returns:
         The samples in order. One epoch has as many as there are utterances that fit any of the tasks.
@@ -49,13 +51,13 @@ def plan_phase(
     """
     rng = np.random.default_rng(seed)
     fitting = {
-        task: [index for index, utterance in enumerate(utterances) if _fits(utterance, task, phase.corpora, labels)]
+        task: [index for index, one in enumerate(utterances) if _fits(one, task, phase.corpora, labels, reads)]
         for task, share in phase.tasks.items()
         if share > 0
     }
     for task, found in fitting.items():
         if not found:
-            raise UserError(_nothing(name, task, phase, utterances))
+            raise UserError(_nothing(name, task, phase, utterances, reads))
     total = round(phase.epochs * len(set().union(*fitting.values())))
     shares = sum(phase.tasks.values())
     items: list[Item] = []
@@ -66,10 +68,10 @@ def plan_phase(
     return [items[index] for index in rng.permutation(len(items))]
 
 
-def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet) -> bool:
+def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool) -> bool:
     if corpora is not None and utterance.corpus not in corpora:
         return False
-    said = task == "ser" or bool(utterance.transcript)
+    said = (task == "ser" and not reads) or bool(utterance.transcript)
     felt = task == "asr" or labels.classify(utterance.emotion) is not None
     return said and felt
 
@@ -93,8 +95,9 @@ def _draw(groups: Sequence[Sequence[int]], count: int, rng: np.random.Generator)
     return drawn
 
 
-def _nothing(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance]) -> str:
-    needs = {"asr": "a transcript", "ser": "an emotion", "joint": "a transcript and an emotion"}[task]
+def _nothing(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance], reads: bool) -> str:
+    both = "a transcript and an emotion"
+    needs = {"asr": "a transcript", "ser": both if reads else "an emotion", "joint": both}[task]
     found = ", ".join(sorted({utterance.corpus or "(none)" for utterance in utterances})) or "none"
     wanted = "" if phase.corpora is None else f" of the corpora {', '.join(phase.corpora)}"
     return (

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from rich.console import Console
@@ -24,13 +24,14 @@ from emosllm.evaluation.metrics import score
 from emosllm.evaluation.report import versions_here
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.recogniser import Recogniser
-from emosllm.models.build import build_model, build_processor
+from emosllm.models.build import System, build_model, build_processor
 from emosllm.models.checkpoint import put_weights, read_weights
 from emosllm.models.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
+from emosllm.parts import Learner, Metric
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.prompting.cues import Thresholds, measure_all
-from emosllm.recipe import Learner, Recipe, dump
+from emosllm.recipe import Recipe, dump
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
 from emosllm.training.plan import Item, plan_phase
@@ -121,17 +122,12 @@ class Run:
         model = build_model(self.recipe)
         if torch.cuda.is_available():
             model.to(processes.device)
-        cached = None
         folders = {name: self.folder / "phases" / f"{number}-{name}" for number, name in enumerate(plans, start=1)}
         done = {name for name, folder in folders.items() if (folder / "kept").is_dir()}
-        if self.recipe.training.augmentation is None and done != set(plans):
-            store = FeatureCache(self.cache, model.encoder, processor)
-            with Progress(console=self.console) as bar:
-                store.fill(bar.track(self.data.train, description="frames of the frozen encoder"))
-            cached = store.path
+        frames = self._frames(model, processor) if model.encoder is not None and done != set(plans) else None
         for number, (name, folder) in enumerate(folders.items(), start=1):
             if name not in done:
-                self._phase(number, name, plans[name], folder, model, processor, cached)
+                self._phase(number, name, plans[name], folder, model, processor, frames)
             put_weights(model, read_weights(folder / "kept"), model.trained_names(), folder / "kept")
         if processes.is_main_process:
             with atomic_folder(self.folder / "model") as final:
@@ -143,12 +139,28 @@ class Run:
     def _plans(self) -> dict[str, list[Item]]:
         """The samples of each phase, its batches known to be divisible."""
         labels, training = self.recipe.label_set, self.recipe.training
+        reads = self.recipe.prompt is not None and self.recipe.prompt.transcript
+        if not self.recipe.phases:
+            raise UserError(
+                f"recipe {self.recipe.name} has no phases: it is used as published; "
+                f"try emosllm evaluate {self.recipe.name} --data MANIFEST"
+            )
         for phase in self.recipe.phases.values():
             split_batch(phase, training)
         return {
-            name: plan_phase(name, phase, self.data.train, labels, (training.seed, number), training.balance)
+            name: plan_phase(name, phase, self.data.train, labels, (training.seed, number), training.balance, reads)
             for number, (name, phase) in enumerate(self.recipe.phases.items(), start=1)
         }
+
+    def _frames(self, model: System, processor: SpeechProcessor) -> FeatureCache:
+        """The frozen encoder's frames: of what is validated on, and of what is trained on unless that changes."""
+        assert model.encoder is not None
+        store = FeatureCache(self.cache, model.encoder, processor)
+        changes = self.recipe.training.augmentation is not None
+        wanted = [*([] if changes else self.data.train), *self.data.val]
+        with Progress(console=self.console) as bar:
+            store.fill(bar.track(wanted, description="frames of the frozen encoder"))
+        return store
 
     def _phase(
         self,
@@ -156,23 +168,28 @@ class Run:
         name: str,
         plan: Sequence[Item],
         folder: Path,
-        model: SpeechLLM,
+        model: System,
         processor: SpeechProcessor,
-        cached: Any,
+        frames: FeatureCache | None,
     ) -> None:
         recipe, data = self.recipe, self.data
         phase = recipe.phases[name]
         seed = (recipe.training.seed, number)
-        dataset = PhaseDataset(plan, data.train, processor, phase, seed, recipe.training.augmentation, cached)
-        if recipe.training.gradient_checkpointing:
+        augmentation = recipe.training.augmentation
+        cached = frames.path if frames is not None and augmentation is None else None
+        dataset = PhaseDataset(plan, data.train, processor, phase, seed, augmentation, cached)
+        if recipe.training.gradient_checkpointing and isinstance(model, SpeechLLM):
             model.llm.activation_checkpointing_enable({"use_reentrant": False})
         set_learning(model, phase.learns, self._lora_learned(number))
-        validate = self._validation(model, processor) if data.val and {item.task for item in plan} - {"asr"} else None
+        emotions = {item.task for item in plan} - {"asr"}
+        validate = self._validation(model, processor, frames) if data.val and emotions else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
         tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
         self.console.print(f"phase {name}: what learns: {', '.join(phase.learns)}; from {tasks} samples")
         progress = PhaseProgress(name, self.console)
-        trainer = PhaseTrainer(model, processor, dataset, arguments, folder / "best", validate, progress)
+        collate = processor if phase.loss == "tokens" else processor.for_labels
+        choose_by = recipe.training.choose_by
+        trainer = PhaseTrainer(model, collate, dataset, arguments, folder / "best", validate, choose_by, progress)
         began = time.monotonic()
         try:
             result = trainer.train(resume_from_checkpoint=last_checkpoint(folder))
@@ -197,16 +214,17 @@ class Run:
                 model.save_pretrained(kept)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
-    def _validation(self, model: SpeechLLM, processor: SpeechProcessor) -> Validate:
-        """UA and WA on the val split; transcripts as given where the strategy uses any, so that it costs one pass."""
+    def _validation(self, model: System, processor: SpeechProcessor, frames: FeatureCache | None) -> Validate:
+        """The figures on the val split; transcripts as given where the strategy uses any, so that it costs one pass."""
+        remembered = frames.load if frames is not None else None
 
         def validate() -> dict[str, float]:
-            recogniser = Recogniser(model, processor)
+            recogniser = Recogniser(model, processor, answer="score", remembered=remembered)
             predictions = list(recogniser.predict(self.data.val, self.recipe.training.micro_batch, "given"))
             classify = self.recipe.label_set.classify
             reference = [classify(utterance.emotion) or "" for utterance in self.data.val]
             scores = score(reference, [prediction.label for prediction in predictions], self.recipe.label_set.names)
-            return {"ua": scores.ua, "wa": scores.wa}
+            return {metric: getattr(scores, metric) for metric in get_args(Metric)}
 
         return validate
 
@@ -217,24 +235,25 @@ class Run:
         )
 
     def _thresholds(self) -> Thresholds | None:
-        """The cues' thirds over the training set, measured once a run."""
-        if not self.recipe.prompt.cues:
+        """Where the cues' levels meet in the training set, measured once a run."""
+        cues = self.recipe.prompt.cues if self.recipe.prompt is not None else None
+        if cues is None:
             return None
         path = self.folder / "thresholds.json"
         if not path.is_file():
             self.console.print("measuring the training set's cues")
-            Thresholds.fit(measure_all(self.data.train, self.recipe.training.workers)).save(path)
+            Thresholds.fit(cues, measure_all(cues, self.data.train, self.recipe.training.workers)).save(path)
         return Thresholds.load(path)
 
     def _note(self, **notes: Any) -> None:
         write_atomically(self.folder / "run.json", json.dumps(notes, indent=2) + "\n")
 
 
-def set_learning(model: SpeechLLM, learns: Sequence[Learner], lora_learned: bool) -> None:
+def set_learning(model: System, learns: Sequence[Learner], lora_learned: bool) -> None:
     """Let the named parts learn and freeze the rest; adapters that never learned are switched off."""
-    switch_lora(model.llm, lora_learned)  # first: PEFT lets what it switches on learn
+    switch_lora(model, lora_learned)  # first: PEFT lets what it switches on learn
     for name, parameter in model.named_parameters():
-        learner = "mapper" if name.startswith("mapper.") else "lora" if ".lora_" in name else None
+        learner = "lora" if ".lora_" in name else name.partition(".")[0]
         parameter.requires_grad_(learner in learns)
 
 

@@ -18,7 +18,7 @@ class RunData:
     Attributes:
         train: to learn from.
         val: to choose by.
-        left_out: how many were too long for the recipe.
+        left_out: how many were too long for the recipe, or lack the transcript that it reads.
     """
 
     train: Sequence[Utterance]
@@ -27,12 +27,18 @@ class RunData:
 
     @classmethod
     def of(cls, utterances: Sequence[Utterance], recipe: Recipe) -> "RunData":
-        """The train and val splits, overlong recordings left out and counted.
+        """The train and val splits, what the recipe has no use for left out and counted.
 
         Raises:
             UserError: nothing to train on, recordings that are not there, or a speaker on both sides.
         """
-        fits = [utterance for utterance in utterances if (utterance.duration or 0) <= recipe.audio.max_seconds]
+        listens, reads = recipe.encoder is not None, recipe.prompt is not None and recipe.prompt.transcript
+        fits = [
+            utterance
+            for utterance in utterances
+            if (not listens or (utterance.duration or 0) <= recipe.audio.max_seconds)
+            and (not reads or utterance.transcript)
+        ]
         train = [utterance for utterance in fits if utterance.split == "train"]
         val = [
             utterance
@@ -42,7 +48,7 @@ class RunData:
         if not train:
             splits = Counter(utterance.split or "(none)" for utterance in utterances)
             raise UserError(f"no utterance of the split 'train' to learn from; the data have {dict(splits)}")
-        if missing := missing_files([*train, *val]):
+        if listens and (missing := missing_files([*train, *val])):
             raise UserError(f"recordings not there: {len(missing)}, the first is {missing[0]}; mend the manifest")
         both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
         if both:

@@ -1,30 +1,30 @@
-"""transformers' Trainer for one phase: planned order, whole checkpoints, validation by UA, the best weights kept.
+"""transformers' Trainer for one phase: planned order, whole checkpoints, validation, the best weights kept.
 
 Accumulation, mixed precision, schedules, TensorBoard, several processes and the progress bar are the Trainer's own.
 """
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
+from transformers import BatchFeature, Trainer, TrainerCallback, TrainerControl, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint
 
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
+from emosllm.models.build import System
 from emosllm.models.checkpoint import put_weights, read_weights
-from emosllm.models.speech_llm import SpeechLLM
-from emosllm.prompting.batch import Sample, SpeechProcessor
-from emosllm.recipe import Phase, TrainingPart
+from emosllm.parts import Metric, Phase, TrainingPart
+from emosllm.prompting.batch import Sample
 
-#: Scores the model as it stands: metric name -> value, `ua` among them.
+#: Scores the model as it stands: metric name -> value, among them the one to choose by.
 Validate = Callable[[], dict[str, float]]
 
 
@@ -33,22 +33,24 @@ class PhaseTrainer(Trainer):
 
     Args:
         model: the system, with what learns in this phase set to learn.
-        processor: puts samples into tensors.
+        collate: puts samples into tensors.
         dataset: the phase's samples in their order.
         arguments: of `phase_arguments`.
-        best: folder for the best weights by validation UA.
+        best: folder for the best weights by validation.
         validate: scores the model; `None` where there is nothing to validate on.
+        choose_by: the figure that decides which weights are best.
         progress: shows how far it is.
     """
 
     def __init__(
         self,
-        model: SpeechLLM,
-        processor: SpeechProcessor,
+        model: System,
+        collate: Callable[[Sequence[Sample]], BatchFeature],
         dataset: Dataset[Sample],
         arguments: TrainingArguments,
         best: Path,
         validate: Validate | None,
+        choose_by: Metric = "ua",
         progress: TrainerCallback | None = None,
     ) -> None:
         super().__init__(
@@ -56,7 +58,7 @@ class PhaseTrainer(Trainer):
             args=arguments,
             train_dataset=dataset,
             eval_dataset=dataset if validate else None,  # never read: `evaluate` asks `validate`
-            data_collator=processor,
+            data_collator=collate,
             callbacks=[
                 *tensorboard(Path(arguments.output_dir).parent / "tensorboard"),
                 *([progress] if progress else []),
@@ -65,6 +67,7 @@ class PhaseTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.best = best
         self.validate = validate
+        self.choose_by = f"eval_{choose_by}"
 
     def train(self, *args: Any, **options: Any) -> TrainOutput:
         """As the Trainer's; what a loading process complains of comes back as the one line it was."""
@@ -75,13 +78,13 @@ class PhaseTrainer(Trainer):
             raise UserError(last.partition("UserError: ")[2] or last) from None
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Score the validation set; keep these weights where their UA is the best so far."""
+        """Score the validation set; keep these weights where they are the best so far."""
         assert self.validate is not None
         self.model.eval()
         metrics = {f"eval_{name}": value for name, value in self.validate().items()}
         self.model.train()
         self.log(metrics)
-        if self.is_world_process_zero() and metrics["eval_ua"] > _best_so_far(self.best):
+        if self.is_world_process_zero() and metrics[self.choose_by] > _best_so_far(self.best, self.choose_by):
             with atomic_folder(self.best) as folder:
                 self.model.save_pretrained(folder)
                 found = {"step": self.state.global_step, **metrics}
@@ -195,7 +198,7 @@ def tensorboard(folder: Path) -> list[TrainerCallback]:
     return [TensorBoardCallback(SummaryWriter(str(folder)))]
 
 
-def _best_so_far(folder: Path) -> float:
-    """UA of the weights that are kept; resumed runs reach the same validations again and must not be fooled."""
+def _best_so_far(folder: Path, metric: str) -> float:
+    """Figure of the weights that are kept; resumed runs reach the same validations again and must not be fooled."""
     found = folder / "validation.json"
-    return float(json.loads(found.read_text(encoding="utf-8"))["eval_ua"]) if found.is_file() else -1.0
+    return float(json.loads(found.read_text(encoding="utf-8"))[metric]) if found.is_file() else -1.0

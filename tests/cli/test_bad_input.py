@@ -496,7 +496,7 @@ def test_drawing_without_its_extra_is_refused_at_once(without, run, clips, tmp_p
 
 def test_cues_without_their_extra_are_refused(without, corpus, parts, tmp_path):
     without("parselmouth")
-    answer = emosllm("train", "emosllm", "--data", corpus, "--out", tmp_path / "run", *parts, "prompt.cues=true")
+    answer = emosllm("train", "emosllm", "--data", corpus, "--out", tmp_path / "run", *parts, "prompt.cues=praat")
     assert answer.code == 2
     assert "pip install 'emosllm[cues]'" in answer.err.splitlines()[-1]
     assert "Traceback" not in answer.err

@@ -12,7 +12,8 @@ import torch
 
 from emosllm.errors import UserError
 from emosllm.inference import recogniser as recogniser_module
-from emosllm.inference.recogniser import Recogniser, load
+from emosllm.inference.loading import load
+from emosllm.inference.recogniser import Recogniser
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.lora import lora_layers
 from emosllm.utterance import Utterance

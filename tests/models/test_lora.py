@@ -8,7 +8,7 @@ import torch
 
 from emosllm.errors import UserError
 from emosllm.models.lora import add_lora, lora_layers, merge_lora, switch_lora
-from emosllm.recipe import LoraPart
+from emosllm.parts import LoraPart
 
 RANK, ALPHA = 3, 12.0
 ALL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

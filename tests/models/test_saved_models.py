@@ -117,7 +117,7 @@ def test_the_auto_class_finds_the_processor_beside_it(system, tmp_path):
     system.processor.save_pretrained(tmp_path)
     loaded = AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(loaded, SpeechProcessor)
-    assert loaded.verified == system.processor.verified
+    assert loaded.settings == system.processor.settings
 
 
 def test_a_hub_id_loads_as_its_folder_does(system, saved, monkeypatch):

@@ -1,16 +1,17 @@
 """What SpeechLLM does once, or in one pass, gives what the plain way gives: loss, gradients, scores and text."""
 
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import tiny
 import torch
 
+from emosllm.labels import label_set
 from emosllm.models import speech_llm
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.lora import lora_layers
-from emosllm.prompting.batch import Sample
+from emosllm.prompting.batch import Sample, SpeechProcessor
 
 IGNORED = -100
 SAID = ("Put it on the table.", "No, and I never will, whatever you say!", "Well")
@@ -67,7 +68,7 @@ def whole(model, processor, sample, closed=True):
     scale = model.get_input_embeddings()(torch.tensor([7]))[0, 0] / model.get_input_embeddings().weight[7, 0]
     parts = [embed(torch.tensor(tokens.head, dtype=torch.long)) * scale]
     if sample.samples is not None:
-        parts += [model.hear(**processor.features([sample.samples]))[0]]
+        parts += [model.hear(**processor.features([sample.samples]))]
     parts += [embed(torch.tensor(tokens.tail, dtype=torch.long)) * scale]
     before = sum(len(part) for part in parts[:-1])
     labels = [token if kind else IGNORED for token, kind in zip(tokens.tail, tokens.kinds, strict=True)]
@@ -291,8 +292,16 @@ def test_rows_with_and_without_a_clip_share_a_batch(make):
 
 # 3. Labels are scored.
 
-LETTERS = SimpleNamespace(letters=("A", "S", "H", "N"))
-WORDS = SimpleNamespace(letters=("sad", "sadness", "sadly so", "angry", "x"))  # the first begins two of the others
+FOUR = label_set("iemocap4")
+WORDS = {"sad": "sad", "fear": "sadness", "happy": "sadly so", "angry": "angry", "neutral": "x"}
+FIVE = label_set("msp9").only(WORDS)  # the first word begins two of the others
+
+
+def in_words(processor):
+    """The same system, asked to answer in words of several tokens instead of letters."""
+    templates = processor.settings.templates.model_copy(update={"words": WORDS})
+    settings = processor.settings.model_copy(update={"templates": templates})
+    return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
 
 
 @torch.no_grad()
@@ -312,12 +321,14 @@ def brute_force(model, processor, sample, words):
 @pytest.mark.parametrize("task", ["ser", "joint"])
 def test_labels_of_several_tokens_score_their_whole_likelihood(make, name, rows, task):
     model, processor = make(name)
-    batch = processor.for_labels(rows(processor, task), WORDS)
+    batch = in_words(processor).for_labels(rows(processor, task), FIVE)
     lengths = (batch["candidates"] != IGNORED).sum(-1)
     assert lengths.min() < lengths.max()
     scores = model.score(**batch)
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(3))
-    expected = torch.stack([brute_force(model, processor, row, WORDS.letters) for row in rows(processor, task)])
+    expected = torch.stack(
+        [brute_force(model, processor, row, [WORDS[name] for name in FIVE.names]) for row in rows(processor, task)]
+    )
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -325,26 +336,49 @@ def test_labels_of_several_tokens_score_their_whole_likelihood(make, name, rows,
 def test_labels_of_one_token_score_that_tokens_likelihood(make, name):
     model, processor = make(name)
     rows = samples(processor)
-    batch = processor.for_labels(rows, LETTERS)
+    batch = processor.for_labels(rows, FOUR)
     assert batch["candidates"].shape == (3, 4, 1)
     scores = model.score(**batch)
     for row, sample in enumerate(rows):
         embeddings, _ = whole(model, processor, Sample(sample.conversation.before("emotion"), sample.samples), False)
         with torch.no_grad():
             logits = model.llm(inputs_embeds=embeddings).logits[0, -1]
-        ids = [processor.tokenizer(f" {letter}")["input_ids"][-1] for letter in LETTERS.letters]
+        ids = [processor.tokenizer(f" {letter}")["input_ids"][-1] for letter in FOUR.letters]
         torch.testing.assert_close(scores[row], logits[ids].log_softmax(-1), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("labels", [LETTERS, WORDS])
+@pytest.mark.parametrize("labels", [FOUR, FIVE])
 @pytest.mark.parametrize("name", ["llama", "mistral"])
 def test_a_batch_scores_what_its_rows_score_alone(make, name, labels):
     model, processor = make(name)
     rows = samples(processor)
+    processor = in_words(processor) if labels is FIVE else processor
     together = model.score(**processor.for_labels(rows, labels))
     for row, sample in enumerate(rows):
         alone = model.score(**processor.for_labels([sample], labels))
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("worded", [False, True])
+def test_the_loss_over_classes_is_weighted_cross_entropy_over_the_scores(make, worded):
+    model, processor = make()
+    plain = samples(processor)
+    processor, labels = (in_words(processor), FIVE) if worded else (processor, FOUR)
+    rows = [replace(row, target=index, class_weight=1 + index) for index, row in enumerate(plain)]
+    batch = processor.for_labels(rows, labels)
+    weights = torch.tensor([1.0, 2.0, 3.0])
+    expected = (-model.score(**processor.for_labels(plain, labels)).diag() * weights).sum() / 3
+    output = model(**batch, return_logits=True)
+    torch.testing.assert_close(output.loss, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model(**batch, num_items_in_batch=6).loss, expected / 2, rtol=1e-5, atol=1e-5)
+    output.loss.backward()
+    fast = gradients(model)
+    assert {name.partition(".")[0] for name in fast} == {"mapper", "llm"}
+    model.zero_grad()
+    singly = sum(model(**processor.for_labels([row], labels)).loss for row in rows) / 3
+    singly.backward()
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(fast[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_scores_depend_on_the_voice(make):

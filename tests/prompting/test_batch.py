@@ -10,6 +10,7 @@ import torch
 from emosllm.audio import AudioError
 from emosllm.prompting.batch import IGNORED, Sample, SpeechProcessor
 from emosllm.prompting.cues import CUES, Thresholds
+from emosllm.prompting.vectors import AudioVectors
 from emosllm.recipe import load_recipe
 
 SAID = ("Put it on the table.", "No, and I never will, whatever you say!", "Well")
@@ -19,7 +20,11 @@ QUERIES = 4
 def build(encoder="wavlm-large", system_role=True, *overrides, thresholds=None):
     recipe = load_recipe("emosllm", (*tiny.TINY, *overrides))
     return SpeechProcessor.build(
-        recipe, tiny.feature_extractor(encoder), tiny.tokenizer(system_role), thresholds=thresholds
+        recipe,
+        tiny.feature_extractor(encoder),
+        tiny.tokenizer(system_role),
+        AudioVectors(fixed=QUERIES),
+        thresholds=thresholds,
     )
 
 
@@ -168,13 +173,13 @@ def test_a_saved_processor_makes_the_same_batches(tmp_path, encoder, system_role
     processor = build(
         encoder,
         system_role,
-        "prompt.cues=true",
+        "prompt.cues=praat",
         "prompt.examples=2",
         thresholds=Thresholds(cues="praat", bounds=bounds),
     )
     processor.save_pretrained(tmp_path)
     loaded = SpeechProcessor.from_pretrained(tmp_path)
-    assert loaded.verified == processor.verified
+    assert loaded.settings == processor.settings
     before, after = processor(spoken(processor)), loaded(spoken(loaded, cues=None))
     assert before.keys() == after.keys()
     for name, tensor in before.items():

@@ -7,10 +7,10 @@ from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from emosllm.errors import UserError
 from emosllm.labels import label_set
+from emosllm.parts import PromptPart
 from emosllm.prompting.chat import Chat
 from emosllm.prompting.conversation import converse
 from emosllm.prompting.templates import load_templates
-from emosllm.recipe import PromptPart
 
 SAID = "We got the house, naïve as we were!"
 # As Qwen3's: empty thoughts before the last answer, however it was made.
@@ -131,7 +131,8 @@ def test_no_special_token_is_smuggled_in_by_a_transcript(named):
     names = {"additional_special_tokens": list(tiny.SPECIAL[1:5])} if named else {}  # Llama 3 names none of its own
     chat = Chat(PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", eos_token="<|end|>", **names))
     chat.tokenizer.chat_template = chat.template = tiny.SYSTEM_TEMPLATE
-    harmless, smuggling = ask(transcript="Hi", hint="Hi"), ask(transcript=SMUGGLED, hint=SMUGGLED)
+    harmless = ask(transcript="Hi", hint="Hi", defuse=chat.defused)
+    smuggling = ask(transcript=SMUGGLED, hint=SMUGGLED, defuse=chat.defused)
     added = set(chat.tokenizer.added_tokens_decoder)
     for conversation in (harmless, smuggling):
         tokens = chat.encode(conversation)

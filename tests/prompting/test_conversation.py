@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from emosllm.labels import LETTERS, label_set
+from emosllm.parts import PromptPart
 from emosllm.prompting.conversation import AUDIO, converse, plain
-from emosllm.prompting.templates import TASKS, load_templates
-from emosllm.recipe import PromptPart
+from emosllm.prompting.templates import load_templates
 
 TEMPLATES = load_templates("default")
 MSP9 = label_set("msp9")
+TASKS = ("asr", "ser", "joint")
 SAID = "I never said that."
 
 
@@ -49,7 +50,7 @@ def test_all_ten_prompts_are_drawn(task):
 
 
 def test_without_a_generator_the_first_of_each_is_taken():
-    prompt = {"cues": True, "gender": True}
+    prompt = {"cues": "praat", "gender": True}
     known = {"cues": {"pitch": "low", "jitter": "high"}, "gender": "male", "prompt": prompt}
     assert ask(**known) == ask(**known)
     assert ask(**known).user == (
@@ -112,7 +113,7 @@ def test_examples_differ_from_sample_to_sample():
 def test_cues_are_told_in_any_order_behind_any_opening():
     rng = np.random.default_rng(0)
     cues = {"loudness": "low", "pitch": "high", "pitch range": "medium"}
-    users = [ask("ser", rng, prompt={"cues": True}, cues=cues).user for _ in range(60)]
+    users = [ask("ser", rng, prompt={"cues": "praat"}, cues=cues).user for _ in range(60)]
     told = [re.search(r": ((?:[a-z ]+ (?:low|medium|high)(?:, )?){3})\.", user)[1] for user in users]
     assert {frozenset(one.split(", ")) for one in told} == {
         frozenset(f"{name} {level}" for name, level in cues.items())
@@ -127,8 +128,8 @@ def test_hints_are_told_only_where_the_recipe_wants_them_and_they_are_known():
     known = {"cues": {"pitch": "low"}, "gender": "female"}
     bare = ask().user
     assert ask(**known).user == bare
-    assert ask(prompt={"cues": True, "gender": True}).user == bare
-    assert ask(prompt={"cues": True, "gender": True}, cues={}).user == bare
+    assert ask(prompt={"cues": "praat", "gender": True}).user == bare
+    assert ask(prompt={"cues": "praat", "gender": True}, cues={}).user == bare
     assert "The speaker is female." in ask(prompt={"gender": True}, **known).user
 
 

@@ -8,8 +8,9 @@ import yaml
 
 from emosllm.errors import UserError
 from emosllm.labels import LABEL_SETS, LETTERS
-from emosllm.prompting.templates import TASKS, load_templates
+from emosllm.prompting.templates import load_templates
 
+TASKS = ("asr", "ser", "joint")
 SHIPPED = files("emosllm.prompting") / "prompts" / "default.yaml"
 
 
@@ -62,7 +63,7 @@ def refused(name, match):
 
 
 def test_unknown_prompts_list_the_known_ones():
-    refused("nope", "no prompts 'nope': known are default, or give the path of a YAML file")
+    refused("nope", "no prompts 'nope': known are default, .*or give the path of a YAML file")
 
 
 @pytest.mark.parametrize("content", [b"tasks: [", b"\xff\xfe\x00broken", b"a: b: c"])
@@ -85,10 +86,11 @@ WHOLE = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"system": None}, "mine.yaml: system: Field required"),
+        ({"tasks": None}, "mine.yaml: tasks: Field required"),
         ({"sytem": "typo"}, "mine.yaml: sytem: Extra inputs are not permitted"),
         ({"tasks": {**WHOLE["tasks"], "ser": []}}, "tasks.ser has no prompt"),
         ({"tasks": {"asr": ["a"], "ser": ["b"]}}, "tasks.joint has no prompt"),
+        ({"words": {"angry": "x", "sad": "x"}}, "words: two emotions have the same word"),
         ({"tasks": {**WHOLE["tasks"], "sex": ["c"]}}, "tasks.sex"),
         ({"answers": {**WHOLE["answers"], "ser": "| Emotion |"}}, "answers.ser must hold {emotion} once"),
         ({"answers": {**WHOLE["answers"], "asr": "{transcript} {emotion}"}}, "answers.asr must not hold {emotion}"),

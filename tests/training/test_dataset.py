@@ -11,6 +11,7 @@ from emosllm.augment import Augment
 from emosllm.errors import UserError
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.prompting.cues import CUES, Thresholds, measure
+from emosllm.prompting.vectors import AudioVectors
 from emosllm.training.dataset import PhaseDataset, load_utterance
 from emosllm.training.plan import plan_phase
 from emosllm.utterance import Utterance
@@ -20,7 +21,9 @@ from emosllm.utterance import Utterance
 def make(make_recipe, utterances):
     def dataset(*overrides, thresholds=None, data=utterances, phase="p3", **options):
         recipe = make_recipe(*overrides)
-        processor = SpeechProcessor.build(recipe, tiny.feature_extractor(), tiny.tokenizer(), thresholds)
+        processor = SpeechProcessor.build(
+            recipe, tiny.feature_extractor(), tiny.tokenizer(), AudioVectors(fixed=4), thresholds
+        )
         plan = plan_phase(phase, recipe.phases[phase], data, recipe.label_set, (0, 3))
         return PhaseDataset(plan, data, processor, recipe.phases[phase], (0, 3), **options)
 
@@ -104,7 +107,7 @@ def test_cues_are_told_by_the_runs_own_thirds(make, utterances):
     edges = {"low": 1, "medium": 0, "high": -1}
     for level, shift in edges.items():
         bounds = {cue: (measured[cue] + shift, measured[cue] + shift) for cue in CUES}
-        dataset = make("prompt.cues=true", thresholds=Thresholds(cues="praat", bounds=bounds), data=utterances[:1])
+        dataset = make("prompt.cues=praat", thresholds=Thresholds(cues="praat", bounds=bounds), data=utterances[:1])
         told = dataset[0].conversation.user
         assert all(f"{level} {cue}" in told or f"{cue}: {level}" in told or f"{cue} {level}" in told for cue in CUES), (
             told

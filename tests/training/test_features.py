@@ -13,6 +13,7 @@ from emosllm.audio import AudioError
 from emosllm.augment import Augment
 from emosllm.models.encoders import SpeechEncoder
 from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.vectors import AudioVectors
 from emosllm.training import features
 from emosllm.training.dataset import load_utterance
 from emosllm.training.features import FeatureCache, fingerprint
@@ -22,7 +23,7 @@ NOTHING = {name: 0.0 for name in Augment.model_fields if name.endswith("_p")}
 
 @pytest.fixture(scope="module")
 def processor(make_recipe):
-    return SpeechProcessor.build(make_recipe(), tiny.feature_extractor(), tiny.tokenizer())
+    return SpeechProcessor.build(make_recipe(), tiny.feature_extractor(), tiny.tokenizer(), AudioVectors(fixed=4))
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def _other_audio(encoder, processor, clip):
 
 @pytest.mark.parametrize("change", [_other_weights, _other_extractor, _other_config, _other_precision, _other_audio])
 def test_what_is_computed_from_something_else_has_another_name(tmp_path, make_recipe, encoder, utterances, change):
-    processor = SpeechProcessor.build(make_recipe(), tiny.feature_extractor(), tiny.tokenizer())
+    processor = SpeechProcessor.build(make_recipe(), tiny.feature_extractor(), tiny.tokenizer(), AudioVectors(fixed=4))
     clip = tiny.clip(0.5)
     paths = []
     for changed in (False, True):
@@ -133,7 +134,9 @@ def test_what_a_killed_process_left_is_not_read(tmp_path, encoder, processor, ut
 
 
 def test_a_recording_longer_than_the_system_takes_is_named(tmp_path, encoder, make_recipe, utterances):
-    short = SpeechProcessor.build(make_recipe("audio.max_seconds=0.2"), tiny.feature_extractor(), tiny.tokenizer())
+    short = SpeechProcessor.build(
+        make_recipe("audio.max_seconds=0.2"), tiny.feature_extractor(), tiny.tokenizer(), AudioVectors(fixed=4)
+    )
     with pytest.raises(AudioError, match=rf"{utterances[0].id}.*at most 0.2 s"):
         FeatureCache(tmp_path, encoder, short).fill(utterances[:1])
 

@@ -6,7 +6,7 @@ import pytest
 
 from emosllm.errors import UserError
 from emosllm.labels import label_set
-from emosllm.recipe import Optimiser, Phase
+from emosllm.parts import Optimiser, Phase
 from emosllm.training.plan import Item, plan_phase
 from emosllm.utterance import Utterance
 

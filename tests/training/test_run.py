@@ -309,7 +309,7 @@ def validating(monkeypatch, *scores):
     """Let validations find these scores; gives the weights that each of them saw."""
     seen = []
 
-    def validation(self, model, processor):
+    def validation(self, model, processor, frames):
         def validate():
             seen.append({name: model.state_dict()[name].clone() for name in model.trained_names()})
             return {"ua": scores[len(seen) - 1], "wa": 0.0}

@@ -1,0 +1,70 @@
+"""The head of systems without an LLM: classes straight from the encoder's frames."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ClassHead(nn.Module):
+    """Transformer layers over the frames, pooling over time, one linear layer to the classes.
+
+    As the mappers: a linear layer to the head's width (none where it is the encoder's), post-norm layers without
+    positions, padding masked, so that a clip in a batch gives what it gives alone. With no layer at all it is a linear
+    probe, which emotion2vec's own head is.
+
+    Source: AA-SLLM, section 3.3.1 ("w/o LLM": one 1024-wide layer on a frozen encoder; its count of 5.26 M fits a
+    feed-forward width of 512).
+
+    Args:
+        frame_width: D of the encoder's frames.
+        classes: K.
+        layers: transformer layers.
+        width: of them.
+        heads: attention heads a layer.
+        feedforward: width of their feed-forward blocks.
+        dropout: in attention, feed-forward and residual.
+        pooling: `mean` over the frames, or `attention`: a learned weight for each frame.
+    """
+
+    def __init__(
+        self,
+        frame_width: int,
+        classes: int,
+        *,
+        layers: int = 1,
+        width: int = 1024,
+        heads: int = 8,
+        feedforward: int = 512,
+        dropout: float = 0.1,
+        pooling: str = "mean",
+    ) -> None:
+        super().__init__()
+        width = width if layers else frame_width
+        self.input = nn.Identity() if frame_width == width else nn.Linear(frame_width, width)
+        layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, activation="gelu", batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False) if layers else None
+        self.attention = nn.Linear(width, 1) if pooling == "attention" else None
+        self.output = nn.Linear(width, classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight matrices of the layers Xavier-uniform (they are copies of one another until then)."""
+        for parameter in self.layers.parameters() if self.layers is not None else ():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Logits of the classes.
+
+        Args:
+            frames: `[A, N, D]`.
+            mask: `[A, N]` bool, true where a frame is speech and not padding.
+
+        Returns:
+            `[A, K]`.
+        """
+        hidden = self.input(frames)
+        if self.layers is not None:
+            hidden = self.layers(hidden, src_key_padding_mask=~mask)
+        weights = hidden.new_zeros(mask.shape) if self.attention is None else self.attention(hidden)[..., 0]
+        shares = weights.masked_fill(~mask, float("-inf")).softmax(-1)  # [A, N]; equal ones are the mean
+        return self.output(torch.einsum("an,and->ad", shares, hidden))

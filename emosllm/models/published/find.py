@@ -1,0 +1,29 @@
+"""Which layout a model's name stands for: none for what transformers itself loads."""
+
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from emosllm.models.published.layout import Layout
+
+LAYOUTS: tuple[Layout, ...] = ()
+
+_TELLING = ("*.json", "*.yaml", "*.txt", "*.tiktoken")  # small files by which a layout is recognised
+
+
+def find_layout(reference: str) -> tuple[Path, Layout] | None:
+    """The folder and the layout of a published model that comes in its authors' own layout.
+
+    Args:
+        reference: a folder, or a hub id; of the latter the weights are fetched once the layout is known.
+    """
+    folder = Path(reference)
+    if folder.is_dir():
+        return next(((folder, layout) for layout in LAYOUTS if layout.recognises(folder)), None)
+    try:
+        folder = Path(snapshot_download(reference, allow_patterns=list(_TELLING)))
+        found = next((layout for layout in LAYOUTS if layout.recognises(folder)), None)
+        return None if found is None else (Path(snapshot_download(reference)), found)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
+        return None  # whoever asked will ask transformers, whose error says more

@@ -1,0 +1,83 @@
+"""A published checkpoint's layout, and the one way in which its tensors reach our parts: one by one, every key known.
+
+A layout says where each tensor of a foreign checkpoint goes. Loading a part accepts nothing else: a key that nobody
+knows, one that is missing and one of another shape each end in one line. Files are only read as data (safetensors, or
+torch's with `weights_only`); no code that comes with a checkpoint is run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import FeatureExtractionMixin, PreTrainedTokenizerBase
+
+from emosllm.errors import UserError
+
+Part = Literal["encoder", "mapper", "llm", "head"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one family of published checkpoints is laid out.
+
+    Attributes:
+        name: such as `emotion2vec`.
+        recognises: whether a folder is one of these; looks at file names and config.json only.
+        configs: the shape of each part as plain values: a transformers config with its `model_type` for encoder and
+            llm, the keyword arguments of their shape for mapper and head.
+        tensors: the folder's tensors, each by its original key.
+        place: where a tensor goes in our parts: `[]` is known and not needed, `None` is known to nobody.
+        tokenizer: reads the LLM's tokenizer where transformers can't.
+        feature_extractor: gives the encoder's feature extractor, likewise.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    configs: Callable[[Path], Mapping[Part, dict[str, Any]]]
+    tensors: Callable[[Path], Iterator[tuple[str, Tensor]]]
+    place: Callable[[str, Tensor], list[tuple[Part, str, Tensor]] | None]
+    tokenizer: Callable[[Path], PreTrainedTokenizerBase] | None = None
+    feature_extractor: Callable[[Path], FeatureExtractionMixin] | None = None
+
+
+@torch.no_grad()
+def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module) -> None:
+    """Stream the tensors of one part of a checkpoint into a module, which is complete afterwards or unusable.
+
+    Raises:
+        UserError: the checkpoint lacks tensors of the part, holds some that nobody knows, or has other shapes.
+    """
+    ours = module.state_dict(keep_vars=True)
+    missing, surplus, misshapen = set(ours), [], []
+    for key, tensor in layout.tensors(folder):
+        places = layout.place(key, tensor)
+        if places is None:
+            surplus.append(key)
+        for _, name, value in (place for place in places or () if place[0] == part):
+            if name not in ours:
+                surplus.append(key)
+            elif ours[name].shape != value.shape:
+                misshapen.append(f"{key} {tuple(value.shape)} where {name} has {tuple(ours[name].shape)}")
+            else:
+                ours[name].copy_(value)
+            missing.discard(name)
+    faults = [
+        f"{what} {_some(keys)}"
+        for what, keys in (("lacks", sorted(missing)), ("has unknown", surplus), ("has misshapen", misshapen))
+        if keys
+    ]
+    if faults:
+        raise UserError(
+            f"{folder}: no {layout.name} checkpoint of this shape for the {part}: it {'; it '.join(faults)}; "
+            f"fetch the published files again, or name the model that they are of"
+        )
+
+
+def _some(keys: Iterable[str], most: int = 3) -> str:
+    """The first few of many keys, and how many more there are."""
+    keys = list(keys)
+    more = f" and {len(keys) - most} more" if len(keys) > most else ""
+    return ", ".join(keys[:most]) + more
