@@ -48,7 +48,8 @@ def prepare(
 
     Example: `emosllm prepare ravdess ~/RAVDESS --out ravdess.csv`
     """
-    from emosllm.corpora import READERS, incompleteness, read_corpus
+    from emosllm.corpora import CARDS, READERS, corpus_name, read_corpus
+    from emosllm.corpora.card import differences
     from emosllm.corpora.manifest import write_manifest
 
     if corpus == "list":
@@ -58,8 +59,8 @@ def prepare(
     write_manifest(out, utterances)
     speakers = len({utterance.speaker for utterance in utterances})
     print(f"{out}: {len(utterances)} utterances of {speakers} speakers", file=sys.stderr)
-    if warning := incompleteness(corpus, utterances):
-        print(warning, file=sys.stderr)
+    for line in differences(CARDS[corpus_name(corpus)], utterances):
+        print(line, file=sys.stderr)
 
 
 def info(

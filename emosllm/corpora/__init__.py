@@ -1,62 +1,104 @@
 """Corpora: a folder as its authors ship it, or a manifest, as a list of `Utterance`s.
 
-One corpus a file, each with origin, licence, citation and the count of the complete corpus. Nothing here decodes
-audio or needs torch. A corpus without a reader goes through the generic manifest (`emosllm.corpora.manifest`).
+One corpus a file, each with a card: origin, licence, citation and the counts of the complete corpus. Nothing here
+decodes audio or needs torch. A corpus without a reader goes through the generic manifest (`emosllm.corpora.manifest`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from emosllm.corpora import crema_d, emodb, librispeech, msp_podcast, ravdess, tess
+from emosllm.corpora import crema_d, emodb, emospeech, librispeech, meacorpus, msp_podcast, ravdess, tess
+from emosllm.corpora.card import Card
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
-READERS: Mapping[str, Callable[[Path], list[Utterance]]] = MappingProxyType(
+READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
     {
         "crema_d": crema_d.read,
         "emodb": emodb.read,
+        "emospeech": emospeech.read,
         "librispeech": librispeech.read,
+        "meacorpus": meacorpus.read,
         "msp_podcast": msp_podcast.read,
         "ravdess": ravdess.read,
         "tess": tess.read,
     }
 )
 
-#: Utterances of the complete corpus. MSP-Podcast grows with every release and has no entry.
-EXPECTED: Mapping[str, int] = MappingProxyType(
+CARDS: Mapping[str, Card] = MappingProxyType(
     {
-        "crema_d": crema_d.EXPECTED,
-        "emodb": emodb.EXPECTED,
-        "librispeech": librispeech.EXPECTED,
-        "ravdess": ravdess.EXPECTED,
-        "tess": tess.EXPECTED,
+        "crema_d": crema_d.CARD,
+        "emodb": emodb.CARD,
+        "emospeech": emospeech.CARD,
+        "librispeech": librispeech.CARD,
+        "meacorpus": meacorpus.CARD,
+        "msp_podcast": msp_podcast.CARD,
+        "ravdess": ravdess.CARD,
+        "tess": tess.CARD,
     }
 )
 
 
-def read_corpus(name: str, root: Path) -> list[Utterance]:
+def read_corpus(name: str, root: Path, options: Mapping[str, str] = MappingProxyType({})) -> list[Utterance]:
     """Read a corpus from the folder that its archive unpacks to.
 
     Args:
-        name: a key of `READERS`.
-        root: the folder; what it should look like is said at the top of the corpus's file.
+        name: a key of `READERS`; dashes count as underscores.
+        root: the folder; what it should look like is said on the corpus's card.
+        options: what the reader's own arguments shall be, in text, such as `{"sets": "Test1,Test2"}`.
 
     Returns:
-        Its utterances, in the order of their ids.
+        Its utterances, in the order of their ids, or of the corpus's own table.
 
     Raises:
-        UserError: no reader has that name, nothing of the corpus lies there, or a file's name does not parse.
+        UserError: no reader has that name or that option, nothing of the corpus lies there, or something in it is not
+            as it should be.
     """
-    name = name.replace("-", "_")
-    if name not in READERS:
+    name = corpus_name(name)
+    return READERS[name](root, **_arguments(name, options))
+
+
+def corpus_name(name: str) -> str:
+    """The key of `READERS` that a user means.
+
+    Raises:
+        UserError: there is none.
+    """
+    known = name.replace("-", "_").lower()
+    if known not in READERS:
         raise UserError(f"unknown corpus {name!r}: there are readers for {', '.join(READERS)}; others need a manifest")
-    return READERS[name](root)
+    return known
 
 
-def incompleteness(name: str, utterances: Sequence[Utterance]) -> str | None:
-    """One line where a corpus has not the published number of utterances, to print as a warning; else `None`."""
-    expected = EXPECTED.get(name, len(utterances))
-    if len(utterances) == expected:
-        return None
-    return f"{name}: {len(utterances)} utterances, the complete corpus has {expected}; scores will not compare"
+def options_of(name: str) -> dict[str, inspect.Parameter]:
+    """The arguments of a reader besides the folder, by name."""
+    parameters = inspect.signature(READERS[name], eval_str=True).parameters
+    return {key: parameter for key, parameter in parameters.items() if key != "root"}
+
+
+def _arguments(name: str, options: Mapping[str, str]) -> dict[str, Any]:
+    known = options_of(name)
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in known:
+            listed = ", ".join(known) or "none"
+            raise UserError(f"the reader of {name} has no option {key!r}: it has {listed}")
+        found[key] = _converted(f"{name}: {key}", known[key].annotation, value)
+    lacking = [key for key, p in known.items() if p.default is inspect.Parameter.empty and key not in found]
+    if lacking:
+        raise UserError(f"the reader of {name} needs {lacking[0]}: add {lacking[0]}=...")
+    return found
+
+
+def _converted(what: str, kind: Any, text: str) -> Any:
+    """A reader's argument from text: names with commas, whole numbers, folders, or the text itself."""
+    if "Sequence" in str(kind):
+        return [word.strip() for word in text.split(",") if word.strip()]
+    if kind is int or str(kind).startswith("int |"):
+        if not text.isdecimal():
+            raise UserError(f"{what} {text!r} is not a whole number: give one such as 1")
+        return int(text)
+    return Path(text) if "Path" in str(kind) else text

@@ -1,20 +1,31 @@
 """CREMA-D: 91 actors of many ages and origins speak twelve sentences in six emotions.
 
-Origin: https://github.com/CheyneyComputerScience/CREMA-D. Licence: Open Database License 1.0, contents DbCL 1.0.
-Citation: Cao, Cooper, Keutmann, Gur, Nenkova and Verma (2014), CREMA-D: Crowd-sourced Emotional Multimodal Actors
-Dataset, IEEE Transactions on Affective Computing 5(4).
-The label is the emotion that was asked for, not the crowd's vote. `1076_MTI_SAD_XX.wav` is published without sound.
+The label is the emotion that was asked for, not the crowd's vote.
 """
 
 import re
 from pathlib import Path
 
+from emosllm.corpora.card import Card
 from emosllm.corpora.folder import recordings, strange_name
 from emosllm.labels import emotion_name
 from emosllm.utterance import Utterance
 
-EXPECTED = 7442
-LAYOUT = "AudioWAV/1001_DFA_ANG_XX.wav and so on"
+CARD = Card(
+    title="CREMA-D",
+    layout="AudioWAV/1001_DFA_ANG_XX.wav and so on",
+    origin="https://github.com/CheyneyComputerScience/CREMA-D",
+    licence="Open Database License 1.0, contents DbCL 1.0",
+    citation="Cao, Cooper, Keutmann, Gur, Nenkova and Verma (2014), CREMA-D: Crowd-sourced Emotional Multimodal Actors "
+    "Dataset, IEEE Transactions on Affective Computing 5(4)",
+    expected=7442,
+    emotions={"angry": 1271, "disgust": 1271, "fear": 1271, "happy": 1271, "neutral": 1087, "sad": 1271},
+    speakers=91,
+    notes=(
+        "The label is the emotion that was asked for, not the crowd's vote.",
+        "1076_MTI_SAD_XX.wav is published without sound.",
+    ),
+)
 
 SENTENCES = {
     "DFA": "Don't forget a jacket.",
@@ -52,10 +63,10 @@ def read(root: Path) -> list[Utterance]:
         UserError: there is none, or a name does not parse.
     """
     utterances = []
-    for path in recordings(root, "CREMA-D", LAYOUT):
+    for path in recordings(root, CARD):
         name = _NAME.fullmatch(path.stem)
         if name is None or name["sentence"] not in SENTENCES or name["actor"] == "1000":
-            raise strange_name(path, "CREMA-D", "actor_sentence_emotion_level: 1001_DFA_ANG_XX.wav")
+            raise strange_name(path, CARD, "actor_sentence_emotion_level: 1001_DFA_ANG_XX.wav")
         utterances.append(
             Utterance(
                 id=path.stem,

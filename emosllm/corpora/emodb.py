@@ -1,17 +1,26 @@
 """EMO-DB: ten German actors speak ten everyday sentences in seven emotions.
 
-Origin: http://emodb.bilderbar.info, also https://github.com/audeering/emodb (CC0 1.0).
-Citation: Burkhardt, Paeschke, Rolfes, Sendlmeier and Weiss (2005), A database of German emotional speech, Interspeech.
+The sentence and the speaker's sex are known from the file's name alone.
 """
 
 import re
 from pathlib import Path
 
+from emosllm.corpora.card import Card
 from emosllm.corpora.folder import recordings, strange_name
 from emosllm.utterance import Utterance
 
-EXPECTED = 535
-LAYOUT = "wav/03a01Fa.wav and so on"
+CARD = Card(
+    title="EMO-DB",
+    layout="wav/03a01Fa.wav and so on",
+    origin="http://emodb.bilderbar.info, also https://github.com/audeering/emodb",
+    licence="CC0 1.0",
+    citation="Burkhardt, Paeschke, Rolfes, Sendlmeier and Weiss (2005), A database of German emotional speech, "
+    "Interspeech",
+    expected=535,
+    emotions={"angry": 127, "bored": 81, "neutral": 79, "happy": 71, "fear": 69, "sad": 62, "disgust": 46},
+    speakers=10,
+)
 
 # The first letters of the German words: Wut, Trauer, Freude, Angst, Ekel, Langeweile.
 EMOTIONS = {
@@ -49,10 +58,10 @@ def read(root: Path) -> list[Utterance]:
         UserError: there is none, or a name does not parse.
     """
     utterances = []
-    for path in recordings(root, "EMO-DB", LAYOUT):
+    for path in recordings(root, CARD):
         name = _NAME.fullmatch(path.stem)
         if name is None or name["sentence"] not in SENTENCES or name["speaker"] not in MEN + WOMEN:
-            raise strange_name(path, "EMO-DB", "speaker, sentence, emotion, version: 03a01Fa.wav")
+            raise strange_name(path, CARD, "speaker, sentence, emotion, version: 03a01Fa.wav")
         utterances.append(
             Utterance(
                 id=path.stem,

@@ -1,7 +1,5 @@
 """LibriSpeech: a thousand hours of English audio books, with transcripts and without emotions.
 
-Origin: https://www.openslr.org/12. Licence: CC BY 4.0.
-Citation: Panayotov, Chen, Povey and Khudanpur (2015), LibriSpeech: an ASR corpus based on public domain audio books.
 Transcripts stay as published: upper case, no punctuation.
 """
 
@@ -9,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from emosllm.corpora.card import Card
 from emosllm.corpora.folder import recordings, strange_name
 from emosllm.errors import UserError
 from emosllm.utterance import Split, Utterance
@@ -22,8 +21,17 @@ EXPECTED_BY_SUBSET = {
     "train-clean-360": 104014,
     "train-other-500": 148688,
 }
-EXPECTED = sum(EXPECTED_BY_SUBSET.values())
-LAYOUT = "test-clean/1089/134686/1089-134686-0000.flac beside 1089-134686.trans.txt, for one subset or several"
+CARD = Card(
+    title="LibriSpeech",
+    layout="test-clean/1089/134686/1089-134686-0000.flac beside 1089-134686.trans.txt, for one subset or several",
+    origin="https://www.openslr.org/12",
+    licence="CC BY 4.0",
+    citation="Panayotov, Chen, Povey and Khudanpur (2015), LibriSpeech: an ASR corpus based on public domain "
+    "audio books, ICASSP",
+    expected=sum(EXPECTED_BY_SUBSET.values()),
+    speakers=2484,
+    notes=("It has transcripts and no emotions: for learning to transcribe.",),
+)
 
 # 1089-134686-0000: reader, chapter, number.
 _NAME = re.compile(r"(?P<reader>\d+)-(?P<chapter>\d+)-\d{4}")
@@ -41,10 +49,10 @@ def read(root: Path) -> list[Utterance]:
     genders = _genders(root)
     transcripts: dict[Path, dict[str, str]] = {}
     utterances = []
-    for path in recordings(root, "LibriSpeech", LAYOUT):
+    for path in recordings(root, CARD):
         name = _NAME.fullmatch(path.stem)
         if name is None:
-            raise strange_name(path, "LibriSpeech", "reader-chapter-number: 1089-134686-0000.flac")
+            raise strange_name(path, CARD, "reader-chapter-number: 1089-134686-0000.flac")
         listing = path.parent / f"{name['reader']}-{name['chapter']}.trans.txt"
         if listing not in transcripts:
             transcripts[listing] = _transcripts(listing)

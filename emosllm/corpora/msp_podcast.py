@@ -12,13 +12,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from emosllm.corpora.card import Card
 from emosllm.corpora.folder import nothing_of
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 from emosllm.utterance import Split, Utterance
 
-LAYOUT = (
-    "Labels/labels_consensus.csv, Audios/MSP-PODCAST_0001_0008.wav and, optionally, Transcripts/ and Partitions.txt"
+CARD = Card(
+    title="MSP-Podcast",
+    layout="Labels/labels_consensus.csv, Audios/MSP-PODCAST_0001_0008.wav and, optionally, Transcripts/ "
+    "and Partitions.txt",
+    origin="https://lab-msp.com/MSP/MSP-Podcast.html",
+    licence="an agreement with the University of Texas at Dallas",
+    citation="Lotfian and Busso (2019), Building naturalistic emotionally balanced speech corpus by retrieving "
+    "emotional speech from existing podcast recordings, IEEE Transactions on Affective Computing 10(4)",
 )
 
 #: What `read` returns unless told otherwise, with our word for each. Release 1.8 wrote Validation for Development.
@@ -53,7 +60,7 @@ def read(root: Path, sets: Sequence[str] = tuple(SPLITS)) -> list[Utterance]:
         if name in sets and name in EXTRA_SETS and Path(file).stem not in found:
             found[Path(file).stem] = _utterance(root, file, name)
     if not found:
-        raise nothing_of(root, f"MSP-Podcast in {', '.join(sets)}", LAYOUT)
+        raise nothing_of(root, CARD, f" in {', '.join(sets)}")
     return [found[key] for key in sorted(found)]
 
 
@@ -83,7 +90,7 @@ def _label_file(root: Path) -> Path:
         for folder in (root / "Labels", root):
             if (folder / name).is_file():
                 return folder / name
-    raise nothing_of(root, "MSP-Podcast", LAYOUT)
+    raise nothing_of(root, CARD)
 
 
 def _partitions(root: Path) -> Iterator[tuple[str, str]]:

@@ -1,18 +1,27 @@
 """RAVDESS: 24 North American actors speak two sentences in eight emotions and two strengths.
 
-Origin: https://zenodo.org/record/1188976 (`Audio_Speech_Actors_01-24.zip`). Licence: CC BY-NC-SA 4.0.
-Citation: Livingstone and Russo (2018), The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 13(5).
 Only speech is read; song and video lie elsewhere in the same record and are passed over.
 """
 
 import re
 from pathlib import Path
 
+from emosllm.corpora.card import Card
 from emosllm.corpora.folder import nothing_of, recordings, strange_name
 from emosllm.utterance import Utterance
 
-EXPECTED = 1440
-LAYOUT = "Actor_01/03-01-06-01-02-01-12.wav and so on, as Audio_Speech_Actors_01-24.zip unpacks"
+CARD = Card(
+    title="RAVDESS",
+    layout="Actor_01/03-01-06-01-02-01-12.wav and so on, as Audio_Speech_Actors_01-24.zip unpacks",
+    origin="https://zenodo.org/record/1188976 (Audio_Speech_Actors_01-24.zip)",
+    licence="CC BY-NC-SA 4.0",
+    citation="Livingstone and Russo (2018), The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), "
+    "PLoS ONE 13(5)",
+    expected=1440,
+    emotions={"neutral": 96, **dict.fromkeys(("calm", "happy", "sad", "angry", "fear", "disgust", "surprise"), 192)},
+    speakers=24,
+    notes=("It is quiet (-40 dBFS on average), with about a second of near-silence at both ends.",),
+)
 
 EMOTIONS = {
     "01": "neutral",
@@ -41,10 +50,10 @@ def read(root: Path) -> list[Utterance]:
         UserError: there is none, or a name does not parse.
     """
     utterances = []
-    for path in recordings(root, "RAVDESS", LAYOUT):
+    for path in recordings(root, CARD):
         name = _NAME.fullmatch(path.stem)
         if name is None:
-            raise strange_name(path, "RAVDESS", "seven two-digit numbers: 03-01-06-01-02-01-12.wav")
+            raise strange_name(path, CARD, "seven two-digit numbers: 03-01-06-01-02-01-12.wav")
         if name["modality"] != "03" or name["channel"] != "01":
             continue
         utterances.append(
@@ -60,5 +69,5 @@ def read(root: Path) -> list[Utterance]:
             )
         )
     if not utterances:
-        raise nothing_of(root, "RAVDESS speech", LAYOUT)
+        raise nothing_of(root, CARD, " speech")
     return utterances

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emosllm.corpora import EXPECTED, READERS, crema_d, emodb, incompleteness, msp_podcast, ravdess, read_corpus
+from emosllm.corpora import CARDS, READERS, crema_d, emodb, msp_podcast, ravdess, read_corpus
+from emosllm.corpora.card import differences
 from emosllm.errors import UserError
 from emosllm.labels import FINER, LETTERS, emotion_name
 
@@ -166,7 +167,7 @@ def test_msp_podcast_extra_tests_come_when_called(lay):
         (HEADER.replace("SpkrID,", "") + ROWS, ["no column 'SpkrID'", "FileName, EmoClass"]),
         (HEADER + ROWS.replace(",A,", ",Q,"), ["row 3", "unknown emotion 'Q'"]),
         (HEADER + ROWS.replace("Test1", "Test9"), ["row 5", "unknown Split_Set 'Test9'", "Development"]),
-        (HEADER, ["holds no recording of MSP-Podcast", "Labels/labels_consensus.csv"]),
+        (HEADER, ["holds nothing of MSP-Podcast", "Labels/labels_consensus.csv"]),
         ("", ["no column 'FileName'", "found none"]),
     ],
 )
@@ -181,7 +182,7 @@ def test_a_folder_of_something_else_says_what_was_expected(lay, name):
     root = lay("holiday/photo.jpg")
     message = refusal(name, root)
     assert str(root) in message
-    assert READERS[name].__globals__["LAYOUT"] in message
+    assert CARDS[name].layout in message
     assert str(root / "nowhere") in refusal(name, root / "nowhere")
 
 
@@ -217,12 +218,26 @@ def test_unknown_corpus(tmp_path):
     assert all(name in message for name in READERS)
 
 
+def test_every_reader_has_a_card():
+    assert CARDS.keys() == READERS.keys()
+    for name, card in CARDS.items():
+        assert all((card.title, card.layout, card.licence, card.citation, card.origin)), name
+        for counts in (card.splits, card.emotions):
+            assert not counts or sum(counts.values()) == card.expected, name
+        assert {*card.emotions} <= {*LETTERS, *FINER}
+
+
 def test_counts_of_complete_corpora(lay):
-    assert EXPECTED == {"crema_d": 7442, "emodb": 535, "librispeech": 292367, "ravdess": 1440, "tess": 2800}
+    expected = {name: card.expected for name, card in CARDS.items()}
+    assert expected["crema_d"] == 7442
+    assert (expected["emodb"], expected["ravdess"], expected["tess"]) == (535, 1440, 2800)
+    assert (expected["librispeech"], expected["msp_podcast"]) == (292367, None)
     one = read_corpus("emodb", lay("wav/03a01Fa.wav"))
-    assert incompleteness("emodb", one * 535) is None
-    assert incompleteness("msp_podcast", one) is None
-    assert "emodb: 1 utterances, the complete corpus has 535" in (incompleteness("emodb", one) or "")
+    assert differences(CARDS["msp_podcast"], one) == []
+    told = differences(CARDS["emodb"], one)
+    assert "EMO-DB: 1 utterances, the complete corpus has 535; scores will not compare" in told
+    assert "EMO-DB: 1 speakers, the complete corpus has 10; scores will not compare" in told
+    assert "EMO-DB: 1 of emotion happy, the complete corpus has 71; scores will not compare" in told
 
 
 def test_readers_speak_the_vocabulary():

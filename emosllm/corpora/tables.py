@@ -1,0 +1,105 @@
+"""A corpus's tables: rows by column name, each with its number, and one line for whatever is wrong with them.
+
+Reads a whole table into memory (the largest, MSP-Podcast's single ratings, has 100 MB). UTF-8 with or without a mark
+at its beginning; no other encoding is guessed, since a wrong guess changes the words in silence.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from emosllm.errors import UserError
+from emosllm.labels import emotion_name
+
+Row = dict[str, str]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 (byte {error.start}): save it again as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; check its path") from None
+
+
+def table_rows(
+    path: Path,
+    text: str,
+    delimiter: str = ",",
+    needed: Sequence[str] = (),
+    check: Callable[[list[str]], None] | None = None,
+) -> Iterator[tuple[int, Row]]:
+    """Row number and cells, stripped, by column; empty lines count, as they do in a spreadsheet, but are no rows.
+
+    Args:
+        path: for messages.
+        text: the table, with a header.
+        delimiter: between the cells.
+        needed: columns without which the table is another one.
+        check: called with the header, to say more of it.
+
+    Raises:
+        UserError: a column is missing, a row has too few or too many cells, or a quote is not closed.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if check is not None and header:
+            check(header)
+        for name in needed:
+            if name not in header:
+                raise UserError(f"{path} has no column {name!r}: found {', '.join(header) or 'none'}")
+        for number, row in enumerate(reader, start=2):
+            if len(row) not in (0, len(header)):
+                raise UserError(
+                    f"{path}, row {number}: {len(row)} cells for {len(header)} columns: "
+                    "put cells that hold the separator in quotes"
+                )
+            if row:
+                yield number, {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: broken table ({error}): close the quotes") from None
+
+
+def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, Row]]:
+    """The rows of the table in a file, as `table_rows` gives them."""
+    yield from table_rows(path, read_text(path), delimiter, needed)
+
+
+def header_of(path: Path, delimiter: str = ",") -> list[str]:
+    """The names of a table's columns."""
+    return [name.strip() for name in next(csv.reader(io.StringIO(read_text(path)), delimiter=delimiter), [])]
+
+
+def emotion_in(path: Path, number: int, word: str) -> str | None:
+    """`emotion_name(word)`, whose error says the file and the row."""
+    try:
+        return emotion_name(word)
+    except UserError as error:
+        raise UserError(f"{path}, row {number}: {error}") from None
+
+
+class Seen:
+    """Refuses what stands in a table twice, and says where it stood first."""
+
+    def __init__(self) -> None:
+        self._row: dict[str, tuple[Path, int]] = {}
+
+    def add(self, name: str, path: Path, number: int) -> None:
+        """Remember a name.
+
+        Raises:
+            UserError: it stands there already.
+        """
+        if name in self._row:
+            other, row = self._row[name]
+            where = f"row {row}" if other == path else f"{other}, row {row},"
+            raise UserError(f"{path}, row {number}: {name!r} stands in {where} already: remove one")
+        self._row[name] = (path, number)
