@@ -31,6 +31,11 @@ class Utterance:
         corpus: where it comes from.
         split: `train`, `val` or `test`.
         duration: in seconds, where the manifest says.
+        session: what is left out together (`iemocap_1`), where a corpus was recorded in sessions.
+        valence: pleasantness, in the corpus's own range, which its reader states.
+        arousal: activation, likewise.
+        dominance: likewise.
+        votes: emotion -> how many raters heard it; a rater who named two counts for both.
     """
 
     id: str
@@ -45,6 +50,11 @@ class Utterance:
     corpus: str | None = None
     split: Split | None = None
     duration: float | None = None
+    session: str | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    votes: Mapping[str, int] | None = field(default=None, hash=False)  # a dictionary has no hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The generic manifest: one row an utterance, as CSV, TSV or JSON lines; the way in for any corpus without a reader.
 
 Columns: `path`, `id`, `speaker`, `emotion`, `transcript`, `language`, `gender`, `corpus`, `split`, `msp` (the letter of
-MSP-Podcast), `duration`, `start`, `end` (seconds). Only `path` is needed, or `transcript` for text without speech;
-others are ignored. Every cell is checked here, with its row; whether the recordings exist is not, since one missing
+MSP-Podcast), `duration`, `start`, `end` (seconds), `session`, `valence`, `arousal`, `dominance` (numbers in the corpus's
+own range), `votes` (JSON: emotion -> raters). Only `path` is needed, or `transcript` for text without speech; others are
+ignored. Every cell is checked here, with its row; whether the recordings exist is not, since one missing
 file in a hundred thousand should not stop the rest (`missing_files` lists them all at once).
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from emosllm.corpora.tables import read_text, table_rows
 from emosllm.errors import UserError
 from emosllm.files import write_atomically
 from emosllm.labels import emotion_name
@@ -23,7 +25,7 @@ from emosllm.utterance import Split, Utterance
 #: What `write_manifest` writes; `read_manifest` also knows `msp`.
 COLUMNS = (
     "path", "id", "speaker", "emotion", "transcript", "language", "gender", "corpus", "split", "duration",
-    "start", "end",
+    "start", "end", "session", "valence", "arousal", "dominance", "votes",
 )  # fmt: skip
 
 _KNOWN = (*COLUMNS, "msp")
@@ -93,7 +95,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
         table = io.StringIO()
         writer = csv.DictWriter(table, COLUMNS, delimiter=_DELIMITERS[suffix], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row | {"votes": row["votes"] and json.dumps(row["votes"], ensure_ascii=False)} for row in rows)
         text = table.getvalue()
     write_atomically(path, text)
 
@@ -113,32 +115,10 @@ def _kind(path: Path) -> str:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Row number and cells, stripped, by column."""
     suffix = _kind(path)
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): save it again as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"cannot read the manifest {path}: {error.strerror}; check its path") from None
-    return _json_rows(path, text) if suffix == ".jsonl" else _table_rows(path, text, _DELIMITERS[suffix])
-
-
-def _table_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header:
-            _check_columns(str(path), header)
-        # Empty lines count, as they do in a spreadsheet, but are no rows.
-        for number, row in enumerate(reader, start=2):
-            if len(row) not in (0, len(header)):
-                raise UserError(
-                    f"{path}, row {number}: {len(row)} cells for {len(header)} columns: "
-                    "put cells that hold the separator in quotes"
-                )
-            if row:
-                yield number, {name: cell.strip() for name, cell in zip(header, row, strict=True)}
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: broken table ({error}): close the quotes") from None
+    text = read_text(path)
+    if suffix == ".jsonl":
+        return _json_rows(path, text)
+    return table_rows(path, text, _DELIMITERS[suffix], check=lambda header: _check_columns(str(path), header))
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -160,6 +140,8 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
 def _text(name: str, value: Any, path: Path, number: int) -> str:
     if value is None:
         return ""
+    if name == "votes" and isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, bool | list | dict):
         raise UserError(f"{path}, row {number}: {name} is {value!r}: give text or a number")
     return str(value).strip()
@@ -203,6 +185,11 @@ def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance
         corpus=cell("corpus"),
         split=_SPLITS[split.lower()] if split else None,
         duration=_seconds("duration", cell("duration")),
+        session=cell("session"),
+        valence=_number("valence", cell("valence")),
+        arousal=_number("arousal", cell("arousal")),
+        dominance=_number("dominance", cell("dominance")),
+        votes=_votes(cell("votes")),
     )
 
 
@@ -216,6 +203,37 @@ def _seconds(name: str, text: str | None) -> float | None:
     if not 0 <= value < math.inf:
         raise UserError(f"{name} {text!r} is not a number of seconds: give one such as 1.25, or leave the cell empty")
     return value
+
+
+def _number(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{name} {text!r} is not a number: give one such as 3.5, or leave the cell empty")
+    return value
+
+
+def _votes(text: str | None) -> dict[str, int] | None:
+    """Such as `{"angry": 3, "neutral": 2}`; the emotions in any common word."""
+    if text is None:
+        return None
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError:
+        given = None
+    if not isinstance(given, dict) or any(type(count) is not int or count < 0 for count in given.values()):
+        raise UserError(f'votes {text!r} are not raters by emotion: give JSON such as {{"angry": 3, "neutral": 2}}')
+    votes: dict[str, int] = {}
+    for word, count in given.items():
+        name = emotion_name(word)
+        if name is None:
+            raise UserError(f"votes {text!r} name no emotion with {word!r}: leave it out, or call it other")
+        votes[name] = votes.get(name, 0) + count
+    return votes
 
 
 def _inside(folder: Path, audio: str) -> Path:
@@ -235,4 +253,5 @@ def _cells(utterance: Utterance, folder: Path) -> dict[str, Any]:
     return {name: getattr(utterance, name, None) for name in COLUMNS} | {
         "path": path,
         "start": utterance.start or None,
+        "votes": None if utterance.votes is None else dict(utterance.votes),
     }

@@ -154,6 +154,31 @@ def test_wrong_times(times, words, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("column", "cell", "words"),
+    [
+        ("valence", "high", ["valence 'high' is not a number", "3.5"]),
+        ("arousal", "inf", ["arousal 'inf' is not a number"]),
+        ("votes", "angry", ["votes 'angry' are not raters by emotion", "JSON"]),
+        ("votes", "[1]", ["votes '[1]' are not raters"]),
+        ("votes", '"{""sad"": -1}"', ["are not raters"]),
+        ("votes", '"{""sad"": 1.5}"', ["are not raters"]),
+        ("votes", '"{""hangry"": 1}"', ["unknown emotion 'hangry'"]),
+        ("votes", '"{""X"": 1}"', ["name no emotion with 'X'"]),
+    ],
+)
+def test_wrong_ratings(column, cell, words, tmp_path):
+    message = refusal(manifest(tmp_path, f"path,{column}\na.wav,{cell}\n"))
+    for word in ["row 2", *words]:
+        assert word in message
+
+
+def test_votes_in_any_words(tmp_path):
+    path = manifest(tmp_path, '{"path": "a.wav", "votes": {"A": 1, "anger": 2, "Neutral": 0}}\n', "all.jsonl")
+    (one,) = read_manifest(path)
+    assert one.votes == {"angry": 3, "neutral": 0}
+
+
+@pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("a.csv", "file,emotion\na.wav,sad\n", ["no column 'path'", "found file, emotion"]),
@@ -178,7 +203,7 @@ def test_wrong_manifests(name, text, words, tmp_path):
 def test_no_manifest(tmp_path):
     assert "No such file" in refusal(tmp_path / "gone.csv")
     (tmp_path / "folder.csv").mkdir()
-    assert "cannot read the manifest" in refusal(tmp_path / "folder.csv")
+    assert "cannot read" in refusal(tmp_path / "folder.csv")
 
 
 def everything(folder: Path) -> list[Utterance]:
@@ -196,6 +221,11 @@ def everything(folder: Path) -> list[Utterance]:
             corpus="mine",
             split="val",
             duration=1 / 3,
+            session="mine_2",
+            valence=-0.1,
+            arousal=4.2000000001,
+            dominance=0.0,
+            votes={"calm": 3, "other": 0, "bored": 2},
         ),
         Utterance(id="two", audio=folder.parent / "other.wav"),
         Utterance(id="three", transcript="text alone", emotion="other"),
