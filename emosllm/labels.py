@@ -27,7 +27,10 @@ LETTERS: Mapping[str, str] = MappingProxyType(
 )
 
 # Names that some corpora keep apart and most label sets merge or leave out.
-FINER = ("calm", "excited", "frustrated", "bored")
+FINER = (
+    "calm", "excited", "frustrated", "bored", "amused", "anxious", "apologetic", "assertive", "concerned",
+    "disappointed", "encouraging", "enthusiastic", "pained", "pleased", "poker_faced", "sarcastic", "sleepy", "worried",
+)  # fmt: skip
 
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "angry": ("anger", "ang", "mad"),
@@ -44,7 +47,7 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "frustrated": ("fru", "frustration"),
     "bored": ("boredom",),
 }
-_NAME_OF = {word: name for name, words in _SYNONYMS.items() for word in (name, *words)}
+_NAME_OF = {name: name for name in FINER} | {word: name for name, ws in _SYNONYMS.items() for word in (name, *ws)}
 _NAME_OF_LETTER = {letter: name for name, letter in LETTERS.items()}
 
 #: What raters left without a label: no agreement, or an empty cell.

@@ -10,7 +10,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from emosllm.corpora import crema_d, emodb, emospeech, librispeech, meacorpus, msp_podcast, ravdess, tess
+from emosllm.corpora import (
+    crema_d,
+    emodb,
+    emospeech,
+    iemocap,
+    librispeech,
+    lssed,
+    meacorpus,
+    meld,
+    msp_podcast,
+    nemo,
+    ravdess,
+    tess,
+)
 from emosllm.corpora.card import Card
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
@@ -20,9 +33,13 @@ READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
         "crema_d": crema_d.read,
         "emodb": emodb.read,
         "emospeech": emospeech.read,
+        "iemocap": iemocap.read,
         "librispeech": librispeech.read,
+        "lssed": lssed.read,
         "meacorpus": meacorpus.read,
+        "meld": meld.read,
         "msp_podcast": msp_podcast.read,
+        "nemo": nemo.read,
         "ravdess": ravdess.read,
         "tess": tess.read,
     }
@@ -33,9 +50,13 @@ CARDS: Mapping[str, Card] = MappingProxyType(
         "crema_d": crema_d.CARD,
         "emodb": emodb.CARD,
         "emospeech": emospeech.CARD,
+        "iemocap": iemocap.CARD,
         "librispeech": librispeech.CARD,
+        "lssed": lssed.CARD,
         "meacorpus": meacorpus.CARD,
+        "meld": meld.CARD,
         "msp_podcast": msp_podcast.CARD,
+        "nemo": nemo.CARD,
         "ravdess": ravdess.CARD,
         "tess": tess.CARD,
     }

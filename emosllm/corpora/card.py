@@ -26,6 +26,7 @@ class Card:
         splits: utterances of `train`, `val` and `test`, where the corpus has splits of its own.
         emotions: utterances by the house's name of the emotion.
         classes: label set -> class -> utterances, where papers state the counts after merging (IEMOCAP).
+        sessions: label set -> session -> utterances, where one session at a time is left out.
         speakers: how many; 0 where the corpus names none, `None` where no number is known.
         notes: what a user should know before the figures are trusted, one sentence each.
     """
@@ -39,6 +40,7 @@ class Card:
     splits: Mapping[str, int] = field(default_factory=dict)
     emotions: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    sessions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     speakers: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -59,6 +61,9 @@ def _differences(card: Card, utterances: Sequence[Utterance]) -> Iterator[str]:
     for name, classes in card.classes.items():
         found = Counter(LABEL_SETS[name].classify(utterance.emotion) for utterance in utterances)
         yield from _wrong(f"class of {name}", classes, found)
+    for name, sessions in card.sessions.items():
+        kept = [utterance for utterance in utterances if LABEL_SETS[name].classify(utterance.emotion)]
+        yield from _wrong(f"session with {name}", sessions, Counter(utterance.session for utterance in kept))
 
 
 def _wrong(what: str, expected: Mapping[str, int], found: Mapping[str | None, int]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The generic manifest: one row an utterance, as CSV, TSV or JSON lines; the way in for any corpus without a reader.
 
 Columns: `path`, `id`, `speaker`, `emotion`, `transcript`, `language`, `gender`, `corpus`, `split`, `msp` (the letter of
-MSP-Podcast), `duration`, `start`, `end` (seconds), `session`, `valence`, `arousal`, `dominance` (numbers in the corpus's
-own range), `votes` (JSON: emotion -> raters). Only `path` is needed, or `transcript` for text without speech; others are
+MSP-Podcast), `duration`, `start`, `end` (seconds), `session`, `valence`, `arousal`, `dominance` (in the corpus's own
+range), `votes` (JSON: emotion -> raters). Only `path` is needed, or `transcript` for text without speech; others are
 ignored. Every cell is checked here, with its row; whether the recordings exist is not, since one missing
 file in a hundred thousand should not stop the rest (`missing_files` lists them all at once).
 """
