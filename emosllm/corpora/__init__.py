@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from emosllm.corpora import (
+    audformat_db,
     crema_d,
+    emobox,
     emodb,
     emospeech,
     iemocap,
@@ -30,7 +32,9 @@ from emosllm.utterance import Utterance
 
 READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
     {
+        "audformat": audformat_db.read,
         "crema_d": crema_d.read,
+        "emobox": emobox.read,
         "emodb": emodb.read,
         "emospeech": emospeech.read,
         "iemocap": iemocap.read,
@@ -47,7 +51,9 @@ READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
 
 CARDS: Mapping[str, Card] = MappingProxyType(
     {
+        "audformat": audformat_db.CARD,
         "crema_d": crema_d.CARD,
+        "emobox": emobox.CARD,
         "emodb": emodb.CARD,
         "emospeech": emospeech.CARD,
         "iemocap": iemocap.CARD,
@@ -80,6 +86,20 @@ def read_corpus(name: str, root: Path, options: Mapping[str, str] = MappingProxy
     """
     name = corpus_name(name)
     return READERS[name](root, **_arguments(name, options))
+
+
+def card_of(name: str, root: Path, options: Mapping[str, str] = MappingProxyType({})) -> Card:
+    """The card of what `read_corpus` reads with the same arguments: some corpora are one of many.
+
+    Raises:
+        UserError: no reader has that name, or there is no database in the folder.
+    """
+    name = corpus_name(name)
+    if name == "audformat":
+        return audformat_db.card(root)
+    if name == "emobox":
+        return emobox.card(options.get("corpus", ""))
+    return CARDS[name]
 
 
 def corpus_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """CREMA-D: 91 actors of many ages and origins speak twelve sentences in six emotions.
 
-The label is the emotion that was asked for, not the crowd's vote.
+The label is the emotion that was asked for, not the crowd's vote. The votes of those who heard and did not see come
+from `processedResults/tabulatedVotes.csv`, where it lies beside `AudioWAV`.
 """
 
 import re
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from emosllm.corpora.card import Card
 from emosllm.corpora.folder import recordings, strange_name
+from emosllm.corpora.tables import read_table
+from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 from emosllm.utterance import Utterance
 
@@ -63,6 +66,7 @@ def read(root: Path) -> list[Utterance]:
         UserError: there is none, or a name does not parse.
     """
     utterances = []
+    votes = _votes(root / "processedResults" / "tabulatedVotes.csv")
     for path in recordings(root, CARD):
         name = _NAME.fullmatch(path.stem)
         if name is None or name["sentence"] not in SENTENCES or name["actor"] == "1000":
@@ -77,6 +81,23 @@ def read(root: Path) -> list[Utterance]:
                 gender="female" if int(name["actor"]) in WOMEN else "male",
                 language="en",
                 corpus="crema_d",
+                votes=votes.get(path.stem),
             )
         )
     return utterances
+
+
+def _votes(table: Path) -> dict[str, dict[str, int]]:
+    """Raters by emotion; rows are numbered from 100001 for the voice, 200001 for the face, 300001 for both.
+
+    "100001",0,0,0,1,10,0,"1001_IEO_NEU_XX",11,0.909090909090909,"N"
+    """
+    found: dict[str, dict[str, int]] = {}
+    for number, row in read_table(table, ("", *"ADFHNS", "fileName")) if table.is_file() else ():
+        if row[""].startswith("1"):
+            for letter in "ADFHNS":
+                if not row[letter].isdecimal():
+                    raise UserError(f"{table}, row {number}: {letter} {row[letter]!r} is not a number of raters")
+            counts = {emotion_name(letter) or "": int(row[letter]) for letter in "ADFHNS"}
+            found[row["fileName"]] = {name: count for name, count in counts.items() if count}
+    return found

@@ -13,7 +13,7 @@ from emosllm.labels import FINER, LETTERS, emotion_name
 
 def refusal(name: str, root: Path) -> str:
     with pytest.raises(UserError) as caught:
-        read_corpus(name, root)
+        read_corpus(name, root, {"corpus": "tess"} if name == "emobox" else {})
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -57,6 +57,31 @@ def test_crema_d(lay):
     assert third.id == "1040_ITH_SAD_X"
     assert (third.language, third.corpus) == ("en", "crema_d")
     assert len(crema_d.SENTENCES) == 12
+
+
+VOTES = """\
+"","A","D","F","H","N","S","fileName","numResponses","agreement","emoVote"
+"100001",0,0,0,1,10,0,"1001_DFA_ANG_XX",11,0.909090909090909,"N"
+"200001",9,0,0,0,0,0,"1001_DFA_ANG_XX",9,1,"A"
+"300001",8,1,0,0,0,0,"1001_DFA_ANG_XX",9,0.9,"A"
+"""
+
+
+def test_crema_d_votes_of_those_who_only_heard(lay):
+    root = lay(
+        "AudioWAV/1001_DFA_ANG_XX.wav",
+        "AudioWAV/1002_IEO_SAD_HI.wav",
+        **{"processedResults/tabulatedVotes.csv": VOTES},
+    )
+    first, second = read_corpus("crema_d", root)
+    assert (first.emotion, first.votes) == ("angry", {"happy": 1, "neutral": 10})
+    assert second.votes is None
+
+
+def test_crema_d_broken_votes(lay):
+    table = {"processedResults/tabulatedVotes.csv": VOTES.replace("1,10", "1,ten")}
+    message = refusal("crema_d", lay("AudioWAV/1001_DFA_ANG_XX.wav", **table))
+    assert "tabulatedVotes.csv, row 2: N 'ten' is not a number of raters" in message
 
 
 def test_crema_d_agrees_with_the_votes_file(shared):
@@ -161,9 +186,66 @@ def test_msp_podcast_extra_tests_come_when_called(lay):
         msp_podcast.read(root, sets=["Test4"])
 
 
+DETAILED = """\
+FileName,EmoDetail
+MSP-PODCAST_0001_0008.wav,"WORKER00000014; Angry; Frustrated,Angry; A:5; V:2; D:5;"
+MSP-PODCAST_0001_0008.wav,WORKER00000021; Angry; Angry; A:6; V:2; D:5;
+MSP-PODCAST_0001_0008.wav,WORKER00000032; Other-Curious; ; A:4; V:4; D:4;
+MSP-PODCAST_0003_0001.wav,WORKER00000014; Surprise; Surprise; A:5; V:2; D:5;
+"""
+MAJOR = """\
+FileName,Workers,EmoClass_Major,EmoClass_Second,EmoAct,EmoVal,EmoDom
+MSP-PODCAST_0001_0008.wav,WORKER14,Angry,"Frustrated,Angry",5,2,5
+MSP-PODCAST_0001_0008.wav,WORKER21,Angry,Angry,6,2,5
+MSP-PODCAST_0001_0008.wav,WORKER32,Other,,4,4,4
+MSP-PODCAST_0003_0001.wav,WORKER14,Surprise,Surprise,5,2,5
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "details", "table"),
+    [
+        ("Labels/labels_consensus.csv", "Labels/labels_detailed.csv", DETAILED),
+        ("labels/labels_concensus.csv", "labels/labels_detailed.csv", DETAILED),
+        ("label/labels_concensus.csv", "label/labels_detailed.csv", MAJOR),
+        ("labels_consensus.csv", "labels_detailed.csv", MAJOR),
+    ],
+)
+def test_msp_podcast_ratings_in_the_spellings_of_all_releases(lay, labels, details, table):
+    root = lay(**{labels: HEADER + ROWS, details: table, "Audio/MSP-PODCAST_0001_0008.wav": ""})
+    angry, unagreed, surprise, _ = read_corpus("msp_podcast", root)
+    assert angry.votes == {"angry": 2, "other": 1}
+    assert (angry.arousal, angry.valence, angry.dominance) == (5.2, 2.0, 5.0)
+    assert angry.audio == root / "Audio/MSP-PODCAST_0001_0008.wav"
+    assert unagreed.votes is None
+    assert surprise.votes == {"surprise": 1}
+
+
+def test_msp_podcast_raters_who_named_no_emotion_do_not_vote(lay):
+    table = DETAILED + "MSP-PODCAST_0003_0001.wav,WORKER00000015; ; ; A:4; V:4; D:4;\n"
+    root = lay(**{"Labels/labels_consensus.csv": HEADER + ROWS, "Labels/labels_detailed.csv": table})
+    assert read_corpus("msp_podcast", root)[2].votes == {"surprise": 1}
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
+        (DETAILED.replace("EmoDetail", "Detail"), ["labels_detailed.csv has no column 'EmoDetail'"]),
+        (DETAILED + "MSP-PODCAST_0003_0001.wav\n", ["labels_detailed.csv, row 6: 1 cells for 2 columns"]),
+        (DETAILED + 'MSP-PODCAST_0003_0001.wav,"WORKER', ["labels_detailed.csv, line 6", "close the quotes"]),
+    ],
+)
+def test_msp_podcast_broken_ratings(lay, table, words):
+    message = refusal("msp_podcast", lay(**{"labels_consensus.csv": HEADER + ROWS, "labels_detailed.csv": table}))
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (HEADER + ROWS.replace("5.2", "high"), ["row 3", "EmoAct 'high' is not a number"]),
+        (HEADER + ROWS + ROWS, ["row 7", "'MSP-PODCAST_0002_0001.wav' stands in row 2 already"]),
         (HEADER.replace("SpkrID,", "") + ROWS, ["no column 'SpkrID'", "FileName, EmoClass"]),
         (HEADER + ROWS.replace(",A,", ",Q,"), ["row 3", "unknown emotion 'Q'"]),
         (HEADER + ROWS.replace("Test1", "Test9"), ["row 5", "unknown Split_Set 'Test9'", "Development"]),
