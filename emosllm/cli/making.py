@@ -1,4 +1,4 @@
-"""Verbs for whoever makes a system: prepare, train, info, and the recipes."""
+"""Verbs for whoever makes a system: train, info, and the recipes."""
 
 import json
 import sys
@@ -37,30 +37,6 @@ def train(
     run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
     folder = run.train(resume, self_contained)
     print(f"trained {folder}; try it: emosllm predict {out} RECORDING", file=sys.stderr)
-
-
-def prepare(
-    corpus: Annotated[str, typer.Argument(help="Such as ravdess; `emosllm prepare list` names them.")],
-    folder: Annotated[Path, typer.Argument(help="The corpus as it was unpacked.")] = Path(),
-    out: Annotated[Path, typer.Option(help="Manifest to write: CSV or JSONL.")] = Path("manifest.csv"),
-) -> None:
-    """Write a corpus's manifest from its folder.
-
-    Example: `emosllm prepare ravdess ~/RAVDESS --out ravdess.csv`
-    """
-    from emosllm.corpora import CARDS, READERS, corpus_name, read_corpus
-    from emosllm.corpora.card import differences
-    from emosllm.corpora.manifest import write_manifest
-
-    if corpus == "list":
-        print("\n".join(READERS))
-        return
-    utterances = read_corpus(corpus, folder)
-    write_manifest(out, utterances)
-    speakers = len({utterance.speaker for utterance in utterances})
-    print(f"{out}: {len(utterances)} utterances of {speakers} speakers", file=sys.stderr)
-    for line in differences(CARDS[corpus_name(corpus)], utterances):
-        print(line, file=sys.stderr)
 
 
 def info(

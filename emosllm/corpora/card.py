@@ -46,7 +46,7 @@ class Card:
 
 
 def differences(card: Card, utterances: Sequence[Utterance]) -> list[str]:
-    """Where the utterances are not the complete corpus, one line a count; empty where all counts are right."""
+    """Where the utterances are not the complete corpus, one line a kind of count; empty where all counts are right."""
     return [f"{card.title}: {line}; scores will not compare" for line in _differences(card, utterances)]
 
 
@@ -56,17 +56,18 @@ def _differences(card: Card, utterances: Sequence[Utterance]) -> Iterator[str]:
     speakers = {utterance.speaker for utterance in utterances} - {None}
     if card.speakers not in (None, len(speakers)):
         yield f"{len(speakers)} speakers, the complete corpus has {card.speakers}"
-    yield from _wrong("split", card.splits, Counter(utterance.split for utterance in utterances))
-    yield from _wrong("emotion", card.emotions, Counter(utterance.emotion for utterance in utterances))
+    yield from _wrong("splits", card.splits, Counter(utterance.split for utterance in utterances))
+    yield from _wrong("emotions", card.emotions, Counter(utterance.emotion for utterance in utterances))
     for name, classes in card.classes.items():
         found = Counter(LABEL_SETS[name].classify(utterance.emotion) for utterance in utterances)
-        yield from _wrong(f"class of {name}", classes, found)
+        yield from _wrong(f"classes of {name}", classes, found)
     for name, sessions in card.sessions.items():
         kept = [utterance for utterance in utterances if LABEL_SETS[name].classify(utterance.emotion)]
-        yield from _wrong(f"session with {name}", sessions, Counter(utterance.session for utterance in kept))
+        yield from _wrong(f"sessions with {name}", sessions, Counter(utterance.session for utterance in kept))
 
 
 def _wrong(what: str, expected: Mapping[str, int], found: Mapping[str | None, int]) -> Iterator[str]:
-    for name, count in expected.items():
-        if found.get(name, 0) != count:
-            yield f"{found.get(name, 0)} of {what} {name}, the complete corpus has {count}"
+    pairs = [(name, found.get(name, 0), count) for name, count in expected.items()]
+    wrong = ", ".join(f"{name} {here} (complete: {count})" for name, here, count in pairs if here != count)
+    if wrong:
+        yield f"{what}: {wrong}"

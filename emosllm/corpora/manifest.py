@@ -86,7 +86,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
         UserError: another ending, an utterance whose audio is not in a file, or a folder that cannot be written to.
     """
     path = Path(path)
-    suffix = _kind(path)
+    suffix = check_kind(path)
     rows = [_cells(utterance, path.parent) for utterance in utterances]
     if suffix == ".jsonl":
         lines = [json.dumps({k: v for k, v in row.items() if v not in ("", None)}, ensure_ascii=False) for row in rows]
@@ -105,7 +105,12 @@ def missing_files(utterances: Iterable[Utterance]) -> list[Path]:
     return sorted({u.audio for u in utterances if isinstance(u.audio, Path) and not u.audio.is_file()})
 
 
-def _kind(path: Path) -> str:
+def check_kind(path: Path) -> str:
+    """The ending of a manifest's name, in lower case.
+
+    Raises:
+        UserError: it is none of a manifest.
+    """
     suffix = path.suffix.lower()
     if suffix not in (*_DELIMITERS, ".jsonl"):
         raise UserError(f"{path} is no manifest: its name has to end in {', '.join(_DELIMITERS)} or .jsonl")
@@ -114,7 +119,7 @@ def _kind(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Row number and cells, stripped, by column."""
-    suffix = _kind(path)
+    suffix = check_kind(path)
     text = read_text(path)
     if suffix == ".jsonl":
         return _json_rows(path, text)

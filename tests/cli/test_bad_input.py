@@ -406,8 +406,8 @@ def test_a_split_that_is_not_there_names_those_that_are(run, corpus):
 
 
 def test_a_corpus_without_a_reader_lists_the_readers(tmp_path):
-    message = refused("prepare", "iemocap", tmp_path)
-    assert "unknown corpus 'iemocap': there are readers for crema_d, " in message
+    message = refused("prepare", "esd", tmp_path)
+    assert "unknown corpus 'esd': there are readers for audformat, crema_d, " in message
 
 
 @pytest.mark.parametrize("folder", ["", "nowhere"])
