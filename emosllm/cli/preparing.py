@@ -60,7 +60,7 @@ def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs:
 
     utterances = read_corpus(corpus, folder, options)
     if text:
-        utterances = [replace(utterance, audio=None, start=0.0, end=None) for utterance in utterances]
+        utterances = [replace(utterance, audio=None, start=0.0, end=None, duration=None) for utterance in utterances]
     usable, broken = measure(utterances, jobs)
     sheet = Datasheet.of(corpus_name(corpus), card_of(corpus, folder, options), utterances, usable, broken)
     if not sheet.utterances:

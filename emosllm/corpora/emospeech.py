@@ -5,6 +5,7 @@ systems that read. A table without `label` is the official test: its rows have n
 corpus does not name, and the labels of the test clips, which stand in MEACorpus and are therefore never looked up.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,11 +33,13 @@ CARD = Card(
     ),
 )
 
+_TEST = re.compile(r"(?<![a-z])test(?![a-z])", re.IGNORECASE)  # EmoSPeech_test_gold, not train_latest
+
 
 def read(root: Path) -> list[Utterance]:
     """The rows of all of the task's tables, training first, in their order, with the recordings that are there.
 
-    A table whose name says `test`, or that has no labels, is test; the others are training.
+    A table whose name has the word `test`, or that has no labels, is test; the others are training.
 
     Args:
         root: the folder with the tables, or one table.
@@ -54,7 +57,7 @@ def read(root: Path) -> list[Utterance]:
 
 def _rows(table: Path, seen: Seen) -> Iterator[Utterance]:
     labelled = "label" in header_of(table)
-    split: Split = "test" if not labelled or "test" in table.stem.lower() else "train"
+    split: Split = "test" if not labelled or _TEST.search(table.stem) else "train"
     beside = recordings_beside(table)
     for number, row in read_table(table, COLUMNS):
         seen.add(row["id"], table, number)

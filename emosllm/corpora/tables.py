@@ -75,7 +75,12 @@ def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> Itera
 
 def header_of(path: Path, delimiter: str = ",") -> list[str]:
     """The names of a table's columns."""
-    return [name.strip() for name in next(csv.reader(io.StringIO(read_text(path)), delimiter=delimiter), [])]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            return [name.strip() for name in next(csv.reader(lines, delimiter=delimiter), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        read_text(path)  # says what is wrong with the file
+        return []  # or the first line is no table's
 
 
 def emotion_in(path: Path, number: int, word: str) -> str | None:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emosllm.corpora.manifest import missing_files, read_manifest, write_manifest
 from emosllm.errors import UserError
+from emosllm.labels import FINER, LETTERS
 from emosllm.utterance import Utterance
 
 HEADER = "path,speaker,emotion,split\n"
@@ -238,6 +241,27 @@ def test_what_is_written_is_read_back(suffix, tmp_path):
     write_manifest(path, everything(tmp_path / "new"))
     assert read_manifest(path) == everything(tmp_path / "new")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=40, deadline=None)  # each writes a file to the disk
+@given(
+    valence=NUMBERS,
+    arousal=NUMBERS,
+    dominance=NUMBERS,
+    votes=st.none() | st.dictionaries(st.sampled_from([*LETTERS, *FINER]), st.integers(0, 10**9)),
+    session=st.none() | st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1),
+    suffix=st.sampled_from([".csv", ".tsv", ".jsonl"]),
+)
+def test_ratings_survive_to_the_last_bit(tmp_path_factory, valence, arousal, dominance, votes, session, suffix):
+    path = tmp_path_factory.mktemp("ratings") / f"all{suffix}"
+    one = Utterance(
+        id="a", transcript="a", session=session, valence=valence, arousal=arousal, dominance=dominance, votes=votes
+    )
+    write_manifest(path, [one])
+    assert read_manifest(path) == [one]
 
 
 def test_paths_are_relative_where_they_can_be(tmp_path, monkeypatch):

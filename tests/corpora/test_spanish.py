@@ -57,6 +57,14 @@ def test_emospeech_test_with_labels_is_still_test(lay):
 
 
 @pytest.mark.parametrize(
+    ("name", "split"), [("EmoSPeech_phase_2_test_gold", "test"), ("Test", "test"), ("latest", "train"), ("x", "train")]
+)
+def test_emospeech_split_by_the_word_in_the_tables_name(lay, name, split):
+    (one,) = read_corpus("emospeech", lay(**{f"{name}.csv": TRAIN}))
+    assert one.split == split
+
+
+@pytest.mark.parametrize(
     ("corpus", "table", "words"),
     [
         ("meacorpus", TRAIN, ["holds nothing of Spanish MEACorpus 2023", "filename,label,transcription,split"]),
