@@ -64,9 +64,9 @@ def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs:
     usable, broken = measure(utterances, jobs)
     sheet = Datasheet.of(corpus_name(corpus), card_of(corpus, folder, options), utterances, usable, broken)
     if not sheet.utterances:
-        way = "prepare it without --text" if text else "check the folder, or add --text for the words alone"
-        reason = next(iter(broken.values()), "its rows have neither recordings nor words")
-        raise UserError(f"nothing of {sheet.card.title} in {folder} can be used: {reason}; {way}")
+        reason = next(iter(broken.values()), "its rows have no words: prepare it without --text")
+        way = "; --text takes the words alone" if not text and any(u.transcript for u in utterances) else ""
+        raise UserError(f"no utterance of {sheet.card.title} in {folder} can be used: {reason}{way}")
     return sheet
 
 

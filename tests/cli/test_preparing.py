@@ -70,8 +70,16 @@ def test_nothing_that_can_be_used(emodb, tmp_path):
     for path in (emodb / "wav").iterdir():
         path.write_bytes(b"")
     message = refused("prepare", "emodb", emodb, "--out", tmp_path / "m.csv")
-    assert "nothing of EMO-DB in" in message
-    assert "--text" in message
+    assert f"no utterance of EMO-DB in {emodb} can be used: " in message
+    assert "03a01Nc.wav is empty (0 bytes)" in message
+    assert "--text takes the words alone" in message
+
+
+def test_no_words_to_take_alone(tmp_path):
+    (tmp_path / "metadata_english_all.csv").write_text("name,faces\na,sad\n", "utf-8")
+    message = refused("prepare", "lssed", tmp_path, "--text", "--out", tmp_path / "m.csv")
+    assert "its rows have no words: prepare it without --text" in message
+    assert "--text takes" not in refused("prepare", "lssed", tmp_path, "--out", tmp_path / "m.csv")
 
 
 def test_words_alone(emodb, tmp_path):
