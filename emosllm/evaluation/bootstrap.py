@@ -4,21 +4,18 @@ Clips of one speaker are alike, so resampling clips pretends to know more than i
 Given up: bias-corrected and studentised intervals. The percentile interval is what the field reports.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from emosllm.evaluation.metrics import Interval, encode
+from emosllm.evaluation.resampling import merge_alike, resampled_sums, sum_by_unit, units_of
 
 #: The figures that have an interval; each is a field of `Scores`.
 FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
 
 #: Below so many speakers an interval is said to be too narrow; see `bootstrap_by_speaker`.
 FEW_SPEAKERS = 5
-
-# Weights are drawn in blocks of about so many numbers (80 MB), whatever the number of speakers.
-_BLOCK = 10_000_000
 
 
 def bootstrap_by_speaker(
@@ -59,21 +56,45 @@ def bootstrap_by_speaker(
         Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004; by
         speaker as in Ferrer and Riera, Confidence intervals for evaluation in machine learning (ConfidenceIntervals).
     """
+    draws = draw_figures(
+        reference, predicted, speakers, labels, resamples=resamples, rng=np.random.default_rng(seed)
+    )
+    if draws is None:
+        return dict.fromkeys(FIGURES)
+    return {name: percentile_interval(row, level) for name, row in zip(FIGURES, draws, strict=True)}
+
+
+def draw_figures(
+    reference: Sequence[str],
+    predicted: Sequence[str | None],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    resamples: int,
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """The draws behind `bootstrap_by_speaker`, with its arguments: `FIGURES` by resample `[4, R]`.
+
+    `None` where one speaker says everything.
+
+    Raises:
+        UserError: as `score`.
+    """
     assert len(speakers) == len(reference), (len(speakers), len(reference))
     true, answers = encode(reference, predicted, labels)
     matrices, counts = cluster_confusions(true, answers, speakers, len(labels))
-    clusters = int(counts.sum())
-    if clusters < 2:
-        return dict.fromkeys(FIGURES)
-    rng = np.random.default_rng(seed)
-    blocks = []
-    for start in range(0, resamples, max(1, _BLOCK // len(counts))):
-        size = min(max(1, _BLOCK // len(counts)), resamples - start)
-        weights = rng.multinomial(clusters, counts / clusters, size=size)  # [R, U]
-        blocks.append(figures_of(np.tensordot(weights.astype(float), matrices, axes=1)))
+    if counts.sum() < 2:
+        return None
+    shape = (-1, *matrices.shape[1:])
+    blocks = resampled_sums(matrices.reshape(len(counts), -1), counts, resamples, rng)
+    return np.concatenate([figures_of(block.reshape(shape)) for block in blocks], axis=1)
+
+
+def percentile_interval(draws: np.ndarray, level: float) -> Interval:
+    """The middle `level` of the draws `[R]`."""
     tail = (1 - level) / 2
-    ends = np.quantile(np.concatenate(blocks, axis=1), [tail, 1 - tail], axis=1)  # [2, figures]
-    return {name: Interval(float(low), float(high)) for name, low, high in zip(FIGURES, *ends, strict=True)}
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Interval(float(low), float(high))
 
 
 def count_clusters(speakers: Sequence[str | None]) -> int:
@@ -85,10 +106,7 @@ def count_clusters(speakers: Sequence[str | None]) -> int:
 def cluster_confusions(
     true: np.ndarray, answers: np.ndarray, speakers: Sequence[str | None], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The confusion matrix of each speaker, and how many speakers share it.
-
-    Speakers with equal matrices are one multinomial cell with their summed probability, which is the same distribution:
-    100,000 clips of unknown speakers are at most `classes * (classes + 1)` cells.
+    """The distinct confusion matrices of speakers, and how many speakers share each (see `merge_alike`).
 
     Args:
         true: classes as numbers `[N]`.
@@ -99,15 +117,9 @@ def cluster_confusions(
     Returns:
         Matrices `[U, C, C + 1]` and counts `[U]`.
     """
-    unit: dict[str | int, int] = {}
-    # Text and numbers never meet: a clip's place stands for its unknown speaker.
-    units = np.array([unit.setdefault(place if who is None else who, len(unit)) for place, who in enumerate(speakers)])
-    cells = np.zeros((len(unit), classes * (classes + 1)), dtype=np.int32)
-    np.add.at(cells, (units, true * (classes + 1) + answers), 1)
-    # By their bytes: np.unique over rows takes ten times as long.
-    alike = Counter(map(bytes, cells))
-    unique = np.frombuffer(b"".join(alike), dtype=cells.dtype).reshape(-1, classes, classes + 1)
-    return unique.astype(float), np.array(list(alike.values()))
+    rows = sum_by_unit(true * (classes + 1) + answers, units_of(speakers), classes * (classes + 1))
+    unique, counts = merge_alike(rows)
+    return unique.reshape(-1, classes, classes + 1), counts
 
 
 def figures_of(confusions: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosllm.evaluation import bootstrap
+from emosllm.evaluation import resampling
 from emosllm.evaluation.bootstrap import (
     FIGURES,
     bootstrap_by_speaker,
@@ -86,7 +86,7 @@ def test_agrees_with_drawing_speakers_from_a_hat_where_many_are_alike():
 def test_blocks_change_nothing_but_memory(monkeypatch):
     reference, predicted, speakers = world(np.random.default_rng(3), speakers=7)
     whole = bootstrap_by_speaker(reference, predicted, speakers, LABELS, resamples=100)
-    monkeypatch.setattr(bootstrap, "_BLOCK", 50)
+    monkeypatch.setattr(resampling, "_BLOCK", 50)
     assert bootstrap_by_speaker(reference, predicted, speakers, LABELS, resamples=100) == whole
 
 
