@@ -56,9 +56,7 @@ def bootstrap_by_speaker(
         Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004; by
         speaker as in Ferrer and Riera, Confidence intervals for evaluation in machine learning (ConfidenceIntervals).
     """
-    draws = draw_figures(
-        reference, predicted, speakers, labels, resamples=resamples, rng=np.random.default_rng(seed)
-    )
+    draws = draw_figures(reference, predicted, speakers, labels, resamples=resamples, rng=np.random.default_rng(seed))
     if draws is None:
         return dict.fromkeys(FIGURES)
     return {name: percentile_interval(row, level) for name, row in zip(FIGURES, draws, strict=True)}

@@ -1,0 +1,263 @@
+"""Whom a system serves worse: UA and WA by gender, speaker or language, the gap between groups, and who turns neutral.
+
+A gap is always above 0, even between groups that differ by chance; so it comes with an interval that can hold 0 and
+with the share of random regroupings that show as large a gap. Given up: causes. A group may be served worse since its
+recordings are, or since it speaks other classes (UA levels only the classes' sizes).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.answers import Answers, paired
+from emosllm.evaluation.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
+from emosllm.evaluation.metrics import Interval, encode, score
+from emosllm.evaluation.resampling import sum_by_unit, units_of
+
+Figure = Literal["ua", "wa"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """One group.
+
+    Attributes:
+        n: clips.
+        speakers: independent units: known speakers, and each clip of an unknown one.
+        classes: how many classes occur; UA is over these.
+        ua: unweighted accuracy.
+        wa: weighted accuracy.
+        ua_interval: by speaker; `None` for a single one.
+        wa_interval: by speaker; `None` for a single one.
+        compared: whether the group has clips enough to count in the gap.
+    """
+
+    n: int
+    speakers: int
+    classes: int
+    ua: float
+    wa: float
+    ua_interval: Interval | None
+    wa_interval: Interval | None
+    compared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Between the best and the worst served group with clips enough.
+
+    Attributes:
+        figure: `ua` or `wa`.
+        best: the group with the highest figure.
+        worst: the group with the lowest.
+        value: the highest minus the lowest.
+        interval: of the difference between just these two, by speaker; it may hold 0, and it does not know that the two
+            were chosen among several. `None` where one of them is a single speaker.
+        p: the share of random regroupings of the speakers with at least this gap (no group matters, if that is true);
+            `None` where a speaker is in two groups or every group is a single speaker.
+    """
+
+    figure: Figure
+    best: str
+    worst: str
+    value: float
+    interval: Interval | None
+    p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """All groups and the gap.
+
+    Attributes:
+        groups: name -> figures, in order of the names.
+        gaps: `ua` and `wa` -> gap; `None` where fewer than two groups have clips enough.
+        min_clips: how many are enough.
+        unknown: clips whose group nobody knows; they are in no figure.
+    """
+
+    groups: Mapping[str, GroupFigures]
+    gaps: Mapping[Figure, Gap | None]
+    min_clips: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalledInstead:
+    """Clips that one system gets right and the other wrong, and how many of them the other called by one name.
+
+    Attributes:
+        right: the system that is right.
+        wrong: the system that is not.
+        name: the class it called, such as `neutral`.
+        by_class: true class -> (called so, all such clips), for the classes other than `name`.
+        called: called so, over all classes.
+        n: all such clips, those of the class `name` included.
+    """
+
+    right: str
+    wrong: str
+    name: str
+    by_class: Mapping[str, tuple[int, int]]
+    called: int
+    n: int
+
+    @property
+    def share(self) -> float | None:
+        """`called` of `n`; `None` where there is no such clip."""
+        return self.called / self.n if self.n else None
+
+
+def fairness(
+    reference: Sequence[str],
+    predicted: Sequence[str | None],
+    groups: Sequence[str | None],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    min_clips: int = 30,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Fairness:
+    """UA and WA of each group, and the gap.
+
+    Speakers are drawn within each group on its own, so that groups keep their sizes; one who is in two groups counts
+    as two. For groups that are speakers, give `[None] * n` as `speakers`: intervals are then over clips of the same
+    people, and say nothing of others.
+
+    Args:
+        reference: the true class of each clip.
+        predicted: the answers, `None` where there is none.
+        groups: of each clip; `None` where nobody knows.
+        speakers: `None` where nobody knows.
+        labels: the classes.
+        min_clips: a group with fewer has figures and is not compared. 30 is ASSUMED.
+        resamples: of the speakers, and of the regroupings.
+        seed: of both.
+        level: of the intervals.
+
+    Raises:
+        UserError: as `score`, the lengths differ, or no clip has a group.
+    """
+    if not len(reference) == len(predicted) == len(groups) == len(speakers):
+        raise UserError("references, answers, groups and speakers differ in number: one of each per clip is needed")
+    known = [i for i, group in enumerate(groups) if group is not None]
+    if not known:
+        raise UserError("nothing to compare: no clip has a group")
+    figures, draws = {}, {}
+    for place, name in enumerate(sorted({groups[i] or "" for i in known})):
+        members = [i for i in known if groups[i] == name]
+        clips = [[side[i] for i in members] for side in (reference, predicted, speakers)]
+        rng = np.random.default_rng([seed, place])
+        draws[name] = draw_figures(clips[0], clips[1], clips[2], labels, resamples=resamples, rng=rng)  # type: ignore[arg-type]
+        figures[name] = _group(clips, draws[name], labels, min_clips, level)
+    compared = [name for name, group in figures.items() if group.compared]
+    gaps: dict[Figure, Gap | None] = {"ua": None, "wa": None}
+    if len(compared) > 1:
+        inside = [i for i in known if groups[i] in compared]
+        rows = [[side[i] for i in inside] for side in (reference, predicted, groups, speakers)]
+        chance = _regrouped_gaps(rows, labels, resamples, seed)
+        for figure in gaps:
+            gaps[figure] = _gap(figure, {name: figures[name] for name in compared}, draws, chance, level)
+    return Fairness(figures, gaps, min_clips, len(groups) - len(known))
+
+
+def called_instead(first: Answers, second: Answers, name: str = "neutral") -> tuple[CalledInstead, CalledInstead]:
+    """AA-SLLM's table: of the clips one system gets right and the other wrong, how many the other called neutral.
+
+    Args:
+        first: a system.
+        second: another, on the same clips.
+        name: the class that the other turned to.
+
+    Returns:
+        Where the first is right and the second wrong, and the other way round.
+
+    Raises:
+        UserError: other clips, classes or references (see `paired`), or `name` is not a class.
+
+    Source:
+        AA-SLLM, section 3.3.3 and table 3: 820 of 1168 (70.21 %) without acoustic features, 327 of 1031 (31.72 %) with.
+    """
+    second = paired(first, second)
+    if name not in first.labels:
+        raise UserError(f"{name} is not among the labels {', '.join(first.labels)}")
+    return _called(first, second, name), _called(second, first, name)
+
+
+def _called(right: Answers, wrong: Answers, name: str) -> CalledInstead:
+    table = {label: (0, 0) for label in right.labels if label in set(right.reference) - {name}}
+    everything = 0
+    for true, good, answer in zip(right.reference, right.correct, wrong.predicted, strict=True):
+        if good and answer != true:
+            everything += 1
+            if true != name:
+                called, clips = table[true]
+                table[true] = (called + (answer == name), clips + 1)
+    return CalledInstead(right.name, wrong.name, name, table, sum(called for called, _ in table.values()), everything)
+
+
+def _group(
+    clips: Sequence[Sequence], draws: np.ndarray | None, labels: Sequence[str], min_clips: int, level: float
+) -> GroupFigures:
+    reference, predicted, speakers = clips
+    scores = score(reference, predicted, labels)
+    intervals = {
+        name: None if draws is None else percentile_interval(draws[FIGURES.index(name)], level) for name in ("ua", "wa")
+    }
+    return GroupFigures(
+        n=scores.n,
+        speakers=int(units_of(speakers).max()) + 1,
+        classes=len(scores.per_class),
+        ua=scores.ua,
+        wa=scores.wa,
+        ua_interval=intervals["ua"],
+        wa_interval=intervals["wa"],
+        compared=scores.n >= min_clips,
+    )
+
+
+def _gap(
+    figure: Figure,
+    groups: Mapping[str, GroupFigures],
+    draws: Mapping[str, np.ndarray | None],
+    chance: np.ndarray | None,
+    level: float,
+) -> Gap:
+    values: dict[str, float] = {name: getattr(group, figure) for name, group in groups.items()}
+    best, worst = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+    value, row = values[best] - values[worst], FIGURES.index(figure)
+    high, low = draws[best], draws[worst]
+    interval = None if high is None or low is None else percentile_interval(high[row] - low[row], level)
+    p = None
+    if chance is not None:
+        # The grouping at hand is one of those possible, so p is never 0.
+        p = (1 + int((chance[row] >= value - 1e-12).sum())) / (1 + chance.shape[1])
+    return Gap(figure, best, worst, value, interval, p)
+
+
+def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: int, seed: int) -> np.ndarray | None:
+    """Gaps of `FIGURES` with speakers dealt to groups at random, groups keeping their number of speakers `[4, R]`."""
+    reference, predicted, groups, speakers = rows
+    true, answers = encode(reference, predicted, labels)
+    units, kinds = units_of(speakers), units_of(groups)
+    homes = set(zip(units.tolist(), kinds.tolist(), strict=True))
+    units_n, kinds_n = int(units.max()) + 1, int(kinds.max()) + 1
+    if len(homes) > units_n or units_n <= kinds_n:
+        return None
+    classes = len(labels)
+    matrices = sum_by_unit(true * (classes + 1) + answers, units, classes * (classes + 1)).astype(float)
+    home = np.zeros((kinds_n, units_n))
+    for unit, kind in homes:
+        home[kind, unit] = 1
+    rng = np.random.default_rng([seed, kinds_n])
+    gaps = []
+    for _ in range(resamples):
+        dealt = home[:, rng.permutation(units_n)] @ matrices
+        figures = figures_of(dealt.reshape(-1, classes, classes + 1))
+        gaps.append(np.ptp(figures, axis=1))
+    return np.stack(gaps, axis=1)

@@ -1,0 +1,160 @@
+"""Answering only when sure: abstention below a confidence, the risk-coverage curve and the area under it.
+
+A clip without an answer is never covered by a threshold; at full coverage it counts as wrong, as everywhere in the
+house. Given up: thresholds that promise a risk on new data (conformal prediction).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.metrics import Scores, score
+from emosllm.utterance import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """What share of answers is wrong if only the surest are given.
+
+    Attributes:
+        n: clips.
+        thresholds: the distinct confidences, falling; the last is 0 where some clips have no answer.
+        coverage: the share of clips answered at each threshold.
+        risk: the share of those that is wrong.
+        aurc: area under the curve, the mean risk over 1, 2, ... n surest clips. Among equally sure clips errors are
+            spread evenly, which is the mean over all orders of them.
+        aurc_best: of an order that puts every error last; no confidence could do better at this accuracy.
+        aurc_random: of a confidence that knows nothing, which is the plain error rate.
+    """
+
+    n: int
+    thresholds: tuple[float, ...]
+    coverage: tuple[float, ...]
+    risk: tuple[float, ...]
+    aurc: float
+    aurc_best: float
+    aurc_random: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selective:
+    """What remains at one threshold.
+
+    Attributes:
+        threshold: the least confidence that is answered.
+        n: clips.
+        covered: clips answered.
+        scores: over the covered clips, UA over the classes that still have some; `None` where nothing is covered.
+    """
+
+    threshold: float
+    n: int
+    covered: int
+    scores: Scores | None
+
+    @property
+    def coverage(self) -> float:
+        """The share of clips answered."""
+        return self.covered / self.n
+
+
+def abstain_below(prediction: Prediction, threshold: float) -> Prediction:
+    """The prediction, or the same without a label where its confidence is below `threshold`.
+
+    Probabilities stay, so that a reader can see what was doubted. There is no `error`: nothing went wrong.
+
+    Raises:
+        UserError: the threshold is not between 0 and 1.
+    """
+    confidence, least = prediction.confidence, _checked(threshold)
+    if confidence is None or confidence >= least:
+        return prediction
+    return replace(prediction, label=None)
+
+
+def selective_scores(
+    reference: Sequence[str],
+    predicted: Sequence[str | None],
+    confidences: Sequence[float | None],
+    labels: Sequence[str],
+    threshold: float,
+) -> Selective:
+    """UA, WA and the rest over the clips whose answer is at least so sure.
+
+    Args:
+        reference: the true class of each clip.
+        predicted: the answers; `None` is not covered.
+        confidences: of the answers; `None` is not covered.
+        labels: the classes.
+        threshold: 0..1.
+
+    Raises:
+        UserError: the threshold is not between 0 and 1, a confidence is not, the lengths differ, there are no clips.
+    """
+    confidence, _ = _ordered(reference, predicted, confidences)
+    kept = np.flatnonzero(confidence >= _checked(threshold))
+    scores = score([reference[i] for i in kept], [predicted[i] for i in kept], labels) if kept.size else None
+    return Selective(threshold, len(reference), len(kept), scores)
+
+
+def risk_coverage(
+    reference: Sequence[str], predicted: Sequence[str | None], confidences: Sequence[float | None]
+) -> RiskCoverage:
+    """The curve over all thresholds.
+
+    Args:
+        reference: the true class of each clip.
+        predicted: the answers; `None` is wrong, and the least sure of all.
+        confidences: of the answers, 0..1; `None` is the least sure of all.
+
+    Raises:
+        UserError: a confidence is not between 0 and 1, the lengths differ, or there are no clips.
+
+    Source:
+        El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 11 (2010); area: Geifman,
+        Uziel and El-Yaniv, Bias-reduced uncertainty estimation for deep neural classifiers, ICLR 2019.
+    """
+    confidence, wrong = _ordered(reference, predicted, confidences)
+    order = np.argsort(-confidence, kind="stable")
+    confidence, wrong = confidence[order], wrong[order]
+    n = len(wrong)
+    last = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))  # of each run of equals
+    errors = np.cumsum(wrong)
+    counts = np.arange(1, n + 1)
+    spread = np.interp(counts, np.append(0, last + 1), np.append(0, errors[last]))
+    best = np.maximum(counts - (n - errors[-1]), 0)
+    return RiskCoverage(
+        n=n,
+        # What has no answer is covered by a threshold that asks for nothing.
+        thresholds=tuple(np.maximum(confidence[last], 0).tolist()),
+        coverage=tuple(((last + 1) / n).tolist()),
+        risk=tuple((errors[last] / (last + 1)).tolist()),
+        aurc=float((spread / counts).mean()),
+        aurc_best=float((best / counts).mean()),
+        aurc_random=float(errors[-1] / n),
+    )
+
+
+def _ordered(
+    reference: Sequence[str], predicted: Sequence[str | None], confidences: Sequence[float | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences `[N]`, -1 where there is no answer, and whether the answer is wrong `[N]`."""
+    if not len(reference) == len(predicted) == len(confidences):
+        found = f"{len(reference)} references, {len(predicted)} answers and {len(confidences)} confidences"
+        raise UserError(f"{found}: one of each per clip is needed")
+    if not reference:
+        raise UserError("nothing to score: there are no clips")
+    numbers = []
+    for answer, sure in zip(predicted, confidences, strict=True):
+        if answer is not None and sure is not None and not 0 <= sure <= 1:
+            raise UserError(f"confidence {sure}: a number between 0 and 1 is needed")
+        numbers.append(-1.0 if answer is None or sure is None else float(sure))
+    return np.array(numbers), np.array([true != given for true, given in zip(reference, predicted, strict=True)])
+
+
+def _checked(threshold: float) -> float:
+    if not 0 <= threshold <= 1:
+        raise UserError(f"threshold {threshold}: a confidence between 0 and 1 is needed")
+    return threshold
