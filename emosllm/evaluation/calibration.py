@@ -7,6 +7,7 @@ calibration per class, and anything with more parameters than one temperature.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -146,14 +147,14 @@ def fit_temperature(
     with eval_extra("fitting a temperature"):
         from scipy.optimize import minimize_scalar
     matrix, true, left_out = probability_matrix(reference, probabilities, labels)
-    low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(
-        lambda log: _nll(matrix, true, np.exp(log)), bounds=(low, high), method="bounded", options={"xatol": 1e-6}
-    )
-    # The search never quite reaches a bound.
-    at_bound = bool(min(found.x - low, high - found.x) < 1e-3)
-    value = float(np.exp(found.x))
-    return Temperature(value, len(true), left_out, _nll(matrix, true, 1.0), float(found.fun), at_bound)
+    found = minimize_scalar(lambda log: _nll(matrix, true, np.exp(log)), bounds=np.log(TEMPERATURES), method="bounded")
+    value, after = float(np.exp(found.x)), float(found.fun)
+    bound_nll, bound = min((_nll(matrix, true, bound), bound) for bound in TEMPERATURES)
+    # Towards a bound the curve is so flat that the search stops short of it.
+    at_bound = bound_nll <= after + 1e-9
+    if at_bound:
+        value, after = bound, bound_nll
+    return Temperature(value, len(true), left_out, _nll(matrix, true, 1.0), after, at_bound)
 
 
 def apply_temperature(prediction: Prediction, temperature: float) -> Prediction:
@@ -220,7 +221,7 @@ def _table(confidence: np.ndarray, right: np.ndarray, edges: np.ndarray) -> tupl
     """Bins between neighbouring edges; what equals an edge belongs below it."""
     places = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, len(edges) - 2)
     bins = []
-    for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+    for index, (low, high) in enumerate(pairwise(edges)):
         inside = places == index
         n = int(inside.sum())
         means = (float(confidence[inside].mean()), float(right[inside].mean())) if n else (None, None)

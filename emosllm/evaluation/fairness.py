@@ -15,7 +15,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
 from emosllm.evaluation.metrics import Interval, encode, score
-from emosllm.evaluation.resampling import sum_by_unit, units_of
+from emosllm.evaluation.resampling import BLOCK, sum_by_unit, units_of
 
 Figure = Literal["ua", "wa"]
 
@@ -152,7 +152,7 @@ def fairness(
     for place, name in enumerate(sorted({groups[i] or "" for i in known})):
         members = [i for i in known if groups[i] == name]
         clips = [[side[i] for i in members] for side in (reference, predicted, speakers)]
-        rng = np.random.default_rng([seed, place])
+        rng = np.random.default_rng([seed, 0, place])
         draws[name] = draw_figures(clips[0], clips[1], clips[2], labels, resamples=resamples, rng=rng)  # type: ignore[arg-type]
         figures[name] = _group(clips, draws[name], labels, min_clips, level)
     compared = [name for name, group in figures.items() if group.compared]
@@ -254,10 +254,12 @@ def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: 
     home = np.zeros((kinds_n, units_n))
     for unit, kind in homes:
         home[kind, unit] = 1
-    rng = np.random.default_rng([seed, kinds_n])
+    rng = np.random.default_rng([seed, 1])
     gaps = []
-    for _ in range(resamples):
-        dealt = home[:, rng.permutation(units_n)] @ matrices
+    step = max(1, BLOCK // (kinds_n * matrices.shape[1]))
+    for start in range(0, resamples, step):
+        deals = range(min(step, resamples - start))
+        dealt = np.stack([home[:, rng.permutation(units_n)] @ matrices for _ in deals])
         figures = figures_of(dealt.reshape(-1, classes, classes + 1))
-        gaps.append(np.ptp(figures, axis=1))
-    return np.stack(gaps, axis=1)
+        gaps.append(np.ptp(figures.reshape(len(figures), len(deals), kinds_n), axis=2))
+    return np.concatenate(gaps, axis=1)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-# Weights are drawn in blocks of about so many numbers (80 MB), whatever the number of speakers.
-_BLOCK = 10_000_000
+#: Weights are drawn in blocks of about so many numbers (80 MB), whatever the number of speakers.
+BLOCK = 10_000_000
 
 
 def units_of(speakers: Sequence[str | None]) -> np.ndarray:
@@ -67,7 +67,7 @@ def resampled_sums(
         Blocks `[R, K]`; their R add up to `resamples`.
     """
     units = int(counts.sum())
-    step = max(1, _BLOCK // len(counts))
+    step = max(1, BLOCK // len(counts))
     for start in range(0, resamples, step):
         weights = rng.multinomial(units, counts / units, size=min(step, resamples - start))  # [R, V]
         yield weights.astype(float) @ rows

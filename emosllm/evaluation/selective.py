@@ -94,8 +94,8 @@ def selective_scores(
         UserError: the threshold is not between 0 and 1, a confidence is not, the lengths differ, there are no clips.
     """
     confidence, _ = _ordered(reference, predicted, confidences)
-    kept = np.flatnonzero(confidence >= _checked(threshold))
-    scores = score([reference[i] for i in kept], [predicted[i] for i in kept], labels) if kept.size else None
+    kept = np.flatnonzero(confidence >= _checked(threshold)).tolist()
+    scores = score([reference[i] for i in kept], [predicted[i] for i in kept], labels) if kept else None
     return Selective(threshold, len(reference), len(kept), scores)
 
 

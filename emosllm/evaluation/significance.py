@@ -125,7 +125,7 @@ def compare(
     units = units_of(first.speakers)
     point, draws = _paired_figures(true, one, other, units, len(first.labels), resamples, seed)
     differences = {
-        name: _difference(*point[:, row], None if draws is None else draws[row], level)
+        name: _difference(point[0, row], point[1, row], None if draws is None else draws[row], level)
         for row, name in enumerate(FIGURES)
     }
     test = mcnemar(first.correct, second.correct)
