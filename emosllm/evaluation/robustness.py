@@ -1,0 +1,209 @@
+"""How recognition falls as recordings get worse: any system, over conditions and severities, as a table or a curve.
+
+The same clips with the same noise at every severity, so that a curve falls by the severity alone; what changed against
+the clean clips has a paired interval by speaker. Given up: two conditions at once.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.answers import Answers
+from emosllm.evaluation.bootstrap import bootstrap_by_speaker
+from emosllm.evaluation.conditions import CONDITIONS, Condition, Voices
+from emosllm.evaluation.metrics import Interval, score
+from emosllm.evaluation.significance import Difference, compare
+
+#: Samples `[T]` at 16 kHz of each clip -> an answer for each, `None` where there is none.
+Predict = Callable[[Sequence[np.ndarray]], Sequence[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One condition at one severity.
+
+    Attributes:
+        condition: its name; `clean` for the clips as they are.
+        severity: in the condition's unit; `None` for `clean`.
+        n: clips.
+        unanswered: how many of them got no answer.
+        ua: unweighted accuracy.
+        wa: weighted accuracy.
+        ua_interval: by speaker; `None` for a single speaker.
+        wa_interval: the same.
+        ua_change: UA here against clean; `None` for `clean`.
+        wa_change: the same of WA.
+    """
+
+    condition: str
+    severity: float | None
+    n: int
+    unanswered: int
+    ua: float
+    wa: float
+    ua_interval: Interval | None
+    wa_interval: Interval | None
+    ua_change: Difference | None
+    wa_change: Difference | None
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """A sweep.
+
+    Attributes:
+        clean: the clips as they are.
+        points: in the order of conditions and their severities.
+        units: condition -> unit of its severities.
+        unchanged: condition -> severity at which nothing happens; only of those that have one.
+        skipped: condition -> why it could not be made here.
+        resamples: behind the intervals.
+        seed: of noise, rooms and resampling.
+        level: of the intervals.
+    """
+
+    clean: Point
+    points: tuple[Point, ...]
+    units: Mapping[str, str]
+    unchanged: Mapping[str, float]
+    skipped: Mapping[str, str]
+    resamples: int
+    seed: int
+    level: float
+
+    def curve(self, name: str) -> tuple[Point, ...]:
+        """The points of one condition, without `clean`."""
+        return tuple(point for point in self.points if point.condition == name)
+
+    def mean_ua(self, name: str) -> float:
+        """UA of one condition, averaged over its severities."""
+        return float(np.mean([point.ua for point in self.curve(name)]))
+
+
+def sweep(
+    predict: Predict,
+    clips: Sequence[np.ndarray],
+    reference: Sequence[str],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    conditions: Sequence[Condition] | None = None,
+    voices: Voices | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    on_point: Callable[[Point], None] | None = None,
+) -> Robustness:
+    """Ask a system about clean and spoilt clips.
+
+    Args:
+        predict: the system; called once with the clean clips and once per condition and severity.
+        clips: mono samples `[T]` at 16 kHz.
+        reference: the true class of each.
+        speakers: of each, `None` where nobody knows.
+        labels: the classes.
+        conditions: which, all by default; one that cannot be made here is skipped and named.
+        voices: what babble is made of; by default, for each clip, all others.
+        resamples: behind the intervals.
+        seed: of noise, rooms and resampling.
+        level: of the intervals.
+        on_point: told of every point as it is known, `clean` first.
+
+    Raises:
+        UserError: the numbers of clips, references, speakers or answers differ, or as `score`.
+    """
+    if not len(clips) == len(reference) == len(speakers):
+        raise UserError(
+            f"{len(clips)} clips, {len(reference)} references, {len(speakers)} speakers: one each is needed"
+        )
+    settings = {"resamples": resamples, "seed": seed, "level": level}
+    tell = on_point or (lambda point: None)
+    chosen = tuple(CONDITIONS.values()) if conditions is None else tuple(conditions)
+    clean_answers = _answers("clean", _asked(predict, clips), reference, speakers, labels)
+    clean = _point("clean", None, clean_answers, None, settings)
+    tell(clean)
+    points, skipped = [], {}
+    others = voices if voices is not None else clips[1:]
+    for each in chosen:
+        reason = each.missing(others)
+        if reason:
+            skipped[each.name] = reason
+            continue
+        for severity in each.severities:
+            spoilt = spoil(clips, each, severity, seed=seed, voices=voices)
+            answers = _answers(each.name, _asked(predict, spoilt), reference, speakers, labels)
+            points.append(_point(each.name, severity, answers, clean_answers, settings))
+            tell(points[-1])
+    made = [each for each in chosen if each.name not in skipped]
+    units = {each.name: each.unit for each in made}
+    unchanged = {each.name: each.unchanged for each in made if each.unchanged is not None}
+    return Robustness(clean, tuple(points), units, unchanged, skipped, resamples, seed, level)
+
+
+def spoil(
+    clips: Sequence[np.ndarray], condition: Condition, severity: float, *, seed: int = 0, voices: Voices | None = None
+) -> list[np.ndarray]:
+    """All clips under one condition; draws depend on seed, condition and place, not on severity.
+
+    Args:
+        clips: mono samples `[T]` at 16 kHz.
+        condition: what happens to them.
+        severity: how much.
+        seed: of every draw.
+        voices: what babble is made of; by default, for each clip, all others.
+
+    Raises:
+        UserError: as `Condition.at`.
+    """
+    spoilt = []
+    for place, samples in enumerate(clips):
+        around: Voices = ()
+        if condition.needs_voices:
+            around = voices if voices is not None else [*clips[:place], *clips[place + 1 :]]
+        rng = np.random.default_rng([seed, zlib.crc32(condition.name.encode()), place])
+        spoilt.append(condition.at(severity, around)(samples, rng))
+    return spoilt
+
+
+def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
+    answers = predict(clips)
+    if len(answers) != len(clips):
+        raise UserError(f"{len(clips)} clips but {len(answers)} answers: one answer per clip is needed")
+    return answers
+
+
+def _answers(
+    name: str,
+    predicted: Sequence[str | None],
+    reference: Sequence[str],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+) -> Answers:
+    n = len(reference)
+    ids, nobody = tuple(map(str, range(n))), (None,) * n
+    known = (tuple(reference), tuple(predicted), tuple(speakers))
+    return Answers(name, tuple(labels), ids, *known, nobody, nobody, ({},) * n)
+
+
+def _point(
+    condition: str, severity: float | None, answers: Answers, clean: Answers | None, settings: Mapping[str, float]
+) -> Point:
+    sides = (answers.reference, answers.predicted)
+    scores = score(*sides, answers.labels)
+    intervals = bootstrap_by_speaker(*sides, answers.speakers, answers.labels, **settings)  # type: ignore[arg-type]
+    changes = compare(clean, answers, **settings).differences if clean else {}  # type: ignore[arg-type]
+    return Point(
+        condition=condition,
+        severity=severity,
+        n=scores.n,
+        unanswered=scores.unanswered,
+        ua=scores.ua,
+        wa=scores.wa,
+        ua_interval=intervals["ua"],
+        wa_interval=intervals["wa"],
+        ua_change=changes.get("ua"),
+        wa_change=changes.get("wa"),
+    )
