@@ -4,41 +4,22 @@ Length carries the number, so it reads in grey print and without colour vision; 
 which bar won. Given up: more than `MOST` rows, and scripts that matplotlib's own font lacks (boxes stand for those).
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.evaluation.extra import eval_extra
 from emosllm.evaluation.screen import shorten
-from emosllm.files import make_folder, write_atomically
+from emosllm.evaluation.style import BLUE, FAINT, GREY, INK, RED, TRACK, check_picture, house_style, write_picture
 from emosllm.utterance import Prediction
 
 #: Rows that one picture holds; it says how many more there were.
 MOST = 60
 
-_FORMATS = (".png", ".svg", ".pdf")
-_WINNER, _OTHER, _TRACK, _RED = "#0072B2", "#9aa5ad", "#eef1f3", "#D55E00"
-_INK, _FAINT = "#1c2226", "#66727a"
 # In inches: a row, the names on the left, a class, the space above the rows and below.
 _ROW, _NAMES, _CLASS, _TOP, _BOTTOM = 0.5, 3.1, 0.92, 0.95, 0.2
-_DPI = 200
 _LETTER = 0.076  # inches that a letter of 9 points takes, on average and a little more
 _WIDTH = 0.86  # of a bar at probability 1, in columns
-
-
-def check_picture(path: Path) -> None:
-    """Refuse, before anything is computed, what could not be drawn after.
-
-    Raises:
-        UserError: matplotlib is not installed, `path` has another ending, or its folder cannot be written to.
-    """
-    if path.suffix.lower() not in _FORMATS:
-        raise UserError(f"cannot draw {path}: pictures end in {', '.join(_FORMATS)}")
-    with eval_extra("drawing"):
-        import matplotlib.figure  # noqa: F401
-    make_folder(path.parent)
 
 
 def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) -> None:
@@ -55,7 +36,6 @@ def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) 
     check_picture(path)
     if not predictions:
         raise UserError(f"cannot draw {path}: there are no predictions")
-    import matplotlib
     from matplotlib.figure import Figure
 
     shown = predictions[:MOST]
@@ -63,24 +43,19 @@ def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) 
     columns = max(len(names), 3)  # room for an error where there are no bars at all
     width, height = _NAMES + columns * _CLASS + 0.15, _TOP + len(shown) * _ROW + _BOTTOM
     more = f" (the first {MOST} of {len(predictions)})" if len(predictions) > MOST else ""
-    # The font is matplotlib's own and the salt is fixed, so that two machines draw the same.
-    with matplotlib.rc_context({"svg.hashsalt": "emosllm", "font.family": "DejaVu Sans"}):
+    with house_style():
         figure = Figure(figsize=(width, height), facecolor="white")
         axes = figure.add_axes((_NAMES / width, _BOTTOM / height, columns * _CLASS / width, len(shown) * _ROW / height))
         axes.set(xlim=(0, columns), ylim=(len(shown), 0))
         axes.set_axis_off()
         heading = title + more
         size = min(13, 13 * (width - 0.3) / (_LETTER * 13 / 9 * len(heading) + 1e-9))
-        _write(figure, 0.15 / width, 1 - 0.33 / height, heading, size=size, weight="bold", color=_INK)
+        _write(figure, 0.15 / width, 1 - 0.33 / height, heading, size=size, weight="bold", color=INK)
         for column, name in enumerate(names):
-            _write(axes, column, -0.32, name, size=9.5, color=_INK)
+            _write(axes, column, -0.32, name, size=9.5, color=INK)
         for row, (recording, prediction) in enumerate(zip(_recordings(shown), shown, strict=True)):
             _draw_row(axes, row, recording, prediction, names)
-        buffer = io.BytesIO()
-        kind = path.suffix.lower()[1:]
-        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=undated)
-    write_atomically(path, buffer.getvalue())
+        write_picture(figure, path)
 
 
 def _recordings(predictions: Sequence[Prediction]) -> list[str]:
@@ -96,24 +71,24 @@ def _draw_row(axes: Any, row: int, recording: str, prediction: Prediction, names
     left = (0.15 - _NAMES) / _CLASS
     middle = row + 0.5
     heard = shorten(prediction.transcript or "", 44)
-    _write(axes, left, middle - (0.17 if heard else 0), recording, size=10, color=_INK)
+    _write(axes, left, middle - (0.17 if heard else 0), recording, size=10, color=INK)
     if heard:
-        _write(axes, left, middle + 0.2, f"“{heard}”", size=7.5, color=_FAINT)
-    axes.plot((left, axes.get_xlim()[1]), (row, row), color=_TRACK, linewidth=0.8, clip_on=False)
+        _write(axes, left, middle + 0.2, f"“{heard}”", size=7.5, color=FAINT)
+    axes.plot((left, axes.get_xlim()[1]), (row, row), color=TRACK, linewidth=0.8, clip_on=False)
     if prediction.label is None:
         room = int(axes.get_xlim()[1] * _CLASS / _LETTER)
-        _write(axes, 0, middle, shorten(prediction.error or "no answer", room), size=9, color=_RED)
+        _write(axes, 0, middle, shorten(prediction.error or "no answer", room), size=9, color=RED)
         return
     for column, name in enumerate(names):
         probability = prediction.probabilities[name]
         won = name == prediction.label
-        axes.barh(middle, _WIDTH, left=column, height=0.5, color=_TRACK)
-        axes.barh(middle, _WIDTH * probability, left=column, height=0.5, color=_WINNER if won else _OTHER)
+        axes.barh(middle, _WIDTH, left=column, height=0.5, color=TRACK)
+        axes.barh(middle, _WIDTH * probability, left=column, height=0.5, color=BLUE if won else GREY)
         if won or probability >= 0.1:
             # Inside a long bar, after a short one: never across an edge.
             inside = probability >= 0.5
             place = column + _WIDTH * probability + (-0.04 if inside else 0.04)
-            color = "white" if inside and won else _INK
+            color = "white" if inside and won else INK
             side, weight = ("right" if inside else "left"), ("bold" if won else "normal")
             _write(axes, place, middle, f"{probability:.2f}", size=8.5, color=color, ha=side, weight=weight)
 
