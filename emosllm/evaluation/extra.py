@@ -9,7 +9,7 @@ from emosllm.errors import UserError
 
 @contextmanager
 def eval_extra(purpose: str) -> Iterator[None]:
-    """Around the imports of scikit-learn, jiwer or matplotlib.
+    """Around the imports of scikit-learn, scipy, jiwer or matplotlib.
 
     Args:
         purpose: what cannot be done without them ("scoring").
