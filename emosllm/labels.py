@@ -50,8 +50,11 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
 _NAME_OF = {name: name for name in FINER} | {word: name for name, ws in _SYNONYMS.items() for word in (name, *ws)}
 _NAME_OF_LETTER = {letter: name for name, letter in LETTERS.items()}
 
+#: An answer that some systems may give ("none that I know"), and that is always wrong: no reference is ever called so.
+UNKNOWN = "unknown"
+
 #: What raters left without a label: no agreement, or an empty cell.
-UNLABELLED = ("", "x", "xxx", "no_agreement", "unknown")
+UNLABELLED = ("", "x", "xxx", "no_agreement", UNKNOWN)
 
 
 def emotion_name(word: str) -> str | None:
@@ -88,8 +91,8 @@ class LabelSet:
 
     Attributes:
         name: how recipes and the command line call the set.
-        names: the emotions, in the order of every table, matrix and probability vector.
-        merges: other emotions of the vocabulary that count as one of `names`.
+        names: the emotions, in the order of every table, matrix and probability vector; `UNKNOWN` may be among them.
+        merges: other emotions of the vocabulary that count as one of `names`, never as `UNKNOWN`.
     """
 
     name: str
@@ -97,7 +100,8 @@ class LabelSet:
     merges: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        strays = {*self.names, *self.merges} - {*LETTERS, *FINER} | set(self.merges.values()) - set(self.names)
+        strays = {*self.names, *self.merges} - {*LETTERS, *FINER, UNKNOWN}
+        strays |= set(self.merges.values()) - set(self.names) | {UNKNOWN} & {*self.merges, *self.merges.values()}
         assert not strays, (self.name, strays)
         assert len(set(self.names)) == len(self.names), self.name
 
@@ -129,6 +133,8 @@ class LabelSet:
 
 _CALM = {"calm": "neutral"}
 _EXCITED = {"excited": "happy"}
+# In the order of emotion2vec's own head, which has a class for what is none of the others.
+_EMOTION2VEC = ("angry", "disgust", "fear", "happy", "neutral", "other", "sad", "surprise", UNKNOWN)
 _SEVEN = ("angry", "sad", "happy", "surprise", "fear", "disgust", "neutral")
 
 #: Label sets by name. A recipe names one; `emosllm evaluate --labels` can narrow it.
@@ -142,6 +148,7 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
             LabelSet("ekman6", ("angry", "disgust", "fear", "happy", "neutral", "sad"), _CALM | _EXCITED),
             LabelSet("iemocap4", ("angry", "happy", "neutral", "sad"), _EXCITED),
             LabelSet("ravdess8", (*_SEVEN, "calm")),
+            LabelSet("emotion2vec9", _EMOTION2VEC, _CALM | _EXCITED),
         )
     }
 )

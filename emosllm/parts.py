@@ -82,9 +82,11 @@ class HeadPart(Part):
     model: str | None = Field(None, description="published model whose own head to begin with; null is anew")
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
+    def _can_be_built(self) -> Self:
         if self.layers and self.width % self.heads:
             raise ValueError(f"head.width {self.width} is not a multiple of head.heads {self.heads}")
+        if self.model is not None and (self.layers or self.pooling != "mean"):
+            raise ValueError("head.model: published heads are linear on the mean; set head.layers=0 and pooling=mean")
         return self
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.labels import FINER, LABEL_SETS, LETTERS, LabelSet, emotion_name, label_set
+from emosllm.evaluation.metrics import score
+from emosllm.labels import FINER, LABEL_SETS, LETTERS, UNKNOWN, LabelSet, emotion_name, label_set
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,21 @@ def test_a_set_of_unknown_emotions_is_our_mistake():
         LabelSet("mine", ("angry", "hangry"))
     with pytest.raises(AssertionError):
         LabelSet("mine", ("angry",), {"calm": "neutral"})
+
+
+def test_unknown_is_an_answer_and_never_what_was_spoken():
+    heads = label_set("emotion2vec9")
+    assert heads.names[-1] == UNKNOWN
+    assert heads.only(["sad", "unknown"]).names == ("sad", UNKNOWN)
+    assert heads.classify(UNKNOWN) == UNKNOWN  # as an answer; no word of a corpus leads there
+    assert emotion_name(UNKNOWN) is None
+    assert UNKNOWN not in {heads.classify(emotion) for emotion in (*LETTERS, *FINER, None)}
+    for merges in ({"calm": UNKNOWN}, {UNKNOWN: "sad"}):
+        with pytest.raises(AssertionError):
+            LabelSet("mine", ("sad", UNKNOWN), merges)
+
+
+def test_unknown_is_wrong_and_no_class_of_the_means():
+    scores = score(["sad", "sad", "angry"], ["sad", UNKNOWN, "angry"], label_set("emotion2vec9").names)
+    assert [one.name for one in scores.per_class] == ["angry", "sad"]
+    assert (scores.ua, scores.unanswered) == (0.75, 0)

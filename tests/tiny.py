@@ -64,6 +64,20 @@ ENCODERS = {
             "conv_depthwise_kernel_size": 7,
         },
     ),
+    "emotion2vec": (
+        "emotion2vec",
+        {
+            "hidden_size": 32,
+            "num_prenet_layers": 1,
+            "num_main_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 48,
+            "conv_dim": [16, 16, 16],
+            "conv_kernel": [10, 8, 4],
+            "conv_stride": [10, 8, 4],
+            "position_groups": 2,
+        },
+    ),
     "parakeet": (
         "parakeet_encoder",
         {
@@ -161,6 +175,8 @@ def feature_extractor(name: str = "wavlm-large") -> object:
         return ParakeetFeatureExtractor(feature_size=80)
     if kind == "wav2vec2-bert":
         return SeamlessM4TFeatureExtractor(feature_size=80, num_mel_bins=80, stride=2)
+    if kind == "emotion2vec":
+        return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
     return Wav2Vec2FeatureExtractor(do_normalize=name.endswith("large"), return_attention_mask=name.endswith("large"))
 
 

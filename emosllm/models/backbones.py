@@ -4,6 +4,7 @@ A name may also stand for a model that holds several of our parts, in its author
 """
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
@@ -26,9 +27,13 @@ from transformers.initialization import no_init_weights
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from emosllm.errors import UserError
+from emosllm.models.emotion2vec import register as register_emotion2vec
 from emosllm.models.encoders import family
+from emosllm.models.heads import ClassHead
 from emosllm.models.published.find import find_layout
-from emosllm.models.published.layout import Part, load_part
+from emosllm.models.published.layout import Layout, Part, load_part
+
+register_emotion2vec()  # transformers has none of its own
 
 BUILTIN = "builtin:"
 
@@ -113,18 +118,37 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedMo
     return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True)
 
 
-def load_published(reference: str, part: Part, module: nn.Module) -> None:
-    """Put a published mapper's or head's weights into ours.
+def load_mapper(reference: str, mapper: nn.Module) -> None:
+    """Put a published mapper's weights into ours.
 
     Raises:
         UserError: the model has no such part, or of another shape.
     """
-    found = find_layout(locate(reference))
-    if found is None:
-        raise UserError(f"{reference}: no model with a {part} of its own; {_way_out(reference)}")
-    folder, layout = found
-    _part_of(layout.configs(folder), part, reference)
-    load_part(folder, layout, part, module)
+    folder, layout = _published(reference, "mapper")
+    load_part(folder, layout, "mapper", mapper)
+
+
+def load_head(reference: str, head: ClassHead, names: Sequence[str]) -> None:
+    """Put a published classifier's weights into ours, its classes by their names.
+
+    Args:
+        reference: the model that has one.
+        head: a linear layer on the mean of the frames.
+        names: our classes, in our order.
+
+    Raises:
+        UserError: the model has none, or one without some of the classes.
+    """
+    folder, layout = _published(reference, "head")
+    shape = _part_of(layout.configs(folder), "head", reference)
+    missing = [name for name in names if name not in shape["names"]]
+    if missing:
+        known = ", ".join(name for name in shape["names"] if name)
+        raise UserError(f"{reference}: its head has no class {', '.join(missing)}; it has {known}; choose such labels")
+    theirs = nn.ModuleDict({"output": nn.Linear(shape["width"], len(shape["names"]))})
+    load_part(folder, layout, "head", theirs)
+    rows = [shape["names"].index(name) for name in names]
+    head.output.load_state_dict({key: tensor[rows] for key, tensor in theirs["output"].state_dict().items()})
 
 
 def load_feature_extractor(reference: str) -> FeatureExtractionMixin:
@@ -141,6 +165,15 @@ def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
     if found and found[1].tokenizer:
         return found[1].tokenizer(found[0])
     return _load(AutoTokenizer, reference)
+
+
+def _published(reference: str, part: Part) -> tuple[Path, Layout]:
+    """The folder and layout of a published model that has a part of its own."""
+    found = find_layout(locate(reference))
+    if found is None:
+        raise UserError(f"{reference}: no model with a {part} of its own there; {_way_out(reference)}")
+    _part_of(found[1].configs(found[0]), part, reference)
+    return found
 
 
 def _part_of(parts: Any, part: Part, reference: str) -> dict[str, Any]:

@@ -25,13 +25,15 @@ from emosllm.models.backbones import (
     builtins,
     config_of,
     load_encoder,
+    load_head,
     load_llm,
-    load_published,
+    load_mapper,
     new_encoder,
     new_llm,
 )
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.lora import lora_layers
+from emosllm.parts import LinearMapperPart
 from emosllm.recipe import Recipe, parse
 
 _INDEX = "model.safetensors.index.json"
@@ -165,10 +167,10 @@ class CheckpointModel(PreTrainedModel):
             parts["llm"] = load_llm(recipe.llm.model, dtype)
         shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}
         model = cls(cls.config_class(recipe.model_dump(mode="json"), **shapes), **parts)
-        for name in ("mapper", "head"):
-            part = getattr(recipe, name)
-            if getattr(part, "model", None) is not None:
-                load_published(part.model, name, getattr(model, name))
+        if isinstance(recipe.mapper, LinearMapperPart) and recipe.mapper.model is not None:
+            load_mapper(recipe.mapper.model, model.mapper)
+        if recipe.head is not None and recipe.head.model is not None:
+            load_head(recipe.head.model, model.head, recipe.label_set.names)
         return model
 
     def save_pretrained(

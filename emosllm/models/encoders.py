@@ -58,6 +58,7 @@ FAMILIES: dict[str, Family] = {
     "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
     "wav2vec2": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
     "hubert": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
+    "emotion2vec": Family("input_values", convolutions=_feature_encoder),
     "wav2vec2-bert": Family("input_features"),
     "parakeet_encoder": Family("input_features", convolutions=_subsampling),
     "whisper": Family("input_features", "d_model", convolutions=lambda config: WHISPER_STEM, window="max_length"),

@@ -2,8 +2,10 @@
 
 import math
 
+import golden
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from emosllm.models.mappers import QPMapper
@@ -99,3 +101,29 @@ def test_new_queries_are_drawn_from_a_standard_normal():
     queries = QPMapper(768, 8).queries.detach()
     assert queries.mean().abs() < 0.02
     assert queries.std() == pytest.approx(1, abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def filled():
+    """Ours with the reference's weights: DePALM d532fe1, torch 2.13.0, see tests/models/golden/README.md."""
+    mapper = QPMapper(20, 16, queries=4, layers=2, heads=3, width=24, feedforward=24).eval()
+    golden.fill(mapper, lambda name: name.replace("layers.layers", "pool.blocks"))
+    mapper.queries.data = golden.value("pool.query_tokens", (1, 4, 24))[0]
+    return mapper
+
+
+@torch.no_grad()
+def test_it_pools_as_the_reference_does(filled):
+    for name, expected in load_file(golden.FOLDER / "qpmapper.safetensors").items():
+        frames = golden.tensor(f"{name} frames", 1, int(name), 20)
+        pooled, _ = filled(frames, torch.ones(1, int(name), dtype=torch.bool))
+        torch.testing.assert_close(pooled[0], expected, rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+def test_and_in_padded_batches_too(filled):
+    expected = load_file(golden.FOLDER / "qpmapper.safetensors")
+    frames, mask = torch.full((3, 60, 20), 9.0), torch.zeros(3, 60, dtype=torch.bool)
+    for row, name in enumerate(expected):
+        frames[row, : int(name)], mask[row, : int(name)] = golden.tensor(f"{name} frames", 1, int(name), 20)[0], True
+    torch.testing.assert_close(filled(frames, mask)[0], torch.stack(list(expected.values())), rtol=0, atol=1e-4)

@@ -5,9 +5,10 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from emosllm.models.published.emotion2vec import EMOTION2VEC
 from emosllm.models.published.layout import Layout
 
-LAYOUTS: tuple[Layout, ...] = ()
+LAYOUTS: tuple[Layout, ...] = (EMOTION2VEC,)
 
 _TELLING = ("*.json", "*.yaml", "*.txt", "*.tiktoken")  # small files by which a layout is recognised
 

@@ -63,6 +63,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module) -> No
                 misshapen.append(f"{key} {tuple(value.shape)} where {name} has {tuple(ours[name].shape)}")
             else:
                 ours[name].copy_(value)
+                ours[name]._is_hf_initialized = True  # else a model that takes the module in would draw it anew
             missing.discard(name)
     faults = [
         f"{what} {_some(keys)}"
