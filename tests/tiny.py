@@ -19,6 +19,7 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from emosllm.models.backbones import new_encoder
+from emosllm.models.qwen_audio import QwenAudioFeatureExtractor
 from emosllm.prompting.templates import load_templates
 from emosllm.recipe import Recipe, load_recipe
 
@@ -46,6 +47,7 @@ _WAVEFORM = {
     "num_conv_pos_embedding_groups": 2,
 }
 _LARGE = {**_WAVEFORM, "feat_extract_norm": "layer", "do_stable_layer_norm": True}
+_TOWER = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 48}
 ENCODERS = {
     "wavlm-large": ("wavlm", _LARGE),
     "wavlm-base": ("wavlm", _WAVEFORM),
@@ -101,6 +103,8 @@ ENCODERS = {
             "num_mel_bins": 80,
         },
     ),
+    "qwen-audio": ("qwen_audio_encoder", {**_TOWER, "num_mel_bins": 80}),
+    "qwen2-audio": ("qwen2_audio_encoder", {**_TOWER, "num_mel_bins": 80}),
 }
 _LLM = {
     "hidden_size": 48,
@@ -169,7 +173,9 @@ def encoder(name: str = "wavlm-large", seed: int = 0) -> PreTrainedModel:
 def feature_extractor(name: str = "wavlm-large") -> object:
     """The feature extractor that goes with an encoder."""
     kind, _ = ENCODERS[name]
-    if kind == "whisper":
+    if kind == "qwen_audio_encoder":
+        return QwenAudioFeatureExtractor()
+    if kind in ("whisper", "qwen2_audio_encoder"):
         return WhisperFeatureExtractor(feature_size=80)
     if kind == "parakeet_encoder":
         return ParakeetFeatureExtractor(feature_size=80)

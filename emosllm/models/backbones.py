@@ -32,8 +32,10 @@ from emosllm.models.encoders import family
 from emosllm.models.heads import ClassHead
 from emosllm.models.published.find import find_layout
 from emosllm.models.published.layout import Layout, Part, load_part
+from emosllm.models.qwen_audio import register as register_qwen_audio
 
-register_emotion2vec()  # transformers has none of its own
+for _register in (register_emotion2vec, register_qwen_audio):  # transformers has none of these
+    _register()
 
 BUILTIN = "builtin:"
 

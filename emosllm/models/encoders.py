@@ -1,8 +1,8 @@
 """Speech encoders of transformers behind one call: audio in, frames and their mask out; a batch equals its clips alone.
 
-They differ in what they eat (waveform or log-mel), in how many frames come of it, in whether padding leaks, and in
-whether their window is fixed. These four facts are the table below; nothing else in the house knows one encoder from
-another.
+They differ in what they eat (waveform or log-mel), in how many frames come of it, in whether padding leaks, in whether
+their window is fixed, and in what of it they attend to. These facts are the table below; nothing else in the house
+knows one encoder from another.
 """
 
 import math
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.masking_utils import create_bidirectional_mask
 
 from emosllm.errors import UserError
 from emosllm.prompting.vectors import Convolutions, convolved
@@ -27,6 +28,7 @@ class Family:
         convolutions: what makes fewer frames of the extractor's steps; none where each step is a frame.
         padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
         window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
+        attended: of a fixed window, the convolutions before the layers if these attend to the clip alone.
     """
 
     audio: str
@@ -34,6 +36,7 @@ class Family:
     convolutions: Callable[[PretrainedConfig], Convolutions] = lambda config: ()
     padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
     window: str = "longest"
+    attended: Convolutions | None = None
 
 
 def _group_norm(config: PretrainedConfig) -> bool:
@@ -53,6 +56,7 @@ def _subsampling(config: PretrainedConfig) -> Convolutions:
 
 
 WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
+QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled behind the layers
 
 FAMILIES: dict[str, Family] = {
     "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
@@ -62,6 +66,14 @@ FAMILIES: dict[str, Family] = {
     "wav2vec2-bert": Family("input_features"),
     "parakeet_encoder": Family("input_features", convolutions=_subsampling),
     "whisper": Family("input_features", "d_model", convolutions=lambda config: WHISPER_STEM, window="max_length"),
+    "qwen_audio_encoder": Family("input_features", "d_model", convolutions=lambda config: QWEN_STEM),
+    "qwen2_audio_encoder": Family(
+        "input_features",
+        "d_model",
+        convolutions=lambda config: QWEN_STEM,
+        window="max_length",
+        attended=WHISPER_STEM,
+    ),
 }
 
 
@@ -134,11 +146,21 @@ class SpeechEncoder(nn.Module):
         return hidden, _frame_mask(torch.tensor([len(clip) for clip in clips], device=hidden.device), hidden)
 
     def _fixed_window(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Whisper's window is always full; of its frames, those that hold the clip are kept."""
-        hidden = self.model(**{self.family.audio: audio}).last_hidden_state
+        """The window is always full; of its frames, those that hold the clip are kept."""
+        inputs = {self.family.audio: audio}
+        if self.family.attended is not None:
+            inputs["attention_mask"] = self._attention(convolved(mask.sum(-1), self.family.attended))
+        hidden = self.model(**inputs).last_hidden_state
         keep = _frame_mask(self._frames(mask), hidden)
         longest = int(keep.sum(-1).max())
         return (hidden * keep[..., None])[:, :longest], keep[:, :longest]
+
+    def _attention(self, lengths: Tensor) -> Tensor:
+        """A fixed window's mask in the form that the encoder's attention takes."""
+        positions = torch.empty(len(lengths), self.model.config.max_source_positions, 1, dtype=self.model.dtype)
+        positions = positions.to(lengths.device)
+        seen = _frame_mask(lengths.clamp(min=1), positions)  # attention over nothing is not a number
+        return create_bidirectional_mask(config=self.model.config, inputs_embeds=positions, attention_mask=seen.long())
 
 
 def _frame_mask(lengths: Tensor, hidden: Tensor) -> Tensor:

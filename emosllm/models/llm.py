@@ -9,6 +9,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
+from emosllm.errors import UserError
+
 
 def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
     """Keys and values of what all rows of a batch begin with.
@@ -57,6 +59,24 @@ def padding_first(mask: Tensor) -> Tensor:
     return mask.argsort(dim=-1, stable=True)
 
 
+def check_room(llm: PreTrainedModel, tokens: int) -> None:
+    """Refuse rows that are longer than the LLM was made for: what it says of them would be noise, or another's words.
+
+    Args:
+        llm: a causal LM.
+        tokens: length of the longest row, with what is to be generated.
+
+    Raises:
+        UserError: it has fewer positions.
+    """
+    positions = getattr(llm.config.get_text_config(), "max_position_embeddings", None)
+    if positions is not None and tokens > positions:
+        raise UserError(
+            f"a row of {tokens} tokens, and the {llm.config.model_type} in use reads at most {positions}; "
+            "give shorter recordings, fewer examples or a shorter answer"
+        )
+
+
 def read_rows(
     llm: PreTrainedModel, embeddings: Tensor, mask: Tensor, cache: Cache | None, past: Tensor | None = None
 ) -> tuple[Tensor, Cache | None]:
@@ -71,7 +91,11 @@ def read_rows(
 
     Returns:
         Hidden states `[B, L, D]` and the grown cache.
+
+    Raises:
+        UserError: the rows are longer than the LLM was made for.
     """
+    check_room(llm, mask.shape[-1] + (0 if cache is None else cache.get_seq_length()))
     if cache is None:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         hidden = llm.get_decoder()(

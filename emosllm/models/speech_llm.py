@@ -18,7 +18,15 @@ from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.encoders import SpeechEncoder
-from emosllm.models.llm import output_logits, padding_first, read_prefix, read_rows, repeat_cache, select_rows
+from emosllm.models.llm import (
+    check_room,
+    output_logits,
+    padding_first,
+    read_prefix,
+    read_rows,
+    repeat_cache,
+    select_rows,
+)
 from emosllm.models.lora import add_lora, add_mapper_lora
 from emosllm.models.losses import class_loss
 from emosllm.models.mappers import LinearMapper, QPMapper, new_mapper
@@ -182,6 +190,7 @@ class SpeechLLM(CheckpointModel):
         if prefix is not None:
             embeddings, attention_mask = self._prepend(prefix, embeddings, attention_mask)
         embeddings, attention_mask = _pad_left(embeddings, attention_mask)
+        check_room(self.llm, embeddings.shape[1] + inputs.get("max_new_tokens", 0))
         return self.llm.generate(inputs_embeds=embeddings, attention_mask=attention_mask, **inputs)
 
     def hear(

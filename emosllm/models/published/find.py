@@ -7,8 +7,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from emosllm.models.published.emotion2vec import EMOTION2VEC
 from emosllm.models.published.layout import Layout
+from emosllm.models.published.qwen2_audio import QWEN2_AUDIO
+from emosllm.models.published.qwen_audio import QWEN_AUDIO
 
-LAYOUTS: tuple[Layout, ...] = (EMOTION2VEC,)
+LAYOUTS: tuple[Layout, ...] = (EMOTION2VEC, QWEN_AUDIO, QWEN2_AUDIO)
 
 _TELLING = ("*.json", "*.yaml", "*.txt", "*.tiktoken")  # small files by which a layout is recognised
 

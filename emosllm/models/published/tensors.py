@@ -1,0 +1,81 @@
+"""What layouts share: the tensors of a folder, shard by shard, and new names for them by rules.
+
+Only safetensors, and torch's files with `weights_only`: nothing in a checkpoint is run.
+"""
+
+import json
+import pickle
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from emosllm.errors import UserError
+from emosllm.models.published.layout import Part
+
+#: A pattern that a whole key must match, the part it belongs to, and its name there (`\\1` as in `re`).
+Rule = tuple[str, Part, str]
+_NAMES = ("model.safetensors", "pytorch_model.bin")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A folder's `config.json`; empty where there is none that can be read, so that no layout recognises it."""
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a folder's weights with its key, one after the other.
+
+    Raises:
+        UserError: there are none, a shard is missing, or a file is cut short or not what it says.
+    """
+    for path in _files(folder):
+        try:
+            yield from _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing, so the checkpoint is not complete; fetch it again") from None
+        except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(f"{path}: the weights can't be read ({reason}); fetch the checkpoint again") from None
+
+
+def renamed(key: str, tensor: Tensor, rules: Sequence[Rule]) -> list[tuple[Part, str, Tensor]] | None:
+    """Where the first rule that fits puts a tensor; `None` where none fits."""
+    for pattern, part, name in rules:
+        match = re.fullmatch(pattern, key)
+        if match:
+            return [(part, match.expand(name), tensor)]
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    for name in _NAMES:
+        index = folder / f"{name}.index.json"
+        try:
+            if index.is_file():
+                return [
+                    folder / shard for shard in sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+                ]
+        except (ValueError, KeyError, AttributeError):
+            raise UserError(f"{index} can't be read; fetch the checkpoint again") from None
+        if (folder / name).is_file():
+            return [folder / name]
+    raise UserError(f"{folder}: no weights there ({' or '.join(_NAMES)}, whole or in shards); fetch the checkpoint")
+
+
+def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    with safe_open(path, framework="pt") as shard:
+        for key in shard.keys():  # noqa: SIM118 (not a dict)
+            yield key, shard.get_tensor(key)
+
+
+def _pickled(path: Path) -> Iterator[tuple[str, Tensor]]:
+    yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
