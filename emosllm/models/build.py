@@ -32,7 +32,7 @@ def build_empty(recipe: Recipe) -> System:
         shapes["llm_config"] = load_config(recipe.llm.model, "llm").to_dict()
     kind = _kind(recipe)
     with torch.device("meta"):
-        return kind(kind.config_class(recipe.model_dump(mode="json"), **shapes))
+        return kind(kind.config_class(recipe=recipe.model_dump(mode="json"), **shapes))
 
 
 def build_model(recipe: Recipe) -> System:

@@ -166,7 +166,7 @@ class CheckpointModel(PreTrainedModel):
         if recipe.llm is not None:
             parts["llm"] = load_llm(recipe.llm.model, dtype)
         shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}
-        model = cls(cls.config_class(recipe.model_dump(mode="json"), **shapes), **parts)
+        model = cls(cls.config_class(recipe=recipe.model_dump(mode="json"), **shapes), **parts)
         if isinstance(recipe.mapper, LinearMapperPart) and recipe.mapper.model is not None:
             load_mapper(recipe.mapper.model, model.mapper)
         if recipe.head is not None and recipe.head.model is not None:

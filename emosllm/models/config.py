@@ -43,6 +43,9 @@ class SpeechHeadConfig(SpeechLLMConfig):
 
     model_type = "emosllm-head"
 
+    def __init__(self, **values: Any) -> None:  # else transformers makes one that knows no recipe
+        super().__init__(**values)
+
 
 def _anywhere(values: dict[str, Any] | None) -> dict[str, Any] | None:
     """A backbone's shapes without the place they were loaded from, which is nobody's business elsewhere."""

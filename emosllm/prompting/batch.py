@@ -95,6 +95,8 @@ class SpeechProcessor(SavedProcessor):
         self.tokenizer = tokenizer
         self.settings = ProcessorSettings.model_validate(settings)
         self.chat = None if tokenizer is None else Chat(tokenizer)
+        if self.chat is not None and self.settings.templates is not None:
+            self.chat.check_tokens(self.settings.templates.tokens)
 
     @classmethod
     def build(

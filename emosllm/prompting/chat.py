@@ -56,6 +56,19 @@ class Chat:
         self._check_template()
         self._markup = _markup(tokenizer)
 
+    def check_tokens(self, tokens: Sequence[str]) -> None:
+        """Refuse a tokenizer that lacks special tokens which the prompts contain.
+
+        Raises:
+            UserError: one is not a single token of its own.
+        """
+        for token in tokens:
+            if len(self._ids(token)) != 1 or token not in self.tokenizer.get_vocab():
+                raise UserError(
+                    f"{self.tokenizer.name_or_path}: the tokenizer has no {token}, which the prompts contain; take the "
+                    "model's own tokenizer, or other prompts (prompt.templates)"
+                )
+
     def encode(self, conversation: Conversation, closed: bool = True) -> Tokens:
         """Tokens of a conversation.
 

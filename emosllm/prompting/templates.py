@@ -35,6 +35,7 @@ class Templates(BaseModel):
     audio: str | None = None
     options: str | None = None
     words: Mapping[str, str] = Field(default_factory=dict)
+    tokens: tuple[str, ...] = ()
     tasks: Mapping[Task, tuple[str, ...]]
     answers: Mapping[Task, str]
     transcript_hint: str | None = None
