@@ -136,7 +136,7 @@ def read_config(folder: Path) -> SpeechLLMConfig:
 class CheckpointModel(PreTrainedModel):
     """A `PreTrainedModel` that saves what it learned and loads by its recipe."""
 
-    config_class = SpeechLLMConfig
+    config_class: type[SpeechLLMConfig] = SpeechLLMConfig
 
     @property
     def recipe(self) -> Recipe:
