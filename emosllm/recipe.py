@@ -20,6 +20,7 @@ from emosllm.parts import (
     EncoderPart,
     HeadPart,
     InferencePart,
+    LinearMapperPart,
     LlmPart,
     LoraPart,
     MapperPart,
@@ -73,6 +74,10 @@ class Recipe(Part):
                 yield "encoder and mapper go together: give both, or null for both"
             if self.encoder is None and self.prompt is not None and not self.prompt.transcript:
                 yield "without an encoder the llm must read something: set prompt.transcript=true"
+            if self.encoder is None and self.prompt is not None and self.prompt.cues:
+                yield "cues are measured on recordings, and this system hears none: set prompt.cues=null"
+            if self.lora is not None and self.lora.mapper and not isinstance(self.mapper, LinearMapperPart):
+                yield "lora.mapper: a qp mapper learns whole, and no adapter goes on it"
         for name, phase in self.phases.items():
             for part in phase.learns:
                 if getattr(self, part) is None:

@@ -11,6 +11,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -30,6 +31,7 @@ from emosllm.errors import UserError
 from emosllm.models.emotion2vec import register as register_emotion2vec
 from emosllm.models.encoders import family
 from emosllm.models.heads import ClassHead
+from emosllm.models.mappers import LinearMapper
 from emosllm.models.published.find import find_layout
 from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.qwen_audio import register as register_qwen_audio
@@ -120,14 +122,19 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedMo
     return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True)
 
 
-def load_mapper(reference: str, mapper: nn.Module) -> None:
-    """Put a published mapper's weights into ours.
+def load_mapper(reference: str, mapper: LinearMapper) -> None:
+    """Put a published mapper's weights into ours, under its adapter where it has one.
 
     Raises:
         UserError: the model has no such part, or of another shape.
     """
     folder, layout = _published(reference, "mapper")
-    load_part(folder, layout, "mapper", mapper)
+    output = mapper.output.get_base_layer() if isinstance(mapper.output, BaseTunerLayer) else mapper.output
+    theirs = LinearMapper(output.in_features, output.out_features, ends=mapper.ends is not None)
+    load_part(folder, layout, "mapper", theirs)
+    output.load_state_dict(theirs.output.state_dict())
+    if mapper.ends is not None and theirs.ends is not None:
+        mapper.ends.data.copy_(theirs.ends.data)
 
 
 def load_head(reference: str, head: ClassHead, names: Sequence[str]) -> None:

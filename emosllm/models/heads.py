@@ -40,8 +40,10 @@ class ClassHead(nn.Module):
         super().__init__()
         width = width if layers else frame_width
         self.input = nn.Identity() if frame_width == width else nn.Linear(frame_width, width)
-        layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, activation="gelu", batch_first=True)
-        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False) if layers else None
+        self.layers = None
+        if layers:
+            layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, activation="gelu", batch_first=True)
+            self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.attention = nn.Linear(width, 1) if pooling == "attention" else None
         self.output = nn.Linear(width, classes)
         self.reset_parameters()

@@ -1,0 +1,126 @@
+"""Mistakes with the table's rows end in one line that names the thing and the way out."""
+
+import json
+import shutil
+
+import published_tiny
+import pytest
+import tiny
+from commandline import refused
+from safetensors.torch import load_file, save_file
+
+from emosllm.errors import UserError
+from emosllm.models.build import build_model, build_processor
+from emosllm.prompting.templates import check_templates
+from emosllm.recipe import load_recipe
+
+BIAS = "multi_modal_projector.linear.bias"
+
+
+@pytest.fixture(scope="module")
+def qwen2(tmp_path_factory):
+    return published_tiny.qwen2_audio(tmp_path_factory.mktemp("qwen2") / "model")
+
+
+def pointing(place, name="qwen2-audio", *more):
+    return load_recipe(
+        name, (*(f"{part}.model={place}" for part in ("encoder", "mapper", "llm")), "training.precision=float32", *more)
+    )
+
+
+def says(recipe, match):
+    with pytest.raises(UserError, match=match) as error:
+        build_model(recipe), build_processor(recipe)
+    assert "\n" not in str(error.value)
+
+
+def test_it_is_built_if_all_is_well(qwen2):
+    recipe = pointing(qwen2)
+    build_model(recipe)
+    assert "<|audio_bos|>" in build_processor(recipe).converse("ser").user
+
+
+def changed(qwen2, folder, change):
+    shutil.copytree(qwen2, folder)
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda t: t.pop(BIAS), r"lacks output\.bias.*fetch the published files again"),
+        (lambda t: t.update(stray=t[BIAS].clone()), r"it has unknown stray"),
+        (
+            lambda t: t.update(
+                {"multi_modal_projector.linear.bias": t["multi_modal_projector.linear.bias"][:3].clone()}
+            ),
+            r"it has misshapen multi_modal_projector\.linear\.bias \(3,\)",
+        ),
+    ],
+)
+def test_missing_surplus_and_misshapen_keys(qwen2, tmp_path, change, match):
+    says(pointing(changed(qwen2, tmp_path / "broken", change)), match)
+
+
+def test_a_model_of_another_kind(qwen2, tmp_path):
+    ears, mouth = tiny.folders(tmp_path)
+    says(
+        pointing(qwen2, "qwen2-audio", f"encoder.model={mouth}"), "'llama' is no speech encoder known here; known are "
+    )
+    says(
+        pointing(qwen2, "qwen2-audio", f"mapper.model={ears}"), "no model with a mapper of its own there; give a folder"
+    )
+    says(pointing(qwen2, "qwen2-audio", f"llm.model={ears}"), r"no ModelForCausalLM there")
+    published = load_recipe(
+        "emotion2vec", (f"encoder.model={ears}", f"head.model={qwen2}", "training.precision=float32")
+    )
+    says(published, "has no head; it has encoder, mapper, llm")
+
+
+def test_a_tokenizer_without_the_needed_tokens(qwen2, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(qwen2, folder)
+    tiny.tokenizer().save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>", "pad_token": "<pad>"}))
+    says(pointing(folder), r"the tokenizer has no <\|audio_bos\|>, which the prompts contain; take the model's own")
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "match"),
+    [
+        ("head-wavlm", "llm={model: x}", "answers through an llm or through a head: give one of the two"),
+        ("gemma-text", "llm=null", "answers through an llm or through a head: give one of the two"),
+        ("head-wavlm", "encoder=null", "a head reads an encoder's frames"),
+        ("head-wavlm", "head.heads=7", "head.width 1024 is not a multiple of head.heads 7"),
+        ("whisper-gemma", "mapper=null", "encoder and mapper go together"),
+        ("gemma-text", "prompt.transcript=false", "without an encoder the llm must read something"),
+        ("gemma-text", "phases.ser.learns=[mapper]", "phases.ser.learns: mapper, and this system has none"),
+        ("gemma-text", "phases.ser.tasks={joint: 1}", "phases.ser.tasks: only ser can be asked of a system that does"),
+        ("head-wavlm", "phases.ser.loss=tokens", "phases.ser.loss: a head has no tokens; set it to classes"),
+        ("whisper-gemma", "phases.ser.loss=tokens", "phase.class_weights 'balanced' weigh the loss 'classes'"),
+        ("emosllm", "phases.p3.loss=classes", "phase.loss 'classes' compares emotions only; tasks are joint"),
+        ("gemma-text", "inference.strategy=transcript-first", "needs a system that transcribes; use ser"),
+        ("head-wavlm", "inference.answer=generate", "inference.answer 'generate' needs an llm"),
+        ("gemma-text", "inference.fallback=surprise", "inference.fallback 'surprise' is no class of ekman6"),
+        ("emotion2vec", "head.layers=1", "head.model: published heads are linear on the mean"),
+        ("whisper-gemma", "mapper.queries=3", "unknown key 'mapper.queries'; known here: kind, ends, model"),
+        ("gemma-text", "prompt.cues=librosa", "cues are measured on recordings, and this system hears none"),
+        ("emosllm", "lora.mapper=true", "lora.mapper: a qp mapper learns whole"),
+    ],
+)
+def test_parts_that_do_not_go_together(name, override, match):
+    assert match in refused("info", name, override)
+
+
+def test_prompts_without_words_for_what_is_wanted():
+    line = refused("recipes", "check", "gemma-text", "emosllm", "nope")
+    assert "no recipe 'nope'" in line
+    recipe = load_recipe("gemma-text", ["prompt.gender=true"])
+    with pytest.raises(UserError, match=r"prompts gemma-text: gender_hint missing, which recipe gemma-text needs; add"):
+        check_templates(recipe)
+    recipe = load_recipe("emosllm", ["labels=ravdess8"])
+    with pytest.raises(UserError, match=r"prompts default: words\.calm missing"):
+        check_templates(recipe)
