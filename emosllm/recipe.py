@@ -50,7 +50,6 @@ class Recipe(Part):
     phases: Mapping[str, Phase] = Field(description="the curriculum; empty for a system that is used as published")
     training: TrainingPart
     trainable: int | None = Field(None, description="stated count of trained parameters; a test holds the recipe to it")
-    downloads: Mapping[str, str] = Field(default_factory=dict, description="what to fetch -> its size and licence")
     paper: Mapping[str, str | float] = Field(default_factory=dict, description="the paper's figures")
     assumed: tuple[str, ...] = Field((), description="what the source does not say and we chose")
 
@@ -102,6 +101,12 @@ class Recipe(Part):
     def label_set(self) -> LabelSet:
         """The classes this system answers with."""
         return LABEL_SETS[self.labels]
+
+    @property
+    def models(self) -> list[str]:
+        """The published models that it is made of, each once."""
+        parts = (self.encoder, self.mapper, self.llm, self.head)
+        return list(dict.fromkeys(name for part in parts if (name := getattr(part, "model", None)) is not None))
 
     @property
     def learned(self) -> set[str]:

@@ -51,7 +51,7 @@ def info(
     from emosllm.recipe import load_recipe
 
     resolved = load_recipe(recipe, overrides or ())
-    from emosllm.models.describe import describe
+    from emosllm.models.describe import describe, downloads
 
     found = describe(resolved)
     if format is InfoFormat.json:
@@ -70,6 +70,8 @@ def info(
     memory = sum(found.memory.values()) / 2**30
     console.print(f"learns: {', '.join(f'{name} {count:,}' for name, count in found.by_phase.items())}")
     console.print(f"training memory, estimated: {memory:.1f} GiB at {found.recipe.training.micro_batch} samples a pass")
+    for model, download in downloads(found.recipe).items():
+        console.print(f"needs: {model}, {download.gigabytes:g} GB, {download.licence}")
     console.print(f"source: {found.recipe.source}")
     for what, value in found.recipe.paper.items():
         console.print(f"paper: {what.replace('_', ' ')} = {value}")

@@ -1,8 +1,10 @@
 """What a recipe's model is made of, counted on the meta device: no weights, no memory, seconds for billions."""
 
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from typing import Any
 
+import yaml
 from torch import nn
 
 from emosllm.models.build import System, audio_vectors, build_empty
@@ -67,10 +69,30 @@ class Description:
                 "by_phase": self.by_phase,
             },
             "training_memory_bytes": {**self.memory, "total": sum(self.memory.values())},
-            "downloads": dict(recipe.downloads),
+            "downloads": {name: asdict(found) for name, found in downloads(recipe).items()},
             "paper": dict(recipe.paper),
             "assumed": list(recipe.assumed),
         }
+
+
+@dataclass(frozen=True)
+class Download:
+    """What it takes to have a published model.
+
+    Attributes:
+        gigabytes: on disk, rounded.
+        licence: as its card states it.
+    """
+
+    gigabytes: float
+    licence: str
+
+
+def downloads(recipe: Recipe) -> dict[str, Download]:
+    """The published models that a recipe needs, as far as we know them."""
+    text = (files("emosllm.models") / "downloads.yaml").read_text(encoding="utf-8")
+    known = yaml.safe_load(text)
+    return {name: Download(**known[name]) for name in recipe.models if name in known}
 
 
 def describe(recipe: Recipe) -> Description:
