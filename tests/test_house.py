@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from emosllm.models.describe import describe, downloads
+from emosllm.recipe import load_recipe, names
+
 ROOT = Path(__file__).parents[1]
 CODE = [path for top in ("emosllm", "nano", "demo") for path in sorted((ROOT / top).rglob("*.py"))]
 
@@ -31,6 +34,16 @@ def test_rooms_are_small(path: Path) -> None:
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_file_says_what_it_is(path: Path) -> None:
     assert len(first_line(path)) > 20
+
+
+def test_the_readme_states_each_recipes_weights_and_downloads() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([\d,]+ \| [\d.]+ B \| [\d.]+ GB) \|", text, re.MULTILINE))
+    assert set(rows) == set(names()) - {"nano"}
+    for name, stated in rows.items():
+        found = describe(load_recipe(name))
+        size = sum(download.gigabytes for download in downloads(found.recipe).values())
+        assert stated == f"{found.trainable:,} | {found.total / 1e9:.2f} B | {size:.1f} GB", name
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:

@@ -153,7 +153,7 @@ def _memory(recipe: Recipe, parts: dict[str, PartCount], model: System) -> dict[
         "frozen_weights": size * sum(part.total - part.trainable for part in parts.values()),
         "trained_weights_gradients_moments": _OPTIMISER_BYTES * sum(part.trainable for part in parts.values()),
     }
-    if recipe.llm is None:
+    if recipe.llm is None or not recipe.phases:
         return memory
     llm = model.llm.config.get_text_config()
     heads = getattr(llm, "num_key_value_heads", llm.num_attention_heads)
