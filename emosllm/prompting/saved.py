@@ -54,7 +54,8 @@ class SavedProcessor:
         if not place.is_dir():
             from huggingface_hub import hf_hub_download
 
-            place = Path(hf_hub_download(str(name), SETTINGS)).parent
+            options = {key: hub[key] for key in ("revision", "token", "cache_dir", "local_files_only") if key in hub}
+            place = Path(hf_hub_download(str(name), SETTINGS, **options)).parent
         content = json.loads((place / SETTINGS).read_text(encoding="utf-8"))
         content.pop("processor_class")
         held = content.pop("parts")

@@ -26,6 +26,7 @@ from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.build import System, build_model, build_processor
 from emosllm.models.checkpoint import put_weights, read_weights
+from emosllm.models.llm import check_room
 from emosllm.models.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Learner, Metric
@@ -38,6 +39,7 @@ from emosllm.training.plan import Item, plan_phase
 from emosllm.training.progress import PhaseProgress
 from emosllm.training.run_data import RunData
 from emosllm.training.trainer import (
+    Collate,
     PhaseTrainer,
     Validate,
     last_checkpoint,
@@ -188,6 +190,8 @@ class Run:
         self.console.print(f"phase {name}: what learns: {', '.join(phase.learns)}; from {tasks} samples")
         progress = PhaseProgress(name, self.console)
         collate = processor if phase.loss == "tokens" else processor.for_labels
+        if isinstance(model, SpeechLLM):
+            self._check_room(plan, dataset, collate, model)
         choose_by = recipe.training.choose_by
         trainer = PhaseTrainer(model, collate, dataset, arguments, folder / "best", validate, choose_by, progress)
         began = time.monotonic()
@@ -198,6 +202,19 @@ class Run:
         if trainer.is_world_process_zero():
             self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
         trainer.accelerator.wait_for_everyone()
+
+    def _check_room(self, plan: Sequence[Item], dataset: PhaseDataset, collate: Collate, model: SpeechLLM) -> None:
+        """Refuse what the LLM has no positions for now, by the longest sample, and not in the middle of the phase."""
+        spoken = [self.data.train[item.utterance] for item in plan]
+        lengths = [(len(utterance.transcript or ""), utterance.duration or 0) for utterance in spoken]
+        for measure in (0, 1):
+            index = max(range(len(plan)), key=lambda place: lengths[place][measure])
+            batch = collate([dataset[index]])
+            tokens = batch["input_ids"].shape[1] + len(batch.get("prefix_ids", ()))
+            try:
+                check_room(model.llm, tokens)
+            except UserError as error:
+                raise UserError(f"{spoken[index].id}: {error}") from None
 
     def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
         """The phase's outcome: the best weights by validation, or the last where nothing was validated."""

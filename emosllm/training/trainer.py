@@ -28,6 +28,10 @@ from emosllm.prompting.batch import Sample
 Validate = Callable[[], dict[str, float]]
 
 
+#: Puts samples into tensors.
+Collate = Callable[[Sequence[Sample]], BatchFeature]
+
+
 class PhaseTrainer(Trainer):
     """Trains one phase.
 
@@ -45,7 +49,7 @@ class PhaseTrainer(Trainer):
     def __init__(
         self,
         model: System,
-        collate: Callable[[Sequence[Sample]], BatchFeature],
+        collate: Collate,
         dataset: Dataset[Sample],
         arguments: TrainingArguments,
         best: Path,

@@ -6,7 +6,7 @@ import shutil
 import published_tiny
 import pytest
 import tiny
-from commandline import refused
+from commandline import emosllm, refused, write_rows
 from safetensors.torch import load_file, save_file
 
 from emosllm.errors import UserError
@@ -113,6 +113,20 @@ def test_a_tokenizer_without_the_needed_tokens(qwen2, tmp_path):
 )
 def test_parts_that_do_not_go_together(name, override, match):
     assert match in refused("info", name, override)
+
+
+def test_a_text_beyond_the_llms_positions_is_named_before_anything_is_trained(tmp_path):
+    _, mouth = tiny.folders(tmp_path, llm_name="gemma", system_role=False)
+    rows = [
+        {"path": "", "id": f"text {index}", "emotion": emotion, "split": "train", "transcript": "No. " * length}
+        for index, (emotion, length) in enumerate((("angry", 3), ("sad", 3000), ("angry", 5)))
+    ]
+    parts = (f"llm.model={mouth}", "lora={rank: 2, alpha: 4}", "training.precision=float32")
+    run = tmp_path / "run"
+    manifest = write_rows(tmp_path / "manifest.csv", rows)
+    line = emosllm("train", "gemma-text", "--data", manifest, "--out", run, *parts).err.splitlines()[-1]
+    assert "text 1: a row of" in line
+    assert "reads at most 2048" in line
 
 
 def test_prompts_without_words_for_what_is_wanted():
