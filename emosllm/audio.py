@@ -8,6 +8,7 @@ line each, what would otherwise become a confident answer about nothing.
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -60,6 +61,26 @@ def load_audio(
     with _opened(source) as sound:
         first, last = _stretch(name, sound.frames, sound.samplerate, start, end)
         return _to_16k(_blocks(sound, first, last, name), sound.samplerate, name)
+
+
+def stream_audio(source: Path | str | bytes) -> Iterator[np.ndarray]:
+    """A whole recording of any length as `load_audio` would give it, piece by piece, in constant memory.
+
+    Silence is no fault here: in an hour of recording it is a pause.
+
+    Args:
+        source: a file, or the bytes of one.
+
+    Yields:
+        float32 samples `[n]`, mono, 16 kHz, some seconds at a time; end to end they are the recording.
+
+    Raises:
+        AudioError: as `load_audio`, but for silence; what is found late is raised late.
+    """
+    name = _name(source)
+    with _opened(source) as sound:
+        first, last = _stretch(name, sound.frames, sound.samplerate, 0.0, None)
+        yield from _resampled(_blocks(sound, first, last, name), sound.samplerate, name, _Peaks())
 
 
 def duration(source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE) -> float:
@@ -206,8 +227,28 @@ def _blocks(sound: sf.SoundFile, first: int, last: int, name: str) -> Iterator[n
 
 def _to_16k(blocks: Iterable[np.ndarray], rate: int, name: str) -> np.ndarray:
     """Average the channels of blocks `[n, C]`, resample, and refuse NaN and silence."""
+    peaks = _Peaks()
+    samples = np.concatenate(list(_resampled(blocks, rate, name, peaks)))
+    floor = 10 ** (SILENCE_DBFS / 20)
+    if peaks.channels <= floor:
+        raise AudioError(f"{name} is silent (peak below {SILENCE_DBFS:g} dBFS): check the microphone, or leave it out")
+    if peaks.mono <= floor:
+        raise AudioError(f"{name}: its channels cancel when they are averaged: keep one of them")
+    return samples
+
+
+@dataclass
+class _Peaks:
+    """The largest magnitude so far, of any channel and of their average."""
+
+    channels: float = 0.0
+    mono: float = 0.0
+
+
+def _resampled(blocks: Iterable[np.ndarray], rate: int, name: str, peaks: _Peaks) -> Iterator[np.ndarray]:
+    """Blocks `[n, C]` at `rate` as mono blocks `[n]` at 16 kHz; NaN is refused, peaks are noted."""
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
-    pieces, seen, peak, mono_peak = [], 0, 0.0, 0.0
+    seen = 0
     for block in blocks:
         bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
         if len(bad):
@@ -216,13 +257,8 @@ def _to_16k(blocks: Iterable[np.ndarray], rate: int, name: str) -> np.ndarray:
             )
         mono = block.mean(axis=1)
         seen += len(block)
-        peak, mono_peak = max(peak, float(np.abs(block).max())), max(mono_peak, float(np.abs(mono).max()))
-        pieces.append(mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono))
+        peaks.channels = max(peaks.channels, float(np.abs(block).max()))
+        peaks.mono = max(peaks.mono, float(np.abs(mono).max()))
+        yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
     if rate != SAMPLE_RATE:
-        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    floor = 10 ** (SILENCE_DBFS / 20)
-    if peak <= floor:
-        raise AudioError(f"{name} is silent (peak below {SILENCE_DBFS:g} dBFS): check the microphone, or leave it out")
-    if mono_peak <= floor:
-        raise AudioError(f"{name}: its channels cancel when they are averaged: keep one of them")
-    return np.concatenate(pieces)
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

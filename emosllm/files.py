@@ -41,6 +41,32 @@ def write_atomically(path: Path, text: str | bytes) -> None:
             raise
 
 
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name when the block ends well, and vanishes when it does not.
+
+    For what is too long to be held as a whole, as `write_atomically` wants it.
+
+    Yields:
+        A name to write to, on the same disk; the file is not there yet.
+
+    Raises:
+        UserError: the place cannot be written to. What the block itself raises passes unchanged, but for what the
+            operating system did not allow.
+    """
+    temporary = _sibling(path)
+    try:
+        with _our_words(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and its parents, where there is none.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.files import atomic_folder, write_atomically
+from emosllm.files import atomic_file, atomic_folder, write_atomically
 
 
 def names(folder):
@@ -153,3 +153,37 @@ def test_killed_in_the_middle_leaves_nothing_under_the_final_name(tmp_path):
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "run").exists()
     assert all(name.startswith(".") and name.endswith(".tmp") for name in names(tmp_path))
+
+
+# --- atomic_file
+
+
+def test_a_long_file_takes_its_name_when_it_is_whole(tmp_path):
+    target = tmp_path / "new" / "long.csv"
+    with atomic_file(target) as temporary:
+        with temporary.open("x") as file:
+            file.writelines(f"{n}\n" for n in range(1000))
+        assert not target.exists()
+    assert len(target.read_text().splitlines()) == 1000
+    assert [path.name for path in target.parent.iterdir()] == ["long.csv"]
+
+
+def test_a_long_file_that_breaks_off_leaves_the_old_one(tmp_path):
+    target = tmp_path / "long.csv"
+    target.write_text("old")
+
+    def broken_off():
+        with atomic_file(target) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["long.csv"]
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"cannot write .*: No space left"), atomic_file(tmp_path / "x"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

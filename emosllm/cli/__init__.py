@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import making, preparing, using
+from emosllm.cli import listening, making, predicting, preparing, using
 from emosllm.errors import UserError
 
 app = typer.Typer(
@@ -43,7 +43,15 @@ def _emosllm(
     """
 
 
-for verb in (using.predict, using.evaluate, making.train, making.info, preparing.prepare, using.export):
+for verb in (
+    predicting.predict,
+    listening.listen,
+    using.evaluate,
+    making.train,
+    making.info,
+    preparing.prepare,
+    using.export,
+):
     app.command()(verb)
 recipes.command("list")(making.recipes_list)
 recipes.command("show")(making.recipes_show)

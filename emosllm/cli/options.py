@@ -49,14 +49,34 @@ RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe, or a YAML
 OverridesArgument = Annotated[list[str] | None, typer.Argument(help="key=value, such as lora.rank=16.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or JSONL.")]
 StrategyOpt = Annotated[
-    StrategyOption | None, typer.Option(help="How transcripts are used; the recipe's if not given.")
+    StrategyOption | None,
+    typer.Option(help="How transcripts are used; the recipe's if not given. Example: `--strategy ser`"),
 ]
 TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="The system's own, or the manifest's.")]
 LabelsOpt = Annotated[
-    str | None, typer.Option(help="Emotions to choose from, with commas, or `present`: those that occur in the data.")
+    str | None,
+    typer.Option(
+        help="Emotions to choose from, or `present`: those that occur in the data. Example: `--labels angry,sad`"
+    ),
 ]
-DeviceOpt = Annotated[str | None, typer.Option(help="cpu, cuda, ...; a GPU where there is one if not given.")]
-BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together.")]
+DeviceOpt = Annotated[
+    str | None, typer.Option(help="Where to compute; a GPU where there is one if not given. Example: `--device cpu`")
+]
+BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together. Example: `--batch-size 16`")]
+AsrOpt = Annotated[
+    str | None,
+    typer.Option(
+        help="A recogniser of speech for transcripts that nobody gave: hub id, folder, or `faster-whisper:small`. "
+        "Example: `--asr openai/whisper-small`"
+    ),
+]
+ShortestOpt = Annotated[
+    float | None, typer.Option(help="Seconds that a turn should have; 2 if not given. Example: `--shortest 1.5`")
+]
+LongestOpt = Annotated[
+    float | None,
+    typer.Option(help="Seconds above which a turn is cut; 15 if not given. Example: `--longest 10`"),
+]
 
 
 def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[str] | None:

@@ -1,7 +1,5 @@
-"""Verbs for whoever has a trained system: predict, evaluate, export."""
+"""Verbs for whoever has a trained system and wants to know it, or to pass it on: evaluate, export."""
 
-import csv
-import json
 import sys
 import time
 from collections import Counter
@@ -17,7 +15,6 @@ from emosllm.cli.options import (
     BatchOpt,
     DataOption,
     DeviceOpt,
-    Format,
     LabelsOpt,
     ModelArgument,
     StrategyOpt,
@@ -27,50 +24,7 @@ from emosllm.cli.options import (
     chosen_strategy,
 )
 from emosllm.errors import UserError
-from emosllm.utterance import Prediction, Utterance
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au"}
-
-
-def predict(
-    model: ModelArgument,
-    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
-    format: Annotated[Format, typer.Option(help="Table, one JSON object a line, or CSV.")] = Format.table,
-    picture: Annotated[Path | None, typer.Option(help="Draw the probabilities into this PNG or SVG.")] = None,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    batch_size: BatchOpt = 8,
-    device: DeviceOpt = None,
-) -> None:
-    """Recognise emotions in recordings.
-
-    Example: `emosllm predict nano interview.wav --format json`
-
-    A recording that can't be read is a row with its error. Exit code 1 when some failed, 2 when all did.
-    """
-    from emosllm.evaluation.picture import check_picture
-    from emosllm.inference.loading import load
-
-    utterances = [Utterance(str(path), path) for path in _recordings(files)]
-    if picture is not None:
-        check_picture(picture)
-    recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
-    predictions: list[Prediction] = []
-    for prediction in _tracked(recogniser.predict(utterances, batch_size), len(utterances)):
-        predictions.append(prediction)
-        if format is Format.json:
-            print(json.dumps(prediction.to_dict(), ensure_ascii=False), flush=True)
-    if format is Format.csv:
-        _print_csv(predictions, recogniser.labels.names)
-    if format is Format.table:
-        from emosllm.evaluation.screen import prediction_table
-
-        Console().print(prediction_table(predictions))
-    if picture is not None:
-        from emosllm.evaluation.picture import draw_predictions
-
-        draw_predictions(predictions, picture, f"Emotions by {model}")
-    raise typer.Exit(_exit_code(predictions))
+from emosllm.utterance import Prediction
 
 
 def evaluate(
@@ -159,31 +113,6 @@ def _tracked(predictions: Iterator[Prediction], total: int) -> Iterable[Predicti
     )
 
 
-def _recordings(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and the recordings in the folders named."""
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(p for p in path.rglob("*") if _is_recording(p)) if _is_folder(path) else [path]
-        if not inside:
-            raise UserError(
-                f"{path}: no recording in that folder; known endings are {' '.join(sorted(AUDIO_SUFFIXES))}"
-            )
-        found += inside
-    return found
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name too long to look up
-        return False
-
-
-def _is_recording(path: Path) -> bool:
-    # Names that begin with a dot are what macOS leaves beside the files of an archive.
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
 def _exit_code(predictions: Sequence[Prediction]) -> int:
     failed = sum(prediction.error is not None for prediction in predictions)
     return 0 if not failed else 2 if failed == len(predictions) else 1
@@ -191,12 +120,3 @@ def _exit_code(predictions: Sequence[Prediction]) -> int:
 
 def _transcripts_from(strategy: str, transcripts: TranscriptsOption) -> Literal["model", "given"] | None:
     return None if strategy == "ser" else "model" if transcripts is TranscriptsOption.own else "given"
-
-
-def _print_csv(predictions: Sequence[Prediction], names: Sequence[str]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", *names, "transcript", "error"])
-    for prediction in predictions:
-        shares = [prediction.probabilities.get(name) for name in names]
-        rounded = ["" if share is None else f"{share:.4f}" for share in shares]
-        writer.writerow([prediction.path, prediction.label or "", *rounded, prediction.transcript, prediction.error])

@@ -272,7 +272,7 @@ RECIPES = {
     "list.yaml": ("- 1\n- 2", ["list.yaml is not a mapping"]),
     "empty.yaml": ("", ["empty.yaml is not a mapping"]),
     "circle.yaml": ("include: circle.yaml", ["includes itself"]),
-    "base.yaml": ("include: nowhere", ["no recipe 'nowhere'", "known are emosllm"]),
+    "base.yaml": ("include: nowhere", ["no recipe 'nowhere'", "known are aa-sllm, ", "emosllm-12m5"]),
     "part.yaml": ("name: mine", ["part.yaml", "'title' is missing"]),
     "count.yaml": ("include: emosllm\ntrainable: 5", ["count.yaml", "states 5 trained weights", "22424320"]),
     "prompts.yaml": ("include: emosllm\nprompt: {templates: nope}", ["no prompts 'nope'", "known are default"]),
@@ -290,7 +290,9 @@ def test_a_bad_recipe_file_is_refused_by_check(name, tmp_path, monkeypatch):
 
 
 def test_an_unknown_recipe_lists_the_known_ones():
-    assert "no recipe 'emosslm': known are emosllm, " in refused("info", "emosslm")
+    message = refused("info", "emosslm")
+    assert "no recipe 'emosslm': known are aa-sllm, " in message
+    assert all(f" {name}, " in message for name in ("emosllm", "emosllm-12m5", "nano"))
 
 
 def test_prompts_that_are_not_there_are_found_before_the_run_has_a_folder(corpus, parts, tmp_path):

@@ -19,8 +19,8 @@ from emosllm.cli import main
 from emosllm.corpora.manifest import read_manifest
 from emosllm.recipe import load_recipe, names
 
-VERBS = ("predict", "evaluate", "train", "info", "prepare", "export")
-PUBLISHED = [name for name in names() if "builtin:" not in load_recipe(name).llm.model]
+VERBS = ("predict", "listen", "evaluate", "train", "info", "prepare", "export")
+PUBLISHED = [name for name in names() if name != "nano"]
 FIELDS = ["path", "label", "probabilities", "transcript", "error"]
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 
@@ -124,13 +124,14 @@ def test_info_json_has_the_promised_keys():
         assert (answer.code, answer.err) == (0, "")
         found = json.loads(answer.out)
         counts, parts = found["parameters"], found["parameters"]["parts"]
-        assert list(parts) == ["encoder", "mapper", "llm", "lora"]
-        assert counts["total"] == sum(part["total"] for part in parts.values()) > 1e9
-        assert counts["trainable"] == parts["mapper"]["trainable"] + parts["lora"]["trainable"]
-        assert parts["encoder"]["trainable"] == parts["llm"]["trainable"] == 0
+        recipe = load_recipe(name)
+        assert set(parts) == {part for part in ("encoder", "mapper", "llm", "lora", "head") if getattr(recipe, part)}
+        assert counts["total"] == sum(part["total"] for part in parts.values()) > 1e7
+        assert counts["trainable"] == sum(part["trainable"] for part in parts.values())
+        assert not any(parts[part]["trainable"] for part in ("encoder", "llm") if part in parts)
         assert found["training_memory_bytes"]["total"] > counts["total"]
-        assert found["paper"].get("corpus", "MSP-Podcast").startswith("MSP-Podcast")
-        assert found["assumed"]
+        assert list(found["downloads"]) == recipe.models
+        assert found["assumed"] == list(recipe.assumed)
 
 
 def test_info_follows_overrides(parts):
@@ -233,7 +234,8 @@ def test_predict_json_is_an_object_a_line(run, clips):
     rows = json_lines(answer.out)
     assert [row["path"] for row in rows] == [str(clip) for clip in clips]
     for row in rows:
-        assert list(row) == FIELDS
+        assert list(row) == [*FIELDS, "transcript_from"]
+        assert row["transcript_from"] == "model"
         assert list(row["probabilities"]) == EMOTIONS
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-3)
         assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
@@ -244,7 +246,7 @@ def test_predict_json_is_an_object_a_line(run, clips):
 def test_predict_says_the_same_in_csv_and_table(run, clips):
     rows = json_lines(emosllm("predict", run, *clips, "--format", "json").out)
     table = list(csv.DictReader(io.StringIO(emosllm("predict", run, *clips, "--format", "csv").out)))
-    assert list(table[0]) == ["path", "label", *EMOTIONS, "transcript", "error"]
+    assert list(table[0]) == ["path", "label", *EMOTIONS, "transcript", "transcript_from", "error"]
     for row, cells in zip(rows, table, strict=True):
         assert (cells["path"], cells["label"], cells["error"]) == (row["path"], row["label"], "")
         assert {name: float(cells[name]) for name in EMOTIONS} == row["probabilities"]

@@ -1,0 +1,115 @@
+"""A bulk run's rows as its result: Parquet, CSV or JSON lines, written a row at a time."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from emosllm.errors import UserError
+from emosllm.files import atomic_file, make_folder
+from emosllm.inference.transcripts import Recognised
+from emosllm.timeline.extra import timeline_extra
+from emosllm.utterance import Utterance
+
+#: Endings that results may have.
+ENDINGS = (".parquet", ".jsonl", ".csv")
+
+_BEFORE = ("id", "path", "start", "end", "label", "confidence")
+_AFTER = ("transcript", "transcript_from", "said", "unnamed", "error")
+_FREE = ("said", "unnamed")  # of free answers alone
+_NUMBERS = ("start", "end", "confidence")
+_GROUP = 10_000  # rows of a Parquet row group
+
+
+def check_result(path: Path) -> None:
+    """Refuse, before anything is computed, what could not be written after.
+
+    Raises:
+        UserError: another ending, pyarrow is not installed, or the folder cannot be written to.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f"cannot write {path}: results end in {', '.join(ENDINGS)}")
+    if path.suffix.lower() == ".parquet":
+        with timeline_extra("writing Parquet"):
+            import pyarrow.parquet  # noqa: F401
+    make_folder(path.parent)
+
+
+def as_row(found: Recognised) -> dict[str, Any]:
+    """What is kept of an utterance: where it is, what was said of it, and why not."""
+    utterance, said = found.utterance, found.prediction
+    row = said.to_dict()
+    confidence = None if said.confidence is None else round(float(said.confidence), 4)
+    where = {"id": utterance.id, "path": place(utterance), "start": utterance.start, "end": utterance.end}
+    row |= {**where, "confidence": confidence, "transcript_from": found.transcript_from}
+    kept = {name: row[name] for name in (*_BEFORE, "probabilities", *_AFTER) if name in row}
+    # A file's name may be no text at all; what is written has to be.
+    return {name: _text(value) if isinstance(value, str) else value for name, value in kept.items()}
+
+
+def place(utterance: Utterance) -> str | None:
+    """The utterance's file, where it has one."""
+    return str(utterance.audio) if isinstance(utterance.audio, Path) else None
+
+
+def write_results(rows: Iterable[Mapping[str, Any]], path: Path, labels: Sequence[str], free: bool = False) -> None:
+    """Write rows in constant memory, all of them or nothing.
+
+    Args:
+        rows: as `as_row` gives them.
+        path: ends in `.parquet`, `.csv` (a column an emotion in both) or `.jsonl` (the rows as they are).
+        labels: the emotions.
+        free: whether answers were free, and their words are a column.
+
+    Raises:
+        UserError: another ending, pyarrow is not installed, or the file cannot be written.
+    """
+    check_result(path)
+    write = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[path.suffix.lower()]
+    with atomic_file(path) as temporary:
+        write(rows, temporary, _columns(labels, free))
+
+
+def _jsonl(rows: Iterable[Mapping[str, Any]], path: Path, columns: Sequence[str]) -> None:
+    with path.open("x", encoding="utf-8", newline="") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _csv(rows: Iterable[Mapping[str, Any]], path: Path, columns: Sequence[str]) -> None:
+    with path.open("x", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in _flat(rows, columns):
+            # A lone carriage return is the one line end that the csv module leaves without quotes.
+            writer.writerow({k: v.replace("\r", "\n") if isinstance(v, str) else v for k, v in row.items()})
+
+
+def _parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Sequence[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = dict.fromkeys((*_BEFORE, *_AFTER), pa.string()) | dict.fromkeys(_NUMBERS, pa.float64())
+    kinds["unnamed"] = pa.bool_()
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
+    flat = _flat(rows, columns)
+    with pq.ParquetWriter(path, schema) as writer:
+        while group := list(islice(flat, _GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+def _flat(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows with a column an emotion."""
+    for row in rows:
+        odds = row["probabilities"]
+        yield {name: row.get(name, odds.get(name)) for name in columns}
+
+
+def _columns(labels: Sequence[str], free: bool) -> tuple[str, ...]:
+    return (*_BEFORE, *labels, *(name for name in _AFTER if free or name not in _FREE))
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")

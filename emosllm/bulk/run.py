@@ -1,0 +1,135 @@
+"""A bulk run: utterances in, one file out; taken up where it was when it was killed."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosllm.bulk.feed import decoded
+from emosllm.bulk.journal import Journal
+from emosllm.bulk.results import as_row, check_result, place, write_results
+from emosllm.inference.loading import checkpoint_folder
+from emosllm.inference.recogniser import Recogniser
+from emosllm.inference.transcripts import Recognised, Transcriber, recognise
+from emosllm.utterance import Utterance
+
+_ROWS = 256  # of a part, at most
+_SECONDS = 30.0  # that a part takes, at most and a batch more: what a kill may cost
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a bulk run goes.
+
+    Attributes:
+        model: the system's name, for the record.
+        given: take the utterances' own transcripts where they have one.
+        transcriber: asked for transcripts that nobody gave.
+        batch_size: recordings computed together.
+        workers: threads that decode.
+    """
+
+    model: str
+    given: bool = False
+    transcriber: Transcriber | None = None
+    batch_size: int = 8
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a run came to: rows in all, rows with an error, and rows that an earlier process had done."""
+
+    rows: int
+    failed: int
+    earlier: int
+
+
+def _nothing(_: float) -> None:
+    """Nobody looks."""
+
+
+def run_bulk(
+    recogniser: Recogniser,
+    utterances: Sequence[Utterance],
+    out: Path,
+    options: Options,
+    begun: Callable[[float], None] = _nothing,
+    told: Callable[[float], None] = _nothing,
+) -> Tally:
+    """Recognise all utterances and write the result; go on where an earlier process was stopped.
+
+    Args:
+        recogniser: the system.
+        utterances: what to recognise.
+        out: ends in `.parquet`, `.jsonl` or `.csv`; `out.parts` beside it holds what is done, until all is.
+        options: how.
+        begun: called once with the number of rows that an earlier process had done.
+        told: called with the number of rows done since it was last called.
+
+    Raises:
+        UserError: `out` is there already, was begun with something else, is being written, or can't be.
+    """
+    check_result(out)
+    labels = tuple(recogniser.labels.names)
+    journal = Journal(out, _facts(recogniser, utterances, options))
+    with journal.locked():
+        earlier = journal.rows_done()
+        begun(earlier)
+        rows: list[dict[str, Any]] = []
+        began = time.monotonic()
+        for found in _recognised(recogniser, utterances[earlier:], options):
+            rows.append(as_row(found))
+            told(1)
+            if len(rows) >= _ROWS or time.monotonic() - began > _SECONDS:
+                journal.keep(rows)
+                rows, began = [], time.monotonic()
+        if rows:
+            journal.keep(rows)
+        failed = sum(row["error"] is not None for row in journal.rows())
+        free = getattr(recogniser, "answer", None) == "generate"
+        write_results(journal.rows(), out, labels, free)
+    journal.remove()
+    return Tally(len(utterances), failed, earlier)
+
+
+def _recognised(recogniser: Recogniser, utterances: Sequence[Utterance], options: Options) -> Iterator[Recognised]:
+    """Predictions beside the utterances as they came, whose recordings are still files."""
+    listens = options.transcriber is not None or getattr(recogniser.processor, "listens", True)
+    ahead, longest = 2 * options.batch_size, recogniser.processor.longest
+    samples = decoded(utterances, options.workers, ahead, longest) if listens else utterances
+    found = recognise(recogniser, samples, options.batch_size, given=options.given, transcriber=options.transcriber)
+    for utterance, answer in zip(utterances, found, strict=True):
+        yield Recognised(utterance, answer.prediction, answer.transcript_from)
+
+
+def _facts(recogniser: Recogniser, utterances: Sequence[Utterance], options: Options) -> dict[str, Any]:
+    """What makes two runs the same; each name as an error would say it."""
+    digest = hashlib.sha256()
+    for utterance in utterances:
+        digest.update(repr((utterance.id, place(utterance), utterance.start, utterance.end)).encode("utf-8", "replace"))
+        digest.update(repr(utterance.transcript if options.given else None).encode("utf-8", "replace"))
+    return {
+        "model": options.model,
+        "state of the model": _state(checkpoint_folder(options.model)),
+        "data": digest.hexdigest(),
+        "number of rows": len(utterances),
+        "choice of labels": list(recogniser.labels.names),
+        "strategy": str(getattr(recogniser, "strategy", None)),
+        "kind of answer": str(getattr(recogniser, "answer", None)),
+        "source of transcripts": [options.given, options.transcriber.name if options.transcriber else None],
+    }
+
+
+def _state(folder: str) -> list[list[Any]]:
+    """Names, sizes and ends of a checkpoint's files: a model that was trained anew is another one."""
+    files = sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
+    return [[path.name, path.stat().st_size, _end(path)] for path in files]
+
+
+def _end(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - (1 << 16)))
+        return hashlib.sha256(file.read()).hexdigest()[:16]

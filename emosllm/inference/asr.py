@@ -1,0 +1,92 @@
+"""Recognisers of speech by name: any of transformers' pipelines, or faster-whisper, behind one call.
+
+`openai/whisper-small` is a hub id or a folder for transformers; `faster-whisper:small` a name for that package. Given
+up: timestamps, languages by hand, and beams; what a pipeline does by itself is what is taken.
+"""
+
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+
+from emosllm.audio import SAMPLE_RATE
+from emosllm.errors import UserError
+from emosllm.inference.transcripts import Transcriber
+
+_FASTER = "faster-whisper:"
+_WINDOW = 30 * SAMPLE_RATE  # what Whisper hears at once; more of it has to be asked for
+
+
+def load_asr(name: str, device: str | None = None) -> Transcriber:
+    """A recogniser of speech.
+
+    Args:
+        name: a hub id or folder of a transformers model for automatic speech recognition, or `faster-whisper:SIZE`.
+        device: where it computes; the CPU where nothing is said.
+
+    Raises:
+        UserError: there is no such model, it is for something else, or its package is not installed.
+    """
+    if name.startswith(_FASTER):
+        return FasterWhisper(name.removeprefix(_FASTER), device)
+    return PipelineASR(name, device)
+
+
+class PipelineASR:
+    """Transformers' pipeline `automatic-speech-recognition`.
+
+    Args:
+        name: hub id or folder.
+        device: where it computes.
+    """
+
+    def __init__(self, name: str, device: str | None = None) -> None:
+        from transformers import pipeline
+
+        self.name = f"asr {name}"
+        try:
+            self.pipe: Any = pipeline("automatic-speech-recognition", model=name, device=device or "cpu")
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+            what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
+            raise UserError(
+                f"--asr {name}: no recogniser of speech could be loaded by that name ({what}); fetch it once with "
+                f"`hf download {name}`, or give a folder that holds one"
+            ) from None
+
+    def __call__(self, clips: Sequence[np.ndarray]) -> list[str]:
+        """What is said in each clip `[T]` at 16 kHz."""
+        if not clips:
+            return []
+        whisper = self.pipe.type == "seq2seq_whisper"
+        # Whisper writes beyond its window of 30 s only where timestamps carry it on.
+        options = {"return_timestamps": True} if whisper and max(map(len, clips)) > _WINDOW else {}
+        inputs = [{"raw": clip, "sampling_rate": SAMPLE_RATE} for clip in clips]
+        # Without a token to pad with, the pipeline takes one at a time.
+        together = len(inputs) if getattr(self.pipe.tokenizer, "pad_token_id", None) is not None else 1
+        return [found["text"].strip() for found in self.pipe(inputs, batch_size=together, **options)]
+
+
+class FasterWhisper:
+    """The package faster-whisper.
+
+    Args:
+        size: its name of a model, such as `small`, or a folder.
+        device: `cpu` or `cuda`.
+    """
+
+    def __init__(self, size: str, device: str | None = None) -> None:
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError:
+            raise UserError(f"--asr {_FASTER}{size} needs faster-whisper: pip install faster-whisper") from None
+        self.name = f"asr {_FASTER}{size}"
+        try:
+            self.model: Any = WhisperModel(size, device=(device or "cpu").split(":")[0])
+        except (OSError, ValueError, RuntimeError) as error:
+            what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
+            raise UserError(f"--asr {_FASTER}{size}: that model can't be loaded ({what})") from None
+
+    def __call__(self, clips: Sequence[np.ndarray]) -> list[str]:
+        """What is said in each clip `[T]` at 16 kHz."""
+        return ["".join(part.text for part in self.model.transcribe(clip)[0]).strip() for clip in clips]

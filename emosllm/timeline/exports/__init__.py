@@ -1,0 +1,53 @@
+"""A timeline as a file, by the ending of its name; one small writer a format, written out whole or not at all."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from emosllm.errors import UserError
+from emosllm.files import make_folder, write_atomically
+from emosllm.timeline.exports.annotations import eaf, textgrid
+from emosllm.timeline.exports.lines import audacity, rttm, srt, vtt
+from emosllm.timeline.exports.tables import as_csv, as_json, parquet
+from emosllm.timeline.extra import timeline_extra
+from emosllm.timeline.segments import Timeline
+
+#: Ending, in small letters -> writer.
+EXPORTS: Mapping[str, Callable[[Timeline], str | bytes]] = {
+    ".json": as_json,
+    ".csv": as_csv,
+    ".parquet": parquet,
+    ".textgrid": textgrid,
+    ".eaf": eaf,
+    ".txt": audacity,
+    ".srt": srt,
+    ".vtt": vtt,
+    ".rttm": rttm,
+}
+
+_WRITTEN = ".json, .csv, .parquet, .TextGrid (Praat), .eaf (ELAN), .txt (Audacity labels), .srt, .vtt or .rttm"
+
+
+def check_export(path: Path) -> None:
+    """Refuse, before anything is computed, what could not be written after.
+
+    Raises:
+        UserError: an ending without a writer, pyarrow is not installed, or the folder cannot be written to.
+    """
+    if path.suffix.lower() not in EXPORTS:
+        raise UserError(f"cannot write {path}: timelines end in {_WRITTEN}")
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: a folder has that name; give another one")
+    if path.suffix.lower() == ".parquet":
+        with timeline_extra("writing Parquet"):
+            import pyarrow.parquet  # noqa: F401
+    make_folder(path.parent)
+
+
+def export(timeline: Timeline, path: Path) -> None:
+    """Write a timeline into a file of the format that its ending names.
+
+    Raises:
+        UserError: an ending without a writer, pyarrow is not installed, or the file cannot be written.
+    """
+    check_export(path)
+    write_atomically(path, EXPORTS[path.suffix.lower()](timeline))

@@ -1,0 +1,104 @@
+"""Timelines for annotators: Praat's TextGrid and ELAN's .eaf, a tier each for emotion, probability, words and speakers.
+
+A TextGrid's interval tiers cover the recording without a hole, so pauses are empty intervals there; ELAN's tiers hold
+segments only. A tier that would be empty throughout is left out.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from emosllm.timeline.cues import in_words
+from emosllm.timeline.segments import Timeline, gaps_filled
+
+
+def textgrid(timeline: Timeline) -> str:
+    """Praat's long text format (Praat manual, "TextGrid file formats"), UTF-8."""
+    tiers = _tiers(timeline)
+    end = _number(timeline.duration)
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    stretches = list(gaps_filled(timeline))
+    for place, (name, texts) in enumerate(tiers.items(), start=1):
+        lines += [f"    item [{place}]:", '        class = "IntervalTier"', f'        name = "{name}"']
+        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(stretches)}"]
+        for number, (start, stop, segment) in enumerate(stretches, start=1):
+            text = texts.get(id(segment), "").replace('"', '""')
+            lines += [f"        intervals [{number}]:", f"            xmin = {_number(start)}"]
+            lines += [f"            xmax = {_number(stop)}", f'            text = "{text}"']
+    return "\n".join(lines) + "\n"
+
+
+def eaf(timeline: Timeline) -> str:
+    """ELAN's annotation format 3.0 (EAF schema, The Language Archive); times in whole milliseconds."""
+    root = ElementTree.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "emosllm",
+            "DATE": "1970-01-01T00:00:00+00:00",  # the same timeline is the same file
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
+        },
+    )
+    header = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    media = Path(timeline.recording).resolve()
+    kind = "audio/x-wav" if media.suffix.lower() == ".wav" else "audio/*"
+    relative = f"./{quote(media.name)}"  # found beside the file, wherever both are moved
+    ElementTree.SubElement(
+        header, "MEDIA_DESCRIPTOR", {"MEDIA_URL": relative, "MIME_TYPE": kind, "RELATIVE_MEDIA_URL": relative}
+    )
+    slots = ElementTree.SubElement(root, "TIME_ORDER")
+    for index, segment in enumerate(timeline.segments):
+        for side, time in enumerate((segment.start, segment.end)):
+            slot = {"TIME_SLOT_ID": f"ts{2 * index + side + 1}", "TIME_VALUE": str(round(time * 1000))}
+            ElementTree.SubElement(slots, "TIME_SLOT", slot)
+    count = 0
+    for name, texts in _tiers(timeline).items():
+        tier = ElementTree.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "emosllm", "TIER_ID": name})
+        for index, segment in enumerate(timeline.segments):
+            if text := texts.get(id(segment)):
+                count += 1
+                ids = {"TIME_SLOT_REF1": f"ts{2 * index + 1}", "TIME_SLOT_REF2": f"ts{2 * index + 2}"}
+                annotation = ElementTree.SubElement(tier, "ANNOTATION")
+                aligned = ElementTree.SubElement(
+                    annotation, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{count}", **ids}
+                )
+                ElementTree.SubElement(aligned, "ANNOTATION_VALUE").text = text
+    ElementTree.SubElement(
+        root,
+        "LINGUISTIC_TYPE",
+        {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "emosllm", "TIME_ALIGNABLE": "true"},
+    )
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _tiers(timeline: Timeline) -> dict[str, Mapping[int, str]]:
+    """Tier name -> a segment's identity -> its text there."""
+    segments = timeline.segments
+    tiers = {
+        "emotion": {id(s): s.label or "not recognised" for s in segments},
+        "probability": {id(s): s.sureness for s in segments if s.confidence is not None},
+        "transcript": {id(s): _printable(s.transcript) for s in segments if s.transcript},
+        "speaker": {id(s): _printable(s.speaker) for s in segments if s.speaker},
+        "cues": {
+            id(s): ", ".join(f"{name} {word}" for name, word in words.items())
+            for s, words in zip(segments, in_words(segments), strict=True)
+            if words
+        },
+        "error": {id(s): _printable(s.error) for s in segments if s.error},
+    }
+    return {name: texts for name, texts in tiers.items() if texts or name == "emotion"}
+
+
+def _printable(text: str | None) -> str:
+    """On one line and without what XML has no sign for."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text or "").split())
+
+
+def _number(seconds: float) -> str:
+    """Written so that neighbouring intervals meet exactly."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")

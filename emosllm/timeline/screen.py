@@ -1,0 +1,101 @@
+"""A timeline on the terminal: a row a turn, then what it all came to; and a ribbon of letters for the live view."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from emosllm.evaluation.screen import short_names, shorten
+from emosllm.timeline.clock import clock
+from emosllm.timeline.cues import in_words
+from emosllm.timeline.picture import STYLES
+from emosllm.timeline.segments import Segment, Timeline
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_BAR = 3  # cells a probability bar may fill
+_WORDS = 44
+
+
+def timeline_table(timeline: Timeline) -> Table:
+    """A row a turn: when, who, which emotion, how sure, a bar an emotion; the words and the voice below the time."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("time", max_width=_WORDS, overflow="fold")
+    table.add_column(" emotion", no_wrap=True)
+    table.add_column("p ", justify="right", no_wrap=True)
+    for head in short_names(timeline.labels):
+        table.add_column(Text(head), no_wrap=True, min_width=_BAR)
+    for segment, words in zip(timeline.segments, in_words(timeline.segments), strict=True):
+        when = Text(times(segment))
+        if segment.speaker:
+            both = " at once" if len(segment.speakers) > 1 else ""
+            when.append(f"  {shorten(segment.speaker, 20)}{both}", style="bold")
+        if segment.transcript:
+            when.append("\n" + shorten(segment.transcript, _WORDS), style="dim italic")
+        if unusual := ", ".join(f"{name} {word}" for name, word in words.items() if word != "medium"):
+            when.append("\n" + shorten(unusual, 2 * _WORDS), style="dim")
+        if segment.label is None:
+            when.append("\n" + shorten(segment.error or "no answer", 500), style="red")
+            table.add_row(when, Text(" –", style="red"))
+            continue
+        bars = [
+            Text(bar(segment.odds.get(name, 0.0), _BAR), style="bold" if name == segment.label else "dim")
+            for name in timeline.labels
+        ]
+        table.add_row(when, Text(f" {segment.label}", style="bold"), Text(f" {segment.sureness} "), *bars)
+    return table
+
+
+def summary(timeline: Timeline) -> Text:
+    """How long, how much of it speech, the shares of the emotions, and where the words come from."""
+    turns = len(timeline.segments)
+    text = Text(f"{clock(timeline.duration)} long, {clock(timeline.speech)} of speech in {turns} turns")
+    shares = sorted(timeline.shares().items(), key=lambda item: -item[1])
+    if turns:
+        text.append("\nshare of speech: " + ", ".join(f"{name} {share:.0%}" for name, share in shares))
+    if timeline.transcripts_from:
+        text.append(f"\ntranscripts from: {', '.join(timeline.transcripts_from)}")
+    return text
+
+
+def times(segment: Segment) -> str:
+    """`0:07.2 – 0:09.4`."""
+    return f"{_exact(segment.start)} – {_exact(segment.end)}"
+
+
+def bar(probability: float, cells: int) -> str:
+    """A probability as so many cells of a terminal, in eighths."""
+    full, part = divmod(round(min(max(probability, 0.0), 1.0) * cells * 8), 8)
+    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)
+
+
+def ribbon(segments: Sequence[Segment], labels: Sequence[str], until: float, seconds: float, cells: int) -> Text:
+    """The last `seconds` before `until` as cells: an emotion's first letter on its colour, a dot for silence."""
+    letters = initials(labels)
+    text = Text()
+    wide = seconds / cells
+    for cell in range(cells):
+        middle = until - seconds + (cell + 0.5) * wide
+        here = next((s for s in reversed(segments) if s.start <= middle < s.end), None)
+        if middle < 0 or here is None:
+            text.append(" " if middle < 0 else "·", style="dim")
+        elif here.label is None:
+            text.append("?", style="red")
+        else:
+            text.append(letters[here.label], style=f"bold black on {STYLES.get(here.label, ('#A7B0B6', ''))[0]}")
+    return text
+
+
+def initials(labels: Sequence[str]) -> dict[str, str]:
+    """A letter an emotion, its first that no other one has taken."""
+    taken: dict[str, str] = {}
+    for name in labels:
+        taken[name] = next((letter for letter in name.upper() if letter not in taken.values()), "?")
+    return taken
+
+
+def _exact(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 10), 600)
+    hours, minutes = divmod(minutes, 60)
+    front = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{front}:{rest // 10:02}.{rest % 10}"

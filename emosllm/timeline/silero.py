@@ -1,0 +1,114 @@
+"""Silero's voice activity detector, read from its package's weights and computed a block of frames at a time.
+
+The package `silero-vad` (MIT) gives the weights; its code is never imported, since importing it sets the number of
+torch's threads, and its scripted model takes one frame a call. Here the convolutions of a block are one call and the
+LSTM another, which is the same arithmetic many times faster; a test holds the two equal. Given up: 8 kHz (everything
+is 16 kHz here) and the GPU, which would gain nothing.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from emosllm.audio import SAMPLE_RATE
+from emosllm.errors import UserError
+
+FRAME = 512  # samples, 32 ms: what the detector judges at a time
+STEP = FRAME / SAMPLE_RATE  # seconds
+_CONTEXT = 64  # samples of the frame before that it also sees
+_REFLECTED = 64  # samples mirrored at the frame's end
+_HOP = 128  # of the short-time Fourier transform, whose window is 256
+_BINS = 129
+_WIDTH = 128
+_STRIDES = (1, 2, 2, 1)
+#: Version of the package whose weights and shapes these are.
+VERSION = "6.2.3"
+
+
+class Silero(nn.Module):
+    """Speech probabilities of a stream; keeps its state between calls.
+
+    Args:
+        weights: the package's file for 16 kHz; the installed one's where not given.
+
+    Raises:
+        UserError: silero-vad is not installed, or its weights are others.
+    """
+
+    basis: torch.Tensor
+
+    def __init__(self, weights: Path | None = None) -> None:
+        super().__init__()
+        self.register_buffer("basis", torch.zeros(2 * _BINS, 1, 256))
+        sizes = (_BINS, 128, 64, 64, _WIDTH)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(sizes[place], sizes[place + 1], 3, stride, padding=1) for place, stride in enumerate(_STRIDES)
+        )
+        self.lstm = nn.LSTM(_WIDTH, _WIDTH)
+        self.out = nn.Linear(_WIDTH, 1)
+        self._load(weights or installed_weights())
+        self.requires_grad_(False)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was heard: another recording begins."""
+        self._past = torch.zeros(_CONTEXT)
+        self._state = (torch.zeros(1, _WIDTH), torch.zeros(1, _WIDTH))
+
+    @torch.inference_mode()
+    def forward(self, samples: np.ndarray) -> np.ndarray:
+        """How probable speech is in each frame.
+
+        Args:
+            samples: the stream's next whole frames, `[F * 512]`, mono at 16 kHz.
+
+        Returns:
+            Probabilities `[F]`.
+        """
+        stream = torch.cat([self._past, torch.from_numpy(np.ascontiguousarray(samples, np.float32))])
+        self._past = stream[-_CONTEXT:].clone()
+        frames = stream.unfold(0, _CONTEXT + FRAME, FRAME)  # [F, 576]
+        frames = nn.functional.pad(frames[:, None], (0, _REFLECTED), mode="reflect")
+        waves = nn.functional.conv1d(frames, self.basis, stride=_HOP)  # [F, 2 * 129, 4]
+        hidden = (waves[:, :_BINS].square() + waves[:, _BINS:].square()).sqrt()
+        for convolution in self.convolutions:
+            hidden = convolution(hidden).relu()
+        hidden, self._state = self.lstm(hidden[..., 0], self._state)  # [F, 128]: one sequence without a batch
+        return self.out(hidden.relu()).sigmoid()[:, 0].numpy()
+
+    def _load(self, path: Path) -> None:
+        names = {"stft.forward_basis_buffer": "basis"}
+        for place in range(len(_STRIDES)):
+            for kind in ("weight", "bias"):
+                names[f"encoder.{place}.reparam_conv.{kind}"] = f"convolutions.{place}.{kind}"
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            names[f"decoder.rnn.{kind}"] = f"lstm.{kind}_l0"
+        try:
+            # Of the package's files, the scripted one holds the weights that its own functions use.
+            weights = torch.jit.load(str(path), map_location="cpu").state_dict()
+            state = {ours: weights[f"_model.{theirs}"] for theirs, ours in names.items()}
+            out = "_model.decoder.decoder.2"
+            state |= {"out.weight": weights[f"{out}.weight"][..., 0], "out.bias": weights[f"{out}.bias"]}
+            self.load_state_dict(state)
+        except (KeyError, RuntimeError):
+            raise UserError(
+                f"the weights of the installed silero-vad have another shape: pip install silero-vad=={VERSION}"
+            ) from None
+
+
+def installed_weights() -> Path:
+    """Where the package keeps its weights; found, not imported.
+
+    Raises:
+        UserError: it is not installed, or keeps them elsewhere.
+    """
+    found = find_spec("silero_vad")
+    if found is None or found.origin is None:
+        raise UserError("finding speech needs silero_vad: pip install 'emosllm[timeline]'")
+    weights = Path(found.origin).parent / "data" / "silero_vad.jit"
+    if not weights.is_file():
+        raise UserError(f"the installed silero-vad has no weights for us: pip install silero-vad=={VERSION}")
+    return weights

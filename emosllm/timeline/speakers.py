@@ -1,0 +1,107 @@
+"""Who speaks when, as an RTTM file says: read strictly, asked for any stretch of time.
+
+RTTM (NIST, Rich Transcription evaluations, 2009): a line a stretch of speech, `SPEAKER file channel start duration
+<NA> <NA> name <NA> <NA>`, times in seconds. Where two lines overlap, both speak, and that is what is answered. Given
+up: channels, which are read and ignored.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable
+from pathlib import Path
+
+from emosllm.errors import UserError
+
+_SLIVER = 0.25  # seconds; less speech between two labelled stretches belongs to the one before: labels are rounded
+_FEWEST = 8  # fields of a line up to the name
+
+
+class Speakers:
+    """Labelled stretches of a recording.
+
+    Args:
+        stretches: start and end in seconds, and a name; in any order, overlapping or not.
+    """
+
+    def __init__(self, stretches: Iterable[tuple[float, float, str]]) -> None:
+        events = sorted({time for start, end, _ in stretches for time in (start, end)})
+        self._times = events  # from each of them to the next, the same people speak
+        who: list[set[str]] = [set() for _ in events]
+        place = {time: index for index, time in enumerate(events)}
+        for start, end, name in stretches:
+            for index in range(place[start], place[end]):
+                who[index].add(name)
+        self._who = [tuple(sorted(names)) for names in who]
+
+    def split(self, start: float, end: float) -> list[tuple[float, float, tuple[str, ...]]]:
+        """A stretch cut wherever another one speaks: start, end and names of each part, end to end.
+
+        Unlabelled slivers of up to 0.25 s go to the part before, or after where there is none.
+        """
+        parts: list[tuple[float, float, tuple[str, ...]]] = []
+        at = start
+        index = bisect_right(self._times, start) - 1
+        while at < end:
+            until = min(end, self._times[index + 1]) if index + 1 < len(self._times) else end
+            who = self._who[index] if index >= 0 else ()
+            if until > at:
+                _append(parts, at, until, who)
+            at, index = max(at, until), index + 1
+        if len(parts) > 1 and not parts[0][2] and parts[0][1] - parts[0][0] <= _SLIVER:
+            parts[:2] = [(parts[0][0], parts[1][1], parts[1][2])]
+        return parts
+
+
+def read_rttm(path: Path) -> Speakers:
+    """Read an RTTM file of one recording.
+
+    Args:
+        path: the file; lines of other kinds than SPEAKER, empty ones and comments (`;;`) are passed over.
+
+    Raises:
+        UserError: it cannot be read, a line is wrong (its number is told), it speaks of several recordings, or of none.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text: an RTTM file has a line a stretch of speech") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; check its path") from None
+    stretches: list[tuple[float, float, str]] = []
+    files: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields or fields[0] != "SPEAKER":
+            continue
+        if len(fields) < _FEWEST:
+            raise UserError(
+                f"{path}, line {number}: {len(fields)} fields instead of "
+                "`SPEAKER file channel start duration <NA> <NA> name`"
+            )
+        start, length = _seconds(fields[3]), _seconds(fields[4])
+        if start is None or length is None:
+            raise UserError(f"{path}, line {number}: {fields[3]!r} and {fields[4]!r} are not a start and a duration")
+        files.setdefault(fields[1], number)
+        if length > 0:
+            stretches.append((start, start + length, fields[7]))
+    if len(files) > 1:
+        raise UserError(f"{path} speaks of several recordings ({', '.join(list(files)[:5])}): keep one's lines")
+    if not stretches:
+        raise UserError(f"{path} has no line that begins with SPEAKER: it is no RTTM file, or nobody speaks")
+    return Speakers(stretches)
+
+
+def _append(parts: list[tuple[float, float, tuple[str, ...]]], start: float, end: float, who: tuple[str, ...]) -> None:
+    """Add a part; one of the same people, or a sliver of nobody's, lengthens the one before."""
+    if parts and (who == parts[-1][2] or (not who and end - start <= _SLIVER)):
+        parts[-1] = (parts[-1][0], end, parts[-1][2])
+    else:
+        parts.append((start, end, who))
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < math.inf else None

@@ -1,0 +1,17 @@
+"""What the tests of timelines share: nano, and a recording of several voices."""
+
+import pytest
+from recordings import talk
+
+import emosllm
+
+
+@pytest.fixture(scope="session")
+def nano():
+    return emosllm.load("nano", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def interview(tmp_path_factory):
+    """Six voices with two seconds of silence around each."""
+    return talk(tmp_path_factory.mktemp("talk") / "interview.wav")
