@@ -1,0 +1,81 @@
+"""The server, put together: routes, their guard, errors in one line, and the page on top."""
+
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from emosllm import __version__
+from emosllm.serving import refusals
+from emosllm.serving.emotions import emotion_routes, health_routes, metric_routes
+from emosllm.serving.guard import BodyLimit, OnlyThese
+from emosllm.serving.metrics import Measured
+from emosllm.serving.openai_style import openai_routes
+from emosllm.serving.service import Service
+
+STOP_SECONDS = 60.0  # what was taken gets so long to be finished
+_PATHS = frozenset({"/v1/emotions", "/v1/models", "/v1/audio/transcriptions", "/healthz", "/metrics"})
+_FORM_BYTES = 100_000  # what a form may have beside its file
+
+
+def build_app(service: Service, token: str | None = None, *, page: bool = True) -> FastAPI:
+    """An ASGI app that serves systems.
+
+    Its life is the service's: the model's thread starts with it and, when it ends, finishes what was taken. There is
+    no CORS: other sites' pages may not read its answers.
+
+    Args:
+        service: what answers.
+        token: asked of whoever recognises or reads metrics, where one is given; the page asks its user for it.
+        page: whether the page is served too.
+    """
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop(STOP_SECONDS)
+
+    app = FastAPI(
+        title="emosllm",
+        version=__version__,
+        summary="Emotions in speech, on your own machine.",
+        description="Recordings are read into memory, recognised and forgotten. Errors are one line.",
+        lifespan=life,
+        docs_url=None,  # FastAPI's own would load its script from a CDN
+        redoc_url=None,
+    )
+    app.state.service = service
+    refusals.install(app)
+    known = [Depends(bearer(token))]
+    app.include_router(emotion_routes(service), dependencies=known)
+    app.include_router(openai_routes(service), dependencies=known)
+    app.include_router(metric_routes(service), dependencies=known)
+    app.include_router(health_routes(service))
+    patterns: tuple[str, ...] = (*_PATHS, "/openapi.json")
+    if page:
+        from emosllm.serving.page import PAGE_PATHS, mount_page
+
+        mount_page(app, service, asks_token=token is not None)
+        patterns += PAGE_PATHS
+    # The last one added is the first one met.
+    app.add_middleware(OnlyThese, patterns=patterns)
+    app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES)
+    app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
+    return app
+
+
+def bearer(token: str | None) -> Callable[..., None]:
+    """A dependency that lets through who brings the token; all, where there is none."""
+    scheme = HTTPBearer(auto_error=False, description="The token of --token-file, where the server has one.")
+
+    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
+        if token is None:
+            return
+        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+            raise refusals.UnauthorisedError("this server wants its token: send the header Authorization: Bearer TOKEN")
+
+    return check

@@ -1,0 +1,85 @@
+"""Our own routes: emotions of an upload, the systems served, health and metrics."""
+
+import time
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models
+from emosllm.serving.service import Service
+from emosllm.serving.uploads import Upload, body_of, read_upload, unless_gone
+from emosllm.timeline.segments import Timeline
+
+_FORM = body_of(EmotionsForm, {"segments": True, "model": "nano"})
+
+
+def client_of(request: Request) -> str:
+    """In whose name a request takes turns: its address."""
+    return request.client.host if request.client else "somebody"
+
+
+def emotion_routes(service: Service) -> APIRouter:
+    """Routes that recognise, or tell what could."""
+    routes = APIRouter(prefix="/v1", tags=["emotions"])
+    began = int(time.time())
+
+    @routes.post("/emotions", response_model=Emotions, responses=REFUSALS, openapi_extra=_FORM)
+    async def emotions(request: Request) -> Emotions:
+        """Recognise the emotion of a recording as a whole, or of each of its turns with `segments=true`.
+
+        Example: `curl -F file=@interview.wav -F segments=true http://127.0.0.1:7860/v1/emotions`
+
+        The recording is read into memory, recognised and forgotten.
+        """
+        with service.batcher.admit(client_of(request)) as line:
+            upload = await read_upload(request, EmotionsForm)
+            fields = upload.fields
+
+            async def answer(upload: Upload[EmotionsForm]) -> Timeline:
+                named = {"system": fields.model or None, "cues": fields.cues}
+                if fields.segments:
+                    return await service.turns(line, upload.audio, upload.name, **named)  # type: ignore[arg-type]
+                given = fields.transcript or None
+                return await service.whole(line, upload.audio, upload.name, transcript=given, **named)  # type: ignore[arg-type]
+
+            return Emotions.of(await unless_gone(request, answer(upload)), whole=not fields.segments)
+
+    @routes.get("/models", response_model=Models)
+    async def models() -> Models:
+        """Name the systems that are served, the first one asked where none is named."""
+        return Models(
+            data=[
+                Model(id=name, created=began, labels=list(system.labels.names), longest=system.processor.longest)
+                for name, system in service.systems.items()
+            ]
+        )
+
+    return routes
+
+
+def health_routes(service: Service) -> APIRouter:
+    """Whether the server is well; open to all."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/healthz", response_model=Health, responses={503: {"model": Health}})
+    async def healthz() -> Response:
+        """Say whether requests are taken: 200, or 503 while the server stops."""
+        well = service.batcher.alive
+        health = Health(
+            status="ok" if well else "stopping", models=list(service.systems), waiting=service.batcher.waiting
+        )
+        return JSONResponse(health.model_dump(), 200 if well else 503)
+
+    return routes
+
+
+def metric_routes(service: Service) -> APIRouter:
+    """Counts for Prometheus."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Tell requests, latencies, queue, batches and seconds of audio in Prometheus' text format."""
+        return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return routes

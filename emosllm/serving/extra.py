@@ -1,0 +1,22 @@
+"""What to say when the extra `serve` is not installed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from emosllm.errors import UserError
+
+
+@contextmanager
+def serve_extra() -> Iterator[None]:
+    """Around the imports of FastAPI, uvicorn, Gradio, python-multipart or prometheus-client.
+
+    Raises:
+        UserError: a library of the extra is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library == "emosllm":
+            raise
+        raise UserError(f"serving needs {library}: pip install 'emosllm[serve]'") from error

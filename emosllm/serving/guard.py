@@ -1,0 +1,102 @@
+"""What stands before every route: uploads end at the limit, and of the page's routes only the needed ones exist.
+
+Gradio brings routes that this page has no use for (uploads to a folder, files, a proxy to the internet); they are not
+there. Given up: a client that sends gigabytes without asking first may see its connection reset before it reads why.
+"""
+
+import asyncio
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emosllm.serving.refusals import MissingError, TooLargeError, refusal
+
+_DRAIN_BYTES = 1 << 20  # what is still read of a refused upload, so that its sender reads the answer
+_DRAIN_SECONDS = 1.0
+
+
+class BodyLimit:
+    """Middleware that answers 413 as soon as a body's header, or the body itself, is beyond the limit.
+
+    Args:
+        app: what comes after.
+        most: bytes that a body may have.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on with a counted body, or refuse."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = _Body(receive, self.most)
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self.most:
+            await refusal(TooLargeError(self.most))(scope, receive, send)  # not a byte of it was asked for
+            return
+
+        async def answering(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.drain()
+            await send(message)
+
+        await self.app(scope, body.receive, answering)
+
+
+class _Body:
+    """A request's body, counted."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most = receive, most
+        self._seen, self._over = 0, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._seen += len(message.get("body", b""))
+            self._over = not message.get("more_body", False)
+            if self._seen > self._most:
+                raise TooLargeError(self._most)
+        else:
+            self._over = True
+        return message
+
+    async def drain(self) -> None:
+        """Read on a little after an early answer: closing on unread bytes would take the answer from the client."""
+        if self._over:
+            return
+        until = self._seen + _DRAIN_BYTES
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._over and self._seen < until:
+                    message = await self._receive()
+                    self._seen += len(message.get("body", b""))
+                    self._over = message["type"] != "http.request" or not message.get("more_body", False)
+        except TimeoutError:
+            return
+
+
+class OnlyThese:
+    """Middleware for whom a path that no pattern matches does not exist.
+
+    Args:
+        app: what comes after.
+        patterns: regular expressions of whole paths.
+    """
+
+    def __init__(self, app: ASGIApp, patterns: tuple[str, ...]) -> None:
+        self.app = app
+        self.known = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 404; of WebSockets there are none."""
+        if scope["type"] == "http" and not self.known.fullmatch(scope["path"]):
+            nothing = MissingError("there is nothing here; the page is at /, the API is described at /openapi.json")
+            await refusal(nothing)(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self.app(scope, receive, send)

@@ -1,0 +1,207 @@
+"""Forms and answers of the server, typed: what OpenAPI documents is what is sent."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emosllm.timeline.cues import in_words
+from emosllm.timeline.segments import Segment, Timeline
+
+_PROBABILITIES = {"angry": 0.81, "sad": 0.04, "happy": 0.1, "neutral": 0.05}
+
+
+class EmotionsForm(BaseModel):
+    """The fields beside `file` of `POST /v1/emotions`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    segments: Annotated[bool, Field(description="Turn by turn, for recordings of any length; else as one.")] = False
+    model: Annotated[str, Field(description="One of `GET /v1/models`; the first where none is named.")] = ""
+    transcript: Annotated[
+        str, Field(description="What is said, where you know it; the system listens for itself where not.")
+    ] = ""
+    cues: Annotated[bool, Field(description="Measure the voice too: loudness, pitch, range, jitter, shimmer.")] = False
+
+
+class TranscriptionForm(BaseModel):
+    """The fields beside `file` of `POST /v1/audio/transcriptions`, as OpenAI's clients send them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: Annotated[str, Field(description="One of `GET /v1/models`; any other name stands for the first.")] = ""
+    response_format: Annotated[
+        Literal["json", "text", "verbose_json", "srt", "vtt"], Field(description="`verbose_json` carries the emotions.")
+    ] = "json"
+    language: Annotated[str, Field(description="Repeated in the answer; the system hears what it hears.")] = ""
+    timestamp_granularities: Annotated[
+        list[Literal["segment"]], Field(description="Turns have times, words have none.")
+    ] = []
+    stream: Annotated[Literal[False, "false", "False"], Field(description="Answers come whole.")] = False
+
+
+class Emotion(BaseModel):
+    """What a system says of one stretch of speech."""
+
+    label: Annotated[str | None, Field(description="The most probable emotion.", examples=["angry"])]
+    confidence: Annotated[float | None, Field(description="Its probability.", examples=[0.81])]
+    probabilities: Annotated[
+        dict[str, float], Field(description="Of each emotion, summing to 1.", examples=[_PROBABILITIES])
+    ]
+
+    @classmethod
+    def of(cls, segment: Segment) -> Self:
+        """A segment's, rounded to what it is worth."""
+        told = segment.to_dict()
+        return cls(label=told["label"], confidence=told["confidence"], probabilities=told["probabilities"])
+
+
+class Turn(Emotion):
+    """A stretch of a recording with what was recognised in it."""
+
+    start: Annotated[float, Field(description="Seconds from the beginning.", examples=[12.48])]
+    end: Annotated[float, Field(description="Likewise.", examples=[17.02])]
+    transcript: Annotated[str | None, Field(description="What was said.", examples=["I told you twice."])]
+    transcript_from: Annotated[str | None, Field(description="`model`, or `given` by you.", examples=["model"])]
+    cues: Annotated[
+        dict[str, float],
+        Field(description="The voice, measured with Praat.", examples=[{"pitch": 212.3, "loudness": 71.5}]),
+    ]
+    cues_in_words: Annotated[
+        dict[str, str],
+        Field(description="The same among the recording's own turns.", examples=[{"pitch": "high"}]),
+    ]
+    error: Annotated[str | None, Field(description="Why this turn could not be recognised.", examples=[None])]
+
+    def segment(self) -> Segment:
+        """Back to the house's own record."""
+        return Segment(
+            self.start, self.end, self.label, self.probabilities, self.transcript, self.transcript_from,
+            cues=self.cues, error=self.error,
+        )  # fmt: skip
+
+
+class Emotions(BaseModel):
+    """The answer of `POST /v1/emotions`."""
+
+    recording: Annotated[str, Field(description="The file's name as you sent it.", examples=["interview.wav"])]
+    duration: Annotated[float, Field(description="In seconds.", examples=[184.2])]
+    model: Annotated[str, Field(description="The system that answered.", examples=["nano"])]
+    labels: Annotated[list[str], Field(description="The emotions that it chose from.", examples=[[*_PROBABILITIES]])]
+    emotion: Annotated[Emotion | None, Field(description="Of the recording as a whole; null with `segments`.")]
+    shares: Annotated[
+        dict[str, float],
+        Field(description="Of the recognised speech, each second by its probabilities.", examples=[_PROBABILITIES]),
+    ]
+    segments: Annotated[list[Turn], Field(description="In order of time; one where the recording was taken whole.")]
+
+    @classmethod
+    def of(cls, timeline: Timeline, *, whole: bool) -> Self:
+        """A timeline, as it is sent."""
+        told = timeline.to_dict()
+        words = in_words(timeline.segments)
+        turns = [
+            Turn(**_only(Turn, row), cues_in_words=dict(word))
+            for row, word in zip(told["segments"], words, strict=True)
+        ]
+        return cls(
+            recording=timeline.recording,
+            duration=told["duration"],
+            model=timeline.model,
+            labels=told["labels"],
+            emotion=Emotion.of(timeline.segments[0]) if whole else None,
+            shares=told["shares"],
+            segments=turns,
+        )
+
+    def timeline(self) -> Timeline:
+        """Back to the house's own record."""
+        segments = [turn.segment() for turn in self.segments]
+        return Timeline(self.recording, self.duration, self.model, tuple(self.labels), segments)
+
+
+class Transcription(BaseModel):
+    """OpenAI's `json`."""
+
+    text: Annotated[str, Field(examples=["I told you twice."])]
+
+
+class TranscriptionSegment(BaseModel):
+    """A segment of OpenAI's `verbose_json`, with the emotion beside what OpenAI's has.
+
+    `avg_logprob` and `no_speech_prob` are not computed here: they are 0 since typed clients insist on numbers.
+    """
+
+    id: int
+    seek: Annotated[int, Field(description="Hundredths of a second where the turn begins.")]
+    start: float
+    end: float
+    text: str
+    tokens: Annotated[list[int], Field(description="Not told: empty.")]
+    temperature: Annotated[float, Field(description="0: what is heard is decoded greedily.")]
+    avg_logprob: Annotated[float, Field(description="Not computed: 0.")]
+    compression_ratio: Annotated[float, Field(description="Of the text, by zlib; large where a system loops.")]
+    no_speech_prob: Annotated[float, Field(description="Not computed: 0; turns are what the detector took for speech.")]
+    emotion: Emotion
+
+
+class VerboseTranscription(BaseModel):
+    """OpenAI's `verbose_json`."""
+
+    task: Literal["transcribe"] = "transcribe"
+    language: Annotated[str, Field(description="As you named it; empty where you did not.")]
+    duration: float
+    text: str
+    model: Annotated[str, Field(description="The system that answered.", examples=["nano"])]
+    segments: list[TranscriptionSegment]
+
+
+class Model(BaseModel):
+    """A served system, in OpenAI's words and ours."""
+
+    id: Annotated[str, Field(examples=["nano"])]
+    object: Literal["model"] = "model"
+    created: Annotated[int, Field(description="When this server began, in seconds since 1970.")]
+    owned_by: Literal["local"] = "local"
+    labels: Annotated[list[str], Field(examples=[[*_PROBABILITIES]])]
+    longest: Annotated[float, Field(description="Seconds that it takes as one utterance.", examples=[30.0])]
+
+
+class Models(BaseModel):
+    """The answer of `GET /v1/models`."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Health(BaseModel):
+    """The answer of `GET /healthz`."""
+
+    status: Literal["ok", "stopping"]
+    models: list[str]
+    waiting: Annotated[int, Field(description="Clips that wait for the model.")]
+
+
+class ErrorLine(BaseModel):
+    """What went wrong: the thing, the value, the way out."""
+
+    message: Annotated[str, Field(examples=["clip.wav is empty (0 bytes): copy or record it again"])]
+    type: Annotated[str, Field(examples=["invalid_request_error"])]
+
+
+class Refusal(BaseModel):
+    """The body of every error."""
+
+    error: ErrorLine
+
+
+#: What any route that recognises may answer but success, for OpenAPI.
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Refusal, "description": "No bearer token, or another one."},
+    413: {"model": Refusal, "description": "The upload is larger than the server takes."},
+    422: {"model": Refusal, "description": "The form or the recording cannot be used; the line says why."},
+    503: {"model": Refusal, "description": "The queue is full; `Retry-After` says when to come again."},
+}
+
+
+def _only(model: type[BaseModel], row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name in model.model_fields}

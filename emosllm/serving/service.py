@@ -1,0 +1,203 @@
+"""What REST and the page both ask: recordings in memory, recognised whole or turn by turn, through the one queue.
+
+Decoding, finding speech and measuring cues happen beside the model's thread, in a pool as wide as the queue.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar, cast
+
+import numpy as np
+
+from emosllm.audio import SAMPLE_RATE, duration, load_audio
+from emosllm.errors import UserError
+from emosllm.inference.recogniser import Recogniser
+from emosllm.serving.batching import Batcher
+from emosllm.serving.metrics import Metrics
+from emosllm.serving.queued import Job, JobLine, Queued
+from emosllm.timeline.cues import cues_available, measured
+from emosllm.timeline.segments import Segment, Timeline
+from emosllm.timeline.timeline import Options, recognise_timeline
+from emosllm.utterance import Prediction, Utterance
+
+_BLOCK = 10 * SAMPLE_RATE  # samples that the detector of speech is given at a time
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server takes.
+
+    Attributes:
+        max_seconds: the longest recording.
+        max_bytes: the largest upload.
+        queue: requests taken at a time.
+        batch_size: clips recognised together.
+    """
+
+    max_seconds: float = 3600.0
+    max_bytes: int = 100_000_000
+    queue: int = 32
+    batch_size: int = 8
+
+
+class Service:
+    """Systems behind one queue.
+
+    Args:
+        systems: by the name that answers call them; the first is asked where none is named.
+        limits: what is taken.
+    """
+
+    def __init__(self, systems: Mapping[str, Recogniser], limits: Limits | None = None) -> None:
+        self.systems = dict(systems)
+        self.limits = limits or Limits()
+        self.metrics = Metrics()
+        self.batcher: Batcher[Job, Prediction] = Batcher(
+            self._recognise,
+            batch_size=self.limits.batch_size,
+            queue=self.limits.queue,
+            observe=self.metrics.observe_batch,
+        )
+        self.metrics.watch(self.batcher)
+        self._pool = ThreadPoolExecutor(self.limits.queue, thread_name_prefix="emosllm-request")
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self.batcher.start()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Finish what was taken; whether all of it was answered."""
+        whole = self.batcher.stop(timeout)
+        self._pool.shutdown(wait=whole, cancel_futures=True)
+        return whole
+
+    def chosen(self, name: str | None) -> str:
+        """The system of that name; the first where no name is given.
+
+        Raises:
+            UserError: there is none of that name.
+        """
+        if name and name not in self.systems:
+            raise UserError(f"model {name!r} is not served here; there is {', '.join(self.systems)}")
+        return name or next(iter(self.systems))
+
+    async def whole(
+        self,
+        line: JobLine,
+        audio: bytes,
+        name: str,
+        *,
+        system: str | None = None,
+        transcript: str | None = None,
+        cues: bool = False,
+    ) -> Timeline:
+        """A recording as one utterance: a timeline of one segment.
+
+        Args:
+            line: the request's place in the queue.
+            audio: a file's bytes.
+            name: what the recording is called in answers.
+            system: which one to ask.
+            transcript: what is said, where that is known.
+            cues: whether to measure the voice.
+
+        Raises:
+            UserError: it can't be read, or is too long for one utterance.
+        """
+        chosen = self.chosen(system)
+        longest = self.systems[chosen].processor.longest
+        samples = await self._beside(self._read, audio, name, longest)
+        found = line.submit(Job(chosen, Utterance(name, samples, transcript=transcript)))
+        voice = await self._beside(measured, samples) if cues and cues_available() else {}
+        said = await asyncio.wrap_future(found)
+        if said.error is not None:
+            raise UserError(said.error.replace("the given array", name))
+        seconds = len(samples) / SAMPLE_RATE
+        self.metrics.audio_seconds.inc(seconds)
+        source = None if said.transcript is None else "given" if transcript is not None else "model"
+        segment = Segment(0.0, seconds, said.label, said.probabilities, said.transcript, source, cues=voice)
+        return self._timeline(name, chosen, seconds, [segment])
+
+    async def turns(
+        self, line: JobLine, audio: bytes, name: str, *, system: str | None = None, cues: bool = False
+    ) -> Timeline:
+        """A recording of any length that the limits allow, turn by turn.
+
+        Args:
+            line: the request's place in the queue.
+            audio: a file's bytes.
+            name: what the recording is called in answers.
+            system: which one to ask.
+            cues: whether to measure each turn's voice.
+
+        Raises:
+            UserError: it can't be read, or is too long for this server.
+        """
+        chosen = self.chosen(system)
+        samples = await self._beside(self._read, audio, name, None)
+        options = Options(cues=cues and cues_available(), batch_size=self.limits.batch_size)
+        # Its interface is all that the timeline asks of a recogniser.
+        asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))
+        blocks = (samples[at : at + _BLOCK] for at in range(0, len(samples), _BLOCK))
+        segments = await self._beside(lambda: list(recognise_timeline(asked, blocks, options)))
+        seconds = len(samples) / SAMPLE_RATE
+        self.metrics.audio_seconds.inc(seconds)
+        return self._timeline(name, chosen, seconds, segments, options)
+
+    def fits(self, audio: bytes, name: str, system: str | None = None) -> bool:
+        """Whether a recording is short enough to be one utterance, by its header.
+
+        Raises:
+            UserError: it can't be read.
+        """
+        with _named(name):
+            return duration(audio) <= self.systems[self.chosen(system)].processor.longest
+
+    def _timeline(
+        self, name: str, system: str, seconds: float, segments: Sequence[Segment], options: Options | None = None
+    ) -> Timeline:
+        labels = tuple(self.systems[system].labels.names)
+        return Timeline(name, seconds, system, labels, segments, options.settings() if options else {})
+
+    def _read(self, audio: bytes, name: str, longest: float | None) -> np.ndarray:
+        """Samples `[T]`; what is too long is refused by its header."""
+        with _named(name):
+            seconds = duration(audio)
+            if seconds > self.limits.max_seconds:
+                raise UserError(
+                    f"{name}: {seconds:.0f} s, and this server takes at most {self.limits.max_seconds:g} s: cut it"
+                )
+            if longest is not None and seconds > longest:
+                raise UserError(
+                    f"{name}: {seconds:.1f} s, and this system takes at most {longest:g} s as one utterance: "
+                    "ask with segments=true"
+                )
+            return load_audio(audio)
+
+    async def _beside(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*given, **named))
+
+    def _recognise(self, jobs: Sequence[Job]) -> list[Prediction]:
+        """A batch, system by system; the model's thread is the only one here."""
+        answers: dict[int, Prediction] = {}
+        for name in dict.fromkeys(job.system for job in jobs):
+            mine = [index for index, job in enumerate(jobs) if job.system == name]
+            # Given transcripts are used where there are any; the system listens to the others.
+            found = self.systems[name].predict([jobs[index].utterance for index in mine], len(mine), "given")
+            answers.update(zip(mine, found, strict=True))
+        return [answers[index] for index in range(len(jobs))]
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors about bytes and arrays, told of the file that they came in."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace("the given bytes", name)) from None

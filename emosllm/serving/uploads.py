@@ -1,0 +1,122 @@
+"""A form with a recording, read into memory and nowhere else, and an answer that is dropped when its asker leaves.
+
+Starlette's own parser moves what is larger than a megabyte into a temporary file; a voice has no business there.
+"""
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from emosllm.errors import UserError
+from emosllm.serving.refusals import GoneError, TooSlowError
+
+UPLOAD_SECONDS = 300.0  # an upload that takes longer is broken off: its place in the queue is somebody else's
+_MOST_FIELDS = 32
+_NAME = 120  # characters of a file's name that answers repeat
+
+F = TypeVar("F", bound=BaseModel)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Upload(Generic[F]):
+    """A recording and the fields beside it.
+
+    Attributes:
+        name: the file's name as its sender calls it, without folders.
+        audio: the file's bytes.
+        fields: the rest of the form, verified.
+    """
+
+    name: str
+    audio: bytes
+    fields: F
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser without its temporary files; the body is counted before it comes here."""
+
+    spool_max_size = sys.maxsize
+
+
+async def read_upload(request: Request, form: type[F]) -> Upload[F]:
+    """Read a multipart form with one file named `file`.
+
+    Args:
+        request: whose body nobody has read.
+        form: what else may be in it.
+
+    Raises:
+        UserError: not such a form.
+        ValidationError: a field's value is not allowed.
+        TooSlowError: it did not arrive in time.
+        GoneError: the sender went away.
+    """
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        raise UserError(f"the body is {kind or 'untyped'}: send multipart/form-data with a file named `file`")
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
+            parsed = await parser.parse()
+    except TimeoutError:
+        raise TooSlowError(f"the upload took longer than {UPLOAD_SECONDS:g} s: send it again") from None
+    except ClientDisconnect:
+        raise GoneError("the client went away") from None
+    file = parsed.get("file")
+    if not isinstance(file, UploadFile):
+        raise UserError("the form has no file named `file`: send the recording under that name")
+    audio = await file.read()
+    await parsed.close()
+    # Names may come with a folder in front, from Windows with backslashes.
+    name = PureWindowsPath(file.filename or "").name[-_NAME:] or "the upload"
+    values: dict[str, Any] = {}
+    for key, value in parsed.multi_items():
+        if key == "file":
+            continue
+        if key.endswith("[]"):
+            values.setdefault(key.removesuffix("[]"), []).append(value)
+        else:
+            values[key] = value
+    return Upload(name, audio, form.model_validate(values))
+
+
+def body_of(form: type[BaseModel], example: Mapping[str, object]) -> dict[str, object]:
+    """OpenAPI's description of a form with a file, for routes that read it themselves."""
+    schema = form.model_json_schema()
+    file = {"type": "string", "format": "binary", "description": "WAV, FLAC, MP3, Ogg Vorbis or Opus."}
+    properties = {"file": file, **schema.get("properties", {})}
+    required = ["file", *schema.get("required", [])]
+    described = {"type": "object", "properties": properties, "required": required, "example": dict(example)}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": described}}}}
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns, unless the client leaves first: then it is cancelled.
+
+    Raises:
+        GoneError: the client left.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise GoneError("the client went away")
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

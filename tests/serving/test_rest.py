@@ -1,0 +1,275 @@
+"""The server's own routes: emotions equal to `predict`'s, limits, errors in one line, nothing of this machine told."""
+
+import getpass
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving_recordings import RECORDINGS, as_wav
+
+from emosllm.inference.recogniser import as_utterance
+from emosllm.utterance import Utterance
+
+
+def ask(client, audio, name="clip.flac", **fields):
+    return client.post("/v1/emotions", files={"file": (name, audio)}, data=fields)
+
+
+def line_of(answer, status):
+    """The one line of an error."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"message", "type"}
+    assert "\n" not in body["error"]["message"]
+    return body["error"]["message"]
+
+
+def test_a_recording_as_a_whole(client, nano, clip):
+    answer = ask(client, clip).json()
+    expected = nano(clip)
+    assert answer["recording"] == "clip.flac"
+    assert answer["model"] == "nano"
+    assert answer["labels"] == list(nano.labels.names)
+    assert answer["emotion"]["label"] == expected.label
+    assert answer["emotion"]["probabilities"] == pytest.approx(dict(expected.probabilities), abs=1e-4)
+    assert answer["emotion"]["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
+    (segment,) = answer["segments"]
+    assert segment["transcript"] == expected.transcript
+    assert segment["transcript_from"] == "model"
+    assert (segment["start"], segment["end"]) == (0, answer["duration"])
+    assert answer["shares"] == pytest.approx(dict(expected.probabilities), abs=1e-4)
+
+
+def test_a_recording_turn_by_turn(client, nano, long_clip):
+    answer = ask(client, long_clip, "long.wav", segments="true").json()
+    assert answer["emotion"] is None
+    assert len(answer["segments"]) >= 6
+    assert answer["duration"] > nano.processor.longest
+    for segment in answer["segments"]:
+        stretch = Utterance("turn", long_clip, start=segment["start"], end=segment["end"])
+        expected = nano(stretch)
+        assert segment["label"] == expected.label
+        assert segment["probabilities"] == pytest.approx(dict(expected.probabilities), abs=2e-3)  # times are rounded
+        assert segment["transcript"] == expected.transcript
+    assert sum(answer["shares"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_clients_at_once_get_what_predict_says(serve, nano):
+    expected = {p.path: p for p in nano.predict(map(as_utterance, RECORDINGS))}
+    with serve(batch_size=4) as client, ThreadPoolExecutor(16) as pool:
+        paths = RECORDINGS * 5
+        answers = list(pool.map(lambda path: ask(client, path.read_bytes(), path.name).json(), paths))
+        counts = client.get("/metrics").text
+    for path, answer in zip(paths, answers, strict=True):
+        assert answer["emotion"]["probabilities"] == pytest.approx(dict(expected[str(path)].probabilities), abs=1e-4)
+        assert answer["segments"][0]["transcript"] == expected[str(path)].transcript
+    batches = float(counts.split("emosllm_batch_size_count ")[1].split()[0])
+    assert 30 / 4 <= batches < 30, "nothing was batched"
+
+
+def test_given_transcripts_are_used(client, nano, clip):
+    answer = ask(client, clip, transcript="I could not be happier.").json()
+    (expected,) = nano.predict([Utterance("u", clip, transcript="I could not be happier.")], transcripts="given")
+    assert answer["segments"][0]["transcript_from"] == "given"
+    assert answer["emotion"]["probabilities"] == pytest.approx(dict(expected.probabilities), abs=1e-4)
+
+
+def test_voices_are_measured_when_asked(client, long_clip, clip):
+    pytest.importorskip("parselmouth", reason="the extra `cues` is not installed")
+    assert ask(client, clip).json()["segments"][0]["cues"] == {}
+    assert ask(client, clip, cues="true").json()["segments"][0]["cues"]["pitch"] > 50
+    turns = ask(client, long_clip, "l.wav", segments="true", cues="true").json()["segments"]
+    assert {turn["cues_in_words"]["pitch"] for turn in turns} == {"low", "medium", "high"}
+
+
+def test_two_systems_behind_one_queue(serve, nano, clip):
+    few = type(nano)(nano.model, nano.processor, labels=nano.labels.only(["angry", "sad"]))
+    with serve(systems={"nano": nano, "few": few}) as client:
+        assert set(ask(client, clip, model="few").json()["emotion"]["probabilities"]) == {"angry", "sad"}
+        assert len(ask(client, clip).json()["emotion"]["probabilities"]) == 7
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["nano", "few"]
+        assert line_of(ask(client, clip, model="none"), 422) == "model 'none' is not served here; there is nano, few"
+
+
+BAD = {
+    "empty": (b"", "clip.flac is empty (0 bytes)"),
+    "text": (b"no audio at all" * 100, "clip.flac is not audio"),
+    "silent": (as_wav(np.zeros(16_000, np.float32)), "clip.flac is silent"),
+    "short": (as_wav(np.ones(160, np.float32)), "too short"),
+    "cut off": (RECORDINGS[0].read_bytes()[:3000], "clip.flac is truncated"),
+}
+
+
+@pytest.mark.parametrize(("audio", "words"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize("segments", ["false", "true"])
+def test_a_bad_recording_is_told_in_one_line(client, audio, words, segments):
+    message = line_of(ask(client, audio, segments=segments), 422)
+    assert words in message
+    assert "given" not in message
+
+
+def test_a_bad_recording_hurts_no_other(client, clip):
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda audio: ask(client, audio), [clip, b"broken", clip, b"", clip]))
+    assert [answer.status_code for answer in answers] == [200, 422, 200, 422, 200]
+
+
+def test_too_long_is_refused_with_the_way_out(client, serve, long_clip):
+    assert "at most 30 s as one utterance: ask with segments=true" in line_of(ask(client, long_clip), 422)
+    with serve(max_seconds=20.0) as strict:
+        message = line_of(ask(strict, long_clip, segments="true"), 422)
+    assert message.endswith("and this server takes at most 20 s: cut it")
+
+
+def test_too_large_is_refused(serve, clip):
+    with serve(max_bytes=1000) as client:
+        assert "larger than 0.101 MB" in line_of(ask(client, bytes(300_000)), 413)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"json": {"file": "x"}}, "the body is application/json: send multipart/form-data with a file named `file`"),
+        ({"files": {"audio": b"x"}}, "the form has no file named `file`"),
+        ({"files": {"file": b"x"}, "data": {"segments": "perhaps"}}, "segments: Input should be a valid boolean"),
+        ({"files": {"file": b"x"}, "data": {"colour": "red"}}, "colour: Extra inputs are not permitted"),
+        ({"files": [("file", b"x"), ("file", b"y")]}, "Too many files"),
+    ],
+)
+def test_another_form_is_refused(client, sent, words):
+    assert words in line_of(client.post("/v1/emotions", **sent), 422)
+
+
+def test_other_paths_and_methods_are_told_in_one_line(client):
+    assert "there is nothing here" in line_of(client.get("/v2/emotions"), 404)
+    assert line_of(client.get("/v1/emotions"), 405) == "Method Not Allowed"
+
+
+def test_the_token_is_asked_of_who_recognises(serve, clip):
+    with serve(token="s3cret") as client:
+        for wrong in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Basic s3cret"}):
+            answer = client.post("/v1/emotions", files={"file": clip}, headers=wrong)
+            assert "Authorization: Bearer" in line_of(answer, 401)
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert client.get("/metrics", headers=wrong).status_code == 401
+        client.headers["Authorization"] = "Bearer s3cret"
+        assert ask(client, clip).status_code == 200
+        assert client.get("/metrics").status_code == 200
+        del client.headers["Authorization"]
+        assert client.get("/healthz").json() == {"status": "ok", "models": ["nano"], "waiting": 0}
+
+
+def test_a_full_queue_is_a_clear_503(serve, clip):
+    with serve(queue=1) as client:
+        service = client.app.state.service
+        with service.batcher.admit("somebody"):
+            answer = ask(client, clip)
+        assert "the queue is full (1 requests); come again in 1 s" in line_of(answer, 503)
+        assert answer.headers["retry-after"] == "1"
+        assert ask(client, clip).status_code == 200
+
+
+def test_a_stopping_server_says_so(serve, clip):
+    with serve() as client:
+        client.app.state.service.batcher.refuse_more()
+        assert "stopping" in line_of(ask(client, clip), 503)
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
+
+
+def test_what_is_our_fault_is_told_without_its_words(serve, nano, clip, caplog):
+    broken = type(nano)(nano.model, nano.processor)
+    broken.predict = lambda *_: (_ for _ in ()).throw(RuntimeError(f"no memory at {sys.prefix}"))
+    with serve(systems={"broken": broken}) as client:
+        assert line_of(ask(client, clip), 500) == "the server failed at this; its log says why"
+        assert client.get("/healthz").status_code == 200
+    assert "no memory" in caplog.text
+
+
+def test_no_answer_names_a_path_of_this_machine(serve, clip, long_clip):
+    with serve(page=True) as client:
+        answers = [
+            ask(client, clip),
+            ask(client, long_clip, segments="true"),
+            ask(client, b"broken"),
+            ask(client, clip, "/etc/secret/clip.flac"),
+            ask(client, clip, "C:\\Users\\me\\clip.flac"),
+            *(client.get(path) for path in ("/", "/config", "/openapi.json", "/v1/models", "/healthz", "/metrics")),
+        ]
+    here = {str(Path.home()), sys.prefix, tempfile.gettempdir(), str(Path.cwd()), str(Path(__file__).parents[2])}
+    for answer in answers:
+        for place in here - {"/"}:
+            assert place not in answer.text, (answer.url, place)
+    assert getpass.getuser()
+    assert {answer.json()["recording"] for answer in answers[3:5]} == {"clip.flac"}
+
+
+def test_other_sites_may_not_read(serve, clip):
+    with serve(page=True) as client:
+        for path in ("/", "/v1/models", "/healthz", "/config"):
+            answer = client.get(path, headers={"Origin": "https://elsewhere.example"})
+            assert "access-control-allow-origin" not in answer.headers, path
+        answer = client.options(
+            "/v1/emotions", headers={"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+        )
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_uploads_are_never_written(serve, clip, long_clip, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    rolled = []
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda self: rolled.append(self))
+    big = as_wav(np.tile(np.frombuffer(long_clip[44:], np.int16) / 32768, 3))
+    assert len(big) > 2**21
+    with serve() as client:
+        assert ask(client, big, segments="true").status_code == 200
+    assert rolled == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_count(serve, clip):
+    with serve() as client:
+        ask(client, clip)
+        ask(client, b"broken")
+        client.get("/wp-login.php")
+        text = client.get("/metrics").text
+    assert 'emosllm_requests_total{path="/v1/emotions",status="200"} 1.0' in text
+    assert 'emosllm_requests_total{path="/v1/emotions",status="422"} 1.0' in text
+    assert 'emosllm_requests_total{path="page",status="404"} 1.0' in text
+    assert 'emosllm_request_seconds_count{path="/v1/emotions"} 2.0' in text
+    assert "emosllm_audio_seconds_total 1.9" in text
+    assert "emosllm_batch_size_count 1.0" in text
+    assert "emosllm_queue_clips 0.0" in text
+    assert "emosllm_queue_requests 0.0" in text
+    assert "wp-login" not in text
+
+
+def test_the_api_is_documented(client):
+    described = client.get("/openapi.json").json()
+    route = described["paths"]["/v1/emotions"]["post"]
+    form = route["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["file"]
+    assert set(form["properties"]) == {"file", "segments", "model", "transcript", "cues"}
+    assert set(route["responses"]) == {"200", "401", "413", "422", "503"}
+    assert route["security"]
+    emotions = described["components"]["schemas"]["Emotions"]["properties"]
+    assert all("description" in field for field in emotions.values())
+    assert emotions["model"]["examples"] == ["nano"]
+    assert client.get("/docs").status_code == 404  # FastAPI's own page loads a script from elsewhere
+
+
+def test_answers_are_what_is_documented(client, clip):
+    from emosllm.serving.schemas import Emotions
+
+    answer = ask(client, clip)
+    parsed = Emotions.model_validate_json(answer.text)
+    assert parsed.model_dump(mode="json") == answer.json()
+    timeline = parsed.timeline()
+    assert Emotions.of(timeline, whole=True).model_dump(exclude={"duration"}) == parsed.model_dump(exclude={"duration"})
+    assert replace(timeline.segments[0], cues={}).label == parsed.segments[0].label
