@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import listening, making, predicting, preparing, using
+from emosllm.cli import listening, making, predicting, preparing, serving, using
 from emosllm.errors import UserError
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ for verb in (
     making.info,
     preparing.prepare,
     using.export,
+    serving.serve,
 ):
     app.command()(verb)
 recipes.command("list")(making.recipes_list)

@@ -38,8 +38,8 @@ class BodyLimit:
             return
 
         async def answering(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await body.drain()
+            if message["type"] == "http.response.start" and not await body.drained():
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
         await self.app(scope, body.receive, answering)
@@ -63,10 +63,11 @@ class _Body:
             self._over = True
         return message
 
-    async def drain(self) -> None:
-        """Read on a little after an early answer: closing on unread bytes would take the answer from the client."""
-        if self._over:
-            return
+    async def drained(self) -> bool:
+        """Read on a little before an early answer, and say whether that was all there was to read.
+
+        Closing on unread bytes would take the answer from the client; reading all of them would take gigabytes.
+        """
         until = self._seen + _DRAIN_BYTES
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -75,7 +76,8 @@ class _Body:
                     self._seen += len(message.get("body", b""))
                     self._over = message["type"] != "http.request" or not message.get("more_body", False)
         except TimeoutError:
-            return
+            return False
+        return self._over
 
 
 class OnlyThese:

@@ -1,6 +1,143 @@
-"""placeholder while the routes are tested."""
+"""The page: record or upload, see emotions, words, cues and the timeline, compare systems, download; all at home.
 
-PAGE_PATHS = ("/", "/config")
+Gradio draws it. The recording never passes through Gradio, whose uploads are files: the browser sends it to
+`/v1/emotions`, which reads it into memory, and keeps it itself for playing; what comes back is drawn here. So Gradio's
+routes for files are closed (`PAGE_PATHS` is all there is), its cache stays empty, and page and API have one set of
+limits, one queue and one way to put errors. Given up: progress in per cent while a long recording is recognised.
+"""
+
+import os
+
+# Before the import: Gradio asks home on import where it may.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+import gradio as gr
+from fastapi import FastAPI
+
+from emosllm.serving.results import show
+from emosllm.serving.service import Service
+from emosllm.timeline.cues import cues_available
+
+#: Paths that the page needs, as regular expressions; Gradio's other ones are not served.
+PAGE_PATHS = (
+    "/",
+    "/config",
+    "/theme.css",
+    "/favicon.ico",
+    "/manifest.json",
+    "/robots.txt",
+    "/(?:assets|static|svelte)/.*",
+    "/gradio_api/(?:run|call|info)(?:/.*)?",
+    "/gradio_api/startup-events",
+    "/gradio_api/app_id",
+)
+
+_MODES = [("as it comes", "auto"), ("as one utterance", "whole"), ("turn by turn", "turns")]
+
+_HEAD = """
+<header class="em-head">
+  <h1>What does this voice sound like?</h1>
+  <p>Recognised by <b>{systems}</b>, on this machine: no recording leaves it, and none is kept.</p>
+</header>"""
+
+_INTAKE = """
+<section class="em-intake" id="em-drop" aria-label="Your recording">
+  <div class="em-buttons">
+    <button type="button" class="em-button" id="em-record" aria-pressed="false">
+      <span class="em-dot" aria-hidden="true"></span><span id="em-record-word">Record</span></button>
+    <button type="button" class="em-button" id="em-choose">Choose a file</button>
+    <input type="file" id="em-file" accept="audio/*,.wav,.flac,.mp3,.ogg,.opus,.aiff,.au,.m4a,.webm" hidden
+      aria-label="Recording">
+    <span class="em-hint">or drop one here</span>
+  </div>
+  <p id="em-name" class="em-name" role="status">No recording yet.</p>
+  <audio id="em-player" controls hidden></audio>
+</section>"""
+
+_FOOT = """
+<footer class="em-foot">
+  <p>The probabilities say what a system hears in a voice, as it learned from acted and podcast speech; not what
+  somebody feels. They are no diagnosis. Other languages, ages and rooms make them worse, and short clips too.</p>
+  <p>Programs ask <code>POST /v1/emotions</code>; <a href="openapi.json">all routes</a>.</p>
+</footer>"""
 
 
-def mount_page(app, service, asks_token): ...
+def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
+    """Put the page at `/` of an app, after its other routes.
+
+    Args:
+        app: the server.
+        service: what the page says it is recognised by.
+        asks_token: whether the API wants a token, and the page has a field for it.
+    """
+    assets = files("emosllm.serving") / "assets"
+    gr.mount_gradio_app(
+        app,
+        page(list(service.systems), asks_token=asks_token),
+        "/",
+        theme=_theme(),
+        css=(assets / "page.css").read_text(encoding="utf-8"),
+        head=f"<script>{(assets / 'page.js').read_text(encoding='utf-8')}</script>",
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=False,
+        allowed_paths=[],
+    )
+
+
+def page(systems: Sequence[str], *, asks_token: bool) -> gr.Blocks:
+    """The page's parts, and what its one button does.
+
+    Args:
+        systems: names; a choice is offered where there are several.
+        asks_token: whether there is a field for a token.
+    """
+    several = len(systems) > 1
+    with gr.Blocks(title="emosllm", analytics_enabled=False) as blocks:
+        gr.HTML(_HEAD.format(systems=" and ".join(systems)), apply_default_css=False)
+        gr.HTML(_INTAKE, apply_default_css=False)
+        with gr.Row(elem_classes="em-options"):
+            mode = gr.Radio(_MODES, value="auto", label="Take it", elem_id="em-mode")
+            chosen = gr.CheckboxGroup(
+                list(systems), value=list(systems[:1]), label="Ask (two to compare)", visible=several, elem_id="em-ask"
+            )
+        with gr.Accordion("More", open=asks_token, elem_classes="em-more"):
+            transcript = gr.Textbox(
+                label="What is said, if you know it", placeholder="the system listens for itself", elem_id="em-words"
+            )
+            cues = gr.Checkbox(
+                value=cues_available(),
+                interactive=cues_available(),
+                label="Measure the voice" + ("" if cues_available() else " (needs the extra `cues`)"),
+            )
+            token = gr.Textbox(label="Token of this server", type="password", visible=asks_token, elem_id="em-token")
+        sent = gr.Textbox(visible="hidden")
+        ask = gr.Button("Recognise", variant="primary", elem_id="em-go")
+        gr.HTML('<p id="em-status" class="em-status" role="status"></p>', apply_default_css=False)
+        results = gr.HTML(elem_id="em-results", apply_default_css=False)
+        gr.HTML(_FOOT, apply_default_css=False)
+        ask.click(
+            lambda answers, *_: show(answers),
+            [sent, mode, chosen, transcript, cues, token],
+            results,
+            js="(...given) => window.emosllm.ask(...given)",
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return blocks
+
+
+def _theme() -> gr.themes.Base:
+    """Plain, with the machine's own fonts: nothing is fetched for it."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
+    mono = ["ui-monospace", "DejaVu Sans Mono", "monospace"]
+    return gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=fonts, font_mono=mono)
