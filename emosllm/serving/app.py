@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from emosllm import __version__
 from emosllm.serving import refusals
 from emosllm.serving.emotions import emotion_routes, health_routes, metric_routes
-from emosllm.serving.guard import BodyLimit, OnlyThese
+from emosllm.serving.guard import BodyLimit, OnlyThese, Sealed
 from emosllm.serving.metrics import Measured
 from emosllm.serving.openai_style import openai_routes
 from emosllm.serving.service import Service
@@ -63,6 +63,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True) 
         patterns += PAGE_PATHS
     # The last one added is the first one met.
     app.add_middleware(OnlyThese, patterns=patterns)
+    app.add_middleware(Sealed)
     app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES)
     app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
     return app

@@ -1,4 +1,4 @@
-"""What stands before every route: uploads end at the limit, and of the page's routes only the needed ones exist.
+"""What stands before every route: uploads end at the limit, pages talk to nobody else, needless routes do not exist.
 
 Gradio brings routes that this page has no use for (uploads to a folder, files, a proxy to the internet); they are not
 there. Given up: a client that sends gigabytes without asking first may see its connection reset before it reads why.
@@ -78,6 +78,37 @@ class _Body:
         except TimeoutError:
             return False
         return self._over
+
+
+class Sealed:
+    """Middleware that tells browsers, with every answer, to talk to this server only and to show it in no frame."""
+
+    POLICY = (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; "
+        "connect-src 'self' data: blob:; form-action 'self'; base-uri 'self'; frame-ancestors 'none'"
+    )
+    HEADERS = (
+        (b"content-security-policy", POLICY.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and add the headers to the answer."""
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message.get("headers", ())}
+                added = [(name, value) for name, value in self.HEADERS if name not in there]
+                message["headers"] = [*message.get("headers", ()), *added]
+            await send(message)
+
+        await self.app(scope, receive, sealed)
 
 
 class OnlyThese:

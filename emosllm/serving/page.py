@@ -36,7 +36,7 @@ PAGE_PATHS = (
     "/gradio_api/app_id",
 )
 
-_MODES = [("as it comes", "auto"), ("as one utterance", "whole"), ("turn by turn", "turns")]
+_MODES = [("automatic", "auto"), ("as one utterance", "whole"), ("turn by turn", "turns")]
 
 _HEAD = """
 <header class="em-head">
@@ -58,6 +58,11 @@ _INTAKE = """
   <audio id="em-player" controls hidden></audio>
 </section>"""
 
+_STATUS = '<p id="em-status" class="em-status" role="status"></p>'
+
+# Not in page.css: Gradio rewrites that, and drops what it does not know.
+_NARROW = "@container (max-width: 3.3rem) { .em-stretch span { visibility: hidden; } }"
+
 _FOOT = """
 <footer class="em-foot">
   <p>The probabilities say what a system hears in a voice, as it learned from acted and podcast speech; not what
@@ -75,13 +80,14 @@ def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
         asks_token: whether the API wants a token, and the page has a field for it.
     """
     assets = files("emosllm.serving") / "assets"
+    look, hands = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     gr.mount_gradio_app(
         app,
         page(list(service.systems), asks_token=asks_token),
         "/",
         theme=_theme(),
-        css=(assets / "page.css").read_text(encoding="utf-8"),
-        head=f"<script>{(assets / 'page.js').read_text(encoding='utf-8')}</script>",
+        css=look,
+        head=f"<style>{_NARROW}</style><script>{hands}</script>",
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -105,9 +111,14 @@ def page(systems: Sequence[str], *, asks_token: bool) -> gr.Blocks:
         gr.HTML(_HEAD.format(systems=" and ".join(systems)), apply_default_css=False)
         gr.HTML(_INTAKE, apply_default_css=False)
         with gr.Row(elem_classes="em-options"):
-            mode = gr.Radio(_MODES, value="auto", label="Take it", elem_id="em-mode")
+            mode = gr.Radio(_MODES, value="auto", label="How to listen", elem_id="em-mode", min_width=280)
             chosen = gr.CheckboxGroup(
-                list(systems), value=list(systems[:1]), label="Ask (two to compare)", visible=several, elem_id="em-ask"
+                list(systems),
+                value=list(systems[:1]),
+                label="Ask (two to compare)",
+                visible=several,
+                elem_id="em-ask",
+                min_width=280,
             )
         with gr.Accordion("More", open=asks_token, elem_classes="em-more"):
             transcript = gr.Textbox(
@@ -121,7 +132,7 @@ def page(systems: Sequence[str], *, asks_token: bool) -> gr.Blocks:
             token = gr.Textbox(label="Token of this server", type="password", visible=asks_token, elem_id="em-token")
         sent = gr.Textbox(visible="hidden")
         ask = gr.Button("Recognise", variant="primary", elem_id="em-go")
-        gr.HTML('<p id="em-status" class="em-status" role="status"></p>', apply_default_css=False)
+        gr.HTML(_STATUS, apply_default_css=False, elem_id="em-doing")
         results = gr.HTML(elem_id="em-results", apply_default_css=False)
         gr.HTML(_FOOT, apply_default_css=False)
         ask.click(

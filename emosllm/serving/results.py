@@ -27,6 +27,7 @@ COLOURS = {
     "neutral": "#8C969E",
 }
 _ELSE = "#B4BCC2"
+_DARK = ("sad", "contempt")  # of these colours, which words stand on in white
 _DOWNLOADS = (
     ("CSV", "csv", "text/csv", as_csv),
     ("JSON", "json", "application/json", as_json),
@@ -83,8 +84,9 @@ def _turns(answer: Emotions) -> str:
     if not answer.segments:
         return '<p class="em-error" role="alert">no speech was found in this recording</p>'
     seconds = sum(turn.end - turn.start for turn in answer.segments)
+    count = len(answer.segments)
     head = (
-        f'<p class="em-summary"><b>{len(answer.segments)}</b> turns, {_clock(seconds)} of speech in '
+        f'<p class="em-summary"><b>{count}</b> turn{"s" if count > 1 else ""}, {_clock(seconds)} of speech in '
         f"{_clock(answer.duration)}; click one to hear it</p>"
     )
     ribbon = "".join(_stretch(number, turn, answer.duration) for number, turn in enumerate(answer.segments))
@@ -100,11 +102,13 @@ def _turns(answer: Emotions) -> str:
 
 def _stretch(number: int, turn: Turn, duration: float) -> str:
     left, width = 100 * turn.start / duration, 100 * (turn.end - turn.start) / duration
-    told = f"{_clock(turn.start)} {turn.label or turn.error}" + ("" if turn.confidence is None else _percent(turn))
+    told = f"{_clock(turn.start)} {turn.label or turn.error}"
+    told += "" if turn.confidence is None else f" {turn.confidence:.0%}"
+    ink = "#fff" if turn.label in _DARK else "#10151a"
     return (
         f'<button type="button" class="em-stretch" {_playing(number, turn)} title="{escape(told)}" '
         f'aria-label="play {escape(told)}" '
-        f'style="left:{left:.3f}%;width:{width:.3f}%;background:{_colour(turn.label)}">'
+        f'style="left:{left:.3f}%;width:{width:.3f}%;background:{_colour(turn.label)};color:{ink}">'
         f"<span>{escape(turn.label or '')}</span></button>"
     )
 
@@ -173,10 +177,6 @@ def _downloads(answer: Emotions) -> str:
 
 def _colour(label: str | None) -> str:
     return COLOURS.get(label or "", _ELSE)
-
-
-def _percent(turn: Turn) -> str:
-    return f" {turn.confidence:.0%}"
 
 
 def _clock(seconds: float) -> str:

@@ -8,6 +8,8 @@
   const $ = (id) => document.getElementById(id);
   const say = (id, text) => { const place = $(id); if (place) place.textContent = text; };
 
+  const size = (bytes) => bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
   function take(file, words) {
     if (state.url) URL.revokeObjectURL(state.url);
     state.file = file;
@@ -15,7 +17,7 @@
     const player = $("em-player");
     player.src = state.url;
     player.hidden = false;
-    say("em-name", words || `${file.name} (${(file.size / 1e6).toFixed(1)} MB)`);
+    say("em-name", words || `${file.name} (${size(file.size)})`);
     say("em-status", "");
   }
 

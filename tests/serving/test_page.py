@@ -1,0 +1,146 @@
+"""The page without a browser: nothing in it leads elsewhere, needless routes are closed, what is drawn is escaped."""
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from serving_recordings import RECORDINGS
+
+pytest.importorskip("gradio", reason="the extra `serve` is not installed")
+
+from emosllm.serving.results import show
+from emosllm.serving.schemas import Emotions, Turn
+
+
+@pytest.fixture(scope="module")
+def served(serve):
+    with serve(page=True) as client:
+        yield client
+
+
+def test_the_page_fetches_nothing_from_elsewhere(served):
+    html = served.get("/").text
+    assert "What does this voice sound like?" in html
+    fetched = re.findall(r"<(?:script|img|iframe|audio|video|source)[^>]*\ssrc=[\"']?([^\"'>\s]+)", html)
+    fetched += re.findall(r"<link[^>]*\shref=[\"']?([^\"'>\s]+)", html)
+    assert fetched
+    assert not [place for place in fetched if re.match(r"(?:https?:)?//", place)], fetched
+    css = served.get("/theme.css").text
+    assert not re.search(r"url\([\"']?(?:https?:)?//|@import", css)
+
+
+def test_browsers_are_told_to_talk_to_nobody_else(served):
+    for path in ("/", "/healthz", "/config", "/nothing"):
+        policy = served.get(path).headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "http" not in policy
+    assert served.get("/").headers["referrer-policy"] == "no-referrer"
+
+
+def test_gradio_calls_nobody():
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+    from emosllm.serving.page import page
+
+    assert page(["nano"], asks_token=False).analytics_enabled is False
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/upload",
+        "/gradio_api/file=/etc/hostname",
+        "/file=/etc/hostname",
+        "/gradio_api/proxy=https://example.org",
+        "/gradio_api/queue/join",
+        "/gradio_api/component_server",
+        "/gradio_api/runs",
+        "/gradio_api/deep_link",
+        "/monitoring",
+        "/login",
+        "/docs",
+    ],
+)
+def test_routes_that_the_page_does_not_need_are_closed(served, path):
+    for answer in (served.get(path), served.post(path, files={"files": b"voice"})):
+        assert answer.status_code == 404
+        assert "there is nothing here" in answer.json()["error"]["message"]
+
+
+def test_gradios_cache_stays_empty(serve, clip):
+    cache = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    before = sorted(cache.rglob("*")) if cache.exists() else []
+    with serve(page=True) as client:
+        answer = client.post("/v1/emotions", files={"file": ("clip.flac", clip)}).json()
+        show(json.dumps({"answers": [answer]}))
+        client.get("/")
+    assert (sorted(cache.rglob("*")) if cache.exists() else []) == before
+
+
+def emotions(label="sad", transcript="Kids are talking by the door.", **changed) -> Emotions:
+    turn = Turn(
+        label=label,
+        confidence=0.75,
+        probabilities={"angry": 0.25, "sad": 0.75},
+        start=0.0,
+        end=2.0,
+        transcript=transcript,
+        transcript_from="model",
+        cues={"pitch": 200.0, "jitter": 0.01},
+        cues_in_words={},
+        error=None,
+    )
+    facts = {
+        "recording": "clip.wav",
+        "duration": 2.0,
+        "model": "nano",
+        "labels": ["angry", "sad"],
+        "emotion": turn,
+        "shares": turn.probabilities,
+        "segments": [turn],
+    }
+    return Emotions.model_validate({**facts, **changed})
+
+
+def drawn(*answers: Emotions) -> str:
+    return show(json.dumps({"answers": [answer.model_dump() for answer in answers]}))
+
+
+def test_what_is_recognised_is_drawn():
+    html = drawn(emotions())
+    assert re.search(r'class="em-name-of">sad<', html)
+    assert "75%" in html
+    assert "Kids are talking by the door." in html
+    assert "200.0 Hz" in html
+    assert "1.0%" in html
+    assert html.index(">sad<") < html.index(">angry<")  # the most probable one first
+    assert re.findall(r'download="([^"]+)"', html) == [
+        f"clip.nano.{kind}" for kind in ("csv", "json", "srt", "TextGrid")
+    ]
+
+
+def test_what_comes_from_outside_is_escaped():
+    evil = "<img src=x onerror=alert(1)>\"'"
+    html = drawn(emotions(transcript=evil, recording=evil, model=evil)) + show(json.dumps({"error": evil}))
+    html += drawn(emotions(emotion=None, transcript=evil))
+    assert "<img" not in html
+    assert "&lt;img" in html
+
+
+def test_errors_are_one_line():
+    assert (
+        show(json.dumps({"error": "clip.wav is silent"})) == '<p class="em-error" role="alert">clip.wav is silent</p>'
+    )
+    assert "could not be read" in show("no JSON")
+    assert "no speech was found" in drawn(emotions(emotion=None, segments=[]))
+
+
+def test_turns_can_be_clicked(served):
+    answer = served.post("/v1/emotions", files={"file": RECORDINGS[0].read_bytes()}, data={"segments": "true"}).json()
+    html = show(json.dumps({"answers": [answer]}))
+    (turn,) = answer["segments"]
+    assert html.count(f'data-turn="0" data-start="{turn["start"]}" data-end="{turn["end"]}"') == 2
+    assert "1</b> turns" not in html
+    assert "<b>1</b> turn," in html
