@@ -61,7 +61,7 @@ _INTAKE = """
 _STATUS = '<p id="em-status" class="em-status" role="status"></p>'
 
 # Not in page.css: Gradio rewrites that, and drops what it does not know.
-_NARROW = "@container (max-width: 3.3rem) { .em-stretch span { visibility: hidden; } }"
+_NARROW = "@container (max-width: 3.6rem) { .em-stretch span { visibility: hidden; } }"
 
 _FOOT = """
 <footer class="em-foot">

@@ -12,8 +12,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from live import ROOT, serving
 from serving_recordings import RECORDINGS
+
+from bench.live_server import ROOT, serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
