@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-import torch
 import uvicorn
 
 from emosllm.errors import UserError
@@ -120,8 +119,6 @@ def load_systems(systems: Systems) -> dict[str, Recogniser]:
     Raises:
         UserError: one can't be loaded, or two would have the same name.
     """
-    # The server's threads and the model's share the cores: more threads than cores only wait for one another.
-    torch.set_num_interop_threads(1)
     found: dict[str, Recogniser] = {}
     for name in systems.names:
         shown = Path(name).resolve().name if Path(name).exists() else name
