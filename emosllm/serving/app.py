@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from emosllm import __version__
 from emosllm.serving import refusals
 from emosllm.serving.emotions import emotion_routes, health_routes, metric_routes
-from emosllm.serving.guard import BodyLimit, OnlyThese, Sealed
+from emosllm.serving.guard import BodyLimit, Neighbours, OnlyThese, Sealed
 from emosllm.serving.metrics import Measured
 from emosllm.serving.openai_style import openai_routes
 from emosllm.serving.service import Service
@@ -21,7 +21,7 @@ _PATHS = frozenset({"/v1/emotions", "/v1/models", "/v1/audio/transcriptions", "/
 _FORM_BYTES = 100_000  # what a form may have beside its file
 
 
-def build_app(service: Service, token: str | None = None, *, page: bool = True) -> FastAPI:
+def build_app(service: Service, token: str | None = None, *, page: bool = True, only_local: bool = False) -> FastAPI:
     """An ASGI app that serves systems.
 
     Its life is the service's: the model's thread starts with it and, when it ends, finishes what was taken. There is
@@ -31,6 +31,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True) 
         service: what answers.
         token: asked of whoever recognises or reads metrics, where one is given; the page asks its user for it.
         page: whether the page is served too.
+        only_local: whether requests have to call the server by a name of this machine.
     """
 
     @asynccontextmanager
@@ -63,6 +64,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True) 
         patterns += PAGE_PATHS
     # The last one added is the first one met.
     app.add_middleware(OnlyThese, patterns=patterns)
+    app.add_middleware(Neighbours, only_local=only_local)
     app.add_middleware(Sealed)
     app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES)
     app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)

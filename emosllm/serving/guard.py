@@ -6,10 +6,12 @@ there. Given up: a client that sends gigabytes without asking first may see its 
 
 import asyncio
 import re
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emosllm.serving.refusals import MissingError, TooLargeError, refusal
+from emosllm.serving.refusals import MissingError, StrangerError, TooLargeError, refusal
 
 _DRAIN_BYTES = 1 << 20  # what is still read of a refused upload, so that its sender reads the answer
 _DRAIN_SECONDS = 1.0
@@ -103,12 +105,45 @@ class Sealed:
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message.get("headers", ())}
-                added = [(name, value) for name, value in self.HEADERS if name not in there]
-                message["headers"] = [*message.get("headers", ()), *added]
+                # Gradio lets other sites read where it takes itself for public; nobody asked it to.
+                sent = [pair for pair in message.get("headers", ()) if not pair[0].startswith(b"access-control-")]
+                there = {name for name, _ in sent}
+                message["headers"] = [*sent, *(pair for pair in self.HEADERS if pair[0] not in there)]
             await send(message)
 
         await self.app(scope, receive, sealed)
+
+
+class Neighbours:
+    """Middleware that refuses what another site's page makes a browser ask, and names that are not this machine's.
+
+    A page from elsewhere may send a form here without being allowed to read the answer; and with a name of its own
+    that it lets point to 127.0.0.1 it could read it too (DNS rebinding). Programs send no `Origin` and pass.
+
+    Args:
+        app: what comes after.
+        only_local: whether the server listens on this machine alone, so that `Host` has to be one of its names.
+    """
+
+    _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+    def __init__(self, app: ASGIApp, only_local: bool) -> None:
+        self.app, self.only_local = app, only_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 403."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            host, origin = headers.get("host", ""), headers.get("origin")
+            if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
+                stranger = StrangerError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
+                await refusal(stranger)(scope, receive, send)
+                return
+            if origin is not None and urlsplit(origin).netloc != host:
+                stranger = StrangerError(f"pages of {origin} may not ask this server: open its own page")
+                await refusal(stranger)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class OnlyThese:

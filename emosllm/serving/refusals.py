@@ -42,12 +42,17 @@ class MissingError(Exception):
     """A path behind which there is nothing."""
 
 
+class StrangerError(Exception):
+    """A request that another site's page had a browser send."""
+
+
 class UnauthorisedError(Exception):
     """No token, or another one."""
 
 
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     UnauthorisedError: (401, "authentication_error"),
+    StrangerError: (403, "invalid_request_error"),
     MissingError: (404, "not_found_error"),
     TooSlowError: (408, "invalid_request_error"),
     TooLargeError: (413, "invalid_request_error"),

@@ -10,24 +10,15 @@ from html import escape
 from pydantic import BaseModel, ValidationError
 
 from emosllm.serving.schemas import Emotions, Turn
+from emosllm.timeline.clock import clock
 from emosllm.timeline.cues import UNITS
 from emosllm.timeline.exports.annotations import textgrid
 from emosllm.timeline.exports.lines import srt
 from emosllm.timeline.exports.tables import as_csv, as_json
+from emosllm.timeline.picture import STYLES
 
-#: Okabe and Ito's colours, which the colour-blind can tell apart; greys for what is not an emotion.
-COLOURS = {
-    "angry": "#D55E00",
-    "sad": "#0072B2",
-    "happy": "#E69F00",
-    "surprise": "#56B4E9",
-    "fear": "#CC79A7",
-    "disgust": "#009E73",
-    "contempt": "#7B5EA7",
-    "neutral": "#8C969E",
-}
 _ELSE = "#B4BCC2"
-_DARK = ("sad", "contempt")  # of these colours, which words stand on in white
+_DARK = ("sad", "other")  # of the pictures' colours, those which words stand on in white
 _DOWNLOADS = (
     ("CSV", "csv", "text/csv", as_csv),
     ("JSON", "json", "application/json", as_json),
@@ -86,15 +77,15 @@ def _turns(answer: Emotions) -> str:
     seconds = sum(turn.end - turn.start for turn in answer.segments)
     count = len(answer.segments)
     head = (
-        f'<p class="em-summary"><b>{count}</b> turn{"s" if count > 1 else ""}, {_clock(seconds)} of speech in '
-        f"{_clock(answer.duration)}; click one to hear it</p>"
+        f'<p class="em-summary"><b>{count}</b> turn{"s" if count > 1 else ""}, {clock(seconds)} of speech in '
+        f"{clock(answer.duration)}; click one to hear it</p>"
     )
     ribbon = "".join(_stretch(number, turn, answer.duration) for number, turn in enumerate(answer.segments))
     rows = "".join(_row(number, turn) for number, turn in enumerate(answer.segments))
     return (
         f'{head}<div class="em-ribbon" role="group" aria-label="timeline">{ribbon}'
         f'<span class="em-playhead" hidden data-duration="{answer.duration}"></span></div>'
-        f'<div class="em-ends"><span>0:00</span><span>{_clock(answer.duration)}</span></div>'
+        f'<div class="em-ends"><span>0:00</span><span>{clock(answer.duration)}</span></div>'
         f"<h2>Share of the speech</h2>{_bars(answer.shares, 'share of each emotion in the speech')}"
         f'<h2>Turns</h2><ol class="em-turns">{rows}</ol>'
     )
@@ -102,7 +93,7 @@ def _turns(answer: Emotions) -> str:
 
 def _stretch(number: int, turn: Turn, duration: float) -> str:
     left, width = 100 * turn.start / duration, 100 * (turn.end - turn.start) / duration
-    told = f"{_clock(turn.start)} {turn.label or turn.error}"
+    told = f"{clock(turn.start)} {turn.label or turn.error}"
     told += "" if turn.confidence is None else f" {turn.confidence:.0%}"
     ink = "#fff" if turn.label in _DARK else "#10151a"
     return (
@@ -114,7 +105,7 @@ def _stretch(number: int, turn: Turn, duration: float) -> str:
 
 
 def _row(number: int, turn: Turn) -> str:
-    times = f'<span class="em-time">{_clock(turn.start)}–{_clock(turn.end)}</span>'
+    times = f'<span class="em-time">{clock(turn.start)}–{clock(turn.end)}</span>'
     if turn.label is None:
         told = f'<span class="em-error">{escape(turn.error or "not recognised")}</span>'
     else:
@@ -176,13 +167,7 @@ def _downloads(answer: Emotions) -> str:
 
 
 def _colour(label: str | None) -> str:
-    return COLOURS.get(label or "", _ELSE)
+    return STYLES[label][0] if label in STYLES else _ELSE
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-__all__: Sequence[str] = ("COLOURS", "Sent", "show")
+__all__: Sequence[str] = ("Sent", "show")

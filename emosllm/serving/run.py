@@ -63,14 +63,15 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
     token = None if address.token_file is None else read_token(address.token_file)
     listener = bound(address)
     with listener:
-        if token is None and not _is_loopback(listener):
+        only_local = _is_loopback(listener)
+        if token is None and not only_local:
             print(
                 f"emosllm: warning: {address.host} can be reached from other machines, and everybody there may ask; "
                 "give --token-file, or --host 127.0.0.1",
                 file=sys.stderr,
             )
         service = Service(load_systems(systems), limits)
-        app = build_app(service, token, page=page)
+        app = build_app(service, token, page=page, only_local=only_local)
         config = uvicorn.Config(
             app,
             log_config=None,

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from serving_recordings import RECORDINGS, as_wav
+from starlette.testclient import TestClient
 
 from emosllm.inference.recogniser import as_utterance
+from emosllm.serving.app import build_app
+from emosllm.serving.service import Service
 from emosllm.utterance import Utterance
 
 
@@ -209,15 +212,30 @@ def test_no_answer_names_a_path_of_this_machine(serve, clip, long_clip):
     assert {answer.json()["recording"] for answer in answers[3:5]} == {"clip.flac"}
 
 
-def test_other_sites_may_not_read(serve, clip):
+def test_other_sites_may_neither_read_nor_ask(serve, clip):
+    elsewhere = {"Origin": "https://elsewhere.example"}
     with serve(page=True) as client:
         for path in ("/", "/v1/models", "/healthz", "/config"):
-            answer = client.get(path, headers={"Origin": "https://elsewhere.example"})
-            assert "access-control-allow-origin" not in answer.headers, path
-        answer = client.options(
-            "/v1/emotions", headers={"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
-        )
-        assert "access-control-allow-origin" not in answer.headers
+            answer = client.get(path, headers=elsewhere)
+            assert "pages of https://elsewhere.example may not ask" in line_of(answer, 403)
+            assert "access-control-allow-origin" not in answer.headers
+            same = client.get(path, headers={"Origin": "http://testserver"})
+            assert same.status_code == 200
+            assert not [name for name in same.headers if name.startswith("access-control")]
+        answer = client.post("/v1/emotions", files={"file": clip}, headers=elsewhere)
+        assert answer.status_code == 403
+        answer = client.options("/v1/emotions", headers={**elsewhere, "Access-Control-Request-Method": "POST"})
+        assert answer.status_code == 403
+        counts = client.get("/metrics").text
+    assert "emosllm_batch_size_count 0.0" in counts
+
+
+def test_a_local_server_goes_by_local_names(nano):
+    with TestClient(build_app(Service({"nano": nano}), page=False, only_local=True)) as client:
+        for name in ("127.0.0.1:7860", "localhost", "[::1]:7860"):
+            assert client.get("/healthz", headers={"Host": name}).status_code == 200
+        answer = client.get("/healthz", headers={"Host": "rebound.example:7860"})
+        assert "127.0.0.1 or localhost, not 'rebound.example:7860'" in line_of(answer, 403)
 
 
 def test_uploads_are_never_written(serve, clip, long_clip, monkeypatch, tmp_path):
