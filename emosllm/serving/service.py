@@ -1,6 +1,7 @@
 """What REST and the page both ask: recordings in memory, recognised whole or turn by turn, through the one queue.
 
-Decoding, finding speech and measuring cues happen beside the model's thread, in a pool as wide as the queue.
+Decoding, finding speech and measuring cues happen beside the model's thread, in a pool as wide as the queue. A
+recording is decoded as it is recognised: an hour takes the memory of its file, not of its samples.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from emosllm.audio import SAMPLE_RATE, duration, load_audio
+from emosllm.audio import SAMPLE_RATE, duration, load_audio, stream_audio
 from emosllm.errors import UserError
 from emosllm.inference.recogniser import Recogniser
 from emosllm.serving.batching import Batcher
@@ -22,8 +23,6 @@ from emosllm.timeline.cues import cues_available, measured
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.timeline import Options, recognise_timeline
 from emosllm.utterance import Prediction, Utterance
-
-_BLOCK = 10 * SAMPLE_RATE  # samples that the detector of speech is given at a time
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -140,13 +139,16 @@ class Service:
             UserError: it can't be read, or is too long for this server.
         """
         chosen = self.chosen(system)
-        samples = await self._beside(self._read, audio, name, None)
         options = Options(cues=cues and cues_available(), batch_size=self.limits.batch_size)
         # Its interface is all that the timeline asks of a recogniser.
         asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))
-        blocks = (samples[at : at + _BLOCK] for at in range(0, len(samples), _BLOCK))
-        segments = await self._beside(lambda: list(recognise_timeline(asked, blocks, options)))
-        seconds = len(samples) / SAMPLE_RATE
+
+        def recognised() -> tuple[float, list[Segment]]:
+            with _named(name):
+                seconds = self._checked(audio, name)
+                return seconds, list(recognise_timeline(asked, stream_audio(audio), options))
+
+        seconds, segments = await self._beside(recognised)
         self.metrics.audio_seconds.inc(seconds)
         return self._timeline(name, chosen, seconds, segments, options)
 
@@ -165,15 +167,19 @@ class Service:
         labels = tuple(self.systems[system].labels.names)
         return Timeline(name, seconds, system, labels, segments, options.settings() if options else {})
 
-    def _read(self, audio: bytes, name: str, longest: float | None) -> np.ndarray:
-        """Samples `[T]`; what is too long is refused by its header."""
+    def _checked(self, audio: bytes, name: str) -> float:
+        """Seconds, by the header; what is too long for this server is refused before it is decoded."""
+        seconds = duration(audio)
+        if seconds > self.limits.max_seconds:
+            raise UserError(
+                f"{name}: {seconds:.0f} s, and this server takes at most {self.limits.max_seconds:g} s: cut it"
+            )
+        return seconds
+
+    def _read(self, audio: bytes, name: str, longest: float) -> np.ndarray:
+        """Samples `[T]` of what is short enough for one utterance."""
         with _named(name):
-            seconds = duration(audio)
-            if seconds > self.limits.max_seconds:
-                raise UserError(
-                    f"{name}: {seconds:.0f} s, and this server takes at most {self.limits.max_seconds:g} s: cut it"
-                )
-            if longest is not None and seconds > longest:
+            if (seconds := self._checked(audio, name)) > longest:
                 raise UserError(
                     f"{name}: {seconds:.1f} s, and this system takes at most {longest:g} s as one utterance: "
                     "ask with segments=true"

@@ -111,6 +111,9 @@ BAD = {
 @pytest.mark.parametrize(("audio", "words"), BAD.values(), ids=BAD)
 @pytest.mark.parametrize("segments", ["false", "true"])
 def test_a_bad_recording_is_told_in_one_line(client, audio, words, segments):
+    if (words, segments) == (BAD["silent"][1], "true"):
+        assert ask(client, audio, segments=segments).json()["segments"] == []  # a long recording may be silent
+        return
     message = line_of(ask(client, audio, segments=segments), 422)
     assert words in message
     assert "given" not in message
