@@ -31,9 +31,7 @@ PAGE_PATHS = (
     "/manifest.json",
     "/robots.txt",
     "/(?:assets|static|svelte)/.*",
-    "/gradio_api/(?:run|call|info)(?:/.*)?",
-    "/gradio_api/startup-events",
-    "/gradio_api/app_id",
+    "/gradio_api/run/predict",
 )
 
 _MODES = [("automatic", "auto"), ("as one utterance", "whole"), ("turn by turn", "turns")]

@@ -162,3 +162,24 @@ def test_it_fits_the_screen_in_light_and_dark(opened, long_file, look, size):
         if pictures:
             wide = "wide" if size is WIDE else "phone"
             page.screenshot(path=Path(pictures) / f"{name}-{look}-{wide}.png", full_page=True)
+
+
+def test_a_server_with_a_token_asks_for_it(chromium, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("correct-horse-battery", encoding="utf-8")
+    with serving("--token-file", token) as live:
+        page = chromium.new_page()
+        bodies = []
+        page.on("request", lambda request: bodies.append((request.url, request.post_data_buffer or b"")))
+        page.goto(live.url)
+        page.wait_for_selector("#em-go")
+        page.set_input_files("#em-file", str(RECORDINGS[0]))
+        page.click("#em-go")
+        assert "this server wants its token" in page.wait_for_selector(".em-error").inner_text()
+        page.fill("#em-token input", "correct-horse-battery")
+        page.click("#em-go")
+        page.wait_for_selector(".em-label")
+        paths = sorted({url.removeprefix(live.url).split("?")[0] for url, _ in bodies if url.startswith(live.url)})
+        assert [path for path in paths if path.startswith("/gradio_api")] == ["/gradio_api/run/predict"], paths
+        assert not [url for url, body in bodies if b"correct-horse-battery" in body], "the token is in a body"
+        page.close()

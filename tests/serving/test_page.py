@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def test_gradio_calls_nobody():
     assert page(["nano"], asks_token=False).analytics_enabled is False
 
 
+def test_the_server_calls_nobody(serve, clip, monkeypatch):
+    called = []
+    for name in ("connect", "connect_ex"):
+        plain = getattr(socket.socket, name)
+        noted = lambda self, address, plain=plain: (called.append(address), plain(self, address))[1]  # noqa: E731
+        monkeypatch.setattr(socket.socket, name, noted)
+    looked_up = []
+    plain_lookup = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: (looked_up.append(a[0]), plain_lookup(*a, **k))[1])
+    with serve(page=True) as client:
+        assert client.get("/").status_code == 200
+        assert client.post("/v1/emotions", files={"file": clip}, data={"segments": "true"}).status_code == 200
+    assert [address for address in called if address[0] not in ("127.0.0.1", "::1")] == []
+    assert [host for host in looked_up if host not in ("127.0.0.1", "localhost", "::1")] == []
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -55,6 +72,8 @@ def test_gradio_calls_nobody():
         "/file=/etc/hostname",
         "/gradio_api/proxy=https://example.org",
         "/gradio_api/queue/join",
+        "/gradio_api/call/predict",
+        "/gradio_api/info",
         "/gradio_api/component_server",
         "/gradio_api/runs",
         "/gradio_api/deep_link",

@@ -3,14 +3,12 @@
 import signal
 import socket
 import sys
-from pathlib import Path
 from unittest import mock
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "cli"))
-
 from commandline import emosllm, refused
+
+pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 
 from bench.live_server import serving
 from emosllm.serving.run import Address, bound, read_token, url_of
