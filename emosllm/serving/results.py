@@ -63,10 +63,10 @@ def _answer(answer: Emotions, *, several: bool) -> str:
 def _whole(answer: Emotions) -> str:
     (turn,) = answer.segments
     words = f'<blockquote class="em-said">{escape(turn.transcript)}</blockquote>' if turn.transcript else ""
-    label, confidence = turn.label or "?", turn.confidence or 0.0
+    label = turn.label or "no emotion named"
     return (
         f'<p class="em-label"><span class="em-swatch" style="background:{_colour(label)}"></span>'
-        f'<span class="em-name-of">{escape(label)}</span> <span class="em-number">{confidence:.0%}</span></p>'
+        f'<span class="em-name-of">{escape(label)}</span> {_number(turn)}</p>'
         f"{words}{_source(turn)}{_bars(turn.probabilities, 'probability of each emotion')}{_voice(turn)}"
     )
 
@@ -111,7 +111,7 @@ def _row(number: int, turn: Turn) -> str:
     else:
         told = (
             f'<span class="em-swatch" style="background:{_colour(turn.label)}"></span><b>{escape(turn.label)}</b>'
-            f'<span class="em-number">{turn.confidence or 0:.0%}</span>'
+            f"{_number(turn)}"
         )
     words = f'<span class="em-words">{escape(turn.transcript)}</span>' if turn.transcript else ""
     voice = ", ".join(f"{word} {name}" for name, word in turn.cues_in_words.items() if word != "medium")
@@ -121,11 +121,18 @@ def _row(number: int, turn: Turn) -> str:
     )
 
 
+def _number(turn: Turn) -> str:
+    """The probability of the label; an answer in free words has none."""
+    return "" if turn.confidence is None else f'<span class="em-number">{turn.confidence:.0%}</span>'
+
+
 def _playing(number: int, turn: Turn) -> str:
     return f'data-turn="{number}" data-start="{turn.start}" data-end="{turn.end}"'
 
 
 def _bars(shares: Mapping[str, float], what: str) -> str:
+    if not shares:
+        return '<p class="em-source">this system answers in words, without probabilities</p>'
     rows = "".join(
         f'<div class="em-bar"><span class="em-bar-name">{escape(name)}</span><span class="em-track">'
         f'<span class="em-fill" style="width:{100 * share:.1f}%;background:{_colour(name)}"></span></span>'

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import uvicorn
 
+from emosllm import load
 from emosllm.errors import UserError
-from emosllm.inference.recogniser import Recogniser, load
-from emosllm.recipe import Strategy
+from emosllm.inference.recogniser import Recogniser
+from emosllm.parts import Strategy
 from emosllm.serving.app import STOP_SECONDS, build_app
 from emosllm.serving.service import Limits, Service
 

@@ -110,8 +110,10 @@ class Service:
             UserError: it can't be read, or is too long for one utterance.
         """
         chosen = self.chosen(system)
-        longest = self.systems[chosen].processor.longest
-        samples = await self._beside(self._read, audio, name, longest)
+        processor = self.systems[chosen].processor
+        if processor.reads and not transcript:
+            raise UserError(f"{chosen} reads what is said and does not hear it: send the field `transcript` too")
+        samples = await self._beside(self._read, audio, name, processor.longest)
         found = line.submit(Job(chosen, Utterance(name, samples, transcript=transcript)))
         voice = await self._beside(measured, samples) if cues and cues_available() else {}
         said = await asyncio.wrap_future(found)
@@ -139,6 +141,8 @@ class Service:
             UserError: it can't be read, or is too long for this server.
         """
         chosen = self.chosen(system)
+        if self.systems[chosen].processor.reads:
+            raise UserError(f"{chosen} reads what is said and does not hear it: turns have no transcript to read")
         options = Options(cues=cues and cues_available(), batch_size=self.limits.batch_size)
         # Its interface is all that the timeline asks of a recogniser.
         asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))

@@ -140,6 +140,16 @@ def test_what_is_recognised_is_drawn():
     ]
 
 
+def test_answers_in_free_words_have_no_numbers():
+    free = emotions().segments[0].model_copy(update={"probabilities": {}, "confidence": None})
+    html = drawn(emotions(segments=[free], shares={}))
+    assert re.search(r'class="em-name-of">sad<', html)
+    assert "without probabilities" in html
+    assert "0%" not in html.replace("1.0%", "")
+    unnamed = free.model_copy(update={"label": None})
+    assert "no emotion named" in drawn(emotions(segments=[unnamed], shares={}))
+
+
 def test_what_comes_from_outside_is_escaped():
     evil = "<img src=x onerror=alert(1)>\"'"
     html = drawn(emotions(transcript=evil, recording=evil, model=evil)) + show(json.dumps({"error": evil}))

@@ -6,6 +6,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +98,14 @@ def test_two_systems_behind_one_queue(serve, nano, clip):
         assert len(ask(client, clip).json()["emotion"]["probabilities"]) == 7
         assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["nano", "few"]
         assert line_of(ask(client, clip, model="none"), 422) == "model 'none' is not served here; there is nano, few"
+
+
+def test_a_system_that_reads_wants_to_be_told_what_is_said(serve, nano, clip):
+    reading = type(nano)(nano.model, nano.processor)
+    reading.processor = SimpleNamespace(reads=True, longest=nano.processor.longest)
+    with serve(systems={"reader": reading}) as client:
+        assert "send the field `transcript` too" in line_of(ask(client, clip), 422)
+        assert "reader reads what is said" in line_of(ask(client, clip, segments="true"), 422)
 
 
 BAD = {
