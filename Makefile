@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup check test demo nano clean
+.PHONY: setup check test demo bench nano clean
 
 setup: $(VENV)/.ready
 
@@ -27,6 +27,9 @@ test: check  ## all tests, on two cores, without GPU, network or token
 
 demo: setup  ## recognise bundled recordings with nano, then train the three phases on a bundled mini-corpus
 	$(BIN)/python -m demo
+
+bench: setup  ## ours beside the plain way, in at most a quarter of an hour on two cores
+	$(BIN)/python -m bench
 
 # The real speech nano learns from; see emosllm/builtin/nano/README.md for what it is and where it comes from.
 DATA ?= ../shared/data

@@ -1,5 +1,6 @@
-"""What the README shows is what happens: its Python with its output, its commands, and docs/data.md's."""
+"""What the README shows is what happens: its Python with its output, its commands, and those of the guides."""
 
+import json
 import re
 import shlex
 import shutil
@@ -11,7 +12,8 @@ from emosllm import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-GUIDE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+GUIDES = [(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "recordings")]
+LIVE = ("emosllm serve", "emosllm listen")  # these wait for somebody; tests/serving and tests/timeline have them
 SHORT = [f"phases.{phase}.epochs=0.05" for phase in ("p1", "p2", "p3")]
 
 
@@ -19,8 +21,9 @@ def commands() -> list[str]:
     lines = re.findall(
         r"^(?: {4})?(emosllm [^#\n]*?) *(?:#.*)?$", README.split("## The published systems")[0], re.MULTILINE
     )
-    lines += re.findall(r"^ {4}(emosllm [^#\n]*?) *(?:#.*)?$", GUIDE, re.MULTILINE)
-    return sorted(set(lines))
+    for guide in GUIDES:
+        lines += re.findall(r"^ {4}(emosllm [^#\n]*?) *(?:#.*)?$", guide, re.MULTILINE)
+    return sorted({line for line in lines if not line.startswith(LIVE)})
 
 
 @pytest.fixture
@@ -31,7 +34,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", tmp_path / name)
     shutil.copytree(ROOT / "demo" / "recordings", tmp_path / "recordings")
     manifest = (ROOT / "demo" / "corpus" / "manifest.csv").read_text(encoding="utf-8")
-    (tmp_path / "mine.csv").write_text(manifest.replace("clips/", "demo/corpus/clips/"), encoding="utf-8")
+    for name in ("mine.csv", "manifest.csv"):
+        (tmp_path / name).write_text(manifest.replace("clips/", "demo/corpus/clips/"), encoding="utf-8")
     shutil.copytree(ROOT / "emosllm" / "builtin" / "nano", tmp_path / "runs" / "mine" / "model")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -69,3 +73,16 @@ def test_the_first_example_prints_what_the_readme_says(
     monkeypatch.chdir(ROOT)
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out == output
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = json.loads((ROOT / "docs" / "first-recording.ipynb").read_text(encoding="utf-8"))
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+            assert not cell["outputs"]  # outputs would grow old
+    assert "not/there.wav None not/there.wav does not exist" in capsys.readouterr().out
