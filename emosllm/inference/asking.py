@@ -43,12 +43,17 @@ def emotion_question(
 
 
 def score_emotions(
-    model: System, processor: SpeechProcessor, samples: Sequence[Sample], labels: LabelSet
+    model: System, processor: SpeechProcessor, samples: Sequence[Sample], labels: LabelSet, temperature: float = 1.0
 ) -> list[dict[str, float]]:
-    """Probability of each emotion for each sample, summing to 1, in the label set's order."""
+    """Probability of each emotion for each sample, summing to 1, in the label set's order.
+
+    Log-probabilities are divided by `temperature` before they are made to sum to 1 again.
+    """
     batch = processor.for_labels(samples, labels).to(model.device)
-    rows = model.score(**batch).exp().cpu().tolist()
-    return [dict(zip(labels.names, row, strict=True)) for row in rows]
+    scores = model.score(**batch)
+    if temperature != 1:
+        scores = torch.log_softmax(scores.double() / temperature, dim=-1)
+    return [dict(zip(labels.names, row, strict=True)) for row in scores.exp().cpu().tolist()]
 
 
 def transcribe(

@@ -7,6 +7,7 @@ from textwrap import shorten
 import torch
 
 from emosllm.errors import UserError
+from emosllm.inference.calibrated import Calibrated, read_calibration
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.backbones import builtins
 from emosllm.models.build import System, build_model, build_processor, load_model
@@ -24,6 +25,7 @@ def load(
     labels: Sequence[str] | None = None,
     answer: Answer | None = None,
     overrides: Sequence[str] = (),
+    temperature: float | None = None,
 ) -> Recogniser:
     """Load a system: a builtin name (`nano`), a run's folder, a checkpoint's folder, a hub id, or a recipe.
 
@@ -36,6 +38,8 @@ def load(
         labels: emotions to choose from; all of the system's where not given.
         answer: `score` or `generate`; the recipe's where not given.
         overrides: changes to a recipe, such as `labels=iemocap4`; trained systems take none.
+        temperature: what log-probabilities are divided by; where not given, what `emosllm calibrate` left beside the
+            weights, or 1.
 
     Raises:
         UserError: no such system, a broken checkpoint, labels it was not trained for, no such device here.
@@ -46,7 +50,21 @@ def load(
     model.requires_grad_(False)
     model.to(chosen)
     narrowed = processor.labels.only(labels) if labels else None
-    return Recogniser(model, processor, strategy, narrowed, answer)
+    calibrated = stored_calibration(str(name)) if temperature is None else None
+    given = temperature if calibrated is None else calibrated.temperature
+    recogniser = Recogniser(model, processor, strategy, narrowed, answer, temperature=1.0 if given is None else given)
+    recogniser.calibrated = calibrated
+    return recogniser
+
+
+def stored_calibration(name: str) -> Calibrated | None:
+    """What `emosllm calibrate` left beside a system's weights; `None` where it left nothing, or for a recipe.
+
+    Raises:
+        UserError: the file does not hold what it should.
+    """
+    place = checkpoint_folder(name)
+    return None if _is_recipe(name, place) else read_calibration(place)
 
 
 def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, SpeechProcessor]:
@@ -56,7 +74,7 @@ def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, Speech
         UserError: no such system, a broken checkpoint, or a recipe with parts that must be trained first.
     """
     place = checkpoint_folder(name)
-    if place == name and not Path(name).is_dir() and (name in names() or name.endswith((".yaml", ".yml"))):
+    if _is_recipe(name, place):
         return _as_published(name, overrides)
     if overrides:
         raise UserError(f"{name} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
@@ -82,6 +100,10 @@ def checkpoint_folder(name: str) -> str:
     if name in builtins() and not (Path(name) / "config.json").is_file():  # any folder may be called nano
         return str(builtins()[name])
     return name
+
+
+def _is_recipe(name: str, place: str) -> bool:
+    return place == name and not Path(name).is_dir() and (name in names() or name.endswith((".yaml", ".yml")))
 
 
 def _as_published(name: str, overrides: Sequence[str]) -> tuple[System, SpeechProcessor]:

@@ -13,6 +13,7 @@ import torch
 from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
 from emosllm.inference.asking import emotion_question, named_emotion, say_emotions, score_emotions, transcribe
+from emosllm.inference.calibrated import Calibrated
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
@@ -37,7 +38,13 @@ class Recogniser:
         labels: the emotions to choose from; all that it was trained for where not given.
         answer: whether labels are scored or looked for in a free answer; the recipe's where not given.
         remembered: the encoder's frames `[N, D]` of utterances that were heard before, such as a training run's.
+        temperature: what log-probabilities are divided by; 1 leaves them as the system gives them.
+
+    Attributes:
+        calibrated: where `temperature` comes from; `None` where nothing was fitted.
     """
+
+    calibrated: Calibrated | None = None
 
     def __init__(
         self,
@@ -47,8 +54,12 @@ class Recogniser:
         labels: LabelSet | None = None,
         answer: Answer | None = None,
         remembered: Callable[[Utterance], np.ndarray] | None = None,
+        temperature: float = 1.0,
     ) -> None:
+        if not (math.isfinite(temperature) and temperature > 0):
+            raise UserError(f"temperature {temperature}: a finite number above 0 is needed")
         self.remembered = remembered
+        self.temperature = temperature
         self.model = model
         self.processor = processor
         self.inference: InferencePart = model.recipe.inference
@@ -147,7 +158,7 @@ class Recogniser:
         paths = [_path(one.utterance) for one in heard]
         if self.answer == "generate":
             return self._answer_freely(paths, samples, texts)
-        scored = score_emotions(self.model, self.processor, samples, self.labels)
+        scored = score_emotions(self.model, self.processor, samples, self.labels, self.temperature)
         return [
             Prediction(path, max(probabilities, key=probabilities.__getitem__), probabilities, text)
             for path, probabilities, text in zip(paths, scored, texts, strict=True)
