@@ -251,15 +251,26 @@ def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: 
         return None
     classes = len(labels)
     matrices = sum_by_unit(true * (classes + 1) + answers, units, classes * (classes + 1)).astype(float)
-    home = np.zeros((kinds_n, units_n))
+    home = np.empty(units_n, dtype=np.intp)
     for unit, kind in homes:
-        home[kind, unit] = 1
+        home[unit] = kind
+    by_kind = np.argsort(home, kind="stable")
+    starts = np.searchsorted(home[by_kind], np.arange(kinds_n))
     rng = np.random.default_rng([seed, 1])
     gaps = []
     step = max(1, BLOCK // (kinds_n * matrices.shape[1]))
     for start in range(0, resamples, step):
         deals = range(min(step, resamples - start))
-        dealt = np.stack([home[:, rng.permutation(units_n)] @ matrices for _ in deals])
+        dealt = np.stack(
+            [np.add.reduceat(matrices[_inverse(rng.permutation(units_n))[by_kind]], starts) for _ in deals]
+        )
         figures = figures_of(dealt.reshape(-1, classes, classes + 1))
         gaps.append(np.ptp(figures.reshape(len(figures), len(deals), kinds_n), axis=2))
     return np.concatenate(gaps, axis=1)
+
+
+def _inverse(order: np.ndarray) -> np.ndarray:
+    """Where each place of a permutation `[N]` went."""
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return places

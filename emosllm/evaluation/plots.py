@@ -14,9 +14,9 @@ from emosllm.evaluation.calibration import Calibration
 from emosllm.evaluation.fairness import Fairness
 from emosllm.evaluation.metrics import Scores
 from emosllm.evaluation.results import count
-from emosllm.evaluation.robustness import Point, Robustness
 from emosllm.evaluation.selective import RiskCoverage
 from emosllm.evaluation.style import BLUE, FAINT, GREY, INK, SERIES, house_style
+from emosllm.evaluation.sweeps import Point, Robustness
 
 _FEWEST = 10  # clips below which a share is noise
 _PANELS = 4  # in a row

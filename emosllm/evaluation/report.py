@@ -9,13 +9,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any, Literal
 
 import emosllm
 from emosllm.errors import UserError
 from emosllm.evaluation.bootstrap import bootstrap_by_speaker, count_clusters
 from emosllm.evaluation.markdown import markdown
 from emosllm.evaluation.metrics import normalise_transcript, score, word_error_rate
+from emosllm.evaluation.provenance import Provenance
 from emosllm.evaluation.results import GroupScore, Report, TranscriptsFrom
+from emosllm.evaluation.sections import sections_of
+from emosllm.evaluation.sweeps import Robustness
 from emosllm.files import write_atomically
 from emosllm.labels import LabelSet
 from emosllm.utterance import Prediction, Utterance
@@ -39,6 +43,13 @@ def build_report(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    answer: Literal["score", "generate"] = "score",
+    fallback: str | None = None,
+    temperature: float = 1.0,
+    abstain_below: float | None = None,
+    robustness: Robustness | None = None,
+    provenance: Provenance | None = None,
+    doubts: Sequence[str] = (),
 ) -> Report:
     """Score one prediction per utterance.
 
@@ -59,6 +70,13 @@ def build_report(
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
         level: of the intervals.
+        answer: whether labels were scored or looked for in a free answer.
+        fallback: what a free answer counts as that names no label.
+        temperature: at which the probabilities were made.
+        abstain_below: the least confidence that is answered, for the figures of abstention.
+        robustness: a sweep over the same clips.
+        provenance: the system, the data and the machine.
+        doubts: what speaks against the figures, a sentence each.
 
     Raises:
         UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
@@ -74,6 +92,8 @@ def build_report(
     reference, answers = [name for _, name, _ in rows], [answer for _, _, answer in rows]
     speakers = [utterance.speaker for utterance, _, _ in rows]
     scores = score(reference, answers, labels.names)
+    draws: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
+    more = sections_of(utterances, predictions, labels, temperature=temperature, abstain_below=abstain_below, **draws)
     wer, wer_transcripts = _wer(utterances, predictions) if transcripts_from == "model" else (None, 0)
     return Report(
         model=model,
@@ -84,12 +104,8 @@ def build_report(
         merges=dict(labels.merges),
         strategy=strategy,
         scores=scores,
-        intervals=bootstrap_by_speaker(
-            reference, answers, speakers, labels.names, resamples=resamples, seed=seed, level=level
-        ),
-        level=level,
-        resamples=resamples,
-        seed=seed,
+        intervals=bootstrap_by_speaker(reference, answers, speakers, labels.names, **draws),
+        **draws,
         speakers=len(set(speakers) - {None}),
         clusters=count_clusters(speakers),
         wer=wer,
@@ -102,6 +118,13 @@ def build_report(
         by_corpus=_by_corpus(rows, labels, resamples, seed, level),
         versions=versions_here(),
         seconds=seconds,
+        answer=answer,
+        unnamed=sum(p.unnamed for p, name in zip(predictions, true, strict=True) if name is not None),
+        fallback=fallback if answer == "generate" else None,
+        robustness=robustness,
+        provenance=provenance,
+        doubts=tuple(doubts),
+        **more,
     )
 
 
@@ -112,7 +135,7 @@ def write_report(
 
     Where `report.json` is, the other two are whole. A line of `predictions.jsonl` is the prediction with `id`, the true
     `emotion`, the `reference` class it counted as (null: left out), `reference_transcript`, `speaker`, `gender`,
-    `language` and `corpus`.
+    `language`, `corpus`, and `start` and `end` in its file (seconds).
 
     Returns:
         File name -> path.
@@ -156,6 +179,8 @@ def _line(report: Report, utterance: Utterance, prediction: Prediction) -> dict[
         "gender": utterance.gender,
         "language": utterance.language,
         "corpus": utterance.corpus,
+        "start": utterance.start,
+        "end": utterance.end,
     }
 
 

@@ -1,11 +1,17 @@
 """What one evaluation found, as a typed record: everything that a table, a page or a later comparison needs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from emosllm.evaluation.bootstrap import FEW_SPEAKERS
+from emosllm.evaluation.calibration import Calibration
+from emosllm.evaluation.fairness import Fairness
 from emosllm.evaluation.metrics import Interval, Scores
+from emosllm.evaluation.provenance import Provenance
+from emosllm.evaluation.selective import Selective
+from emosllm.evaluation.soft_labels import SoftScores
+from emosllm.evaluation.sweeps import Robustness
 from emosllm.labels import LabelSet
 
 TranscriptsFrom = Literal["model", "given"]
@@ -30,6 +36,27 @@ class GroupScore:
     ua: float
     ua_interval: Interval | None
     wa: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """What the probabilities are worth, over the clips that have some.
+
+    Attributes:
+        temperature: what log-probabilities were divided by.
+        as_given: calibration at temperature 1; `None` where that is the temperature.
+        calibration: calibration of the probabilities in `predictions.jsonl`.
+        aurc: area under the risk-coverage curve, the mean risk over the 1, 2, ... n surest clips.
+        aurc_best: of an order that puts every error last.
+        aurc_random: of a confidence that knows nothing, which is the error rate.
+    """
+
+    temperature: float
+    as_given: Calibration | None
+    calibration: Calibration
+    aurc: float
+    aurc_best: float
+    aurc_random: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +86,17 @@ class Report:
         by_corpus: the same figures per corpus, in the order of the data.
         versions: of Python and the libraries.
         seconds: what the predictions took, wall clock.
+        answer: `score` or `generate`.
+        unnamed: free answers among the clips scored that name no label.
+        fallback: what those counted as; `None` is no answer.
+        confidence: what the probabilities are worth; `None` where there are none.
+        selective: what remains where the system may abstain; `None` where it may not.
+        fairness: `gender`, `language` and `speaker` -> figures by group; those of which the data know two groups.
+        soft: against raters' votes; `None` where there are none.
+        robustness: figures on spoilt recordings; `None` where nobody asked.
+        doubts: what speaks against the figures, a sentence each.
+        unmeasured: section -> why it is not here.
+        provenance: the system, the data and the machine.
     """
 
     model: str
@@ -83,6 +121,17 @@ class Report:
     by_corpus: Mapping[str, GroupScore]
     versions: Mapping[str, str]
     seconds: float
+    answer: Literal["score", "generate"] = "score"
+    unnamed: int = 0
+    fallback: str | None = None
+    confidence: Confidence | None = None
+    selective: Selective | None = None
+    fairness: Mapping[str, Fairness] = field(default_factory=dict)
+    soft: SoftScores | None = None
+    robustness: Robustness | None = None
+    doubts: tuple[str, ...] = ()
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    provenance: Provenance | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with these names; intervals are `{"low": ..., "high": ...}` or null, fractions unrounded."""

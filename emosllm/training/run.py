@@ -7,7 +7,6 @@ RUN/model/             the trained system, for `emosllm predict RUN`
 """
 
 import json
-import platform
 import shutil
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from rich.progress import Progress
 
 from emosllm.errors import UserError
 from emosllm.evaluation.metrics import score
+from emosllm.evaluation.provenance import hardware_here
 from emosllm.evaluation.report import versions_here
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.recogniser import Recogniser
@@ -99,7 +99,7 @@ class Run:
             left_out=self.data.left_out,
             seed=self.recipe.training.seed,
             versions=versions_here(),
-            hardware=_hardware(),
+            hardware=hardware_here(),
             phases={},
         )
 
@@ -282,8 +282,3 @@ def _read_notes(path: Path) -> dict[str, Any]:
     if not isinstance(notes, dict):
         raise UserError(f"{path} is damaged, so the run can't be taken up; give another --out")
     return notes
-
-
-def _hardware() -> dict[str, Any]:
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"machine": platform.machine(), "threads": torch.get_num_threads(), "gpu": gpu}

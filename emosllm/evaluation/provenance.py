@@ -1,0 +1,120 @@
+"""Where a report's figures come from: recipe, training run, data and machine, so that they can be computed again.
+
+A system's training is found through its folder: `RUN/model/` lies beside `RUN/run.json`. Given up: systems from the hub
+or of the package bring their recipe, but no run.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosllm.errors import UserError
+from emosllm.utterance import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training run, as its `run.json` tells it.
+
+    Attributes:
+        data: hash of the utterances it learned from and chose by.
+        train: how many it learned from.
+        val: how many it chose by.
+        seed: of the run.
+        versions: of Python and the libraries.
+        hardware: machine, threads, GPU.
+        seconds: of all phases, wall clock; of a run that was taken up again, without what was lost.
+        phases: name -> loss, seconds and the validation figures of the checkpoint that was kept.
+    """
+
+    data: str
+    train: int
+    val: int
+    seed: int
+    versions: Mapping[str, str]
+    hardware: Mapping[str, Any]
+    seconds: float
+    phases: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What somebody would need to compute a report's figures again.
+
+    Attributes:
+        data: hash of the utterances evaluated (see `digest_of`).
+        hardware: machine, threads, GPU of the evaluation.
+        recipe: the resolved recipe of the system; `None` where it has none.
+        training: the run it comes from; `None` where nobody knows.
+        calibration: where its temperature comes from, as its `calibration.json` tells; `None` where it has none.
+    """
+
+    data: str
+    hardware: Mapping[str, Any]
+    recipe: Mapping[str, Any] | None = None
+    training: Training | None = None
+    calibration: Mapping[str, Any] | None = None
+
+
+def digest_of(utterances: Sequence[Utterance]) -> str:
+    """A hash of what is known of the utterances, whatever their order and wherever their folder lies.
+
+    Their sound is not read: a recording that was replaced under its name goes unnoticed.
+    """
+    facts = ("id", "start", "end", "transcript", "emotion", "speaker", "gender", "language", "corpus", "votes")
+    rows = [json.dumps({name: _plain(getattr(each, name)) for name in facts}, sort_keys=True) for each in utterances]
+    return hashlib.blake2b("\n".join(sorted(rows)).encode(), digest_size=16).hexdigest()
+
+
+def hardware_here() -> dict[str, Any]:
+    """The kind of machine, the threads that torch uses, and the GPU."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"machine": platform.machine(), "threads": torch.get_num_threads(), "gpu": gpu}
+
+
+def training_of(model: str) -> Training | None:
+    """The run that a system's folder belongs to: `RUN`, or `RUN/model`.
+
+    Args:
+        model: how the user calls the system.
+
+    Returns:
+        `None` where that is no folder of a run.
+
+    Raises:
+        UserError: its `run.json` is damaged.
+    """
+    place = Path(model)
+    run = next((each for each in (place, place.absolute().parent) if (each / "model" / "config.json").is_file()), None)
+    if (
+        run is None
+        or not (run / "run.json").is_file()
+        or place.absolute() not in (run.absolute(), run.absolute() / "model")
+    ):
+        return None
+    path = run / "run.json"
+    try:
+        notes = json.loads(path.read_text("utf-8"))
+        phases = notes["phases"]
+        return Training(
+            data=notes["data"],
+            train=notes["train"],
+            val=notes["val"],
+            seed=notes["seed"],
+            versions=notes["versions"],
+            hardware=notes["hardware"],
+            seconds=float(sum(phase.get("seconds", 0.0) for phase in phases.values())),
+            phases=phases,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}), so nobody can say how {model} was trained") from error
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
