@@ -3,10 +3,14 @@
 Fractions with three decimals everywhere, as in `report.json`; every figure beside its number of clips.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from emosllm.evaluation.comparing import without_answers
+from emosllm.evaluation.content_more import more_sections
+from emosllm.evaluation.markdown_blocks import escape, section_text, table_text
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.results import Report, count
+from emosllm.evaluation.selective import Selective
 
 #: Figure -> how tables call it, most telling first.
 NAMES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
@@ -35,6 +39,14 @@ def remarks(report: Report) -> list[str]:
         notes.append(
             f"Without an answer, and so wrong: {count(report.scores.unanswered, 'clip')} of {report.scores.n}."
         )
+    if report.answer == "generate":
+        counted = report.fallback or "no answer"
+        notes.append(f"Text that named no label: {report.unnamed} of {report.scores.n}, counted as {counted}.")
+    if report.confidence is not None and report.confidence.temperature != 1:
+        notes.append(f"Probabilities are at temperature {report.confidence.temperature:.3f}; no answer changes by it.")
+    if report.selective is not None:
+        notes.append(_selective(report.selective))
+    notes += report.doubts
     if report.errors:
         notes.append(f"{count(report.errors, 'recording')} could not be read.")
     if report.left_out:
@@ -46,30 +58,39 @@ def remarks(report: Report) -> list[str]:
     return notes
 
 
+def _selective(found: Selective) -> str:
+    """What remains where the system may abstain."""
+    kept = f"Answering only with a confidence of {found.threshold:g} or more: {found.covered} of {found.n} clips"
+    if found.scores is None:
+        return f"{kept}, so nothing."
+    figures = f"UA {found.scores.ua:.3f} (classes left: {len(found.scores.per_class)}), WA {found.scores.wa:.3f}"
+    return f"{kept} ({found.coverage:.1%}), {figures}."
+
+
 def _headline(report: Report) -> str:
     figures = " · ".join(
         f"{'**' if name == 'ua' else ''}{title} {with_interval(getattr(report.scores, name), report.intervals[name])}"
         f"{'**' if name == 'ua' else ''}"
         for name, title in NAMES.items()
     )
-    return f"# {_escape(report.subject)}\n\n{figures}\n\n{size(report)}. {' '.join(map(_escape, remarks(report)))}"
+    return f"# {escape(report.subject)}\n\n{figures}\n\n{size(report)}. {' '.join(map(escape, remarks(report)))}"
 
 
 def _tables(report: Report) -> Iterable[str]:
     scores = report.scores
     if len(report.by_corpus) > 1:
-        yield "## Corpora\n\n" + _table(
+        yield "## Corpora\n\n" + table_text(
             ("corpus", "UA", "WA", "classes", "speakers", "clips"),
             [
                 (name, with_interval(g.ua, g.ua_interval), f"{g.wa:.3f}", g.classes, g.speakers, g.n)
                 for name, g in report.by_corpus.items()
             ],
         )
-    yield "## Classes\n\n" + _table(
+    yield "## Classes\n\n" + table_text(
         ("class", "recall", "precision", "F1", "clips"),
         [(c.name, f"{c.recall:.3f}", f"{c.precision:.3f}", f"{c.f1:.3f}", c.support) for c in scores.per_class],
     )
-    yield "## Confusions\n\nClips; a row is what was spoken, a column what was answered.\n\n" + _table(
+    yield "## Confusions\n\nClips; a row is what was spoken, a column what was answered.\n\n" + table_text(
         ("", *scores.labels, "no answer", "all"),
         [
             (f"**{name}**", *(f"**{n}**" if i == j else n for j, n in enumerate(row)), sum(row))
@@ -81,6 +102,7 @@ def _tables(report: Report) -> Iterable[str]:
         yield f"## Transcripts\n\nWord error rate {report.wer:.3f} over {count(report.wer_transcripts, 'transcript')}."
     elif report.transcripts_from == "given":
         yield "## Transcripts\n\nThe system was given the transcripts of the data, so there is no word error rate."
+    yield from map(section_text, more_sections([without_answers(report)]))
 
 
 def _how(report: Report) -> str:
@@ -88,6 +110,16 @@ def _how(report: Report) -> str:
     lines = [
         f"Label set `{report.label_set}`: {', '.join(report.labels)}" + (f"; {merged}." if merged else "."),
         f"Inference strategy: `{report.strategy}`." if report.strategy else "",
+        *definitions(report),
+        f"Predicting took {report.seconds:.1f} s." if report.seconds else "",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in report.versions.items()) + ".",
+    ]
+    return "## How this was computed\n\n" + "\n".join(f"- {line}" for line in lines if line)
+
+
+def definitions(report: Report) -> list[str]:
+    """What the figures mean; a sentence each."""
+    lines = [
         "UA, unweighted accuracy: the mean recall of the classes that somebody speaks.",
         "WA, weighted accuracy: the share of clips answered rightly.",
         "F1 of a class: 2 hits / (its clips + clips called so), as in scikit-learn; macro is the mean over the same "
@@ -96,28 +128,10 @@ def _how(report: Report) -> str:
         f"Intervals: percentile bootstrap over speakers ({report.resamples} resamples, seed {report.seed}, level "
         f"{report.level:g}), after Bisani and Ney (ICASSP 2004). They say what other speakers might give, not what "
         "another training would.",
-        "Word error rate: substitutions, deletions and insertions per word spoken, over all clips with a transcript, "
-        "in lower case without punctuation."
-        if report.wer is not None
-        else "",
-        f"Predicting took {report.seconds:.1f} s." if report.seconds else "",
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in report.versions.items()) + ".",
     ]
-    return "## How this was computed\n\n" + "\n".join(f"- {line}" for line in lines if line)
-
-
-def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table, its first column to the left and the others to the right, padded so that it reads well as text too."""
-    cells = [[_escape(str(cell)) for cell in row] for row in (head, *rows)]
-    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
-    lines = [
-        [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        for row in cells
-    ]
-    ruler = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (lines[0], ruler, *lines[1:]))
-
-
-def _escape(text: str) -> str:
-    """Corpora and files have names of their own; a bar or a line end must not break a table."""
-    return " ".join(text.split()).replace("|", r"\|").replace("_", r"\_").replace("<", "&lt;")
+    if report.wer is not None:
+        lines.append(
+            "Word error rate: substitutions, deletions and insertions per word spoken, over all clips with a "
+            "transcript, in lower case without punctuation."
+        )
+    return lines

@@ -71,11 +71,13 @@ def _row(prediction: Prediction, names: Sequence[str]) -> list[Text]:
         return [recording, Text(" –", style="red")]
     if prediction.transcript:
         recording.append("\n" + shorten(prediction.transcript, _PATH), style="dim italic")
+    # A free answer has no probability.
+    sure = "" if prediction.confidence is None else f"{prediction.confidence:.2f}"
     bars = [
         Text(_bar(prediction.probabilities[name]), style="bold" if name == prediction.label else "dim")
         for name in names
     ]
-    return [recording, Text(f" {prediction.label}", style="bold"), Text(f" {prediction.confidence:.2f} "), *bars]
+    return [recording, Text(f" {prediction.label}", style="bold"), Text(f" {sure} "), *bars]
 
 
 def _bar(probability: float) -> str:
@@ -91,6 +93,10 @@ def _headline(report: Report) -> Table:
         table.add_row(Text(title, style=style), Text(value, style=style))
     if report.wer is not None:
         table.add_row("WER", f"{report.wer:.3f} over {count(report.wer_transcripts, 'transcript')}")
+    if report.confidence is not None:
+        table.add_row(
+            "ECE", f"{report.confidence.calibration.ece:.3f} over {count(report.confidence.calibration.n, 'clip')}"
+        )
     table.add_row("over", size(report))
     return table
 

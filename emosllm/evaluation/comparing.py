@@ -1,0 +1,130 @@
+"""Evaluations read from their folders, and several of them set side by side: each against the first.
+
+Given up: every pair. Ten systems are nine comparisons with one of them, and whoever makes more should correct for it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from emosllm.errors import UserError
+from emosllm.evaluation.answers import Answers, read_answers
+from emosllm.evaluation.content import Number, find
+from emosllm.evaluation.fairness import CalledInstead, called_instead
+from emosllm.evaluation.results import Report
+from emosllm.evaluation.significance import Comparison, compare
+from emosllm.evaluation.style import SERIES
+
+_FORM = TypeAdapter(Report)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One folder that `emosllm evaluate --out` wrote.
+
+    Attributes:
+        number: its place among those side by side, from 0.
+        name: how to call it: the system, and the folder where several evaluations are of one.
+        report: of `report.json`.
+        answers: of `predictions.jsonl`, the clips with a class.
+        rows: the lines of `predictions.jsonl`.
+    """
+
+    number: int
+    name: str
+    report: Report
+    answers: Answers
+    rows: tuple[dict[str, Any], ...]
+
+    def figure(self, path: str, interval: str | None = None, **how: Any) -> Number:
+        """The number at a place of the report, with the interval at another."""
+        value, at = find(self.report, path), f"{self.number}/{path}"
+        if interval is None:
+            return Number(value, at=at, **how)
+        return Number(value, find(self.report, interval), at, f"{self.number}/{interval}", **how)
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Evaluations of the same clips.
+
+    Attributes:
+        runs: at least one.
+        comparisons: of each but the first with the first.
+        neutral: of the same pairs, who called neutral what the other got right; empty where neutral is no class.
+    """
+
+    runs: tuple[Evaluation, ...]
+    comparisons: tuple[Comparison, ...]
+    neutral: tuple[tuple[CalledInstead, CalledInstead], ...]
+
+
+def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
+    """Read evaluations and compare each with the first.
+
+    Raises:
+        UserError: no folder or too many, one that holds no whole report, or evaluations of other clips or classes.
+    """
+    if not 0 < len(folders) <= len(SERIES):
+        raise UserError(f"{len(folders)} evaluations: 1 to {len(SERIES)} can be told apart on one page")
+    reports = [_report(folder) for folder in folders]
+    names = _names(folders, reports)
+    runs = []
+    for number, (folder, name, report) in enumerate(zip(folders, names, reports, strict=True)):
+        answers = read_answers(folder, name)
+        lines = (folder / "predictions.jsonl").read_text("utf-8").splitlines()
+        rows = tuple(json.loads(line) for line in lines)
+        runs.append(Evaluation(number, name, report, answers, rows))
+    first, *others = runs
+    how = {"resamples": first.report.resamples, "seed": first.report.seed, "level": first.report.level}
+    pairs = [compare(first.answers, other.answers, **how) for other in others]  # type: ignore[arg-type]
+    neutral = []
+    if "neutral" in first.report.labels:
+        neutral = [called_instead(first.answers, other.answers) for other in others]
+    return SideBySide(tuple(runs), tuple(pairs), tuple(neutral))
+
+
+def without_answers(report: Report) -> Evaluation:
+    """An evaluation for tables alone, which need no answers."""
+    nothing: tuple[tuple[()], ...] = ((),) * 7
+    return Evaluation(0, report.model, report, Answers(report.model, report.labels, *nothing), ())
+
+
+def _report(folder: Path) -> Report:
+    path = folder / "report.json"
+    try:
+        return _FORM.validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        if (folder / "run.json").is_file():
+            raise UserError(
+                f"{folder} is a training run: give FOLDER of `emosllm evaluate {folder} --data MANIFEST --out FOLDER`"
+            ) from error
+        raise UserError(
+            f"{path} is missing: `emosllm evaluate MODEL --data MANIFEST --out {folder}` writes it"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path}: {where}: {first['msg']}; run `emosllm evaluate` again") from None
+
+
+def _names(folders: Sequence[Path], reports: Sequence[Report]) -> list[str]:
+    """The systems' names; with the folder's where a system is there twice, and its whole path if need be."""
+    names = [report.model for report in reports]
+    for more in (lambda folder: f" ({folder.resolve().name})", lambda folder: f" ({folder})"):
+        seen = Counter(names)
+        names = [
+            report.model + more(folder) if seen[name] > 1 else name
+            for name, report, folder in zip(names, reports, folders, strict=True)
+        ]
+    if len(set(names)) < len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise UserError(f"{twice} is there twice; give each evaluation once")
+    return names

@@ -1,0 +1,73 @@
+"""A page as Markdown and as LaTeX: the same figures, and nothing that a name could break."""
+
+import re
+import shutil
+import subprocess
+
+import planted
+import pytest
+
+from emosllm.evaluation.comparing import read_side_by_side
+from emosllm.evaluation.latex import escape, latex
+from emosllm.evaluation.markdown_page import markdown_page
+
+
+@pytest.fixture(scope="module")
+def side(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    clips = planted.utterances()
+    weak = planted.write_run(root / "weak", clips, planted.answers(clips, 0.5, 1), planted.NASTY, temperature=2.0)
+    strong = planted.write_run(root / "strong", clips, planted.answers(clips, 0.8, 2), abstain_below=0.99)
+    return read_side_by_side([weak, strong])
+
+
+def test_markdown_tables_are_whole(side):
+    text = markdown_page(side)
+    text = text[: text.index("### The resolved recipe")]
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    assert len(tables) > 10
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+    assert "<i>" not in text
+
+
+def test_markdown_holds_the_figures(side):
+    text = markdown_page(side)
+    for run in side.runs:
+        interval = run.report.intervals["ua"]
+        assert f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]" in text
+        assert f"{run.report.confidence.calibration.ece:.3f}" in text
+        assert run.report.provenance.data in text
+    for title in ("Differences", "Confusions", "Calibration", "Abstention", "Groups", "Examples", "Raters' votes"):
+        assert f"## {title}\n" in text
+    assert "UA gap " in text
+    assert "Answering only with a confidence of 0.99 or more: 0 of 240 clips, so nothing." in text
+
+
+def test_latex_has_a_row_for_each_system(side):
+    text = latex(side)
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
+    assert len(rows) == 2
+    for run, row in zip(side.runs, rows, strict=True):
+        cells = re.split(r"(?<!\\)&", row.removesuffix(r"\\"))
+        assert len(cells) == 5
+        assert cells[0].strip() == escape(run.name)
+        for cell, name in zip(cells[1:], ("ua", "wa", "macro_f1"), strict=False):
+            interval = run.report.intervals[name]
+            shown = [float(number) for number in re.findall(r"\d\.\d{3}", cell)]
+            assert shown == [round(x, 3) for x in (getattr(run.report.scores, name), interval.low, interval.high)]
+        assert int(cells[4]) == 240
+
+
+def test_latex_escapes_what_it_must():
+    assert escape("a_b%&#$") == r"a\_b\%\&\#\$"
+    assert escape("\\~^{}") == r"\textbackslash{}\textasciitilde{}\textasciicircum{}\{\}"
+
+
+def test_latex_can_be_set(side, tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here")
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+    (tmp_path / "page.tex").write_text(f"{head}{latex(side)}\\end{{document}}\n", "utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=batchmode", "page.tex"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
