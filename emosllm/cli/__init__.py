@@ -7,12 +7,13 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from emosllm import __version__
-from emosllm.cli import listening, making, predicting, preparing, serving, using
+from emosllm.cli import listening, making, predicting, preparing, reporting, serving, using
 from emosllm.errors import UserError
 
 app = typer.Typer(
@@ -43,16 +44,19 @@ def _emosllm(
     """
 
 
-for verb in (
+VERBS: tuple[Callable[..., None], ...] = (
     predicting.predict,
     listening.listen,
     using.evaluate,
+    reporting.calibrate,
+    reporting.report,
     making.train,
     making.info,
     preparing.prepare,
     using.export,
     serving.serve,
-):
+)
+for verb in VERBS:
     app.command()(verb)
 recipes.command("list")(making.recipes_list)
 recipes.command("show")(making.recipes_show)

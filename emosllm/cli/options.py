@@ -1,6 +1,7 @@
 """Arguments and options that several verbs share."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emosllm.errors import UserError
-from emosllm.utterance import Utterance
+from emosllm.utterance import Prediction, Utterance
 
 if TYPE_CHECKING:
     from emosllm.parts import Strategy
@@ -27,6 +28,13 @@ class InfoFormat(StrEnum):
 
     table = "table"
     json = "json"
+
+
+class AnswersOption(StrEnum):
+    """How a system answers."""
+
+    score = "score"
+    generate = "generate"
 
 
 class StrategyOption(StrEnum):
@@ -97,3 +105,24 @@ def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[s
 def chosen_strategy(option: StrategyOption | None) -> "Strategy | None":
     """The strategy that `--strategy` names."""
     return None if option is None else option.value
+
+
+def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path) -> list[Utterance]:
+    """The utterances of a split; all of them where none is named."""
+    chosen = [u for u in utterances if split is None or u.split == split]
+    if not chosen:
+        there = Counter(u.split or "(none)" for u in utterances)
+        counts = ", ".join(f"{name} {count}" for name, count in there.items())
+        raise UserError(f"{data}: no utterance of split {split!r}; leave --split out, or name one of {counts}")
+    return chosen
+
+
+def tracked(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
+    """With a bar and the time left, on the error stream where somebody looks at it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(
+        predictions, "recognising", total=total, console=console, transient=True, disable=not console.is_terminal
+    )

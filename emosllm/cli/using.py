@@ -2,16 +2,16 @@
 
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import track
 
 from emosllm.cli.options import (
+    AnswersOption,
     BatchOpt,
     DataOption,
     DeviceOpt,
@@ -21,10 +21,17 @@ from emosllm.cli.options import (
     TranscriptsOpt,
     TranscriptsOption,
     chosen_labels,
+    chosen_split,
     chosen_strategy,
+    tracked,
 )
 from emosllm.errors import UserError
-from emosllm.utterance import Prediction
+from emosllm.utterance import Prediction, Utterance
+
+if TYPE_CHECKING:
+    from emosllm.evaluation.provenance import Provenance
+    from emosllm.evaluation.sweeps import Robustness
+    from emosllm.inference.recogniser import Recogniser
 
 
 def evaluate(
@@ -35,9 +42,21 @@ def evaluate(
     transcripts: TranscriptsOpt = TranscriptsOption.own,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
+    answers: Annotated[
+        AnswersOption | None, typer.Option(help="Score labels, or look for them in text; the recipe's if not given.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the probabilities; what `calibrate` found if not given.")
+    ] = None,
+    abstain_below: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Tell what remains if less sure answers are not given.")
+    ] = None,
+    robustness: Annotated[
+        str | None, typer.Option(help="Spoil the recordings too (slow): conditions with commas, or `all`.")
+    ] = None,
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap, and of noise.")] = 0,
 ) -> None:
     """Score a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
 
@@ -53,21 +72,18 @@ def evaluate(
     from emosllm.inference.loading import load
 
     check_eval_extra()
-    everything = read_manifest(data)
-    utterances = [u for u in everything if split is None or u.split == split]
-    if not utterances:
-        there = Counter(u.split or "(none)" for u in everything)
-        counts = ", ".join(f"{name} {count}" for name, count in there.items())
-        raise UserError(f"{data}: no utterance of split {split!r}; leave --split out, or name one of {counts}")
-    recogniser = load(model, device=device, strategy=chosen_strategy(strategy))
+    conditions = _conditions(robustness)
+    utterances = chosen_split(read_manifest(data), split, data)
+    chosen = {"strategy": chosen_strategy(strategy), "answer": answers and answers.value, "temperature": temperature}
+    recogniser = load(model, device=device, **chosen)  # type: ignore[arg-type]
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    if not any(recogniser.labels.classify(u.emotion) for u in utterances):
-        raise UserError(f"{data}: no utterance has one of the emotions {', '.join(recogniser.labels.names)} to score")
+    _check_asked(recogniser, utterances, data, abstain_below)
     if out is not None:
         make_folder(out)  # what can't be written should be known now, not after a thousand recordings
     began = time.monotonic()
     found = recogniser.predict(utterances, batch_size, transcripts.value)
-    predictions = list(_tracked(found, len(utterances)))
+    predictions = list(tracked(found, len(utterances)))
+    seconds = time.monotonic() - began
     report = build_report(
         utterances,
         predictions,
@@ -77,8 +93,15 @@ def evaluate(
         split=split,
         strategy=recogniser.strategy,
         transcripts_from=_transcripts_from(recogniser.strategy, transcripts),
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         seed=seed,
+        answer=recogniser.answer,
+        fallback=recogniser.inference.fallback,
+        temperature=recogniser.temperature,
+        abstain_below=abstain_below,
+        robustness=_swept(recogniser, utterances, conditions, batch_size, transcripts, seed),
+        provenance=_provenance(model, recogniser, utterances),
+        doubts=_doubts(recogniser, utterances),
     )
     print_report(report, Console())
     if out is not None:
@@ -96,21 +119,79 @@ def export(
     Example: `emosllm export runs/mine --out mine-whole`
     """
     from emosllm.files import atomic_folder
-    from emosllm.inference.loading import load_parts
+    from emosllm.inference.calibrated import CALIBRATION, write_calibration
+    from emosllm.inference.loading import load_parts, stored_calibration
 
     system, processor = load_parts(model)
+    calibrated = stored_calibration(model)
     with atomic_folder(out, marker="config.json") as folder:
         system.save_pretrained(folder, self_contained=self_contained)
         processor.save_pretrained(folder)
+        if calibrated is not None:
+            write_calibration(calibrated, folder / CALIBRATION)
     print(f"{out}: try it: emosllm predict {out} RECORDING", file=sys.stderr)
 
 
-def _tracked(predictions: Iterator[Prediction], total: int) -> Iterable[Prediction]:
-    """With a bar and the time left, on the error stream where somebody looks at it."""
+def _check_asked(
+    recogniser: "Recogniser", utterances: Sequence[Utterance], data: Path, abstain_below: float | None
+) -> None:
+    """Refuse, before anything is recognised, what could not be scored after."""
+    if not any(recogniser.labels.classify(u.emotion) for u in utterances):
+        raise UserError(f"{data}: no utterance has one of the emotions {', '.join(recogniser.labels.names)} to score")
+    if abstain_below is not None and recogniser.answer == "generate":
+        raise UserError("--abstain-below needs probabilities, and free answers have none; use --answers score")
+
+
+def _conditions(names: str | None) -> list[str]:
+    if names is None:
+        return []
+    from emosllm.evaluation.sweeping import chosen_conditions
+
+    return chosen_conditions(names)
+
+
+def _swept(
+    recogniser: "Recogniser",
+    utterances: Sequence[Utterance],
+    conditions: Sequence[str],
+    batch_size: int,
+    transcripts: TranscriptsOption,
+    seed: int,
+) -> "Robustness | None":
+    """The sweep that `--robustness` asks for, each point told as it is known."""
+    if not conditions:
+        return None
+    from emosllm.evaluation.sweeping import sweep_recogniser
+
     console = Console(stderr=True)
-    return track(
-        predictions, "recognising", total=total, console=console, transient=True, disable=not console.is_terminal
+    return sweep_recogniser(
+        recogniser,
+        utterances,
+        conditions,
+        batch_size=batch_size,
+        transcripts=transcripts.value,
+        seed=seed,
+        on_point=lambda point: console.print(
+            f"{point.condition} {'' if point.severity is None else f'{point.severity:g} '}UA {point.ua:.3f}"
+        ),
     )
+
+
+def _provenance(model: str, recogniser: "Recogniser", utterances: Sequence[Utterance]) -> "Provenance":
+    from emosllm.evaluation.provenance import Provenance, digest_of, hardware_here, training_of
+
+    recipe = recogniser.model.recipe.model_dump(mode="json")
+    calibration = None if recogniser.calibrated is None else asdict(recogniser.calibrated)
+    return Provenance(digest_of(utterances), hardware_here(), recipe, training_of(model), calibration)
+
+
+def _doubts(recogniser: "Recogniser", utterances: Sequence[Utterance]) -> list[str]:
+    from emosllm.evaluation.provenance import digest_of
+
+    if recogniser.calibrated is None or recogniser.answer == "generate":
+        return []
+    scored = [each for each in utterances if recogniser.labels.classify(each.emotion) is not None]
+    return recogniser.calibrated.doubts(recogniser.labels.names, recogniser.strategy, digest_of(scored))
 
 
 def _exit_code(predictions: Sequence[Prediction]) -> int:
