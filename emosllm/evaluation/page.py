@@ -35,7 +35,7 @@ def render_page(side: SideBySide, *, examples: int = 4, audio: bool = False) -> 
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
         title=page_title(side),
-        style=Markup((folder / "page.css.jinja").read_text("utf-8")),
+        style=Markup((folder / "page.css").read_text("utf-8")),
         sections=page_sections(side, examples, audio),
         version=emosllm.__version__,
     )
