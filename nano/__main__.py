@@ -16,7 +16,10 @@ from typing import Annotated
 import typer
 
 from emosllm.corpora.manifest import read_manifest
+from emosllm.evaluation.fitting import fit_recogniser
 from emosllm.files import atomic_folder, write_atomically
+from emosllm.inference.calibrated import write_calibration
+from emosllm.inference.loading import load
 from emosllm.models.backbones import BUILTIN
 from emosllm.recipe import load_recipe
 from emosllm.training.run import Run
@@ -50,10 +53,13 @@ def main(
         Run(recipe, RunData.of(read_manifest(manifest), recipe), run).train(resume=(run / "run.json").is_file())
     _install(run / "model", "nano")
     shutil.copy(run / "run.json", BUILTINS / "nano" / "training.json")
+    val = [utterance for utterance in read_manifest(manifest) if utterance.split == "val"]
+    found = fit_recogniser(load("nano", temperature=1.0), val, data=manifest.name, split="val")
+    write_calibration(found, BUILTINS / "nano" / "calibration.json")
     write_atomically(FIGURES, json.dumps(figures(manifest), indent=2) + "\n")
-    found = json.loads(FIGURES.read_text(encoding="utf-8"))
-    write_atomically(BUILTINS / "nano" / "README.md", card(found))
-    write_atomically(RESULTS, fill(RESULTS.read_text(encoding="utf-8"), found))
+    figured = json.loads(FIGURES.read_text(encoding="utf-8"))
+    write_atomically(BUILTINS / "nano" / "README.md", card(figured))
+    write_atomically(RESULTS, fill(RESULTS.read_text(encoding="utf-8"), figured))
 
 
 def _step(name: str, module: str, *arguments: object) -> None:
