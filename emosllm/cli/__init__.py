@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import listening, making, predicting, preparing, reporting, serving, using
+from emosllm.cli import experimenting, listening, making, predicting, preparing, reporting, serving, using
 from emosllm.errors import UserError
 
 app = typer.Typer(
@@ -55,6 +55,8 @@ VERBS: tuple[Callable[..., None], ...] = (
     preparing.prepare,
     using.export,
     serving.serve,
+    experimenting.sweep,
+    experimenting.study,
 )
 for verb in VERBS:
     app.command()(verb)

@@ -60,6 +60,9 @@ StrategyOpt = Annotated[
     StrategyOption | None,
     typer.Option(help="How transcripts are used; the recipe's if not given. Example: `--strategy ser`"),
 ]
+ManifestsOption = Annotated[
+    list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; several where given several times.")
+]
 TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="The system's own, or the manifest's.")]
 LabelsOpt = Annotated[
     str | None,
@@ -107,7 +110,7 @@ def chosen_strategy(option: StrategyOption | None) -> "Strategy | None":
     return None if option is None else option.value
 
 
-def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path) -> list[Utterance]:
+def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path | str) -> list[Utterance]:
     """The utterances of a split; all of them where none is named."""
     chosen = [u for u in utterances if split is None or u.split == split]
     if not chosen:

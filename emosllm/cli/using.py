@@ -2,21 +2,33 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
 
+from emosllm.cli.experimenting import (
+    CacheOption,
+    KeepOption,
+    PartialOption,
+    ProtocolOption,
+    ResumeOption,
+    SeedsOption,
+    TestOnlyOption,
+    evaluate_protocol,
+    only_with_protocol,
+)
 from emosllm.cli.options import (
     AnswersOption,
     BatchOpt,
-    DataOption,
     DeviceOpt,
     LabelsOpt,
+    ManifestsOption,
     ModelArgument,
+    OverridesArgument,
     StrategyOpt,
     TranscriptsOpt,
     TranscriptsOption,
@@ -36,7 +48,8 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: ModelArgument,
-    data: DataOption,
+    data: ManifestsOption,
+    overrides: OverridesArgument = None,
     split: Annotated[str | None, typer.Option(help="train, val or test; everything if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md, predictions.jsonl.")] = None,
     transcripts: TranscriptsOpt = TranscriptsOption.own,
@@ -57,27 +70,78 @@ def evaluate(
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap, and of noise.")] = 0,
+    protocol: ProtocolOption = None,
+    seeds: SeedsOption = 1,
+    resume: ResumeOption = False,
+    partial: PartialOption = False,
+    test_only: TestOnlyOption = False,
+    cache: CacheOption = None,
+    keep_models: KeepOption = True,
 ) -> None:
     """Score a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
 
     Example: `emosllm evaluate nano --data manifest.csv --split test --out report`
 
+    Example: `emosllm evaluate head-wavlm --protocol iemocap-loso --data iemocap.csv --out loso`
+
     A recording that can't be read counts as a wrong answer. Exit code 1 when some failed, 2 when all did.
     """
-    from emosllm.corpora.manifest import read_manifest
     from emosllm.evaluation.extra import check_eval_extra
+
+    check_eval_extra()
+    chosen: dict[str, Any] = {
+        "strategy": chosen_strategy(strategy),
+        "answer": answers and answers.value,
+        "temperature": temperature,
+    }
+    if protocol is not None:
+        given = TranscriptsOption.given if transcripts is TranscriptsOption.given else None
+        apart: dict[str, object] = {
+            "split": split,
+            "labels": labels,
+            "transcripts": given,
+            "answers": answers,
+            "robustness": robustness,
+        }
+        apart |= {"temperature": temperature, "abstain-below": abstain_below}
+        how: dict[str, Any] = {
+            "out": out,
+            "resume": resume,
+            "partial": partial,
+            "test_only": test_only,
+            "seeds": seeds,
+            "cache": cache,
+        }
+        how |= {"strategy": chosen["strategy"], "keep_models": keep_models, "batch_size": batch_size, "device": device}
+        evaluate_protocol(protocol, model, data, overrides or (), apart, **how)
+        return
+    only_with_protocol(seeds=seeds > 1, resume=resume, partial=partial, test_only=test_only, cache=cache)
+    from emosllm.experiments.data import read_data
+    from emosllm.inference.loading import load
+
+    conditions, told = _conditions(robustness), ", ".join(map(str, data))
+    utterances = chosen_split(read_data(data), split, told)
+    recogniser = load(model, device=device, overrides=overrides or (), **chosen)
+    recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
+    _check_asked(recogniser, utterances, told, abstain_below)
+    called = {"model": model, "data": told, "split": split, "abstain_below": abstain_below, "seed": seed}
+    _score(recogniser, utterances, out, transcripts, batch_size, conditions, called)
+
+
+def _score(
+    recogniser: "Recogniser",
+    utterances: Sequence[Utterance],
+    out: Path | None,
+    transcripts: TranscriptsOption,
+    batch_size: int,
+    conditions: Sequence[str],
+    called: Mapping[str, Any],
+) -> NoReturn:
+    """Recognise, print the report, write it where it shall be written, and leave."""
     from emosllm.evaluation.report import build_report, write_report
     from emosllm.evaluation.screen import print_report
     from emosllm.files import make_folder
-    from emosllm.inference.loading import load
 
-    check_eval_extra()
-    conditions = _conditions(robustness)
-    utterances = chosen_split(read_manifest(data), split, data)
-    chosen = {"strategy": chosen_strategy(strategy), "answer": answers and answers.value, "temperature": temperature}
-    recogniser = load(model, device=device, **chosen)  # type: ignore[arg-type]
-    recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    _check_asked(recogniser, utterances, data, abstain_below)
     if out is not None:
         make_folder(out)  # what can't be written should be known now, not after a thousand recordings
     began = time.monotonic()
@@ -88,19 +152,15 @@ def evaluate(
         utterances,
         predictions,
         recogniser.labels,
-        model=model,
-        data=str(data),
-        split=split,
+        **called,
         strategy=recogniser.strategy,
         transcripts_from=_transcripts_from(recogniser.strategy, transcripts),
         seconds=seconds,
-        seed=seed,
         answer=recogniser.answer,
         fallback=recogniser.inference.fallback,
         temperature=recogniser.temperature,
-        abstain_below=abstain_below,
-        robustness=_swept(recogniser, utterances, conditions, batch_size, transcripts, seed),
-        provenance=_provenance(model, recogniser, utterances),
+        robustness=_swept(recogniser, utterances, conditions, batch_size, transcripts, called["seed"]),
+        provenance=_provenance(called["model"], recogniser, utterances),
         doubts=_doubts(recogniser, utterances),
     )
     print_report(report, Console())
@@ -133,7 +193,7 @@ def export(
 
 
 def _check_asked(
-    recogniser: "Recogniser", utterances: Sequence[Utterance], data: Path, abstain_below: float | None
+    recogniser: "Recogniser", utterances: Sequence[Utterance], data: str, abstain_below: float | None
 ) -> None:
     """Refuse, before anything is recognised, what could not be scored after."""
     if not any(recogniser.labels.classify(u.emotion) for u in utterances):

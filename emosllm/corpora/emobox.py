@@ -125,6 +125,11 @@ def label_set(root: Path, corpus: str) -> LabelSet:
     return LabelSet(f"emobox_{corpus}", tuple(classes))
 
 
+def our_name(corpus: str) -> str:
+    """What the utterances of a corpus of the lists have as their `corpus`."""
+    return _OUR_NAME.get(corpus, corpus)
+
+
 def _home(root: Path) -> Path:
     return root / "data" if (root / "data").is_dir() else root
 
@@ -176,7 +181,7 @@ def _utterance(
         raise UserError(f"{path}, row {number}: {word!r} is not in label_map.json: get the repository again")
     length = entry.get("length")
     start, end = float(entry.get("start_time") or 0.0), entry.get("end_time")
-    ours = _OUR_NAME.get(corpus, corpus)
+    ours = our_name(corpus)
     return Utterance(
         id=key,
         audio=downloads / str(entry["wav"]).removeprefix("downloads/"),

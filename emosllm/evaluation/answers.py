@@ -110,7 +110,7 @@ def read_answers(folder: Path, name: str | None = None) -> Answers:
         report = json.loads(page.read_text("utf-8"))
         labels = LabelSet(report["label_set"], tuple(report["labels"]), report["merges"])
         rows = [json.loads(line) for line in listing.read_text("utf-8").splitlines()]
-        pairs = [(_utterance(row), _prediction(row)) for row in rows]
+        pairs = [(_utterance(row), prediction_of(row)) for row in rows]
         called = name or str(report["model"])
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: `emosllm evaluate` writes it") from error
@@ -119,6 +119,12 @@ def read_answers(folder: Path, name: str | None = None) -> Answers:
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise UserError(f"{folder} holds no whole report ({error!r}): run `emosllm evaluate` again") from error
     return answers_of([clip for clip, _ in pairs], [answer for _, answer in pairs], labels, called)
+
+
+def prediction_of(row: Mapping[str, Any]) -> Prediction:
+    """A line of `predictions.jsonl` as the prediction that it was, its probabilities rounded."""
+    free = (row.get("said"), row.get("unnamed", False))
+    return Prediction(row["path"], row["label"], row["probabilities"], row["transcript"], *free, row["error"])
 
 
 def paired(first: Answers, second: Answers) -> Answers:
@@ -158,7 +164,3 @@ def _merged(probabilities: Mapping[str, float], labels: LabelSet) -> dict[str, f
 def _utterance(row: Mapping[str, Any]) -> Utterance:
     names = ("emotion", "speaker", "gender", "language", "corpus")
     return Utterance(row["id"], **{name: row[name] for name in names})
-
-
-def _prediction(row: Mapping[str, Any]) -> Prediction:
-    return Prediction(row["path"], row["label"], row["probabilities"], row["transcript"], row["error"])

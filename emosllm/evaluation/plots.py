@@ -33,9 +33,9 @@ def draw_confusions(scores: Scores, title: str) -> Any:
     counts = np.array([row for _, row in rows])
     shares = counts / counts.sum(axis=1, keepdims=True)
     with house_style():
-        figure, axes = _figure(1.5 + 0.68 * len(names), 1.25 + 0.56 * len(rows), title)
+        figure, axes = new_figure(1.5 + 0.68 * len(names), 1.25 + 0.56 * len(rows), title)
         axes.grid(False)
-        axes.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto")
+        axes.imshow(shares, cmap=blues(), vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor", color=INK)
         axes.set_yticks(range(len(rows)), [f"{name}  {sum(row)}" for name, row in rows], color=INK)
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
@@ -70,7 +70,7 @@ def draw_reliability(calibrations: Mapping[str, Calibration], title: str) -> Any
     """
     _check_series(calibrations)
     with house_style():
-        figure, (axes, below) = _figure(4.7, 5.6, title, nrows=2, sharex=True, height_ratios=(4, 1))
+        figure, (axes, below) = new_figure(4.7, 5.6, title, nrows=2, sharex=True, height_ratios=(4, 1))
         axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
         axes.text(0.97, 0.04, "surer than right", color=FAINT, size=8.5, ha="right")
         for (name, found), (colour, mark, dash) in zip(calibrations.items(), SERIES, strict=False):
@@ -101,7 +101,7 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], title: str) -> Any:
     """
     _check_series(curves)
     with house_style():
-        figure, axes = _figure(5.4, 3.6, title)
+        figure, axes = new_figure(5.4, 3.6, title)
         top = 0.0
         for (name, curve), (colour, mark, dash) in zip(curves.items(), SERIES, strict=False):
             coverage, risk = np.array(curve.coverage), np.array(curve.risk)
@@ -142,7 +142,7 @@ def draw_robustness(sweeps: Mapping[str, Robustness], title: str) -> Any:
     wide = min(_PANELS, len(panels))
     high = -(-len(panels) // wide)
     with house_style():
-        figure, grid = _figure(0.6 + 2.35 * wide, 0.95 + 2.25 * high, title, nrows=high, ncols=wide, sharey=True)
+        figure, grid = new_figure(0.6 + 2.35 * wide, 0.95 + 2.25 * high, title, nrows=high, ncols=wide, sharey=True)
         cells = np.atleast_1d(grid).ravel()
         for (heading, conditions), axes in zip(panels, cells, strict=False):
             _draw_panel(axes, heading, conditions, sweeps)
@@ -165,7 +165,7 @@ def draw_groups(found: Fairness, title: str, figure_name: Literal["ua", "wa"] = 
     groups = list(found.groups.items())
     gap = found.gaps[figure_name]
     with house_style():
-        figure, axes = _figure(6.2, 1.35 + 0.36 * len(groups), title)
+        figure, axes = new_figure(6.2, 1.35 + 0.36 * len(groups), title)
         axes.grid(False, axis="y")
         for place, (_, group) in enumerate(groups):
             value, interval = getattr(group, figure_name), getattr(group, f"{figure_name}_interval")
@@ -234,7 +234,7 @@ def _tick(point: Point) -> str:
     return "clean" if point.severity is None else f"{point.severity:g}"
 
 
-def _figure(width: float, height: float, title: str, **layout: Any) -> tuple[Any, Any]:
+def new_figure(width: float, height: float, title: str, **layout: Any) -> tuple[Any, Any]:
     """A white figure of so many inches with a bold title, and its axes."""
     from matplotlib.figure import Figure
 
@@ -248,7 +248,8 @@ def _legend(axes: Any, place: str) -> None:
     axes.legend(loc=place, fontsize=8.5, borderaxespad=0.3)
 
 
-def _blues() -> Any:
+def blues() -> Any:
+    """Pale to dark, told apart in grey."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("house", ["#f4f7f9", "#a9cbe3", BLUE, "#00385a"])

@@ -26,8 +26,13 @@ class RunData:
     left_out: int
 
     @classmethod
-    def of(cls, utterances: Sequence[Utterance], recipe: Recipe) -> "RunData":
+    def of(cls, utterances: Sequence[Utterance], recipe: Recipe, shared_speakers: bool = False) -> "RunData":
         """The train and val splits, what the recipe has no use for left out and counted.
+
+        Args:
+            utterances: of all splits.
+            recipe: what is trained.
+            shared_speakers: allow speakers on both sides, as some published splits (MELD's) have them.
 
         Raises:
             UserError: nothing to train on, recordings that are not there, or a speaker on both sides.
@@ -51,7 +56,7 @@ class RunData:
         if listens and (missing := missing_files([*train, *val])):
             raise UserError(f"recordings not there: {len(missing)}, the first is {missing[0]}; mend the manifest")
         both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
-        if both:
+        if both and not shared_speakers:
             raise UserError(
                 f"speaker {sorted(both)[0]} is in train and in val, so val would measure nothing; split anew"
             )

@@ -19,7 +19,10 @@ from emosllm.cli import main
 from emosllm.corpora.manifest import read_manifest
 from emosllm.recipe import load_recipe, names
 
-VERBS = ("predict", "listen", "evaluate", "calibrate", "report", "train", "info", "prepare", "export", "serve")
+VERBS = (
+    *("predict", "listen", "evaluate", "calibrate", "report", "train", "info", "prepare", "export", "serve"),
+    *("sweep", "study"),
+)
 PUBLISHED = [name for name in names() if name != "nano"]
 FIELDS = ["path", "label", "probabilities", "transcript", "error"]
 EMOTIONS = ["angry", "happy", "neutral", "sad"]

@@ -1,0 +1,1 @@
+"""Experiments: many trainings of one recipe, resumable, and their figures put together."""

@@ -1,0 +1,165 @@
+"""What must not be on two sides of a split: a speaker, a recording, an id, the validation set itself.
+
+Recordings are compared by their bytes (only files of one size are read, and at first only their beginnings), and
+segments of one file by whether they overlap in time. Given up: the same recording in another format or loudness, and
+texts that are alike, since people say the same things.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from emosllm.corpora.mixing import check_not_mixed
+from emosllm.errors import UserError
+from emosllm.experiments.folds import Fold
+from emosllm.utterance import Utterance
+
+_BEGINNING = 1 << 16  # bytes that tell most files of one size apart
+
+
+def check_folds(folds: Sequence[Fold], shared_speakers: str | None = None) -> list[str]:
+    """Refuse folds of which a figure would say nothing.
+
+    Args:
+        folds: of one experiment.
+        shared_speakers: why the same people may be on two sides, where a published protocol has it so.
+
+    Returns:
+        What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
+
+    Raises:
+        UserError: a validation set that is or overlaps the test set; an id, a recording or (unless allowed) a speaker
+            on two sides; corpora that hold each other's clips; a clip that is tested twice.
+    """
+    everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
+    check_not_mixed(everything.values())
+    contents = contents_of(everything.values())
+    for fold in folds:
+        _check_validation(fold)
+        for (one, first), (other, second) in combinations(_sides(fold).items(), 2):
+            where = f"{fold.name}: {{what}} is in {one} and in {other}"
+            if same := {u.id for u in first} & {u.id for u in second}:
+                raise UserError(f"{where.format(what=f'clip {min(same)}')}; each may be on one side only")
+            if pair := _same_recording(first, second, contents):
+                what = f"one recording, as {pair[0]} and as {pair[1]},"
+                raise UserError(f"{where.format(what=what)}; remove one of them")
+            if shared_speakers is None and (both := _speakers(first) & _speakers(second)):
+                raise UserError(
+                    f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
+                    "recognised; split anew"
+                )
+    _check_tested_once(folds)
+    return _remarks(folds, shared_speakers)
+
+
+def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
+    """Id -> a name of the recording's content; equal names are equal bytes.
+
+    Files that are not there have no name here; whoever reads them will say so.
+    """
+    names: dict[str, str] = {}
+    paths: dict[Path, list[str]] = {}
+    for utterance in utterances:
+        audio = utterance.audio
+        if isinstance(audio, Path):
+            paths.setdefault(audio, []).append(utterance.id)
+        elif audio is not None:
+            names[utterance.id] = _hash(audio.tobytes() if isinstance(audio, np.ndarray) else audio)
+    waiting = _alike(paths, lambda path: path.stat().st_size if path.is_file() else None)
+    for read in (_beginning, _whole):
+        waiting = [group for paths_alike in waiting for group in _alike(paths_alike, read)]
+    alike = {path: _whole(group[0]) for group in waiting for path in group}
+    for path, ids in paths.items():
+        names |= dict.fromkeys(ids, alike.get(path, str(path)))
+    return names
+
+
+def _alike(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Path]]:
+    """The groups of two and more that have the same key; `None` is no key."""
+    groups: dict[object, list[Path]] = {}
+    for path in paths:
+        if (value := key(path)) is not None:
+            groups.setdefault(value, []).append(path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _beginning(path: Path) -> str:
+    with path.open("rb") as file:
+        return _hash(file.read(_BEGINNING))
+
+
+def _whole(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _sides(fold: Fold) -> dict[str, tuple[Utterance, ...]]:
+    return {"train": fold.train, "val": fold.val, "test": fold.test}
+
+
+def _speakers(side: Sequence[Utterance]) -> set[str]:
+    return {utterance.speaker for utterance in side if utterance.speaker}
+
+
+def _check_validation(fold: Fold) -> None:
+    val, test = ({utterance.id for utterance in side} for side in (fold.val, fold.test))
+    if val and val == test:
+        raise UserError(f"{fold.name}: the validation set is the test set, so weights would be chosen by the answer")
+    if both := val & test:
+        raise UserError(
+            f"{fold.name}: {len(both)} clips of the validation set are in the test set, such as {min(both)}; weights "
+            "would be chosen by the answer"
+        )
+
+
+def _same_recording(
+    first: Sequence[Utterance], second: Sequence[Utterance], contents: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """The ids of two clips that are the same sound, or parts of it that overlap."""
+    spans: dict[str, list[tuple[float, float, str]]] = {}
+    for utterance in first:
+        if utterance.id in contents:
+            spans.setdefault(contents[utterance.id], []).append((*_span(utterance), utterance.id))
+    for utterance in second:
+        start, end = _span(utterance)
+        for low, high, clip in spans.get(contents.get(utterance.id, ""), ()):
+            if max(low, start) < min(high, end):
+                return clip, utterance.id
+    return None
+
+
+def _span(utterance: Utterance) -> tuple[float, float]:
+    return utterance.start, float("inf") if utterance.end is None else utterance.end
+
+
+def _check_tested_once(folds: Sequence[Fold]) -> None:
+    tested: dict[str, str] = {}
+    for fold in folds:
+        for utterance in fold.test:
+            if utterance.id in tested:
+                raise UserError(
+                    f"clip {utterance.id} is tested in {tested[utterance.id]} and in {fold.name}; figures over all "
+                    "folds would count it twice"
+                )
+            tested[utterance.id] = fold.name
+
+
+def _remarks(folds: Sequence[Fold], shared_speakers: str | None) -> list[str]:
+    notes = []
+    tests = [utterance for fold in folds for utterance in fold.test]
+    unknown = sum(utterance.speaker is None for utterance in tests)
+    if unknown == len(tests):
+        notes.append("The test clips name no speakers, so nobody can check that no speaker is on two sides.")
+    elif unknown:
+        notes.append(f"Of {unknown} of {len(tests)} test clips nobody knows the speaker, who may be on two sides.")
+    shared = {s for fold in folds for s in _speakers(fold.test) & (_speakers(fold.train) | _speakers(fold.val))}
+    if shared:
+        notes.append(f"Speakers are on two sides of the split: {len(shared)} of the tested ones. {shared_speakers}")
+    return notes

@@ -1,0 +1,143 @@
+"""Studies: the papers' ablations and the questions that they leave open, as named sweeps in YAML.
+
+A study is a grid of overrides, or variants by name: overrides (`set`), phases to skip (`without`), changes to the data
+(`data`, see `reshaping.py`). Given up: studies that need another recipe beside the one that is studied.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from emosllm.errors import UserError
+from emosllm.experiments.grid import Variant, read_grid
+from emosllm.experiments.reshaping import Reshaping, Transcripts
+from emosllm.recipe import Recipe, load_recipe, parse
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataChange(_Part):
+    """Changes to the data of a variant; see `Reshaping`."""
+
+    share: float = 1.0
+    transcripts: Transcripts = "own"
+    word_errors: float = 0.0
+
+
+class Case(_Part):
+    """One variant of a study."""
+
+    set: tuple[str, ...] = Field((), description="overrides")
+    without: tuple[str, ...] = Field((), description="phases to skip")
+    data: DataChange = DataChange()
+
+
+class Study(_Part):
+    """A question, and the systems that answer it."""
+
+    title: str = Field(description="the question")
+    source: str = Field(description="paper and table, or that it is ours")
+    says: str = Field(description="what the figures do not show")
+    grid: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="key -> values")
+    name: str = Field("variant", description="what the cases differ in")
+    variants: Mapping[str, Case] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.grid) == bool(self.variants):
+            raise ValueError("give grid or variants")
+        return self
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A study of one recipe.
+
+    Attributes:
+        variants: its systems.
+        keys: what is varied -> its values.
+        notes: where it comes from, and what its figures do not show.
+    """
+
+    variants: tuple[Variant, ...]
+    keys: Mapping[str, Sequence[str]]
+    notes: tuple[str, ...]
+
+
+def study_names() -> list[str]:
+    """The studies that come with the package."""
+    found = [Path(entry.name) for entry in files("emosllm.studies").iterdir()]
+    return sorted(path.stem for path in found if path.suffix == ".yaml")
+
+
+def load_study(name: str) -> Study:
+    """A study by its name, or from a YAML file.
+
+    Raises:
+        UserError: there is none, or it is not what a study is.
+    """
+    shipped = Path(str(files("emosllm.studies") / f"{name}.yaml"))
+    path = shipped if "/" not in name and shipped.is_file() else Path(name)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        raise UserError(f"no study {name!r}: known are {', '.join(study_names())}, or give a YAML file")
+    try:
+        return Study.model_validate(_words(yaml.safe_load(path.read_bytes())))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise UserError(f"study {name}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"study {name} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def lay_out_study(study: Study, recipe: str, overrides: Sequence[str] = ()) -> Studied:
+    """The systems of a study.
+
+    Args:
+        study: what is varied.
+        recipe: in what: a name or a file.
+        overrides: hold for all; `key=v1,v2` for a key of the study's grid takes the place of its values.
+
+    Raises:
+        UserError: a variant is no recipe, or has no such phase.
+    """
+    notes = (f"Source: {study.source}.", study.says)
+    if study.grid:
+        given = {text.partition("=")[0] for text in overrides}
+        added = [f"{key}={','.join(values)}" for key, values in study.grid.items() if key not in given]
+        variants, keys = read_grid(recipe, [*overrides, *added])
+        if strangers := keys.keys() - study.grid.keys():
+            raise UserError(
+                f"the study varies {', '.join(study.grid)}, not {min(strangers)}: use emosllm sweep for both"
+            )
+        return Studied(tuple(variants), keys, notes)
+    variants = []
+    for name, case in study.variants.items():
+        whole = load_recipe(recipe, [*overrides, *case.set])
+        reshaping = Reshaping(**case.data.model_dump())
+        variants.append(Variant(name, {study.name: name}, _without(whole, case.without), reshaping=reshaping))
+    return Studied(tuple(variants), {study.name: list(study.variants)}, notes)
+
+
+def _without(recipe: Recipe, phases: Sequence[str]) -> Recipe:
+    tree = recipe.model_dump(mode="json")
+    for phase in phases:
+        if phase not in tree["phases"]:
+            there = ", ".join(tree["phases"]) or "none"
+            raise UserError(f"recipe {recipe.name} has no phase {phase} to skip; it has {there}")
+        del tree["phases"][phase]
+    return parse(tree, recipe.name)
+
+
+def _words(tree: Any) -> Any:
+    """YAML's `true` as a name of a variant is a word; so are numbers."""
+    if isinstance(tree, dict):
+        return {("true" if key is True else str(key)): _words(value) for key, value in tree.items()}
+    return tree
