@@ -45,6 +45,19 @@ if TYPE_CHECKING:
     from emosllm.evaluation.sweeps import Robustness
     from emosllm.inference.recogniser import Recogniser
 
+AnswersOpt = Annotated[
+    AnswersOption | None, typer.Option(help="Score labels, or look for them in text; the recipe's if not given.")
+]
+TemperatureOpt = Annotated[
+    float | None, typer.Option(help="Of the probabilities; what `calibrate` found if not given.")
+]
+AbstainOpt = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Tell what remains if less sure answers are not given.")
+]
+RobustnessOpt = Annotated[
+    str | None, typer.Option(help="Spoil the recordings too (slow): conditions with commas, or `all`.")
+]
+
 
 def evaluate(
     model: ModelArgument,
@@ -55,18 +68,10 @@ def evaluate(
     transcripts: TranscriptsOpt = TranscriptsOption.own,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
-    answers: Annotated[
-        AnswersOption | None, typer.Option(help="Score labels, or look for them in text; the recipe's if not given.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Of the probabilities; what `calibrate` found if not given.")
-    ] = None,
-    abstain_below: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Tell what remains if less sure answers are not given.")
-    ] = None,
-    robustness: Annotated[
-        str | None, typer.Option(help="Spoil the recordings too (slow): conditions with commas, or `all`.")
-    ] = None,
+    answers: AnswersOpt = None,
+    temperature: TemperatureOpt = None,
+    abstain_below: AbstainOpt = None,
+    robustness: RobustnessOpt = None,
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap, and of noise.")] = 0,
@@ -89,11 +94,7 @@ def evaluate(
     from emosllm.evaluation.extra import check_eval_extra
 
     check_eval_extra()
-    chosen: dict[str, Any] = {
-        "strategy": chosen_strategy(strategy),
-        "answer": answers and answers.value,
-        "temperature": temperature,
-    }
+    asked = chosen_strategy(strategy)
     if protocol is not None:
         given = TranscriptsOption.given if transcripts is TranscriptsOption.given else None
         apart: dict[str, object] = {
@@ -112,7 +113,7 @@ def evaluate(
             "seeds": seeds,
             "cache": cache,
         }
-        how |= {"strategy": chosen["strategy"], "keep_models": keep_models, "batch_size": batch_size, "device": device}
+        how |= {"strategy": asked, "keep_models": keep_models, "batch_size": batch_size, "device": device}
         evaluate_protocol(protocol, model, data, overrides or (), apart, **how)
         return
     only_with_protocol(seeds=seeds > 1, resume=resume, partial=partial, test_only=test_only, cache=cache)
@@ -121,7 +122,10 @@ def evaluate(
 
     conditions, told = _conditions(robustness), ", ".join(map(str, data))
     utterances = chosen_split(read_data(data), split, told)
-    recogniser = load(model, device=device, overrides=overrides or (), **chosen)
+    answer = answers and answers.value
+    recogniser = load(
+        model, device=device, strategy=asked, answer=answer, temperature=temperature, overrides=overrides or ()
+    )
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
     _check_asked(recogniser, utterances, told, abstain_below)
     called = {"model": model, "data": told, "split": split, "abstain_below": abstain_below, "seed": seed}
