@@ -97,23 +97,11 @@ def evaluate(
     asked = chosen_strategy(strategy)
     if protocol is not None:
         given = TranscriptsOption.given if transcripts is TranscriptsOption.given else None
-        apart: dict[str, object] = {
-            "split": split,
-            "labels": labels,
-            "transcripts": given,
-            "answers": answers,
-            "robustness": robustness,
-        }
-        apart |= {"temperature": temperature, "abstain-below": abstain_below}
-        how: dict[str, Any] = {
-            "out": out,
-            "resume": resume,
-            "partial": partial,
-            "test_only": test_only,
-            "seeds": seeds,
-            "cache": cache,
-        }
-        how |= {"strategy": asked, "keep_models": keep_models, "batch_size": batch_size, "device": device}
+        apart: dict[str, object] = {"split": split, "labels": labels, "transcripts": given, "answers": answers}
+        apart |= {"robustness": robustness, "temperature": temperature, "abstain-below": abstain_below}
+        how: dict[str, Any] = {"out": out, "resume": resume, "partial": partial, "test_only": test_only}
+        how |= {"seeds": seeds, "cache": cache, "keep_models": keep_models, "strategy": asked}
+        how |= {"batch_size": batch_size, "device": device}
         evaluate_protocol(protocol, model, data, overrides or (), apart, **how)
         return
     only_with_protocol(seeds=seeds > 1, resume=resume, partial=partial, test_only=test_only, cache=cache)
@@ -122,7 +110,7 @@ def evaluate(
 
     conditions, told = _conditions(robustness), ", ".join(map(str, data))
     utterances = chosen_split(read_data(data), split, told)
-    answer = answers and answers.value
+    answer: Any = answers and answers.value
     recogniser = load(
         model, device=device, strategy=asked, answer=answer, temperature=temperature, overrides=overrides or ()
     )
