@@ -51,6 +51,11 @@ def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch:
     if words[1] == "train":
         shutil.rmtree(desk / "runs")
         words += SHORT
+    if words[1] == "report":
+        evaluation = "emosllm evaluate nano --data demo/corpus/manifest.csv --split test --labels present --out report"
+        monkeypatch.setattr("sys.argv", evaluation.split())
+        with pytest.raises(SystemExit):
+            cli.main()
     if words[1] == "prepare" and "FOLDER" in words:
         words[words.index("FOLDER")] = str(miniature_ravdess(desk))
     monkeypatch.setattr("sys.argv", words)
