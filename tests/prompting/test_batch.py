@@ -137,7 +137,7 @@ def test_one_place_for_each_vector_of_each_clip(processor):
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 def test_clips_keep_their_length_in_the_mask(encoder):
     batch = build(encoder)(spoken(build(encoder)))
-    hop = {"whisper": 160, "parakeet": 160, "wav2vec2-bert": 320}.get(encoder, 1)
+    hop = {"whisper": 160, "parakeet": 160, "wav2vec2-bert": 320, "qwen-audio": 160, "qwen2-audio": 160}.get(encoder, 1)
     lengths = [len(tiny.clip(0.3 + 0.2 * seed)) / hop for seed in range(3)]
     assert batch["audio_attention"].sum(-1).tolist() == pytest.approx(lengths, abs=1 if hop > 1 else 0)
     assert batch["audio_attention"].dtype == torch.long
