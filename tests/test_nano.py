@@ -40,6 +40,15 @@ def test_the_results_page_is_written_from_its_figures() -> None:
     assert results(FIGURES) in page
 
 
+def test_the_study_on_the_results_page_is_what_its_file_says() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    study = json.loads((ROOT / "docs" / "results" / "study-transcripts.json").read_text(encoding="utf-8"))
+    assert len(study["rows"]) == 7
+    for row in study["rows"]:
+        low, high = row["interval"]["low"], row["interval"]["high"]
+        assert f"| {row['name']} | {row['pooled']:.3f} [{low:.3f}, {high:.3f}] |" in page
+
+
 @pytest.mark.parametrize(("corpus", "target"), TARGETS.items())
 def test_its_figures_on_speakers_it_never_met_reach_the_target(corpus: str, target: float) -> None:
     assert FIGURES["nano"]["test"][corpus]["ua"] >= target
