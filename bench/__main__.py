@@ -1,0 +1,54 @@
+"""Run the benchmark: `python -m bench` for all cases, `python -m bench NAME` for one; see `bench/cases`.
+
+    python -m bench --scale small           # seconds: that both ways agree
+    python -m bench phase-1 --format json
+    python -m bench --write-docs            # the tables and curves of docs/performance.md from the results kept
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+
+from bench.cases import CASES
+from bench.measure import cores
+from bench.results import measure, save, table
+from bench.scale import SCALES, Setting
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases; all where none is named.")] = None,
+    form: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
+    scale: Annotated[str, typer.Option(help="full or small.")] = "full",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="Cores to use.")] = cores(),
+    data: Annotated[Path | None, typer.Option(help="Folder with manifest.csv, for cues of real recordings.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Of the LLM.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Clips of a batch.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="How often each way runs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    curves: Annotated[bool, typer.Option(help="Measure how cost grows, in place of the cases.")] = False,
+    write_docs: Annotated[bool, typer.Option(help="Write docs/performance.md's figures from the results kept.")] = False,
+) -> None:
+    """Ours beside the plain way, on the same data, with equal results."""
+    wanted = names or list(CASES)
+    if unknown := [name for name in wanted if name not in CASES]:
+        raise typer.BadParameter(f"no case {unknown[0]}; cases are {', '.join(CASES)}")
+    if scale not in SCALES:
+        raise typer.BadParameter(f"no scale {scale}; scales are {', '.join(SCALES)}")
+    torch.set_num_threads(threads)
+    setting = Setting(scale, device, threads, data, layers, batch, rounds)
+    results = []
+    for name in wanted:
+        print(f"{name}: {CASES[name].what}", file=sys.stderr, flush=True)
+        results.append(measure(CASES[name], setting))
+        if out is not None:
+            save(results[-1], out)
+    print(json.dumps(results, indent=2) if form == "json" else table(results))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,110 @@
+"""An epoch of small systems on the encoder's frames kept from before, or with the encoder in every step."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+
+from bench import plain
+from bench.case import Case, Learned, Pair
+from bench.scale import Setting
+from bench.systems import SENTENCES, head, voice
+from emosllm.models.build import System, build_model, build_processor
+from emosllm.prompting.batch import SpeechProcessor
+from emosllm.recipe import Recipe, load_recipe
+from emosllm.training.dataset import PhaseDataset
+from emosllm.training.features import FeatureCache
+from emosllm.training.plan import plan_phase
+from emosllm.training.run import set_learning
+from emosllm.utterance import Utterance
+
+_SECONDS = 3.7
+_BATCH = 8
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
+
+
+def _nano(setting: Setting) -> Pair:
+    """The builtin nano's first phase, its own weights."""
+    recipe = load_recipe("nano", ("mapper.dropout=0.0",))
+    model, processor = build_model(recipe).to(setting.device), build_processor(recipe)
+    return _epoch(setting, recipe, model, processor, setting.sizes.clips, plain.loss_of)
+
+
+def _head(setting: Setting) -> Pair:
+    """A classifier on WavLM; the plain way differs by nothing but the encoder."""
+    model, processor = head(setting)
+
+    def loss_of(model: Any, processor: SpeechProcessor, samples: Any) -> torch.Tensor:
+        return model(**processor.for_labels(samples).to(model.device)).loss
+
+    return _epoch(setting, model.recipe, model, processor, max(4, setting.sizes.clips // 10), loss_of)
+
+
+def _epoch(
+    setting: Setting,
+    recipe: Recipe,
+    model: System,
+    processor: SpeechProcessor,
+    clips: int,
+    loss_of: Callable[..., torch.Tensor],
+) -> Pair:
+    """Forward and backward over all clips, from files on disk, the recipe's first phase."""
+    folder = tempfile.TemporaryDirectory()
+    _FOLDERS.append(folder)
+    utterances = [_utterance(Path(folder.name), number, recipe.label_set.names) for number in range(clips)]
+    name, phase = next(iter(recipe.phases.items()))
+    plan = plan_phase(name, phase.model_copy(update={"epochs": 1}), utterances, recipe.label_set, (0, 1))
+    set_learning(model, phase.learns, lora_learned=False)
+    model.train()
+    assert model.encoder is not None
+    cache = FeatureCache(Path(folder.name) / "frames", model.encoder, processor)
+    cache.fill(utterances)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def through(dataset: PhaseDataset, loss_of: Callable[..., torch.Tensor]) -> Learned:
+        total = 0.0
+        for start in range(0, len(dataset), _BATCH):
+            samples = [dataset[index] for index in range(start, min(start + _BATCH, len(dataset)))]
+            loss = loss_of(model, processor, samples)
+            loss.backward()
+            total += float(loss.detach())
+        gradient = torch.cat([parameter.grad.flatten().float() for parameter in learning if parameter.grad is not None])
+        model.zero_grad()
+        return Learned(total, gradient)
+
+    def ours() -> Learned:
+        known = PhaseDataset(plan, utterances, processor, phase, (0,), cached=cache.path)
+        collate = processor if phase.loss == "tokens" else processor.for_labels
+        return through(known, lambda model, _, samples: model(**collate(samples).to(model.device)).loss)
+
+    def plain_way() -> Learned:
+        return through(PhaseDataset(plan, utterances, processor, phase, (0,)), loss_of)
+
+    facts = {"system": recipe.name, "clips": len(plan), "batch": _BATCH, "seconds_a_clip": _SECONDS}
+    return Pair(plain_way, ours, _close, len(plan), facts)
+
+
+def _close(plain_way: Learned, ours: Learned) -> dict[str, float]:
+    """Frames are kept in half precision: equal to three digits or so."""
+    loss = abs(ours.loss - plain_way.loss) / abs(plain_way.loss)
+    gradient = float((ours.gradient - plain_way.gradient).norm() / plain_way.gradient.norm())
+    assert loss <= 1e-2, f"losses differ: {plain_way.loss} and {ours.loss}"
+    assert gradient <= 5e-2, f"gradients differ by {gradient:.3g} of their length"
+    return {"loss": plain_way.loss, "loss_differs_by": loss, "gradient_differs_by": gradient}
+
+
+def _utterance(folder: Path, number: int, names: tuple[str, ...]) -> Utterance:
+    path = folder / f"{number}.wav"
+    soundfile.write(path, voice(_SECONDS, number), 16_000)
+    said = SENTENCES[number % len(SENTENCES)]
+    emotion = names[number % len(names)]
+    return Utterance(str(number), path, transcript=said, emotion=emotion, split="train", duration=_SECONDS)
+
+
+CASES = (
+    Case("cached-nano", "an epoch of nano, frames kept or made again", _nano),
+    Case("cached-head", "an epoch of a classifier on WavLM, frames kept or made again", _head),
+)

@@ -1,0 +1,78 @@
+"""Labels of several tokens: the whole prompt read for each label, as evaluation harnesses do, or one continuation."""
+
+import torch
+
+from bench import plain
+from bench.case import Case, Pair
+from bench.scale import Setting
+from bench.systems import in_words, ready, speech_system, voice
+from emosllm.prompting.batch import Sample
+from emosllm.prompting.rows import IGNORED
+
+_SECONDS = 3.7
+
+
+def _several(setting: Setting) -> Pair:
+    return labels(setting, 0)
+
+
+def labels(setting: Setting, count: int) -> Pair:
+    """One clip, its labels words of several tokens.
+
+    Args:
+        setting: where, how large.
+        count: of labels; all nine of EmoSLLM's where 0.
+    """
+    layers = setting.layers or setting.sizes.layers_asked
+    model, processor = speech_system(setting, layers, 1.0)
+    processor, model = in_words(processor), ready(model)
+    wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels
+    clip = voice(_SECONDS, 0)
+    question = processor.converse("ser", emotion=wanted.names[0], labels=wanted)
+    sample = Sample(question, samples=clip)
+    batch = processor.for_labels([sample], wanted).to(model.device)
+    tokens, named = processor.chat.candidates([question.with_emotion(_word(processor, name)) for name in wanted.names])
+
+    @torch.inference_mode()
+    def plain_way() -> torch.Tensor:
+        """Log-probability of each label, from as many whole rows as there are labels."""
+        vector = plain.vectors_of(model, processor, [clip])[0]
+        embed = model.get_input_embeddings()
+        before, after = (embed(torch.tensor(ids, device=model.device)) for ids in (tokens.head, tokens.tail))
+        asked = torch.cat([before, vector.to(before.dtype), after])
+        ends = [torch.tensor(ids, device=model.device) for ids in named]
+        rows = [torch.cat([asked, embed(ids)]) for ids in ends]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True)
+        logits = model.llm(inputs_embeds=padded, attention_mask=mask.long().to(model.device)).logits
+        first = len(asked) - 1
+        said = [
+            logits[row, first : first + len(ids)].float().log_softmax(-1).gather(1, ids[:, None]).sum()
+            for row, ids in enumerate(ends)
+        ]
+        return torch.stack(said).log_softmax(-1).cpu()
+
+    def ours() -> torch.Tensor:
+        with torch.inference_mode():
+            fresh = processor.for_labels([sample], wanted).to(model.device)
+            return model.score(**fresh)[0].cpu()
+
+    # Numbers, not labels: the likeliest of nine, and how likely each is beside it.
+    limit = 1e-3 if setting.sizes.dtype == torch.float32 else 0.1
+
+    def compare(plain_way: torch.Tensor, ours: torch.Tensor) -> dict[str, float]:
+        apart = float((plain_way.exp() - ours.exp()).abs().max())
+        assert apart <= limit, f"probabilities differ by {apart:.3g}"
+        return {"labels": len(ours), "probability_differs_by": apart}
+
+    longest = int((batch["candidates"] != IGNORED).sum(-1).max())
+    facts = {"layers": layers, "labels": len(wanted.names), "tokens_of_the_longest_label": longest}
+    facts |= {"prefix_tokens": len(batch["prefix_ids"]), "other_tokens": batch["input_ids"].shape[1]}
+    return Pair(plain_way, ours, compare, 1, facts)
+
+
+def _word(processor: object, name: str) -> str:
+    return processor.settings.templates.code(name)
+
+
+CASES = (Case("several-token-labels", "nine labels of several tokens, scored whole, for one clip", _several),)

@@ -1,0 +1,106 @@
+"""Recognition: one clip, a batch, transcript and emotion, a ten-minute recording; generated and parsed, or scored."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from bench import plain
+from bench.case import Case, Pair, same_labels
+from bench.scale import Setting
+from bench.systems import ready, speech_system, voice
+from emosllm.inference.loading import load
+from emosllm.inference.recogniser import Recogniser
+from emosllm.parts import Strategy, Task
+from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.utterance import Prediction, Utterance
+
+_SECONDS = 3.7  # the mean of acted corpora
+_WINDOW = 5.0  # of the long recording
+_TRANSCRIPT = 24  # tokens, about as many as are said in such a clip
+
+
+def recognise(setting: Setting, clips: int, strategy: Strategy = "ser", seconds: float = _SECONDS) -> Pair:
+    """EmoSLLM asked about clips: the plain way generates an answer and looks for the label, ours scores the labels.
+
+    Args:
+        setting: where, how large.
+        clips: how many, asked about together.
+        strategy: whether the emotion alone is asked, or the transcript before it.
+        seconds: of each clip.
+    """
+    layers = setting.layers or setting.sizes.layers_asked
+    changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
+    model, processor = speech_system(setting, layers, 1.0, *changes)
+    model = ready(model)
+    recogniser = Recogniser(model, processor, strategy=strategy, answer="score")
+    heard = [voice(seconds, number) for number in range(clips)]
+    task: Task = "ser" if strategy == "ser" else "joint"
+    free = 0 if strategy == "ser" else _TRANSCRIPT
+
+    def plain_way() -> list[str]:
+        return parsed(processor, plain.answers_of(model, processor, heard, task, free))
+
+    def ours() -> list[Prediction]:
+        return list(recogniser.predict(_utterances(heard), batch_size=clips))
+
+    facts = {"layers": layers, "batch": clips, "seconds_a_clip": seconds, "transcript_tokens": free}
+    facts |= row_lengths(processor, task, seconds)
+    return Pair(plain_way, ours, same_labels(setting.sizes.dtype), clips, facts)
+
+
+def parsed(processor: SpeechProcessor, answers: Sequence[str]) -> list[str]:
+    """The emotions that generated answers name."""
+    assert processor.settings.templates is not None
+    codes = {processor.settings.templates.code(name): name for name in processor.labels.names}
+    found = [re.search(r"Emotion: *(\w+) *\|", answer) for answer in answers]
+    return [codes[match[1]] for match in found if match is not None]
+
+
+def row_lengths(processor: SpeechProcessor, task: Task, seconds: float) -> dict[str, int]:
+    """How many tokens a question has, shared with the others and of its own."""
+    conversation = processor.converse(task, emotion=processor.labels.names[0])
+    batch = processor.for_labels([Sample(conversation, samples=voice(seconds, 0))])
+    vectors = int(batch["audio_mask"].sum())
+    return {
+        "prefix_tokens": len(batch["prefix_ids"]),
+        "audio_vectors": vectors,
+        "other_tokens": batch["input_ids"].shape[1] - vectors,
+    }
+
+
+def _long(setting: Setting) -> Pair:
+    """The builtin nano over a recording cut into windows: one after another, or in batches."""
+    recogniser = load("nano", device=setting.device)
+    recogniser = Recogniser(recogniser.model, recogniser.processor, strategy="ser", answer="score")
+    model, processor = recogniser.model, recogniser.processor
+    recording = voice(setting.sizes.recording, 0)
+    starts = np.arange(0, setting.sizes.recording, _WINDOW)
+    cut = [recording[int(start * 16_000) : int((start + _WINDOW) * 16_000)] for start in starts]
+
+    def plain_way() -> list[str]:
+        return [label for clip in cut for label in parsed(processor, plain.answers_of(model, processor, [clip]))]
+
+    def ours() -> list[Prediction]:
+        windows = [Utterance(f"{start:g}", recording, start=start, end=start + _WINDOW) for start in starts]
+        return list(recogniser.predict(windows))
+
+    facts = {"system": "nano", "seconds": setting.sizes.recording, "windows": len(cut)}
+    return Pair(plain_way, ours, same_labels(torch.float32), len(cut), facts)
+
+
+def _utterances(clips: Sequence[np.ndarray]) -> list[Utterance]:
+    return [Utterance(str(number), clip) for number, clip in enumerate(clips)]
+
+
+def _asked(strategy: Strategy, one: bool = False) -> Callable[[Setting], Pair]:
+    return lambda setting: recognise(setting, 1 if one else setting.clips, strategy)
+
+
+CASES = (
+    Case("one-clip", "emotion of one clip", _asked("ser", one=True)),
+    Case("batch", "emotions of a batch of clips", _asked("ser")),
+    Case("transcript-emotion", "transcript, then emotion, of one clip", _asked("transcript-first", one=True)),
+    Case("long-recording", "nano over ten minutes in windows of five seconds", _long),
+)

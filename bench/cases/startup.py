@@ -1,0 +1,32 @@
+"""Starting up: the command line's help, and the package's import, beside a script that imports all it may need."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from bench.case import Case, Pair
+from bench.scale import Setting
+
+_ALL = "import torch, transformers, peft, accelerate"
+_HELP = f"{_ALL}; import argparse; p = argparse.ArgumentParser(); p.add_argument('audio'); p.parse_args(['--help'])"
+
+
+def _started(plain: list[str], ours: list[str]) -> Callable[[Setting], Pair]:
+    def run(arguments: list[str]) -> Callable[[], int]:
+        return lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True).returncode
+
+    def prepare(_: Setting) -> Pair:
+        return Pair(run(plain), run(ours), _both_end, 1, {"plain": plain[-1]}, computes=False)
+
+    return prepare
+
+
+def _both_end(plain: int, ours: int) -> dict[str, float]:
+    assert plain == ours == 0
+    return {}
+
+
+CASES = (
+    Case("import", "python -c 'import emosllm'", _started(["-c", _ALL], ["-c", "import emosllm"]), memory=False),
+    Case("help", "emosllm --help", _started(["-c", _HELP], ["-m", "emosllm", "--help"]), memory=False),
+)

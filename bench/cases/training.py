@@ -1,0 +1,134 @@
+"""Training steps: forward and backward over one batch, of EmoSLLM's phases, Whisper-Gemma, and text alone."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bench import plain
+from bench.case import Case, Learned, Pair, same_learning
+from bench.scale import Setting
+from bench.systems import SENTENCES, speech_system, text_only, voice, whisper_gemma
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.parts import Learner, Task
+from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.training.run import set_learning
+
+_SECONDS = 3.7  # the mean of acted corpora
+
+
+def speech(
+    setting: Setting, task: Task, learns: Sequence[Learner], clips: int | None = None, seconds: float = _SECONDS
+) -> Pair:
+    """A step of one of EmoSLLM's phases.
+
+    Args:
+        setting: where, how large.
+        task: what the samples ask.
+        learns: the parts that learn.
+        clips: of the batch.
+        seconds: of each clip.
+    """
+    layers = setting.layers or setting.sizes.layers
+    model, processor = speech_system(setting, layers)
+    return step(setting, model, processor, task, learns, clips or setting.clips, seconds, {"layers": layers})
+
+
+def step(
+    setting: Setting,
+    model: SpeechLLM,
+    processor: SpeechProcessor,
+    task: Task,
+    learns: Sequence[Learner],
+    clips: int,
+    seconds: float,
+    facts: dict[str, float],
+) -> Pair:
+    """Forward and backward over one batch, both ways; the optimiser's step after it would be the same."""
+    set_learning(model, learns, lora_learned="lora" in learns)
+    model.train()
+    heard = samples_of(processor, task, clips, seconds)
+    known = _remembered(model, processor, heard)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def learned(loss: torch.Tensor) -> Learned:
+        loss.backward()
+        gradient = torch.cat([parameter.grad.flatten().float() for parameter in learning])
+        for parameter in learning:
+            parameter.grad = None
+        return Learned(float(loss.detach()), gradient)
+
+    def plain_way() -> Learned:
+        with _mixed(setting):
+            loss = plain.loss_of(model, processor, heard)
+        return learned(loss)
+
+    def ours() -> Learned:
+        batch = processor(known).to(model.device)
+        with _mixed(setting):
+            loss = model(**batch).loss
+        return learned(loss)
+
+    rows = processor(known)
+    shared = len(rows.get("prefix_ids", ()))
+    lengths = rows["attention_mask"].sum(-1)
+    vectors = int(rows["audio_mask"].sum()) // clips
+    facts = {**facts, "batch": clips, "prefix_tokens": shared, "audio_vectors": vectors}
+    facts |= {"other_tokens": round(float(lengths.float().mean())) - vectors, "seconds_a_clip": seconds}
+    facts["answer_tokens"] = int((rows["labels"] != -100).sum())
+    return Pair(plain_way, ours, same_learning(setting.sizes.dtype), clips, facts)
+
+
+def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: float) -> list[Sample]:
+    """A batch as training draws it: other wordings, sentences and emotions in each sample."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for number in range(clips):
+        said, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
+        hint = said if processor.reads else None
+        conversation = processor.converse(
+            task, transcript=said, emotion=names[number % len(names)], hint=hint, rng=rng
+        )
+        samples.append(Sample(conversation, samples=voice(seconds, number) if processor.listens else None))
+    return samples
+
+
+@torch.inference_mode()
+def _remembered(model: SpeechLLM, processor: SpeechProcessor, heard: Sequence[Sample]) -> list[Sample]:
+    """The same samples with the encoder's frames in half precision, as the feature cache keeps them."""
+    known = []
+    for sample in heard:
+        if sample.samples is None or model.encoder is None:
+            known.append(sample)
+            continue
+        features = {name: tensor.to(model.device) for name, tensor in processor.features([sample.samples]).items()}
+        frames, mask = model.encoder(features["audio"], features["audio_attention"])
+        known.append(replace(sample, samples=None, frames=frames[mask].to(torch.float16).cpu().numpy()))
+    return known
+
+
+def _mixed(setting: Setting) -> AbstractContextManager[object]:
+    """Mixed precision as the Trainer switches it on."""
+    return torch.autocast(setting.device, torch.bfloat16, enabled=setting.sizes.dtype == torch.bfloat16)
+
+
+def _whisper_gemma(setting: Setting) -> Pair:
+    model, processor = whisper_gemma(setting)
+    layers = model.llm.config.num_hidden_layers
+    return step(setting, model, processor, "ser", ["mapper"], 1, 30.0, {"layers": layers})
+
+
+def _text(setting: Setting) -> Pair:
+    layers = setting.layers or setting.sizes.layers
+    model, processor = text_only(setting, layers)
+    return step(setting, model, processor, "ser", ["lora"], setting.clips, 0.0, {"layers": layers})
+
+
+CASES = (
+    Case("phase-1", "training step, mapper learns", lambda s: speech(s, "asr", ["mapper"])),
+    Case("phases-2-3", "training step, mapper and LoRA learn", lambda s: speech(s, "joint", ["mapper", "lora"])),
+    Case("whisper-gemma", "training step, 1500 audio vectors, 256,000 tokens to choose from", _whisper_gemma),
+    Case("text-only", "training step of LoRA, no sound", _text),
+)

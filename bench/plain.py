@@ -1,0 +1,102 @@
+"""The plain way: what one writes with transformers alone, on the same weights and the same words.
+
+Every sample is its whole prompt, the encoder runs whenever a clip is needed, the loss is transformers' own over the
+logits of all positions, and an emotion is generated and looked for in the text. Nothing here is made slow on purpose.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.parts import Task
+from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.prompting.rows import IGNORED
+
+
+def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.ndarray]) -> list[Tensor]:
+    """Each clip's vectors for the LLM, `[Q, D]`: extractor, encoder and mapper."""
+    if model.encoder is None or model.mapper is None:
+        return []
+    features = {name: tensor.to(model.device) for name, tensor in processor.features(clips).items()}
+    frames, mask = model.encoder(features["audio"], features["audio_attention"])
+    vectors, keep = model.mapper(frames.to(model.mapper.output.weight.dtype), mask)
+    return [clip[kept] for clip, kept in zip(vectors, keep, strict=True)]
+
+
+def loss_of(model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample]) -> Tensor:
+    """The mean loss over the answers' tokens, of whole rows padded on the right."""
+    vectors = vectors_of(model, processor, [sample.samples for sample in samples if sample.samples is not None])
+    embed = model.get_input_embeddings()
+    rows, labels = [], []
+    for number, sample in enumerate(samples):
+        tokens = processor.chat.encode(sample.conversation)
+        head, tail = (torch.tensor(ids, device=model.device) for ids in (tokens.head, tokens.tail))
+        heard = [vectors[number].to(embed.weight.dtype)] if tokens.audio else []
+        rows.append(torch.cat([embed(head), *heard, embed(tail)]))
+        answer = torch.tensor([kind is not None for kind in tokens.kinds], device=model.device)
+        labels.append(torch.full((len(rows[-1]),), IGNORED, device=model.device))
+        labels[-1][len(rows[-1]) - len(tail) :] = torch.where(answer, tail, IGNORED)
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True)
+    return model.llm(
+        inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
+        attention_mask=mask.long().to(model.device),
+        labels=torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+    ).loss
+
+
+@torch.inference_mode()
+def answers_of(
+    model: SpeechLLM,
+    processor: SpeechProcessor,
+    clips: Sequence[np.ndarray],
+    task: Task = "ser",
+    free: int = 0,
+) -> list[str]:
+    """What `generate` says to each clip, greedily, as text.
+
+    A model with random weights would never name an emotion, so the answer is held to the required format (transformers'
+    `prefix_allowed_tokens_fn`, next to which the LLM's own work is large): anything for `free` tokens, then one of the
+    possible endings.
+    """
+    vectors = vectors_of(model, processor, clips)
+    embed = model.get_input_embeddings()
+    possible = [processor.converse(task, emotion=name) for name in processor.labels.names]
+    tokens = processor.chat.encode(possible[0])
+    starts = tokens.kinds.index("format") if task == "ser" else _start_of_transcript(processor, possible[0])
+    head, tail = (torch.tensor(ids, device=model.device) for ids in (tokens.head, tokens.tail[:starts]))
+    rows = [torch.cat([embed(head), clip.to(embed.weight.dtype), embed(tail)]) for clip in vectors]
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True, padding_side="left")
+    endings = [processor.chat.encode(one).tail[starts:] for one in possible]
+    said = model.llm.generate(
+        inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left"),
+        attention_mask=mask.long().to(model.device),
+        max_new_tokens=free + max(map(len, endings)),
+        do_sample=False,
+        prefix_allowed_tokens_fn=_Format(processor, endings, free),
+    )
+    return list(processor.tokenizer.batch_decode(said, skip_special_tokens=True))
+
+
+def _start_of_transcript(processor: SpeechProcessor, conversation: object) -> int:
+    """Where the answer's transcript begins: behind the rows that ask for one."""
+    return len(processor.chat.encode(conversation.before("transcript"), closed=False).tail)
+
+
+class _Format:
+    """Which tokens may come next: any that end nothing, `free` times, then along one of the endings."""
+
+    def __init__(self, processor: SpeechProcessor, endings: Sequence[tuple[int, ...]], free: int) -> None:
+        vocabulary = processor.tokenizer.get_vocab()
+        special = set(processor.tokenizer.all_special_ids)
+        self.open = sorted(index for token, index in vocabulary.items() if "|" not in token and index not in special)
+        self.endings, self.free, self.eos = endings, free, processor.tokenizer.eos_token_id
+
+    def __call__(self, row: int, said: Tensor) -> list[int]:
+        if len(said) < self.free:
+            return self.open
+        begun = tuple(said[self.free :].tolist())
+        following = {ending[len(begun)] for ending in self.endings if ending[: len(begun)] == begun != ending}
+        return sorted(following) or [self.eos]

@@ -1,0 +1,117 @@
+"""A case's outcome as data: figures, what they depend on, versions, cores and commit; and as a table."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from bench.alone import ROOT, alone
+from bench.case import Case
+from bench.measure import alternate, cores
+from bench.scale import Setting
+from emosllm.evaluation.report import versions_here
+from emosllm.files import write_atomically
+
+_CROWDED = 0.9  # of the cores; with less, others were computing and seconds are too many
+_HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit")
+
+Result = dict[str, Any]
+
+
+def measure(case: Case, setting: Setting) -> Result:
+    """Run one case, first for its peaks and then against the clock.
+
+    Raises:
+        AssertionError: the two ways differ.
+    """
+    load = os.getloadavg()[0]
+    peaks = {}
+    pair = case.prepare(setting)
+    if pair.computes and case.memory:
+        del pair  # its memory is wanted for the other processes
+        peaks = {way: alone(case.name, way, setting) for way in ("plain", "ours")}
+        pair = case.prepare(setting)
+    timing = alternate(pair, setting.rounds or setting.sizes.rounds, setting.sizes.dtype, setting.device)
+    result: Result = {
+        "case": case.name,
+        "what": case.what,
+        "settings": {**pair.facts, "scale": setting.scale, "device": _device(setting), "threads": setting.threads}
+        | {"dtype": str(setting.sizes.dtype).removeprefix("torch."), "samples": pair.samples},
+        "plain": {"seconds": timing.plain, **peaks.get("plain", {})},
+        "ours": {"seconds": timing.ours, **peaks.get("ours", {})},
+        "times_as_fast": timing.ratio,
+        "equal": timing.compared,
+        "machine": {"processor": _processor(), "cores": cores(), "load_before": load, "share_of_cores": timing.busy},
+        "crowded": timing.busy < _CROWDED,
+        "commit": _commit(),
+        "versions": versions_here(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    if peaks:
+        rate = median(timing.rates)
+        result["memory_ratio"] = peaks["ours"]["peak_bytes"] / peaks["plain"]["peak_bytes"]
+        result["matrix_products_a_second"] = rate
+        result["of_the_limit"] = peaks["ours"]["operations"] / rate / median(timing.ours)
+    return result
+
+
+def save(result: Result, folder: Path) -> Path:
+    """Write one result under its case's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['case']}.json"
+    write_atomically(path, json.dumps(result, indent=2) + "\n")
+    return path
+
+
+def read(folder: Path, names: Iterable[str]) -> list[Result]:
+    """The results that are there, in the order of the names."""
+    paths = [folder / f"{name}.json" for name in names]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
+def table(results: Sequence[Result]) -> str:
+    """Results as a Markdown table; seconds are those of one call."""
+    lines = [_HEAD, ("---",) + ("---:",) * (len(_HEAD) - 1), *map(_row, results)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    peaks = [result[way].get("peak_bytes") for way in ("plain", "ours")]
+    limit = result.get("of_the_limit")
+    return (
+        result["what"] + (" (crowded)" if result["crowded"] else ""),
+        *(f"{median(result[way]['seconds']):.3g} s" for way in ("plain", "ours")),
+        f"{result['times_as_fast']:.2f}",
+        *("" if peak is None else f"{peak / 1e9:.2f} GB" for peak in peaks),
+        f"{result['memory_ratio']:.2f}" if "memory_ratio" in result else "",
+        "" if limit is None else f"{limit:.0%}",
+    )
+
+
+def _device(setting: Setting) -> str:
+    return torch.cuda.get_device_name() if setting.device == "cuda" else "cpu"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """The repository's commit, with a plus where files differ from it."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain", "emosllm", "bench/cases"], capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+" if changes.stdout else "")

@@ -1,0 +1,151 @@
+"""How large the benchmark's models and data are: published shapes, or the same parts small enough for a test.
+
+`full` has Llama-3.2-1B's width and vocabulary. Its training cases have eight of the sixteen layers, because the plain
+way would not fit into 16 GB with more; recognition has them all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_WAVLM_SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
+_WHISPER_SMALL = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 48}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of one kind of run.
+
+    Attributes:
+        llm: what is changed of Llama-3.2's published config.
+        gemma: what is changed of Gemma-2B's.
+        wavlm: what is changed of WavLM-large's.
+        whisper: what is changed of Whisper-large-v3's.
+        mapper: what is changed of the recipe's QPMapper.
+        layers: of the LLM where something is trained.
+        layers_asked: of the LLM where it recognises.
+        batch: clips of a batch.
+        clips: of the cases that go through many.
+        recording: seconds of the long recording.
+        rounds: how often each way runs.
+        dtype: of the frozen weights.
+    """
+
+    llm: dict[str, Any]
+    gemma: dict[str, Any]
+    wavlm: dict[str, Any]
+    whisper: dict[str, Any]
+    mapper: dict[str, Any]
+    layers: int
+    layers_asked: int
+    batch: int
+    clips: int
+    recording: float
+    rounds: int
+    dtype: torch.dtype
+
+
+_LLAMA_1B = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "vocab_size": 128256,
+    "tie_word_embeddings": True,
+}
+_LLM_SMALL = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 2048,
+}
+
+SCALES = {
+    "full": Scale(
+        llm=_LLAMA_1B,
+        gemma={"num_hidden_layers": 6},
+        wavlm={},
+        whisper={},
+        mapper={},
+        layers=8,
+        layers_asked=16,
+        batch=8,
+        clips=200,
+        recording=600.0,
+        rounds=2,
+        dtype=torch.bfloat16,
+    ),
+    "small": Scale(
+        llm={**_LLM_SMALL, "tie_word_embeddings": True},
+        gemma={**_LLM_SMALL, "num_hidden_layers": 2},
+        wavlm=_WAVLM_SMALL,
+        whisper=_WHISPER_SMALL,
+        mapper={"layers": 1, "heads": 2, "width": 16, "feedforward": 16},
+        layers=2,
+        layers_asked=2,
+        batch=3,
+        clips=8,
+        recording=20.0,
+        rounds=2,
+        dtype=torch.float32,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run of the benchmark: where, how large, on what.
+
+    Attributes:
+        scale: a key of `SCALES`.
+        device: `cpu` or `cuda`.
+        threads: cores that torch may use.
+        data: folder with a manifest of real recordings; synthetic ones are made where there is none.
+        layers: of the LLM, in place of the scale's.
+        batch: clips of a batch, likewise.
+        rounds: likewise.
+    """
+
+    scale: str = "full"
+    device: str = "cpu"
+    threads: int = 2
+    data: Path | None = None
+    layers: int | None = None
+    batch: int | None = None
+    rounds: int | None = None
+
+    @property
+    def sizes(self) -> Scale:
+        """The scale's."""
+        return SCALES[self.scale]
+
+    @property
+    def clips(self) -> int:
+        """Clips of a batch."""
+        return self.batch or self.sizes.batch
+
+    @property
+    def options(self) -> list[str]:
+        """As the command line takes them, for a process of its own."""
+        given = {
+            "scale": self.scale,
+            "device": self.device,
+            "threads": self.threads,
+            "data": self.data,
+            "layers": self.layers,
+            "batch": self.batch,
+        }
+        return [text for name, value in given.items() if value is not None for text in (f"--{name}", str(value))]

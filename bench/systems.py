@@ -1,0 +1,213 @@
+"""The systems that are measured: published shapes with random weights and a tokenizer trained on the spot; no download.
+
+The weights are one block of noise laid end to end, which fills gigabytes in a second where drawing them would take a
+minute. What such a system says means nothing; what it costs is what the published one costs.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+from transformers.initialization import no_init_weights
+
+from bench.scale import Setting
+from emosllm.labels import LABEL_SETS
+from emosllm.models.backbones import config_of, load_config, new_encoder, new_llm
+from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
+from emosllm.models.encoders import family
+from emosllm.models.lora import merge_lora
+from emosllm.models.speech_head import SpeechHead
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.parts import QPMapperPart
+from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.templates import load_templates
+from emosllm.prompting.vectors import AudioVectors
+from emosllm.recipe import Recipe, load_recipe
+
+_SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+_TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+_BLOCK = 1_000_003  # a prime, so that no two rows of a matrix begin alike
+_VOCABULARY = 480  # at this size EmoSLLM's rows come out about as long as with Llama's tokenizer and the paper's prompt
+
+#: Sentences to say, about as long as those of the corpora.
+SENTENCES = (
+    "the harvest was late that year",
+    "nobody had thought of the barn",
+    "she put the letter back and went out",
+    "we will be there before the rain",
+    "tell them that the road is closed",
+    "it was the last train of the day",
+    "he never said a word about it",
+    "there is a light in the upper window",
+)
+
+
+@lru_cache
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE that knows what is said after the clip better than the system prompt.
+
+    So the two are as long as in the paper: about 320 tokens before the clip and 104 after it.
+    """
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=_VOCABULARY,
+        special_tokens=list(_SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    templates = load_templates("default")
+    options = ", ".join(templates.option(name) for name in LABEL_SETS["msp9"].names)
+    lines = [line for lines in templates.tasks.values() for line in lines]
+    lines += [f"Emotion codes: {options}.", "The reply must look like this:"] * 5
+    lines += [f"| ASR: kids | Emotion: {letter} |" for letter in "ASHUFDCNO" * 20]
+    inner.train_from_iterator(lines, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="<pad>", eos_token="<|end|>", chat_template=_TEMPLATE
+    )
+
+
+def speech_system(setting: Setting, layers: int, embeddings: float = 0.02, *changes: str) -> tuple[SpeechLLM, SpeechProcessor]:
+    """EmoSLLM with an LLM of Llama-3.2-1B's shape.
+
+    Args:
+        setting: how large, and where.
+        layers: of the LLM.
+        embeddings: their spread. Large ones speak louder than the layers, so that the next token is clearly the last
+            one again, and rounding decides nothing: for cases that generate.
+        *changes: of the recipe.
+    """
+    sizes = setting.sizes
+    mapper = QPMapperPart(kind="qp", dropout=0.0, **sizes.mapper)
+    recipe = load_recipe("emosllm", changes).model_copy(update={"mapper": mapper})
+    llm = _config("meta-llama/Llama-3.2-3B-Instruct", "llm", {**sizes.llm, "num_hidden_layers": layers})
+    ears = _config("microsoft/wavlm-large", "encoder", sizes.wavlm) if recipe.encoder else None
+    model = _build(recipe, setting, llm, ears, embeddings)
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True) if ears else None
+    vectors = AudioVectors(fixed=mapper.queries) if ears else AudioVectors()
+    return model, SpeechProcessor.build(recipe, extractor, tokenizer(), vectors)
+
+
+def in_words(processor: SpeechProcessor) -> SpeechProcessor:
+    """The same processor with emotions named by words, which this tokenizer knows only in pieces."""
+    words = {name: name for name in processor.labels.names}
+    assert processor.settings.templates is not None
+    templates = processor.settings.templates.model_copy(update={"words": words})
+    settings = processor.settings.model_copy(update={"templates": templates})
+    return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
+
+
+def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
+    """WavLM with a classifier and no LLM."""
+    recipe = load_recipe("head-wavlm")
+    ears = _config("microsoft/wavlm-large", "encoder", setting.sizes.wavlm)
+    with no_init_weights():
+        encoder = new_encoder(ears, setting.sizes.dtype).eval()
+        _fill(encoder, 0.02)
+    _keep(encoder)
+    torch.manual_seed(0)
+    config = SpeechHeadConfig(recipe=recipe.model_dump(mode="json"), encoder_config=ears.to_dict())
+    model = SpeechHead(config, encoder).to(setting.device)
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+    return model, SpeechProcessor.build(recipe, extractor, None, AudioVectors())
+
+
+def ready(model: SpeechLLM) -> SpeechLLM:
+    """As a system is loaded to be asked: LoRA folded in, nothing learns."""
+    merge_lora(model)
+    return model.eval().requires_grad_(False)
+
+
+def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor]:
+    """The same LLM, LoRA and prompts, reading the transcript in place of the clip."""
+    recipe = load_recipe("emosllm")
+    prompt = recipe.prompt and recipe.prompt.model_copy(update={"transcript": True})
+    phases = {"p3": recipe.phases["p3"].model_copy(update={"learns": ("lora",), "tasks": {"ser": 1.0}})}
+    changes = {"encoder": None, "mapper": None, "prompt": prompt, "phases": phases}
+    recipe = recipe.model_copy(update=changes)
+    llm = _config("meta-llama/Llama-3.2-3B-Instruct", "llm", {**setting.sizes.llm, "num_hidden_layers": layers})
+    model = _build(recipe, setting, llm, None, 0.02)
+    return model, SpeechProcessor.build(recipe, None, tokenizer(), AudioVectors())
+
+
+def whisper_gemma(setting: Setting) -> tuple[SpeechLLM, SpeechProcessor]:
+    """THAU-UPM's system: each of Whisper's 1500 frames is a vector of Gemma's."""
+    recipe = load_recipe("whisper-gemma")
+    ears = _config("openai/whisper-large-v3", "encoder", setting.sizes.whisper)
+    changes = setting.sizes.gemma | ({"num_hidden_layers": setting.layers} if setting.layers else {})
+    model = _build(recipe, setting, _config("google/gemma-2b", "llm", changes), ears, 0.02)
+    extractor = WhisperFeatureExtractor(feature_size=ears.num_mel_bins)
+    vectors = AudioVectors(convolutions=family(ears).convolutions(ears))
+    return model, SpeechProcessor.build(recipe, extractor, tokenizer(), vectors)
+
+
+def voice(seconds: float, seed: int) -> np.ndarray:
+    """Something like a voice, `[T]` at 16 kHz: harmonics with vibrato, syllables, a little noise."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * 16_000)) / 16_000
+    pitch = 110 + 90 * rng.random() + 12 * np.sin(2 * np.pi * (2 + rng.random()) * t)
+    phase = 2 * np.pi * np.cumsum(pitch) / 16_000
+    tones = sum(np.sin(k * phase) / k for k in range(1, 10))
+    syllables = 0.2 + np.clip(np.sin(2 * np.pi * 2.1 * t + rng.random()), 0, 1)
+    return (0.08 * syllables * tones + 0.002 * rng.standard_normal(len(t))).astype(np.float32)
+
+
+def _config(name: str, part: Any, changes: dict[str, Any]) -> Any:
+    ids = {} if part == "encoder" else {"bos_token_id": None, "eos_token_id": 4, "pad_token_id": 0}
+    return config_of({**load_config(name, part).to_dict(), **changes, **ids})
+
+
+def _build(recipe: Recipe, setting: Setting, llm_config: Any, ears: Any, embeddings: float) -> SpeechLLM:
+    shapes = {"llm_config": llm_config.to_dict()} | ({"encoder_config": ears.to_dict()} if ears else {})
+    config = SpeechLLMConfig(recipe=recipe.model_dump(mode="json"), **shapes)
+    with no_init_weights():
+        llm = new_llm(llm_config, setting.sizes.dtype)
+        llm.tie_weights()
+        encoder = new_encoder(ears, setting.sizes.dtype) if ears else None
+        _fill(llm, 0.02 if embeddings == 0.02 else 0.01)
+        _fill_one(llm.get_input_embeddings().weight, embeddings, 1)
+        if encoder is not None:
+            _fill(encoder.eval(), 0.02)
+    _keep(llm)
+    if encoder is not None:
+        _keep(encoder)
+    torch.manual_seed(0)
+    model = SpeechLLM(config, encoder, llm)
+    for name, parameter in model.named_parameters():
+        if ".lora_B." in name:  # zero, the adapters' other half would have no gradient
+            _fill_one(parameter, 0.01, 2)
+    return model.to(setting.device)
+
+
+def _keep(model: PreTrainedModel) -> None:
+    """Let transformers take the weights for loaded ones; it would draw them anew."""
+    for parameter in model.parameters():
+        parameter._is_hf_initialized = True
+
+
+def _fill(model: PreTrainedModel, spread: float) -> None:
+    for number, (name, parameter) in enumerate(model.named_parameters()):
+        if parameter.dim() > 1:
+            _fill_one(parameter, spread, number)
+        else:
+            parameter.data.fill_(1.0 if name.endswith("norm.weight") else 0.0)
+
+
+@torch.no_grad()
+def _fill_one(parameter: nn.Parameter, spread: float, seed: int) -> None:
+    """Lay the block of noise end to end over a weight, beginning somewhere else for each."""
+    block = _noise().to(parameter.dtype).roll(7919 * seed) * spread
+    flat = parameter.view(-1)
+    for start in range(0, len(flat), _BLOCK):
+        piece = flat[start : start + _BLOCK]
+        piece.copy_(block[: len(piece)])
+
+
+@lru_cache
+def _noise() -> torch.Tensor:
+    return torch.randn(_BLOCK, generator=torch.Generator().manual_seed(0))
