@@ -31,7 +31,7 @@ from emosllm.recipe import Recipe, load_recipe
 _SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 _TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
 _BLOCK = 1_000_003  # a prime, so that no two rows of a matrix begin alike
-_VOCABULARY = 480  # at this size EmoSLLM's rows come out about as long as with Llama's tokenizer and the paper's prompt
+_VOCABULARY = 444  # at this size EmoSLLM's rows come out about as long as with Llama's tokenizer and the paper's prompt
 
 #: Sentences to say, about as long as those of the corpora.
 SENTENCES = (
@@ -95,7 +95,7 @@ def speech_system(setting: Setting, layers: int, embeddings: float = 0.02, *chan
 
 def in_words(processor: SpeechProcessor) -> SpeechProcessor:
     """The same processor with emotions named by words, which this tokenizer knows only in pieces."""
-    words = {name: name for name in processor.labels.names}
+    words = {name: name.capitalize() for name in processor.labels.names}
     assert processor.settings.templates is not None
     templates = processor.settings.templates.model_copy(update={"words": words})
     settings = processor.settings.model_copy(update={"templates": templates})
@@ -104,7 +104,7 @@ def in_words(processor: SpeechProcessor) -> SpeechProcessor:
 
 def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
     """WavLM with a classifier and no LLM."""
-    recipe = load_recipe("head-wavlm")
+    recipe = load_recipe("head-wavlm", ("head.dropout=0.0",))  # so that both ways can be compared
     ears = _config("microsoft/wavlm-large", "encoder", setting.sizes.wavlm)
     with no_init_weights():
         encoder = new_encoder(ears, setting.sizes.dtype).eval()
@@ -128,7 +128,8 @@ def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor
     recipe = load_recipe("emosllm")
     prompt = recipe.prompt and recipe.prompt.model_copy(update={"transcript": True})
     phases = {"p3": recipe.phases["p3"].model_copy(update={"learns": ("lora",), "tasks": {"ser": 1.0}})}
-    changes = {"encoder": None, "mapper": None, "prompt": prompt, "phases": phases}
+    asked = recipe.inference.model_copy(update={"strategy": "ser"})
+    changes = {"encoder": None, "mapper": None, "prompt": prompt, "phases": phases, "inference": asked}
     recipe = recipe.model_copy(update=changes)
     llm = _config("meta-llama/Llama-3.2-3B-Instruct", "llm", {**setting.sizes.llm, "num_hidden_layers": layers})
     model = _build(recipe, setting, llm, None, 0.02)

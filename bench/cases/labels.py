@@ -24,7 +24,7 @@ def labels(setting: Setting, count: int) -> Pair:
         count: of labels; all nine of EmoSLLM's where 0.
     """
     layers = setting.layers or setting.sizes.layers_asked
-    model, processor = speech_system(setting, layers, 1.0)
+    model, processor = speech_system(setting, layers)
     processor, model = in_words(processor), ready(model)
     wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels
     clip = voice(_SECONDS, 0)

@@ -1,0 +1,99 @@
+"""Every case of the benchmark runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from bench.cases import CASES, training
+from bench.cases.recognition import parsed
+from bench.measure import alternate, operations
+from bench.results import table
+from bench.scale import Setting
+from bench.systems import speech_system, tokenizer
+
+SMALL = Setting("small", threads=1)
+STARTED = {"import", "help"}  # processes that import everything: slow, and of no model
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - STARTED - {"cues-librosa"}))
+def test_both_ways_agree(name: str) -> None:
+    pair = CASES[name].prepare(SMALL)
+    pair.compare(pair.plain(), pair.ours())
+
+
+@pytest.mark.parametrize("name", ["phase-1", "phases-2-3"])
+def test_a_step_that_differs_is_noticed(name: str) -> None:
+    pair = CASES[name].prepare(SMALL)
+    plain, ours = pair.plain(), pair.ours()
+    with pytest.raises(AssertionError, match="gradients differ"):
+        pair.compare(plain, training.Learned(ours.loss, ours.gradient * 1.01))
+    with pytest.raises(AssertionError, match="losses differ"):
+        pair.compare(plain, training.Learned(ours.loss * 1.001, ours.gradient))
+
+
+def test_prompts_are_as_long_as_the_published_ones() -> None:
+    facts = [CASES[name].prepare(Setting("small", batch=8)).facts for name in ("phase-1", "phases-2-3")]
+    assert all(abs(found["prefix_tokens"] - 320) <= 16 for found in facts)
+    assert abs(sum(found["other_tokens"] for found in facts) / 2 - 104) <= 8
+    assert all(found["audio_vectors"] == 32 for found in facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("phase-1", 0.25), ("phases-2-3", 0.45), ("text-only", 0.5), ("one-clip", 0.45), ("batch", 0.45)]
+)
+def test_operations_are_saved(name: str, most: float) -> None:
+    pair = CASES[name].prepare(Setting("small", threads=1, batch=8))
+    pair.ours()
+    assert operations(pair.ours) <= most * operations(pair.plain)
+
+
+@pytest.mark.parametrize("name", ["phase-1", "phases-2-3", "one-clip"])
+def test_tokens_are_read_once_and_logits_are_made_of_answers_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prefix goes through the LLM once a run while it is frozen, once a batch while it learns."""
+    read: list[int] = []
+    asked: list[int] = []
+    made = {"phase-1": "asr", "phases-2-3": "joint"}
+
+    def watch(model: torch.nn.Module, *rest: object, **more: object) -> tuple[torch.nn.Module, object]:
+        model, processor = speech_system(model, *rest, **more)
+        layer = model.llm.get_decoder().layers[0]
+        layer.register_forward_hook(lambda _, inputs, __: read.append(inputs[0].shape[0] * inputs[0].shape[1]))
+        model.llm.get_output_embeddings().register_forward_hook(
+            lambda _, inputs, __: asked.append(inputs[0].shape[:-1].numel())
+        )
+        return model, processor
+
+    module = "training" if name in made else "recognition"
+    monkeypatch.setattr(f"bench.cases.{module}.speech_system", watch)
+    pair = CASES[name].prepare(SMALL)
+    prefix = pair.facts["prefix_tokens"]
+    for _ in range(2):
+        pair.ours()
+    assert Counter(read)[prefix] == (2 if name == "phases-2-3" else 1)
+    assert max(read) < prefix * pair.samples or pair.samples == 1
+    assert set(asked) == {pair.facts.get("answer_tokens", 1)}
+
+
+def test_rounds_alternate_and_what_is_compared_is_kept() -> None:
+    pair = CASES["phase-1"].prepare(SMALL)
+    timing = alternate(pair, 3, torch.float32, "cpu")
+    assert len(timing.plain) == len(timing.ours) == 3
+    assert len(timing.rates) == 6
+    assert timing.ratio > 0
+    assert timing.compared["loss"] > 0
+
+
+def test_generated_answers_are_parsed() -> None:
+    _, processor = speech_system(SMALL, 1)
+    assert parsed(processor, ["| Emotion: A |", "| ASR: a word | Emotion: S |"]) == ["angry", "sad"]
+
+
+def test_letters_are_single_tokens() -> None:
+    assert all(len(tokenizer()(f" {letter}")["input_ids"]) == 1 for letter in "ASHUFDCNO")
+
+
+def test_a_table_has_a_row_a_result() -> None:
+    result = {"what": "a step", "crowded": True, "plain": {"seconds": [2.0, 4.0]}, "ours": {"seconds": [1.0]}}
+    lines = table([result | {"times_as_fast": 3.0}]).splitlines()
+    assert lines[2] == "| a step (crowded) | 3 s | 1 s | 3.00 |  |  |  |  |"
