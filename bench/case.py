@@ -20,7 +20,6 @@ class Pair:
         compare: says how far apart the two are, and raises AssertionError where that is too far.
         samples: how many samples one call goes through.
         facts: what the figures depend on: layers, tokens, seconds of sound.
-        computes: whether its operations are counted and set against the machine's matrix products.
     """
 
     plain: Callable[[], Any]
@@ -28,7 +27,6 @@ class Pair:
     compare: Callable[[Any, Any], dict[str, float]]
     samples: int
     facts: dict[str, Any] = field(default_factory=dict)
-    computes: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,13 +37,14 @@ class Case:
         name: as the command line takes it.
         what: what is compared, in a line.
         prepare: builds models and data.
-        memory: whether peaks mean anything here.
+        computes: whether operations and peaks mean anything here; seconds are then set against the machine's matrix
+            products.
     """
 
     name: str
     what: str
     prepare: Callable[[Setting], Pair]
-    memory: bool = True
+    computes: bool = True
 
 
 @dataclass(frozen=True)

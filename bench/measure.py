@@ -48,8 +48,18 @@ class Timing:
         return median(self.plain) / median(self.ours)
 
 
-def alternate(pair: Pair, rounds: int, dtype: torch.dtype, device: str) -> Timing:
-    """Run both ways in turn, the order changing each round, and compare what they give in every round."""
+def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -> Timing:
+    """Run both ways in turn, the order changing each round, and compare what they give in every round.
+
+    Args:
+        pair: both ways.
+        rounds: how often.
+        dtype: of the matrix products that are measured in between; `None` measures none.
+        device: what to wait for.
+
+    Raises:
+        AssertionError: they differ.
+    """
     pair.ours()  # what is kept over calls is there from now on, as in a run
     rates, shares = [], []
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}
@@ -57,7 +67,7 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype, device: str) -> Timin
     for number in range(rounds):
         given = {}
         for way in ("plain", "ours") if number % 2 == 0 else ("ours", "plain"):
-            if pair.computes:
+            if dtype is not None:
                 rate, share = matrix_rate(dtype, device)
                 rates.append(rate)
                 shares.append(share)

@@ -32,13 +32,11 @@ def measure(case: Case, setting: Setting) -> Result:
         AssertionError: the two ways differ.
     """
     load = os.getloadavg()[0]
-    peaks = {}
+    # First, while this process holds no model yet.
+    peaks = {way: alone(case.name, way, setting) for way in ("plain", "ours")} if case.computes else {}
     pair = case.prepare(setting)
-    if pair.computes and case.memory:
-        del pair  # its memory is wanted for the other processes
-        peaks = {way: alone(case.name, way, setting) for way in ("plain", "ours")}
-        pair = case.prepare(setting)
-    timing = alternate(pair, setting.rounds or setting.sizes.rounds, setting.sizes.dtype, setting.device)
+    dtype = setting.sizes.dtype if case.computes else None
+    timing = alternate(pair, setting.rounds or setting.sizes.rounds, dtype, setting.device)
     result: Result = {
         "case": case.name,
         "what": case.what,

@@ -27,7 +27,6 @@ def _measured(name: str) -> Callable[[Setting], Pair]:
             compare=_equal,
             samples=len(clips),
             facts=facts,
-            computes=False,
         )
 
     return prepare
@@ -49,6 +48,6 @@ def _equal(plain: Values, ours: Values) -> dict[str, float]:
 
 
 CASES = (
-    Case("cues-praat", "Praat's cues of 200 clips, one by one or on all cores", _measured("praat"), memory=False),
-    Case("cues-librosa", "librosa's cues of 200 clips, one by one or on all cores", _measured("librosa"), memory=False),
+    Case("cues-praat", "Praat's cues of 200 clips, one by one or on all cores", _measured("praat"), computes=False),
+    Case("cues-librosa", "librosa's cues of 200 clips, one by one or on all cores", _measured("librosa"), computes=False),
 )

@@ -16,7 +16,7 @@ def _started(plain: list[str], ours: list[str]) -> Callable[[Setting], Pair]:
         return lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True).returncode
 
     def prepare(_: Setting) -> Pair:
-        return Pair(run(plain), run(ours), _both_end, 1, {"plain": plain[-1]}, computes=False)
+        return Pair(run(plain), run(ours), _both_end, 1, {"plain": plain[-1]})
 
     return prepare
 
@@ -27,6 +27,6 @@ def _both_end(plain: int, ours: int) -> dict[str, float]:
 
 
 CASES = (
-    Case("import", "python -c 'import emosllm'", _started(["-c", _ALL], ["-c", "import emosllm"]), memory=False),
-    Case("help", "emosllm --help", _started(["-c", _HELP], ["-m", "emosllm", "--help"]), memory=False),
+    Case("import", "python -c 'import emosllm'", _started(["-c", _ALL], ["-c", "import emosllm"]), computes=False),
+    Case("help", "emosllm --help", _started(["-c", _HELP], ["-m", "emosllm", "--help"]), computes=False),
 )

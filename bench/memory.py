@@ -1,0 +1,64 @@
+"""What a training step really takes, beside what `emosllm info` estimates: one recipe a process, peaks of the process.
+
+    python -m bench.memory --layers 4 --phase p2
+
+The step is the Trainer's: mixed precision, AdamW, frames from the cache. What the process held before the model was
+built (Python, torch) is subtracted.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from bench.cases.training import step
+from bench.measure import peak_of
+from bench.scale import Setting
+from bench.systems import speech_system, text_only
+from emosllm.models.memory import Load, training_memory
+
+_SECONDS = 3.7
+_LEARNS = {"p1": ("mapper",), "p2": ("mapper", "lora"), "text": ("lora",)}
+
+
+def main(
+    scale: str = "full",
+    layers: int = 4,
+    batch: int = 8,
+    phase: Annotated[str, typer.Option(help="p1, p2, or text.")] = "p1",
+    threads: int = 2,
+) -> None:
+    """Measure one size and print it as a line of JSON."""
+    torch.set_num_threads(threads)
+    setting = Setting(scale, "cpu", threads, layers=layers, batch=batch)
+    before = _resident()
+    model, processor = text_only(setting, layers) if phase == "text" else speech_system(setting, layers)
+    learns = _LEARNS[phase]
+    pair = step(setting, model, processor, "ser" if phase == "text" else "asr", learns, batch, _SECONDS, {})
+    moments = [torch.ones_like(weight) for weight in model.parameters() if weight.requires_grad for _ in range(2)]
+    pair.ours()  # reads the prefix, if it is kept
+    peak = peak_of(pair.ours, "cpu") - before
+    assert moments, "nothing learns"
+    facts = pair.facts
+    load = Load(
+        batch,
+        facts["prefix_tokens"],
+        facts["audio_vectors"] + facts["other_tokens"],
+        round(facts["answer_tokens"] / batch),
+        0 if phase == "text" else round(50 * _SECONDS),
+    )
+    estimate = training_memory(model, learns, load, setting.sizes.dtype.itemsize)
+    print(json.dumps({"phase": phase, "layers": layers, "batch": batch, "measured": peak, **estimate}))
+
+
+def _resident() -> int:
+    """Bytes of this process now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    typer.run(main)

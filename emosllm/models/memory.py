@@ -1,0 +1,93 @@
+"""How much memory a training step takes at its peak, estimated from shapes; checked against measured peaks.
+
+Counted are the weights and their optimiser, what the LLM's layers and the mapper keep for the backward pass, and the
+logits. Given up: what an allocator wastes, and layers that are not Llama-like (two norms, gated feed-forward).
+`python -m bench.memory` compares it with real steps; within 15 % there.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from torch import nn
+
+from emosllm.models.lora import lora_layers
+from emosllm.models.mappers import QPMapper
+from emosllm.models.speech_llm import SpeechLLM
+
+_FLOAT = 4
+_OPTIMISER = 16  # a trained weight in float32, its gradient, AdamW's two moments
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one forward pass holds.
+
+    Attributes:
+        samples: rows of the batch.
+        prefix: tokens that all rows begin with.
+        row: a row's own tokens, its clip's vectors included.
+        answer: tokens of a row that the loss is over.
+        frames: of the encoder, for each clip.
+    """
+
+    samples: int
+    prefix: int
+    row: int
+    answer: int
+    frames: int
+
+
+def training_memory(model: nn.Module, learns: Collection[str], load: Load, size: int) -> dict[str, int]:
+    """Bytes at the peak of a phase, without activation checkpointing, by what they hold.
+
+    Args:
+        model: a system, on the meta device if need be.
+        learns: the parts that learn (`mapper`, `lora`, `head`).
+        load: tokens and samples.
+        size: bytes of a frozen weight: 2 in bfloat16, 4 in float32.
+    """
+    frozen = trained = 0
+    for name, parameter in model.named_parameters():
+        learner = "lora" if ".lora_" in name else name.partition(".")[0]
+        if learner in learns:
+            trained += _OPTIMISER * parameter.numel()
+        else:
+            frozen += parameter.numel() * (size if learner in ("llm", "encoder") else _FLOAT)
+    memory = {"frozen_weights": frozen, "trained_weights_gradients_moments": trained}
+    if not isinstance(model, SpeechLLM):
+        return memory
+    memory["activations"] = _llm(model, "lora" in learns, load, size)
+    if "mapper" in learns and isinstance(model.mapper, QPMapper):
+        memory["activations"] += _mapper(model.mapper, load, size)
+    vocabulary = model.llm.config.get_text_config().vocab_size
+    # The softmax of the backward pass, its gradient before and after, and the gradient in the LLM's precision.
+    memory["logits"] = load.samples * load.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
+    return memory
+
+
+def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
+    """What the layers keep: of all rows, and of the prefix too where the LLM learns (else it is read without gradient).
+
+    Frozen linear layers keep nothing; norms keep their input in float32, attention what it multiplies, the gated
+    feed-forward its three widest rows, and an adapter a copy of what it reads. Keys and values are there once for each
+    row, the prefix's included, and for each head of the queries.
+    """
+    llm = model.llm.config.get_text_config()
+    head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
+    width = llm.num_attention_heads * head
+    token = 2 * _FLOAT * llm.hidden_size + 2 * size * width + 3 * size * llm.intermediate_size
+    if learns and size < _FLOAT:
+        token += size * sum(layer.in_features for layer in lora_layers(model.llm)) // llm.num_hidden_layers
+    tokens = load.samples * load.row + learns * load.prefix
+    keys = load.samples * (load.prefix + load.row) + learns * load.prefix
+    return llm.num_hidden_layers * (tokens * token + keys * 2 * size * width)
+
+
+def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
+    """What the mapper keeps for frames and queries: its inputs, norms and attention."""
+    places = load.samples * (load.frames + len(mapper.queries))
+    total = 0
+    for layer in mapper.layers.layers:
+        width, feedforward = layer.linear1.in_features, layer.linear1.out_features
+        total += places * (4 * _FLOAT * width + size * (6 * width + 3 * feedforward))
+    return total
