@@ -1,8 +1,8 @@
 """Run the benchmark: `python -m bench` for all cases, `python -m bench NAME` for one; see `bench/cases`.
 
-    python -m bench --scale small           # seconds: that both ways agree
-    python -m bench phase-1 --format json
-    python -m bench --write-docs            # the tables and curves of docs/performance.md from the results kept
+python -m bench --scale small           # seconds: that both ways agree
+python -m bench phase-1 --format json
+python -m bench --write-docs            # the tables and curves of docs/performance.md from the results kept
 """
 
 import json
@@ -20,7 +20,9 @@ from bench.scale import SCALES, Setting
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases; all where none is named.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases; all where none is named.")
+    ] = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
     scale: Annotated[str, typer.Option(help="full or small.")] = "full",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -31,7 +33,9 @@ def main(
     rounds: Annotated[int | None, typer.Option(help="How often each way runs.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     curves: Annotated[bool, typer.Option(help="Measure how cost grows, in place of the cases.")] = False,
-    write_docs: Annotated[bool, typer.Option(help="Write docs/performance.md's figures from the results kept.")] = False,
+    write_docs: Annotated[
+        bool, typer.Option(help="Write docs/performance.md's figures from the results kept.")
+    ] = False,
 ) -> None:
     """Ours beside the plain way, on the same data, with equal results."""
     wanted = names or list(CASES)

@@ -13,6 +13,8 @@ from torch import Tensor
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Task
 from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.prompting.chat import Chat
+from emosllm.prompting.conversation import Conversation
 from emosllm.prompting.rows import IGNORED
 
 
@@ -32,9 +34,10 @@ def loss_of(model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Samp
     embed = model.get_input_embeddings()
     rows, labels = [], []
     for number, sample in enumerate(samples):
-        tokens = processor.chat.encode(sample.conversation)
+        assert sample.conversation is not None
+        tokens = _chat(processor).encode(sample.conversation)
         head, tail = (torch.tensor(ids, device=model.device) for ids in (tokens.head, tokens.tail))
-        heard = [vectors[number].to(embed.weight.dtype)] if tokens.audio else []
+        heard = [vectors[number].to(model.llm.dtype)] if tokens.audio else []
         rows.append(torch.cat([embed(head), *heard, embed(tail)]))
         answer = torch.tensor([kind is not None for kind in tokens.kinds], device=model.device)
         labels.append(torch.full((len(rows[-1]),), IGNORED, device=model.device))
@@ -64,12 +67,14 @@ def answers_of(
     vectors = vectors_of(model, processor, clips)
     embed = model.get_input_embeddings()
     possible = [processor.converse(task, emotion=name) for name in processor.labels.names]
-    tokens = processor.chat.encode(possible[0])
+    tokens = _chat(processor).encode(possible[0])
     starts = tokens.kinds.index("format") if task == "ser" else _start_of_transcript(processor, possible[0])
     head, tail = (torch.tensor(ids, device=model.device) for ids in (tokens.head, tokens.tail[:starts]))
-    rows = [torch.cat([embed(head), clip.to(embed.weight.dtype), embed(tail)]) for clip in vectors]
-    mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True, padding_side="left")
-    endings = [processor.chat.encode(one).tail[starts:] for one in possible]
+    rows = [torch.cat([embed(head), clip.to(model.llm.dtype), embed(tail)]) for clip in vectors]
+    mask = torch.nn.utils.rnn.pad_sequence(
+        [torch.ones(len(row)) for row in rows], batch_first=True, padding_side="left"
+    )
+    endings = [_chat(processor).encode(one).tail[starts:] for one in possible]
     said = model.llm.generate(
         inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left"),
         attention_mask=mask.long().to(model.device),
@@ -77,18 +82,25 @@ def answers_of(
         do_sample=False,
         prefix_allowed_tokens_fn=_Format(processor, endings, free),
     )
+    assert processor.tokenizer is not None
     return list(processor.tokenizer.batch_decode(said, skip_special_tokens=True))
 
 
-def _start_of_transcript(processor: SpeechProcessor, conversation: object) -> int:
+def _start_of_transcript(processor: SpeechProcessor, conversation: Conversation) -> int:
     """Where the answer's transcript begins: behind the rows that ask for one."""
-    return len(processor.chat.encode(conversation.before("transcript"), closed=False).tail)
+    return len(_chat(processor).encode(conversation.before("transcript"), closed=False).tail)
+
+
+def _chat(processor: SpeechProcessor) -> Chat:
+    assert processor.chat is not None
+    return processor.chat
 
 
 class _Format:
     """Which tokens may come next: any that end nothing, `free` times, then along one of the endings."""
 
     def __init__(self, processor: SpeechProcessor, endings: Sequence[tuple[int, ...]], free: int) -> None:
+        assert processor.tokenizer is not None
         vocabulary = processor.tokenizer.get_vocab()
         special = set(processor.tokenizer.all_special_ids)
         self.open = sorted(index for token, index in vocabulary.items() if "|" not in token and index not in special)

@@ -72,7 +72,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def speech_system(setting: Setting, layers: int, embeddings: float = 0.02, *changes: str) -> tuple[SpeechLLM, SpeechProcessor]:
+def speech_system(
+    setting: Setting, layers: int, embeddings: float = 0.02, *changes: str
+) -> tuple[SpeechLLM, SpeechProcessor]:
     """EmoSLLM with an LLM of Llama-3.2-1B's shape.
 
     Args:

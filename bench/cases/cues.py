@@ -38,7 +38,8 @@ def _clips(setting: Setting) -> list[np.ndarray]:
     if setting.data is None:
         return [voice(1.5 + 4.4 * (number % 11) / 10, number) for number in range(count)]
     known = [one for one in read_manifest(setting.data / "manifest.csv") if one.audio is not None]
-    return [load_audio(one.audio) for one in known[:: max(1, len(known) // count)][:count]]
+    chosen = known[:: max(1, len(known) // count)][:count]
+    return [load_audio(one.audio, start=one.start, end=one.end) for one in chosen if one.audio is not None]
 
 
 def _equal(plain: Values, ours: Values) -> dict[str, float]:
@@ -49,5 +50,7 @@ def _equal(plain: Values, ours: Values) -> dict[str, float]:
 
 CASES = (
     Case("cues-praat", "Praat's cues of 200 clips, one by one or on all cores", _measured("praat"), computes=False),
-    Case("cues-librosa", "librosa's cues of 200 clips, one by one or on all cores", _measured("librosa"), computes=False),
+    Case(
+        "cues-librosa", "librosa's cues of 200 clips, one by one or on all cores", _measured("librosa"), computes=False
+    ),
 )

@@ -6,7 +6,7 @@ from bench import plain
 from bench.case import Case, Pair
 from bench.scale import Setting
 from bench.systems import in_words, ready, speech_system, voice
-from emosllm.prompting.batch import Sample
+from emosllm.prompting.batch import Sample, SpeechProcessor
 from emosllm.prompting.rows import IGNORED
 
 _SECONDS = 3.7
@@ -31,6 +31,7 @@ def labels(setting: Setting, count: int) -> Pair:
     question = processor.converse("ser", emotion=wanted.names[0], labels=wanted)
     sample = Sample(question, samples=clip)
     batch = processor.for_labels([sample], wanted).to(model.device)
+    assert processor.chat is not None
     tokens, named = processor.chat.candidates([question.with_emotion(_word(processor, name)) for name in wanted.names])
 
     @torch.inference_mode()
@@ -71,7 +72,8 @@ def labels(setting: Setting, count: int) -> Pair:
     return Pair(plain_way, ours, compare, 1, facts)
 
 
-def _word(processor: object, name: str) -> str:
+def _word(processor: SpeechProcessor, name: str) -> str:
+    assert processor.settings.templates is not None
     return processor.settings.templates.code(name)
 
 

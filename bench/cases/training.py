@@ -88,9 +88,7 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
     for number in range(clips):
         said, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
         hint = said if processor.reads else None
-        conversation = processor.converse(
-            task, transcript=said, emotion=names[number % len(names)], hint=hint, rng=rng
-        )
+        conversation = processor.converse(task, transcript=said, emotion=names[number % len(names)], hint=hint, rng=rng)
         samples.append(Sample(conversation, samples=voice(seconds, number) if processor.listens else None))
     return samples
 

@@ -8,11 +8,11 @@ import yaml
 from torch import nn
 
 from emosllm.models.build import System, audio_vectors, build_empty
+from emosllm.models.memory import Load, training_memory
 from emosllm.parts import LinearMapperPart, QPMapperPart
 from emosllm.recipe import Recipe
 
 _BYTES = {"float32": 4, "bfloat16": 2}
-_OPTIMISER_BYTES = 16  # a trained weight in float32, its gradient, AdamW's two moments
 _PREFIX_TOKENS = 320  # system prompt; ASSUMED, tokenizers differ
 _ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
 _FRAMES_A_SECOND = 50  # of the encoders whose every frame becomes a vector
@@ -110,7 +110,7 @@ def describe(recipe: Recipe) -> Description:
     }
     by_phase = {name: sum(parts[learner].total for learner in phase.learns) for name, phase in recipe.phases.items()}
     last = list(by_phase.values())[-1] if by_phase else 0
-    return Description(recipe, parts, sum(counts.values()), last, by_phase, _memory(recipe, parts, model))
+    return Description(recipe, parts, sum(counts.values()), last, by_phase, _memory(recipe, model))
 
 
 def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
@@ -142,27 +142,10 @@ def _count(module: nn.Module, kind: str = "") -> int:
     return sum(parameter.numel() for name, parameter in module.named_parameters() if kind in name)
 
 
-def _memory(recipe: Recipe, parts: dict[str, PartCount], model: System) -> dict[str, int]:
-    """Bytes at the peak of training, without activation checkpointing.
-
-    Activations are what a Llama-like layer keeps for its backward pass (two norms, four attention tensors, three of the
-    feed-forward), for the shared prefix once and for every sample's own tokens.
-    """
-    size = _BYTES[recipe.training.precision]
-    memory = {
-        "frozen_weights": size * sum(part.total - part.trainable for part in parts.values()),
-        "trained_weights_gradients_moments": _OPTIMISER_BYTES * sum(part.trainable for part in parts.values()),
-    }
-    if recipe.llm is None or not recipe.phases:
-        return memory
-    llm = model.llm.config.get_text_config()
-    heads = getattr(llm, "num_key_value_heads", llm.num_attention_heads)
-    head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
-    kept = 7 * llm.hidden_size + 2 * heads * head + 4 * llm.intermediate_size
-    clip = audio_vectors(recipe).of_frames(round(_FRAMES_A_SECOND * recipe.audio.max_seconds)) if recipe.mapper else 0
-    tokens = _PREFIX_TOKENS + recipe.training.micro_batch * (_ROW_TOKENS + clip)
-    answers = recipe.training.micro_batch * _ROW_TOKENS // 3
-    return memory | {
-        "activations": size * kept * tokens * llm.num_hidden_layers,
-        "logits": 3 * 4 * answers * llm.vocab_size,  # float32 logits, their softmax, their gradient
-    }
+def _memory(recipe: Recipe, model: System) -> dict[str, int]:
+    """Bytes at the peak of training, in the phase where most learns."""
+    seconds, samples = recipe.audio.max_seconds, recipe.training.micro_batch
+    frames = round(_FRAMES_A_SECOND * seconds) if recipe.mapper else 0
+    clip = audio_vectors(recipe).of_frames(frames) if recipe.mapper else 0
+    load = Load(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
+    return training_memory(model, recipe.learned, load, _BYTES[recipe.training.precision])

@@ -1,8 +1,8 @@
 """How much memory a training step takes at its peak, estimated from shapes; checked against measured peaks.
 
 Counted are the weights and their optimiser, what the LLM's layers and the mapper keep for the backward pass, and the
-logits. Given up: what an allocator wastes, and layers that are not Llama-like (two norms, gated feed-forward).
-`python -m bench.memory` compares it with real steps; within 15 % there.
+logits. Given up: layers that are not Llama-like (two norms, gated feed-forward), and allocators unlike glibc's.
+`python -m bench.memory` compares it with the peaks of real steps.
 """
 
 from collections.abc import Collection
@@ -15,6 +15,8 @@ from emosllm.models.mappers import QPMapper
 from emosllm.models.speech_llm import SpeechLLM
 
 _FLOAT = 4
+# Of what comes and goes in a step, glibc's heap holds half as much again as holes; measured, see docs/performance.md.
+_HOLES = 0.5
 _OPTIMISER = 16  # a trained weight in float32, its gradient, AdamW's two moments
 
 
@@ -54,7 +56,7 @@ def training_memory(model: nn.Module, learns: Collection[str], load: Load, size:
         else:
             frozen += parameter.numel() * (size if learner in ("llm", "encoder") else _FLOAT)
     memory = {"frozen_weights": frozen, "trained_weights_gradients_moments": trained}
-    if not isinstance(model, SpeechLLM):
+    if not isinstance(model, SpeechLLM) or not learns:
         return memory
     memory["activations"] = _llm(model, "lora" in learns, load, size)
     if "mapper" in learns and isinstance(model.mapper, QPMapper):
@@ -62,6 +64,7 @@ def training_memory(model: nn.Module, learns: Collection[str], load: Load, size:
     vocabulary = model.llm.config.get_text_config().vocab_size
     # The softmax of the backward pass, its gradient before and after, and the gradient in the LLM's precision.
     memory["logits"] = load.samples * load.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
+    memory["allocator"] = round(_HOLES * (memory["activations"] + memory["logits"]))
     return memory
 
 
@@ -69,18 +72,25 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     """What the layers keep: of all rows, and of the prefix too where the LLM learns (else it is read without gradient).
 
     Frozen linear layers keep nothing; norms keep their input in float32, attention what it multiplies, the gated
-    feed-forward its three widest rows, and an adapter a copy of what it reads. Keys and values are there once for each
-    row, the prefix's included, and for each head of the queries.
+    feed-forward its three widest rows, and an adapter a copy of what it reads, cast to its precision and back. Keys
+    and values are there once for each row, the prefix's included, and for each head of the queries; a layer's mask has
+    a row for each token and a column for each key.
     """
     llm = model.llm.config.get_text_config()
     head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
     width = llm.num_attention_heads * head
     token = 2 * _FLOAT * llm.hidden_size + 2 * size * width + 3 * size * llm.intermediate_size
-    if learns and size < _FLOAT:
-        token += size * sum(layer.in_features for layer in lora_layers(model.llm)) // llm.num_hidden_layers
+    if learns:
+        adapted = lora_layers(model.llm)
+        read = sum(layer.in_features for layer in adapted) // llm.num_hidden_layers
+        if size == _FLOAT:  # nothing is cast, so adapters of the same input share it
+            read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)
+        narrow = sum(sum(layer.r.values()) for layer in adapted) // llm.num_hidden_layers
+        token += size * (read + narrow)
     tokens = load.samples * load.row + learns * load.prefix
     keys = load.samples * (load.prefix + load.row) + learns * load.prefix
-    return llm.num_hidden_layers * (tokens * token + keys * 2 * size * width)
+    mask = load.samples * load.row * (load.prefix + load.row) * size
+    return llm.num_hidden_layers * (tokens * token + keys * 2 * size * width + mask)
 
 
 def _mapper(mapper: QPMapper, load: Load, size: int) -> int:

@@ -1,4 +1,4 @@
-"""Every case of the benchmark runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
+"""Every case runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
 
 from collections import Counter
 
