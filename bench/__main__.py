@@ -14,9 +14,14 @@ import torch
 import typer
 
 from bench.cases import CASES
+from bench.curves import measure_curves
 from bench.measure import cores
-from bench.results import measure, save, table
+from bench.pages import CURVES, write_pages
+from bench.results import measure, save, table, where
 from bench.scale import SCALES, Setting
+from emosllm.files import write_atomically
+
+RESULTS = Path("bench/results")
 
 
 def main(
@@ -43,8 +48,16 @@ def main(
         raise typer.BadParameter(f"no case {unknown[0]}; cases are {', '.join(CASES)}")
     if scale not in SCALES:
         raise typer.BadParameter(f"no scale {scale}; scales are {', '.join(SCALES)}")
+    if write_docs:
+        write_pages(out or RESULTS, list(CASES))
+        return
     torch.set_num_threads(threads)
     setting = Setting(scale, device, threads, data, layers, batch, rounds)
+    if curves:
+        text = json.dumps({**where(setting), "curves": measure_curves(setting)}, indent=2)
+        write_atomically((out or RESULTS) / CURVES, text + "\n")
+        print(text)
+        return
     results = []
     for name in wanted:
         print(f"{name}: {CASES[name].what}", file=sys.stderr, flush=True)

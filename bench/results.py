@@ -37,20 +37,18 @@ def measure(case: Case, setting: Setting) -> Result:
     pair = case.prepare(setting)
     dtype = setting.sizes.dtype if case.computes else None
     timing = alternate(pair, setting.rounds or setting.sizes.rounds, dtype, setting.device)
+    given = where(setting)
     result: Result = {
         "case": case.name,
         "what": case.what,
-        "settings": {**pair.facts, "scale": setting.scale, "device": _device(setting), "threads": setting.threads}
-        | {"dtype": str(setting.sizes.dtype).removeprefix("torch."), "samples": pair.samples},
+        "settings": {**pair.facts, "samples": pair.samples, **given["settings"]},
         "plain": {"seconds": timing.plain, **peaks.get("plain", {})},
         "ours": {"seconds": timing.ours, **peaks.get("ours", {})},
         "times_as_fast": timing.ratio,
         "equal": timing.compared,
-        "machine": {"processor": _processor(), "cores": cores(), "load_before": load, "share_of_cores": timing.busy},
+        "machine": {**given["machine"], "load_before": load, "share_of_cores": timing.busy},
         "crowded": timing.busy < _CROWDED,
-        "commit": _commit(),
-        "versions": versions_here(),
-        "date": time.strftime("%Y-%m-%d"),
+        **{name: given[name] for name in ("commit", "versions", "date")},
     }
     if peaks:
         rate = median(timing.rates)
@@ -58,6 +56,19 @@ def measure(case: Case, setting: Setting) -> Result:
         result["matrix_products_a_second"] = rate
         result["of_the_limit"] = peaks["ours"]["operations"] / rate / median(timing.ours)
     return result
+
+
+def where(setting: Setting) -> Result:
+    """What all figures of a run depend on: settings, machine, versions, commit."""
+    dtype = str(setting.sizes.dtype).removeprefix("torch.")
+    settings = {"scale": setting.scale, "device": _device(setting), "threads": setting.threads, "dtype": dtype}
+    return {
+        "settings": settings,
+        "machine": {"processor": _processor(), "cores": cores()},
+        "commit": _commit(),
+        "versions": versions_here(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
 
 
 def save(result: Result, folder: Path) -> Path:

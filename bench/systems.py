@@ -104,6 +104,15 @@ def in_words(processor: SpeechProcessor) -> SpeechProcessor:
     return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
 
 
+def longer(processor: SpeechProcessor, times: int) -> SpeechProcessor:
+    """The same processor with the system prompt said several times over."""
+    assert processor.settings.templates is not None
+    system = "\n".join([processor.settings.templates.system] * times)
+    templates = processor.settings.templates.model_copy(update={"system": system})
+    settings = processor.settings.model_copy(update={"templates": templates})
+    return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
+
+
 def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
     """WavLM with a classifier and no LLM."""
     recipe = load_recipe("head-wavlm", ("head.dropout=0.0",))  # so that both ways can be compared

@@ -9,7 +9,7 @@ import torch
 from bench import plain
 from bench.case import Case, Pair, same_labels
 from bench.scale import Setting
-from bench.systems import ready, speech_system, voice
+from bench.systems import longer, ready, speech_system, voice
 from emosllm.inference.loading import load
 from emosllm.inference.recogniser import Recogniser
 from emosllm.parts import Strategy, Task
@@ -21,31 +21,43 @@ _WINDOW = 5.0  # of the long recording
 _TRANSCRIPT = 24  # tokens, about as many as are said in such a clip
 
 
-def recognise(setting: Setting, clips: int, strategy: Strategy = "ser", seconds: float = _SECONDS) -> Pair:
+def recognise(
+    setting: Setting,
+    clips: int,
+    strategy: Strategy = "ser",
+    seconds: float = _SECONDS,
+    together: int | None = None,
+    prompts: int = 1,
+) -> Pair:
     """EmoSLLM asked about clips: the plain way generates an answer and looks for the label, ours scores the labels.
 
     Args:
         setting: where, how large.
-        clips: how many, asked about together.
+        clips: how many.
         strategy: whether the emotion alone is asked, or the transcript before it.
         seconds: of each clip.
+        together: clips of a batch; all where not given.
+        prompts: how many times as long the system prompt is.
     """
     layers = setting.layers or setting.sizes.layers_asked
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
     model, processor = speech_system(setting, layers, 1.0, *changes)
-    model = ready(model)
+    model, processor = ready(model), longer(processor, prompts)
+    together = together or clips
     recogniser = Recogniser(model, processor, strategy=strategy, answer="score")
     heard = [voice(seconds, number) for number in range(clips)]
     task: Task = "ser" if strategy == "ser" else "joint"
     free = 0 if strategy == "ser" else _TRANSCRIPT
 
     def plain_way() -> list[str]:
-        return parsed(processor, plain.answers_of(model, processor, heard, task, free))
+        batches = [heard[start : start + together] for start in range(0, clips, together)]
+        said = [answer for batch in batches for answer in plain.answers_of(model, processor, batch, task, free)]
+        return parsed(processor, said)
 
     def ours() -> list[Prediction]:
-        return list(recogniser.predict(_utterances(heard), batch_size=clips))
+        return list(recogniser.predict(_utterances(heard), batch_size=together))
 
-    facts = {"layers": layers, "batch": clips, "seconds_a_clip": seconds, "transcript_tokens": free}
+    facts = {"layers": layers, "batch": together, "seconds_a_clip": seconds, "transcript_tokens": free}
     facts |= row_lengths(processor, task, seconds)
     return Pair(plain_way, ours, same_labels(setting.sizes.dtype), clips, facts)
 

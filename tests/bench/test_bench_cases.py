@@ -1,13 +1,16 @@
 """Every case runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 
 from bench.cases import CASES, training
 from bench.cases.recognition import parsed
+from bench.curves import AXES, order
 from bench.measure import alternate, operations
+from bench.pages import draw, fill
 from bench.results import table
 from bench.scale import Setting
 from bench.systems import speech_system, tokenizer
@@ -97,3 +100,22 @@ def test_a_table_has_a_row_a_result() -> None:
     result = {"what": "a step", "crowded": True, "plain": {"seconds": [2.0, 4.0]}, "ours": {"seconds": [1.0]}}
     lines = table([result | {"times_as_fast": 3.0}]).splitlines()
     assert lines[2] == "| a step (crowded) | 3 s | 1 s | 3.00 |  |  |  |  |"
+
+
+def test_growth_is_measured_against_what_is_expected() -> None:
+    assert order((1, 2, 4), [3.0, 6.0, 12.0]) == pytest.approx(1)
+    batch = next(axis for axis in AXES if axis.name == "clips of a training batch")
+    costs = []
+    for value in batch.values:
+        pair = batch.prepare(SMALL, value)
+        pair.ours()
+        costs.append(float(operations(pair.ours)))
+    assert order(batch.values, costs) == pytest.approx(1, abs=0.1)
+
+
+def test_pages_take_the_figures_and_keep_the_rest(tmp_path: Path) -> None:
+    page = "before\n<!-- bench:cases -->\nold\n<!-- /bench:cases -->\nafter\n"
+    assert fill(page, {"cases": "new\n"}) == page.replace("old", "new")
+    points = [{"value": n, "plain": {"seconds": 2.0 * n}, "ours": {"seconds": 1.0 * n}} for n in (1, 2)]
+    draw([{"axis": "clips", "points": points}], tmp_path / "curves.svg")
+    assert (tmp_path / "curves.svg").stat().st_size > 1000

@@ -1,0 +1,82 @@
+"""The figures of docs/performance.md and README.md, written from the results that are kept: tables, and the curves."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.results import Result, read, table
+from emosllm.evaluation.style import SERIES, house_style, write_picture
+from emosllm.files import write_atomically
+
+PAGE = Path("docs/performance.md")
+README = Path("README.md")
+PICTURE = Path("docs/performance/curves.svg")
+CURVES = "curves.json"
+_WAYS = ("plain", "ours")
+
+
+def write_pages(folder: Path, names: Sequence[str]) -> None:
+    """Put what is measured into the blocks that are marked for it; pages without the block stay as they are."""
+    results = read(folder, names)
+    blocks = {"cases": table(results) + "\n" + provenance(results)} if results else {}
+    if (folder / CURVES).is_file():
+        kept = json.loads((folder / CURVES).read_text(encoding="utf-8"))
+        blocks["curves"] = curves_table(kept["curves"])
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        draw(kept["curves"], PICTURE)
+    for page in (PAGE, README):
+        text = page.read_text(encoding="utf-8")
+        write_atomically(page, fill(text, blocks))
+
+
+def fill(page: str, blocks: Mapping[str, str]) -> str:
+    """A page with the blocks `<!-- bench:NAME -->` to `<!-- /bench:NAME -->` replaced."""
+    for name, text in blocks.items():
+        pattern = re.compile(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)", re.DOTALL)
+        if found := pattern.search(page):
+            page = page[: found.end(1)] + text + page[found.start(2) :]
+    return page
+
+
+def provenance(results: Sequence[Result]) -> str:
+    """Where and with what the figures were measured, and which of them under load."""
+    places = {
+        f"{one['machine']['processor']}, {one['settings']['threads']} threads, {one['settings']['device']}, "
+        f"torch {one['versions'].get('torch', '?')}, transformers {one['versions'].get('transformers', '?')}, "
+        f"commit {one['commit']}, {one['date']}"
+        for one in results
+    }
+    crowded = "\n\nRows marked *crowded* were measured while others computed: their ratios hold less than the others'."
+    return "Measured on: " + "; ".join(sorted(places)) + "." + crowded * any(one["crowded"] for one in results) + "\n"
+
+
+def curves_table(curves: Sequence[dict[str, Any]]) -> str:
+    """Expected order beside the measured one."""
+    lines = ["| what grows | expected of ours | ours, operations | ours, seconds | plain, operations |"]
+    lines.append("| --- | --- | ---: | ---: | ---: |")
+    for curve in curves:
+        orders = [curve[key] for key in ("ours_order_by_operations", "ours_order_by_seconds")]
+        orders.append(curve["plain_order_by_operations"])
+        lines.append(f"| {curve['axis']} | {curve['expected']} | {' | '.join(f'{one:.2f}' for one in orders)} |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
+    """One panel a curve: seconds over what grows, both axes logarithmic."""
+    with house_style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(3.1 * len(curves), 3.0), layout="constrained", facecolor="white")
+        for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
+            values = [point["value"] for point in curve["points"]]
+            for way, (colour, marker, dash) in zip(_WAYS, SERIES, strict=False):
+                seconds = [point[way]["seconds"] for point in curve["points"]]
+                axes.loglog(values, seconds, color=colour, marker=marker, linestyle=dash, label=way)
+            axes.set_xticks(values, [str(value) for value in values])
+            axes.minorticks_off()
+            axes.set_xlabel(curve["axis"])
+        figure.axes[0].set_ylabel("seconds")
+        figure.axes[0].legend()
+        write_picture(figure, path)
