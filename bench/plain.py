@@ -19,12 +19,22 @@ from emosllm.prompting.rows import IGNORED
 
 
 def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.ndarray]) -> list[Tensor]:
-    """Each clip's vectors for the LLM, `[Q, D]`: extractor, encoder and mapper."""
+    """Each clip's vectors for the LLM, `[Q, D]`: extractor, encoder and mapper.
+
+    Args:
+        model: the system.
+        processor: of it.
+        clips: samples `[T]`, or all of them frames `[N, D]` where the encoder is left out of account.
+    """
     if model.encoder is None or model.mapper is None:
         return []
+    weight = model.mapper.output.weight
+    if clips and clips[0].ndim == 2:
+        heard = [torch.from_numpy(clip).to(weight.device, weight.dtype)[None] for clip in clips]
+        return [model.mapper(one, torch.ones(one.shape[:2], dtype=torch.bool).to(one.device))[0][0] for one in heard]
     features = {name: tensor.to(model.device) for name, tensor in processor.features(clips).items()}
     frames, mask = model.encoder(features["audio"], features["audio_attention"])
-    vectors, keep = model.mapper(frames.to(model.mapper.output.weight.dtype), mask)
+    vectors, keep = model.mapper(frames.to(weight.dtype), mask)
     return [clip[kept] for clip, kept in zip(vectors, keep, strict=True)]
 
 

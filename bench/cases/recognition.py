@@ -12,6 +12,7 @@ from bench.scale import Setting
 from bench.systems import longer, ready, speech_system, voice
 from emosllm.inference.loading import load
 from emosllm.inference.recogniser import Recogniser
+from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Strategy, Task
 from emosllm.prompting.batch import Sample, SpeechProcessor
 from emosllm.utterance import Prediction, Utterance
@@ -28,6 +29,7 @@ def recognise(
     seconds: float = _SECONDS,
     together: int | None = None,
     prompts: int = 1,
+    heard_before: bool = False,
 ) -> Pair:
     """EmoSLLM asked about clips: the plain way generates an answer and looks for the label, ours scores the labels.
 
@@ -38,19 +40,28 @@ def recognise(
         seconds: of each clip.
         together: clips of a batch; all where not given.
         prompts: how many times as long the system prompt is.
+        heard_before: leave the encoder out of account in both ways.
     """
     layers = setting.layers or setting.sizes.layers_asked
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
     model, processor = speech_system(setting, layers, 1.0, *changes)
     model, processor = ready(model), longer(processor, prompts)
     together = together or clips
-    recogniser = Recogniser(model, processor, strategy=strategy, answer="score")
     heard = [voice(seconds, number) for number in range(clips)]
+    frames = [_frames(model, processor, clip) for clip in heard] if heard_before else []
+    recogniser = Recogniser(
+        model,
+        processor,
+        strategy=strategy,
+        answer="score",
+        remembered=(lambda utterance: frames[int(utterance.id)]) if frames else None,
+    )
     task: Task = "ser" if strategy == "ser" else "joint"
     free = 0 if strategy == "ser" else _TRANSCRIPT
 
     def plain_way() -> list[str]:
-        batches = [heard[start : start + together] for start in range(0, clips, together)]
+        given = frames or heard
+        batches = [given[start : start + together] for start in range(0, clips, together)]
         said = [answer for batch in batches for answer in plain.answers_of(model, processor, batch, task, free)]
         return parsed(processor, said)
 
@@ -102,6 +113,15 @@ def _long(setting: Setting) -> Pair:
     return Pair(plain_way, ours, same_labels(torch.float32), len(cut), facts)
 
 
+@torch.inference_mode()
+def _frames(model: SpeechLLM, processor: SpeechProcessor, clip: np.ndarray) -> np.ndarray:
+    """The encoder's frames of a clip, `[N, D]`."""
+    assert model.encoder is not None
+    features = {name: tensor.to(model.device) for name, tensor in processor.features([clip]).items()}
+    frames, mask = model.encoder(features["audio"], features["audio_attention"])
+    return frames[mask].float().cpu().numpy()
+
+
 def _utterances(clips: Sequence[np.ndarray]) -> list[Utterance]:
     return [Utterance(str(number), clip) for number, clip in enumerate(clips)]
 
@@ -112,6 +132,7 @@ def _asked(strategy: Strategy, one: bool = False) -> Callable[[Setting], Pair]:
 
 CASES = (
     Case("one-clip", "emotion of one clip", _asked("ser", one=True)),
+    Case("one-clip-llm", "the same without the encoder", lambda s: recognise(s, 1, heard_before=True)),
     Case("batch", "emotions of a batch of clips", _asked("ser")),
     Case("transcript-emotion", "transcript, then emotion, of one clip", _asked("transcript-first", one=True)),
     Case("long-recording", "nano over ten minutes in windows of five seconds", _long),
