@@ -1,4 +1,4 @@
-"""The cases, by name."""
+"""The cases of the benchmark, by name."""
 
 from bench.case import Case
 from bench.cases import cues, features, labels, recognition, startup, training
