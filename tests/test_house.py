@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from emosllm.models.describe import describe, downloads
 from emosllm.recipe import load_recipe, names
@@ -44,6 +45,12 @@ def test_the_readme_states_each_recipes_weights_and_downloads() -> None:
         found = describe(load_recipe(name))
         size = sum(download.gigabytes for download in downloads(found.recipe).values())
         assert stated == f"{found.trainable:,} | {found.total / 1e9:.2f} B | {size:.1f} GB", name
+
+
+def test_the_readme_states_each_models_size_and_licence() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for model, known in yaml.safe_load((ROOT / "emosllm/models/downloads.yaml").read_text(encoding="utf-8")).items():
+        assert f"| `{model}` | {known['gigabytes']:g} GB | {known['licence']} |" in text
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:
