@@ -29,7 +29,7 @@ def main(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases; all where none is named.")
     ] = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
-    scale: Annotated[str, typer.Option(help="full or small.")] = "full",
+    scale: Annotated[str, typer.Option(help="full, large or small.")] = "full",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Cores to use.")] = cores(),
     data: Annotated[Path | None, typer.Option(help="Folder with manifest.csv, for cues of real recordings.")] = None,

@@ -1,56 +1,45 @@
-"""One way of one case in a process of its own: its peak of memory and its operations, as a line of JSON."""
+"""One way of one case in a process of its own: its peak of memory and its operations."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import Annotated
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import torch
-import typer
 
 from bench.cases import CASES
 from bench.measure import operations, peak_of
 from bench.scale import Setting
 
-ROOT = Path(__file__).parents[1]
-
-
-def main(
-    case: str,
-    way: str,
-    scale: str = "full",
-    device: str = "cpu",
-    threads: int = 2,
-    data: Annotated[Path | None, typer.Option()] = None,
-    layers: Annotated[int | None, typer.Option()] = None,
-    batch: Annotated[int | None, typer.Option()] = None,
-) -> None:
-    """Run it: for the peak first, and once more for the count where it is ours and things are kept over calls."""
-    torch.set_num_threads(threads)
-    pair = CASES[case].prepare(Setting(scale, device, threads, data, layers, batch))
-    run = getattr(pair, way)
-    found: list[int] = []
-    if way == "plain":
-        peak = peak_of(lambda: found.append(operations(run)), device)
-    else:
-        peak = peak_of(run, device)
-        found.append(operations(run))
-    print(json.dumps({"peak_bytes": peak, "operations": found[0]}))
-
 
 def alone(case: str, way: str, setting: Setting) -> dict[str, int]:
-    """`main` in a process of its own.
+    """Bytes at the peak, and operations, as `peak_bytes` and `operations`.
+
+    Where it can, the process is forked from one that has imported everything and computed nothing, which saves the
+    imports for each.
 
     Raises:
-        RuntimeError: it failed; the message is its last line.
+        RuntimeError: it failed; the message says of what.
     """
-    command = [sys.executable, "-m", "bench.alone", case, way, *setting.options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode:
-        raise RuntimeError(f"{case}, {way}: {(done.stderr.strip().splitlines() or ['killed'])[-1]}")
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(kind)
+    context.set_forkserver_preload(["bench.cases"])
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(_measured, case, way, setting).result()
+    except BrokenProcessPool:
+        raise RuntimeError(f"{case}, {way}: killed, for want of memory most likely") from None
+    except Exception as error:
+        raise RuntimeError(f"{case}, {way}: {error}") from error
 
 
-if __name__ == "__main__":
-    typer.run(main)
+def _measured(name: str, way: str, setting: Setting) -> dict[str, int]:
+    """Run it for the peak first, and once more for the count where it is ours and things are kept over calls."""
+    torch.set_num_threads(setting.threads)
+    run = getattr(CASES[name].prepare(setting), way)
+    found: list[int] = []
+    if way == "plain":
+        peak = peak_of(lambda: found.append(operations(run)), setting.device)
+    else:
+        peak = peak_of(run, setting.device)
+        found.append(operations(run))
+    return {"peak_bytes": peak, "operations": found[0]}

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from bench.alone import ROOT, alone
+from bench.alone import alone
 from bench.case import Case
 from bench.measure import alternate, cores
 from bench.scale import Setting
@@ -23,6 +23,7 @@ from emosllm.files import write_atomically
 _SHARE, _WAITING = 0.9, 0.5
 _HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit")
 
+ROOT = Path(__file__).parents[1]
 Result = dict[str, Any]
 
 

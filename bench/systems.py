@@ -4,10 +4,13 @@ The weights are one block of noise laid end to end, which fills gigabytes in a s
 minute. What such a system says means nothing; what it costs is what the published one costs.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
@@ -27,6 +30,7 @@ from emosllm.prompting.batch import SpeechProcessor
 from emosllm.prompting.templates import load_templates
 from emosllm.prompting.vectors import AudioVectors
 from emosllm.recipe import Recipe, load_recipe
+from emosllm.utterance import Utterance
 
 _SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 _TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
@@ -167,6 +171,14 @@ def voice(seconds: float, seed: int) -> np.ndarray:
     tones = sum(np.sin(k * phase) / k for k in range(1, 10))
     syllables = 0.2 + np.clip(np.sin(2 * np.pi * 2.1 * t + rng.random()), 0, 1)
     return (0.08 * syllables * tones + 0.002 * rng.standard_normal(len(t))).astype(np.float32)
+
+
+def utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str] = ("neutral",)) -> Utterance:
+    """A `voice` on disk that says one of the sentences with one of the emotions."""
+    path = folder / f"{number}.wav"
+    soundfile.write(path, voice(seconds, number), 16_000)
+    said, emotion = SENTENCES[number % len(SENTENCES)], emotions[number % len(emotions)]
+    return Utterance(str(number), path, transcript=said, emotion=emotion, split="train", duration=seconds)
 
 
 def _config(name: str, part: Any, changes: dict[str, Any]) -> Any:

@@ -1,28 +1,31 @@
 """Acoustic cues of many clips: one after another, or by the house's `measure_all` on all cores."""
 
 import math
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from bench.case import Case, Pair
 from bench.scale import Setting
-from bench.systems import voice
+from bench.systems import utterance
 from emosllm.audio import load_audio
 from emosllm.corpora.manifest import read_manifest
 from emosllm.prompting.cues.sets import cue_set, measure_all
+from emosllm.utterance import Utterance
 
 Values = list[dict[str, float]]
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
 def _measured(name: str) -> Callable[[Setting], Pair]:
     def prepare(setting: Setting) -> Pair:
         clips = _clips(setting)
-        measure = cue_set(name).measure
-        seconds = sum(map(len, clips)) / len(clips) / 16_000
+        seconds = sum(clip.duration or 0.0 for clip in clips) / len(clips)
         facts = {"clips": len(clips), "seconds_a_clip": seconds, "real": setting.data is not None}
         return Pair(
-            plain=lambda: [measure(clip) for clip in clips],
+            plain=lambda: [cue_set(name).measure(_read(clip)) for clip in clips],
             ours=lambda: measure_all(name, clips, setting.threads),
             compare=_equal,
             samples=len(clips),
@@ -32,14 +35,20 @@ def _measured(name: str) -> Callable[[Setting], Pair]:
     return prepare
 
 
-def _clips(setting: Setting) -> list[np.ndarray]:
-    """Real recordings where there are some, of every corpus; else voices of several lengths."""
+def _clips(setting: Setting) -> list[Utterance]:
+    """Recordings on disk: real ones where there are some, of every corpus; else voices of several lengths."""
     count = setting.sizes.clips
-    if setting.data is None:
-        return [voice(1.5 + 4.4 * (number % 11) / 10, number) for number in range(count)]
-    known = [one for one in read_manifest(setting.data / "manifest.csv") if one.audio is not None]
-    chosen = known[:: max(1, len(known) // count)][:count]
-    return [load_audio(one.audio, start=one.start, end=one.end) for one in chosen if one.audio is not None]
+    if setting.data is not None:
+        known = [one for one in read_manifest(setting.data / "manifest.csv") if one.audio is not None]
+        return known[:: max(1, len(known) // count)][:count]
+    folder = tempfile.TemporaryDirectory()
+    _FOLDERS.append(folder)
+    return [utterance(Path(folder.name), number, 1.5 + 4.4 * (number % 11) / 10) for number in range(count)]
+
+
+def _read(clip: Utterance) -> np.ndarray:
+    assert clip.audio is not None
+    return load_audio(clip.audio, start=clip.start, end=clip.end)
 
 
 def _equal(plain: Values, ours: Values) -> dict[str, float]:

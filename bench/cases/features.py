@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 
 from bench import plain
 from bench.case import Case, Learned, Pair
 from bench.scale import Setting
-from bench.systems import SENTENCES, head, voice
+from bench.systems import head, utterance
 from emosllm.models.build import System, build_model, build_processor
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.recipe import Recipe, load_recipe
@@ -19,7 +18,6 @@ from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
 from emosllm.training.plan import plan_phase
 from emosllm.training.run import set_learning
-from emosllm.utterance import Utterance
 
 _SECONDS = 3.7
 _BATCH = 8
@@ -30,7 +28,7 @@ def _nano(setting: Setting) -> Pair:
     """The builtin nano's first phase, its own weights."""
     recipe = load_recipe("nano", ("mapper.dropout=0.0",))
     model, processor = build_model(recipe).to(setting.device), build_processor(recipe)
-    return _epoch(setting, recipe, model, processor, setting.sizes.clips, plain.loss_of)
+    return _epoch(setting, recipe, model, processor, max(8, setting.sizes.clips // 5), plain.loss_of)
 
 
 def _head(setting: Setting) -> Pair:
@@ -40,7 +38,7 @@ def _head(setting: Setting) -> Pair:
     def loss_of(model: Any, processor: SpeechProcessor, samples: Any) -> torch.Tensor:
         return model(**processor.for_labels(samples).to(model.device)).loss
 
-    return _epoch(setting, model.recipe, model, processor, max(4, setting.sizes.clips // 10), loss_of)
+    return _epoch(setting, model.recipe, model, processor, max(4, setting.sizes.clips // 20), loss_of)
 
 
 def _epoch(
@@ -54,7 +52,7 @@ def _epoch(
     """Forward and backward over all clips, from files on disk, the recipe's first phase."""
     folder = tempfile.TemporaryDirectory()
     _FOLDERS.append(folder)
-    utterances = [_utterance(Path(folder.name), number, recipe.label_set.names) for number in range(clips)]
+    utterances = [utterance(Path(folder.name), number, _SECONDS, recipe.label_set.names) for number in range(clips)]
     name, phase = next(iter(recipe.phases.items()))
     plan = plan_phase(name, phase.model_copy(update={"epochs": 1}), utterances, recipe.label_set, (0, 1))
     set_learning(model, phase.learns, lora_learned=False)
@@ -94,14 +92,6 @@ def _close(plain_way: Learned, ours: Learned) -> dict[str, float]:
     assert loss <= 1e-2, f"losses differ: {plain_way.loss} and {ours.loss}"
     assert gradient <= 5e-2, f"gradients differ by {gradient:.3g} of their length"
     return {"loss": plain_way.loss, "loss_differs_by": loss, "gradient_differs_by": gradient}
-
-
-def _utterance(folder: Path, number: int, names: tuple[str, ...]) -> Utterance:
-    path = folder / f"{number}.wav"
-    soundfile.write(path, voice(_SECONDS, number), 16_000)
-    said = SENTENCES[number % len(SENTENCES)]
-    emotion = names[number % len(names)]
-    return Utterance(str(number), path, transcript=said, emotion=emotion, split="train", duration=_SECONDS)
 
 
 CASES = (

@@ -5,7 +5,7 @@ because on three PyTorch may copy a 128k-row weight per sample, and because most
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
@@ -115,19 +115,23 @@ def read_rows(
     return output.last_hidden_state, output.past_key_values
 
 
-def output_logits(llm: PreTrainedModel, hidden: Tensor) -> Tensor:
+def output_logits(llm: PreTrainedModel, hidden: Tensor, only: Tensor | None = None) -> Tensor:
     """The output layer with the scalings that some families put after it, in float32.
 
     Args:
         llm: a causal LM.
         hidden: `[N, D]`, gathered positions.
+        only: `[V']`, the tokens to look at; all V where not given. Nine rows of a layer cost nothing beside 128,256.
 
     Returns:
-        `[N, V]`.
+        `[N, V]`, or `[N, V']`.
     """
     assert hidden.dim() == 2, hidden.shape
-    config = llm.config.get_text_config()
-    logits = llm.get_output_embeddings()(hidden)
+    config, layer = llm.config.get_text_config(), llm.get_output_embeddings()
+    if only is None or type(layer) is not nn.Linear:  # an adapter around it has its own way to run
+        logits = layer(hidden) if only is None else layer(hidden)[:, only]
+    else:
+        logits = nn.functional.linear(hidden, layer.weight[only], None if layer.bias is None else layer.bias[only])
     if getattr(config, "logits_scaling", None):  # Granite
         logits = logits / config.logits_scaling
     if getattr(config, "logit_scale", None):  # Cohere

@@ -167,8 +167,10 @@ class SpeechLLM(CheckpointModel):
         B, _, C = candidates.shape
         hidden, cache = self._read(input_ids, attention_mask, C > 1, **inputs)
         last = attention_mask.sum(-1) - 1
-        first = output_logits(self.llm, hidden[torch.arange(B, device=hidden.device), last]).log_softmax(-1)
-        totals = first.gather(1, candidates[:, :, 0])
+        # Labels are compared with each other alone, so what they share, the sum over all other tokens, is left out.
+        begins, places = candidates[:, :, 0].unique(return_inverse=True)
+        first = output_logits(self.llm, hidden[torch.arange(B, device=hidden.device), last], begins)
+        totals = first.gather(1, places)
         if C > 1:
             assert cache is not None
             past = torch.cat(
@@ -216,7 +218,7 @@ class SpeechLLM(CheckpointModel):
         prefix = parts.pop("prefix_ids", None)
         embeddings = self._embed(input_ids, **parts)
         cache = None
-        if prefix is not None and self.llm.is_activation_checkpointing and self.llm.training:
+        if prefix is not None and self.llm.training and self.llm.is_activation_checkpointing:
             return self._read_whole(prefix, embeddings, attention_mask), None  # checkpointing turns caches off
         if prefix is not None:
             cache = repeat_cache(self._read_prefix(prefix), len(input_ids))

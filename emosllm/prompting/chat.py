@@ -76,15 +76,24 @@ class Chat:
             conversation: what is said; its answer may be only a beginning.
             closed: whether the assistant's turn ends after the answer (in training) or goes on (at inference).
         """
-        opening, closing = self._render(conversation)
+        return self._encode([conversation], closed)[0]
+
+    def _encode(self, conversations: Sequence[Conversation], closed: bool) -> list[Tokens]:
+        """Conversations that differ in their answers alone: what is before them is rendered and looked up once."""
+        first = conversations[0]
+        assert all((one.system, one.user) == (first.system, first.user) for one in conversations)
+        opening, closing = self._render(first)
         before, audio, after = opening.rpartition(AUDIO)
-        spans = (*conversation.answer, Span(closing, "format")) if closed else conversation.answer
-        tail, kinds = self._answer(after, spans)
         head = self._ids(before) if audio else []
+        ends = (Span(closing, "format"),) if closed else ()
+        return [self._row(head, after, (*one.answer, *ends), bool(audio)) for one in conversations]
+
+    def _row(self, head: list[int], after: str, spans: Sequence[Span], audio: bool) -> Tokens:
+        tail, kinds = self._answer(after, spans)
         if not audio:  # text alone: everything before the answer is head
             asked = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
             head, tail, kinds = tail[:asked], tail[asked:], kinds[asked:]
-        return Tokens(tuple(head), tuple(tail), tuple(kinds), bool(audio))
+        return Tokens(tuple(head), tuple(tail), tuple(kinds), audio)
 
     def candidates(self, conversations: Sequence[Conversation]) -> tuple[Tokens, list[tuple[int, ...]]]:
         """What is common to answers that differ in their emotion, and how each goes on.
@@ -96,7 +105,7 @@ class Chat:
             The row up to where the answers part, and for each emotion the ids that name it. An emotion whose ids begin
             another's takes the closing text with it, so that `sad` can be told from `sadness`.
         """
-        rows = [self.encode(conversation) for conversation in conversations]
+        rows = self._encode(conversations, closed=True)
         tails = [row.tail for row in rows]
         ends = [max(index for index, kind in enumerate(row.kinds) if kind == "emotion") + 1 for row in rows]
         common = 0

@@ -8,6 +8,8 @@ from torch import Tensor
 from emosllm.prompting.chat import Tokens
 
 IGNORED = -100  # a label that counts for nothing, as in transformers
+# Rows that continue a cache need a mask of their own; for a shorter prefix than this that costs more than it saves.
+_WORTH_SHARING = 16
 
 
 def lay_out(
@@ -51,7 +53,7 @@ def pad_candidates(named: Sequence[Sequence[Sequence[int]]]) -> Tensor:
 
 
 def _shared_prefix(heads: Sequence[tuple[int, ...]], whole: bool) -> int:
-    """Length of the longest common beginning of the rows, found and not configured.
+    """Length of the longest common beginning of the rows, found and not configured; 0 where it is not worth it.
 
     Args:
         heads: ids before each row's clip (or answer).
@@ -61,7 +63,7 @@ def _shared_prefix(heads: Sequence[tuple[int, ...]], whole: bool) -> int:
     shared = 0
     while shared < limit and all(head[shared] == heads[0][shared] for head in heads):
         shared += 1
-    return shared
+    return shared if shared >= _WORTH_SHARING else 0
 
 
 def _line(row: Tokens, shared: int, gap: int, transcript_weight: float, pad: int) -> dict[str, Tensor]:

@@ -75,7 +75,8 @@ def test_tokens_are_read_once_and_logits_are_made_of_answers_only(name: str, mon
         pair.ours()
     assert Counter(read)[prefix] == (2 if name == "phases-2-3" else 1)
     assert max(read) < prefix * pair.samples or pair.samples == 1
-    assert set(asked) == {pair.facts.get("answer_tokens", 1)}
+    # Asked for labels, it looks at their rows of the output layer and never runs the whole.
+    assert set(asked) == ({pair.facts["answer_tokens"]} if name in made else set())
 
 
 def test_rounds_alternate_and_what_is_compared_is_kept() -> None:

@@ -4,7 +4,7 @@ What it gives up: a recipe cannot mix sets or choose cues out of one; a new choi
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -28,6 +28,8 @@ class CueSet:
         cuts: quantiles of the training set at which its values are cut, rising.
         levels: the words for what lies between the cuts, lowest first; one more than there are cuts.
         fair_share: clips for which another process pays, as each has first to start.
+        threaded: whether threads gain anything, for fewer clips than that: whether most of it is done without
+            Python's lock.
     """
 
     name: str
@@ -36,13 +38,14 @@ class CueSet:
     cuts: tuple[float, ...]
     levels: tuple[str, ...]
     fair_share: int
+    threaded: bool
 
 
 CUE_SETS = {
     # EmoSLLM, appendix A.3. A process starts in 0.5 s, a clip of 3 s takes 0.02 s.
-    "praat": CueSet("praat", praat.CUES, praat.measure, (1 / 3, 2 / 3), ("low", "medium", "high"), fair_share=100),
+    "praat": CueSet("praat", praat.CUES, praat.measure, (1 / 3, 2 / 3), ("low", "medium", "high"), 100, threaded=False),
     # AA-SLLM, section 2.2.2. A process imports librosa for 3 s, a clip of 3 s takes 0.004 s.
-    "librosa": CueSet("librosa", acoustics.CUES, acoustics.measure, (0.5,), ("low", "high"), fair_share=1000),
+    "librosa": CueSet("librosa", acoustics.CUES, acoustics.measure, (0.5,), ("low", "high"), 1000, threaded=True),
 }
 
 
@@ -63,22 +66,25 @@ def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int
     Args:
         name: a set of `CUE_SETS`.
         clips: utterances with audio, or samples `[T]` at 16 kHz.
-        workers: processes to share the work, fewer where one would have less than the set's fair share; 0 or 1 measures
-            here. A script that asks for more keeps its own work under `if __name__ == "__main__":`, as everywhere
-            with `multiprocessing`.
+        workers: processes to share the work, fewer where one would have less than the set's fair share, and threads
+            where that leaves one and the set gains by them; 0 or 1 measures here. A script that asks for more keeps its
+            own work under `if __name__ == "__main__":`, as everywhere with `multiprocessing`.
 
     Raises:
         UserError: there is no such set, what measures it is not installed, or a recording cannot be read.
     """
     known, clips = cue_set(name), list(clips)
     measure = partial(_measure_clip, name)
-    workers = min(workers, len(clips) // known.fair_share)
-    if workers <= 1:
+    processes = min(workers, len(clips) // known.fair_share)
+    if processes <= 1 and workers > 1 and known.threaded:
+        with ThreadPoolExecutor(workers) as threads:
+            return list(threads.map(measure, clips))
+    if processes <= 1:
         return [measure(clip) for clip in clips]
     # Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang. Praat shares a clip's
     # pitch among all cores as it is, so processes gain less there than their number.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(measure, clips, chunksize=max(1, min(64, len(clips) // (4 * workers)))))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(measure, clips, chunksize=max(1, min(64, len(clips) // (4 * processes)))))
 
 
 def _measure_clip(name: str, clip: Utterance | np.ndarray) -> dict[str, float]:

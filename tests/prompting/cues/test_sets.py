@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import current_thread
 
 import numpy as np
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.prompting.cues import CUE_SETS, CueSet, cue_set, measure_all, praat, sets
+from emosllm.prompting.cues import CUE_SETS, CueSet, acoustics, cue_set, measure_all, praat, sets
 from emosllm.utterance import Utterance
 
 RATE = 16_000
@@ -55,11 +56,28 @@ def test_a_process_starts_only_for_a_fair_share(monkeypatch: pytest.MonkeyPatch,
             super().__init__(count)
 
     monkeypatch.setattr(sets, "ProcessPoolExecutor", Pool)
-    lengths = CueSet("lengths", ("length",), lambda clip: {"length": len(clip)}, (0.5,), ("low", "high"), fair_share=8)
+    lengths = CueSet("lengths", ("length",), lambda clip: {"length": len(clip)}, (0.5,), ("low", "high"), 8, False)
     monkeypatch.setitem(CUE_SETS, "lengths", lengths)
     clips = [np.zeros(length, np.float32) for length in range(4 * 8 - 1)]
     assert [clip["length"] for clip in measure_all("lengths", clips, workers)] == list(range(4 * 8 - 1))
     assert started == ([] if processes is None else [processes])
+
+
+def test_threads_measure_what_is_too_little_for_processes():
+    installed("librosa")
+    clips = [tone(hertz) for hertz in np.linspace(200, 400, 5)]
+    names: set[str] = set()
+
+    def measure(clip: np.ndarray) -> dict[str, float]:
+        names.add(current_thread().name)
+        return acoustics.measure(clip)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CUE_SETS, "librosa", replace(CUE_SETS["librosa"], measure=measure))
+        patch.setattr(sets, "ProcessPoolExecutor", None)
+        assert measure_all("librosa", clips, workers=2) == [acoustics.measure(clip) for clip in clips]
+    assert names
+    assert current_thread().name not in names
 
 
 @pytest.mark.parametrize("workers", [0, 2])
