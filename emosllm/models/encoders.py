@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from emosllm.errors import UserError
 from emosllm.prompting.vectors import Convolutions, convolved
@@ -29,6 +30,7 @@ class Family:
         padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
         window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
         attended: of a fixed window, the convolutions before the layers if these attend to the clip alone.
+        prepare: what is done to a model once, so that a batch costs no more than its clips.
     """
 
     audio: str
@@ -37,6 +39,7 @@ class Family:
     padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
     window: str = "longest"
     attended: Convolutions | None = None
+    prepare: Callable[[PreTrainedModel], None] = lambda model: None
 
 
 def _group_norm(config: PretrainedConfig) -> bool:
@@ -49,6 +52,19 @@ def _feature_encoder(config: PretrainedConfig) -> Convolutions:
     return tuple((kernel, stride, 0) for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
 
 
+def _time_first(model: PreTrainedModel) -> None:
+    """Have WavLM's attention read memory in which time comes first, as it turns its input round so.
+
+    Its products would meet a view whose rows don't lie one after the other; for more than one clip PyTorch then copies
+    the frozen weights once for every frame, which for two clips of WavLM-large takes forty times the time.
+    """
+    for module in model.modules():
+        if isinstance(module, WavLMAttention):
+            module.register_forward_pre_hook(
+                lambda _, inputs: (inputs[0].transpose(0, 1).contiguous().transpose(0, 1), *inputs[1:])
+            )
+
+
 def _subsampling(config: PretrainedConfig) -> Convolutions:
     """Of FastConformer: each convolution halves the mel frames."""
     kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
@@ -59,7 +75,7 @@ WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
 QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled behind the layers
 
 FAMILIES: dict[str, Family] = {
-    "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
+    "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_time_first),
     "wav2vec2": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
     "hubert": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
     "emotion2vec": Family("input_values", convolutions=_feature_encoder),
@@ -99,6 +115,7 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.family = family(model.config)
+        self.family.prepare(model)
         self.requires_grad_(False)
 
     @property
