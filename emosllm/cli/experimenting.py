@@ -105,8 +105,8 @@ def evaluate_protocol(
     name: str,
     system: str,
     manifests: Sequence[Path],
-    overrides: Sequence[str],
     refused: dict[str, object],
+    overrides: Sequence[str],
     **settings: Any,
 ) -> None:
     """What `emosllm evaluate --protocol` does.
@@ -115,8 +115,8 @@ def evaluate_protocol(
         name: of the protocol.
         system: recipe, run, checkpoint or builtin.
         manifests: the data.
-        overrides: to a recipe.
         refused: options that a protocol decides itself, by name; given ones are an error.
+        overrides: to a recipe.
         settings: of `emosllm.experiments.evaluating.Settings`.
     """
     from emosllm.evaluation.screen import print_report

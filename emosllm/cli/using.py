@@ -94,30 +94,48 @@ def evaluate(
     from emosllm.evaluation.extra import check_eval_extra
 
     check_eval_extra()
-    asked = chosen_strategy(strategy)
+    system: dict[str, Any] = {"strategy": chosen_strategy(strategy), "device": device, "overrides": overrides or ()}
+    folds: dict[str, Any] = {"resume": resume, "partial": partial, "test_only": test_only, "cache": cache}
     if protocol is not None:
-        given = TranscriptsOption.given if transcripts is TranscriptsOption.given else None
-        apart: dict[str, object] = {"split": split, "labels": labels, "transcripts": given, "answers": answers}
-        apart |= {"robustness": robustness, "temperature": temperature, "abstain-below": abstain_below}
-        how: dict[str, Any] = {"out": out, "resume": resume, "partial": partial, "test_only": test_only}
-        how |= {"seeds": seeds, "cache": cache, "keep_models": keep_models, "strategy": asked}
-        how |= {"batch_size": batch_size, "device": device}
-        evaluate_protocol(protocol, model, data, overrides or (), apart, **how)
+        given = transcripts if transcripts is TranscriptsOption.given else None
+        decided: dict[str, object] = {"split": split, "labels": labels, "transcripts": given, "answers": answers}
+        decided |= {"robustness": robustness, "temperature": temperature, "abstain-below": abstain_below}
+        folds |= {"out": out, "seeds": seeds, "keep_models": keep_models, "batch_size": batch_size}
+        evaluate_protocol(protocol, model, data, decided, **system, **folds)
         return
-    only_with_protocol(seeds=seeds > 1, resume=resume, partial=partial, test_only=test_only, cache=cache)
+    only_with_protocol(seeds=seeds > 1, **folds)
+    system |= {"answer": answers and answers.value, "temperature": temperature, "labels": labels}
+    told = {"split": split, "abstain_below": abstain_below, "seed": seed}
+    _evaluate_once(model, data, system, out, transcripts, batch_size, _conditions(robustness), told)
+
+
+def _evaluate_once(
+    model: str,
+    data: Sequence[Path],
+    system: dict[str, Any],
+    out: Path | None,
+    transcripts: TranscriptsOption,
+    batch_size: int,
+    conditions: Sequence[str],
+    told: Mapping[str, Any],
+) -> NoReturn:
+    """Score a system as it is, without a protocol: read the data, load it, refuse what can't be scored."""
     from emosllm.experiments.data import read_data
     from emosllm.inference.loading import load
 
-    conditions, told = _conditions(robustness), ", ".join(map(str, data))
-    utterances = chosen_split(read_data(data), split, told)
-    answer: Any = answers and answers.value
-    recogniser = load(
-        model, device=device, strategy=asked, answer=answer, temperature=temperature, overrides=overrides or ()
-    )
+    known, called = read_data(data), ", ".join(map(str, data))
+    utterances = chosen_split(known, told["split"], called)
+    labels = system.pop("labels")
+    recogniser = load(model, **system)
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    _check_asked(recogniser, utterances, told, abstain_below)
-    called = {"model": model, "data": told, "split": split, "abstain_below": abstain_below, "seed": seed}
-    _score(recogniser, utterances, out, transcripts, batch_size, conditions, called)
+    _check_asked(recogniser, utterances, called, told["abstain_below"])
+    facts = {"model": model, "data": called, "learned": _learned(known, told["split"]), **told}
+    _score(recogniser, utterances, out, transcripts, batch_size, conditions, facts)
+
+
+def _learned(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
+    """What a class's mean valence may be measured on: the training and validation part, and nothing that is scored."""
+    return [each for each in known if split is not None and each.split in ("train", "val") and each.split != split]
 
 
 def _score(

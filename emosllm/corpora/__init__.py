@@ -96,7 +96,8 @@ def card_of(name: str, root: Path, options: Mapping[str, str] = MappingProxyType
     """
     name = corpus_name(name)
     if name == "audformat":
-        return audformat_db.card(root)
+        scales = ("valence", "arousal", "dominance")
+        return audformat_db.card(root, **{key: value for key, value in options.items() if key in scales})
     if name == "emobox":
         return emobox.card(options.get("corpus", ""))
     return CARDS[name]

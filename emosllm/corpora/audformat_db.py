@@ -79,17 +79,37 @@ def read(
     ]
 
 
-def card(root: Path) -> Card:
-    """The database's own card, from `db.yaml`."""
+def card(root: Path, valence: str = "valence", arousal: str = "arousal", dominance: str = "dominance") -> Card:
+    """The database's own card, from `db.yaml`; scales are those that its schemes state.
+
+    Args:
+        root: the folder with `db.yaml`.
+        valence: the scheme, or column, as of `read`.
+        arousal: likewise.
+        dominance: likewise.
+    """
     db = _load(root)
+    named = {"valence": valence, "arousal": arousal, "dominance": dominance}
     return replace(
         CARD,
         title=str(db.name),
         origin=str(db.source or CARD.origin),
         licence=str(db.license or CARD.licence) + (f" ({db.license_url})" if db.license_url else ""),
         citation=str(db.author or CARD.citation),
+        scales={key: scale for key, name in named.items() if (scale := _scale(db, name)) is not None},
         notes=(" ".join(str(db.description).split()),) if db.description else (),
     )
+
+
+def _scale(db: Any, name: str) -> tuple[float, float] | None:
+    """The range of a scheme, or of the scheme of a column of that name; `None` where it has none."""
+    of_columns = [table[name].scheme_id for table in db.tables.values() if name in table.columns]
+    for scheme in (name, *of_columns):
+        if scheme in db.schemes:
+            low, high = db.schemes[scheme].minimum, db.schemes[scheme].maximum
+            if low is not None and high is not None:
+                return float(low), float(high)
+    return None
 
 
 def _load(root: Path) -> Any:

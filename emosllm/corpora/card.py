@@ -28,6 +28,7 @@ class Card:
         classes: label set -> class -> utterances, where papers state the counts after merging (IEMOCAP).
         sessions: label set -> session -> utterances, where one session at a time is left out.
         speakers: how many; 0 where the corpus names none, `None` where no number is known.
+        scales: `valence`, `arousal`, `dominance` -> the lowest and the highest value that raters could give.
         notes: what a user should know before the figures are trusted, one sentence each.
     """
 
@@ -42,6 +43,7 @@ class Card:
     classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     sessions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     speakers: int | None = None
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

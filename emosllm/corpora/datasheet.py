@@ -97,6 +97,7 @@ class Datasheet:
             "splits": _counted(u.split for u in self.utterances),
             "emotions": _counted(u.emotion for u in self.utterances),
             "rated": {key: sum(getattr(u, key) is not None for u in self.utterances) for key in _RATINGS},
+            "scales": {key: list(ends) for key, ends in self.card.scales.items()},
             "differences": list(self.differences),
             "missing": self.missing,
             "broken": {str(file): line for file, line in self.broken.items()},
@@ -117,11 +118,20 @@ class Datasheet:
         if genders["female"] + genders["male"]:
             women, men = f"women {genders['female']:,}", f"men {genders['male']:,}"
             yield f"Spoken by {women}, {men}, not stated {genders[None]:,}.\n"
-        rated = [
-            f"{key} ({n:,})" for key in _RATINGS if (n := sum(getattr(u, key) is not None for u in self.utterances))
-        ]
+        rated = [line for key in _RATINGS if (line := self._rated(key))]
         if rated:
             yield f"Also rated: {', '.join(rated)}.\n"
+
+    def _rated(self, key: str) -> str:
+        """`valence (10,039, on 1 to 5)`; what lies outside the scale is said, and stays as the corpus has it."""
+        values = [value for utterance in self.utterances if (value := getattr(utterance, key)) is not None]
+        if not values:
+            return ""
+        if key not in self.card.scales:
+            return f"{key} ({len(values):,})"
+        low, high = self.card.scales[key]
+        strays = sum(not low <= value <= high for value in values)
+        return f"{key} ({len(values):,}, on {low:g} to {high:g}{f', {strays:,} outside it' if strays else ''})"
 
     def _classes(self) -> Iterator[str]:
         counts = Counter(utterance.emotion for utterance in self.utterances)

@@ -50,6 +50,7 @@ CARD = Card(
         }
     },
     speakers=10,
+    scales={"valence": (1, 5), "arousal": (1, 5), "dominance": (1, 5)},
     notes=(
         "2,507 turns have no label, as the raters did not agree.",
         "Papers leave one session out; leaving one speaker out puts the other half of his dialogues into training.",

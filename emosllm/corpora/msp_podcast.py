@@ -25,6 +25,7 @@ CARD = Card(
     licence="an agreement with the University of Texas at Dallas",
     citation="Lotfian and Busso (2019), Building naturalistic emotionally balanced speech corpus by retrieving "
     "emotional speech from existing podcast recordings, IEEE Transactions on Affective Computing 10(4)",
+    scales={"valence": (1, 7), "arousal": (1, 7), "dominance": (1, 7)},
     notes=(
         "It grows with every release: name the release beside each figure.",
         "X, no agreement, is no emotion; Test2 has no speakers of the other sets, Test3 no labels in public.",

@@ -5,7 +5,8 @@ Given up: every pair. Ten systems are nine comparisons with one of them, and who
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from emosllm.errors import UserError
-from emosllm.evaluation.answers import Answers, read_answers
+from emosllm.evaluation.answers import Answers, paired, read_answers
 from emosllm.evaluation.content import Number, find
+from emosllm.evaluation.dimensions import concordance_difference
 from emosllm.evaluation.fairness import CalledInstead, called_instead
+from emosllm.evaluation.readings import UNNAMED, expected
 from emosllm.evaluation.results import Report
-from emosllm.evaluation.significance import Comparison, compare
+from emosllm.evaluation.significance import Comparison, Difference, compare
 from emosllm.evaluation.style import SERIES
 
 _FORM = TypeAdapter(Report)
@@ -50,6 +53,25 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingDifference:
+    """One dimension of one corpus, read from two systems' probabilities.
+
+    Attributes:
+        first: how the first system is called.
+        second: how the second is.
+        corpus: whose raters and whose scale.
+        dimension: `valence`, `arousal` or `dominance`.
+        ccc: of both, and the difference.
+    """
+
+    first: str
+    second: str
+    corpus: str
+    dimension: str
+    ccc: Difference
+
+
+@dataclass(frozen=True, slots=True)
 class SideBySide:
     """Evaluations of the same clips.
 
@@ -57,11 +79,13 @@ class SideBySide:
         runs: at least one.
         comparisons: of each but the first with the first.
         neutral: of the same pairs, who called neutral what the other got right; empty where neutral is no class.
+        readings: of the same pairs, every dimension that was read from both.
     """
 
     runs: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...]
     neutral: tuple[tuple[CalledInstead, CalledInstead], ...]
+    readings: tuple[ReadingDifference, ...] = ()
 
 
 def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
@@ -86,7 +110,30 @@ def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
     neutral = []
     if "neutral" in first.report.labels:
         neutral = [called_instead(first.answers, other.answers) for other in others]
-    return SideBySide(tuple(runs), tuple(pairs), tuple(neutral))
+    readings = tuple(each for other in others for each in _readings(first, other, how))
+    return SideBySide(tuple(runs), tuple(pairs), tuple(neutral), readings)
+
+
+def _readings(first: Evaluation, second: Evaluation, how: Mapping[str, Any]) -> Iterator[ReadingDifference]:
+    """The dimensions that both were read for, on the same clips, each by the means of its own report."""
+    values = {row["id"]: row for row in first.rows}
+    other = paired(first.answers, second.answers)
+    for corpus, found in first.report.dimensions.items():
+        places = [at for at, clip in enumerate(first.answers.ids) if (values[clip]["corpus"] or UNNAMED) == corpus]
+        for dimension, reading in found.items():
+            theirs = second.report.dimensions.get(corpus, {}).get(dimension)
+            rated = [at for at in places if values[first.answers.ids[at]].get(dimension) is not None]
+            if theirs is None or not rated:
+                continue
+            one, two = (
+                [expected(answers.probabilities[at], by.means, by.overall) for at in rated]
+                for answers, by in ((first.answers, reading), (other, theirs))
+            )
+            truth = [values[first.answers.ids[at]][dimension] for at in rated]
+            speakers = [first.answers.speakers[at] for at in rated]
+            with suppress(UserError):  # raters who always say the same: no coefficient in either report
+                ccc = concordance_difference(truth, one, two, speakers, **how)
+                yield ReadingDifference(first.name, second.name, corpus, dimension, ccc)
 
 
 def without_answers(report: Report) -> Evaluation:

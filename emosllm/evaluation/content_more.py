@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from emosllm.evaluation.calibration import Calibration
 from emosllm.evaluation.comparing import Evaluation
 from emosllm.evaluation.content import Block, Cell, Number, Picture, Section, Table, key_of, p_text
+from emosllm.evaluation.content_dimensions import dimensions
 from emosllm.evaluation.results import count
 from emosllm.evaluation.selective import risk_coverage
 
@@ -15,8 +16,8 @@ _ENDS = 6
 
 def more_sections(runs: Sequence[Evaluation]) -> list[Section]:
     """Those that any of the evaluations has."""
-    found = (confidence(runs), abstention(runs), groups(runs), votes(runs), robustness(runs), unmeasured(runs))
-    return [section for section in found if section is not None]
+    kinds = (confidence, abstention, groups, votes, dimensions, robustness, unmeasured)
+    return [section for kind in kinds if (section := kind(runs)) is not None]
 
 
 def confidence(runs: Sequence[Evaluation]) -> Section | None:

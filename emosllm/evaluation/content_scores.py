@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from emosllm.evaluation.comparing import Evaluation, SideBySide
 from emosllm.evaluation.content import Cell, Number, Section, Share, Table, key_of, p_text
+from emosllm.evaluation.content_dimensions import differences
 from emosllm.evaluation.fairness import CalledInstead
 from emosllm.evaluation.markdown import NAMES, remarks
 from emosllm.evaluation.results import count
@@ -26,6 +27,7 @@ def significance(side: SideBySide) -> Section:
     """Each system against the first."""
     first = side.comparisons[0]
     blocks = [_differences(pair) for pair in side.comparisons]
+    blocks += differences(side.readings)
     blocks.append(_mcnemar(side.comparisons))
     blocks += [table for pair in side.neutral for table in _called(*pair)]
     return Section(

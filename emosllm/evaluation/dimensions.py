@@ -13,6 +13,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.bootstrap import percentile_interval
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.resampling import resampled_sums, units_of
+from emosllm.evaluation.significance import Difference, difference_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def concordance(
     # Near 0, or sums of squares lose what variances are made of.
     x, y = (values - values[:, :1].mean()).T
     rows = np.zeros((int(units.max()) + 1, 6))
-    np.add.at(rows, units, np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1))
+    np.add.at(rows, units, _products(x, y))
     ccc, pearson = (_or_none(each[0]) for each in _coefficients(rows.sum(axis=0, keepdims=True)))
     interval = None
     if len(rows) > 1 and ccc is not None:
@@ -99,6 +100,63 @@ def concordance(
         mean_error=float((y - x).mean()),
         interval=interval,
     )
+
+
+def ccc(reference: Sequence[float], predicted: Sequence[float]) -> float | None:
+    """The coefficient alone, of clips that all have both values; `None` where both are one and the same constant."""
+    x, y = np.asarray(reference, float), np.asarray(predicted, float)
+    sums = _products(x - x.mean(), y - x.mean()).sum(axis=0, keepdims=True)
+    return _or_none(_coefficients(sums)[0][0])
+
+
+def concordance_difference(
+    reference: Sequence[float],
+    first: Sequence[float],
+    second: Sequence[float],
+    speakers: Sequence[str | None],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Difference:
+    """CCC of two systems on the same clips, and whether other speakers would show the difference: paired bootstrap.
+
+    Args:
+        reference: of each clip.
+        first: what the first system says of it.
+        second: what the second says.
+        speakers: `None` where nobody knows.
+        resamples: how many times the speakers are drawn; draws without any variance are passed over.
+        seed: of the draws.
+        level: of the interval.
+
+    Raises:
+        UserError: a coefficient is not defined, since both sides are one and the same constant.
+    """
+    units = units_of(speakers)
+    centre = np.mean(reference)
+    x, one, other = (np.asarray(values, float) - centre for values in (reference, first, second))
+    rows = np.zeros((int(units.max()) + 1, 12))
+    np.add.at(rows, units, np.concatenate([_products(x, one), _products(x, other)], axis=1))
+
+    def both(sums: np.ndarray) -> np.ndarray:
+        return np.stack([_coefficients(half)[0] for half in np.split(sums, 2, axis=1)])
+
+    point = both(rows.sum(axis=0, keepdims=True))[:, 0]
+    if not np.isfinite(point).all():
+        raise UserError("no difference of CCC: raters and a system always say one and the same value")
+    draws = None
+    if len(rows) > 1:
+        counts = np.ones(len(rows), dtype=int)
+        blocks = resampled_sums(rows, counts, resamples, np.random.default_rng(seed))
+        draws = np.concatenate([np.diff(both(block), axis=0)[0] for block in blocks])
+        draws = draws[np.isfinite(draws)]
+    return difference_of(point[0], point[1], draws if draws is not None and draws.size else None, level)
+
+
+def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What is summed of each clip, `[n, 6]`: 1, x, y, x², y², xy."""
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
 
 
 def _coefficients(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from emosllm.evaluation.comparing import without_answers
 from emosllm.evaluation.content_more import more_sections
 from emosllm.evaluation.markdown_blocks import escape, section_text, table_text
 from emosllm.evaluation.metrics import Interval
+from emosllm.evaluation.readings import METHOD
 from emosllm.evaluation.results import Report, count
 from emosllm.evaluation.selective import Selective
 
@@ -44,6 +45,8 @@ def remarks(report: Report) -> list[str]:
         notes.append(f"Text that named no label: {report.unnamed} of {report.scores.n}, counted as {counted}.")
     if report.confidence is not None and report.confidence.temperature != 1:
         notes.append(f"Probabilities are at temperature {report.confidence.temperature:.3f}; no answer changes by it.")
+    if report.dimensions:
+        notes.append(METHOD)
     if report.selective is not None:
         notes.append(_selective(report.selective))
     notes += report.doubts

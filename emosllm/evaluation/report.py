@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Required, TypedDict, Unpack
 
 import emosllm
 from emosllm.errors import UserError
@@ -24,9 +24,43 @@ from emosllm.files import write_atomically
 from emosllm.labels import LabelSet
 from emosllm.utterance import Prediction, Utterance
 
-__all__ = ["GroupScore", "Report", "build_report", "versions_here", "write_report"]
+__all__ = ["Circumstances", "GroupScore", "Report", "build_report", "versions_here", "write_report"]
 
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scikit-learn", "jiwer")
+
+
+class Circumstances(TypedDict, total=False):
+    """What a report tells of an evaluation as it was told: no figure is computed from it, but for the transcripts.
+
+    Attributes:
+        model: how the user calls the system.
+        data: how the user calls the data.
+        split: which part of it.
+        strategy: the inference strategy.
+        transcripts_from: `model` if it wrote the predictions' transcripts itself (then WER is computed, over all clips
+            that have a reference transcript), `given` if they are the references.
+        seconds: what predicting took.
+        answer: whether labels were scored or looked for in a free answer.
+        fallback: what a free answer counts as that names no label.
+        robustness: a sweep over the same clips.
+        provenance: the system, the data and the machine.
+        doubts: what speaks against the figures, a sentence each.
+    """
+
+    model: Required[str]
+    data: Required[str]
+    split: str | None
+    strategy: str | None
+    transcripts_from: TranscriptsFrom | None
+    seconds: float
+    answer: Literal["score", "generate"]
+    fallback: str | None
+    robustness: Robustness | None
+    provenance: Provenance | None
+    doubts: Sequence[str]
+
+
+_UNTOLD: dict[str, Any] = {"split": None, "strategy": None, "transcripts_from": None, "seconds": 0.0}
 
 
 def build_report(
@@ -34,22 +68,13 @@ def build_report(
     predictions: Sequence[Prediction],
     labels: LabelSet,
     *,
-    model: str,
-    data: str,
-    split: str | None = None,
-    strategy: str | None = None,
-    transcripts_from: TranscriptsFrom | None = None,
-    seconds: float = 0.0,
+    learned: Sequence[Utterance] = (),
+    temperature: float = 1.0,
+    abstain_below: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    answer: Literal["score", "generate"] = "score",
-    fallback: str | None = None,
-    temperature: float = 1.0,
-    abstain_below: float | None = None,
-    robustness: Robustness | None = None,
-    provenance: Provenance | None = None,
-    doubts: Sequence[str] = (),
+    **told: Unpack[Circumstances],
 ) -> Report:
     """Score one prediction per utterance.
 
@@ -60,72 +85,66 @@ def build_report(
         utterances: with their true emotions.
         predictions: in the same order.
         labels: the classes to score in.
-        model: how the user calls the system.
-        data: how the user calls the data.
-        split: which part of it.
-        strategy: the inference strategy.
-        transcripts_from: `model` if it wrote the predictions' transcripts itself (then WER is computed, over all clips
-            that have a reference transcript), `given` if they are the references.
-        seconds: what predicting took.
+        learned: clips of the training and validation part: the classes' mean valence, arousal and dominance are
+            measured on these, a clip that is scored passed over.
+        temperature: at which the probabilities were made.
+        abstain_below: the least confidence that is answered, for the figures of abstention.
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
         level: of the intervals.
-        answer: whether labels were scored or looked for in a free answer.
-        fallback: what a free answer counts as that names no label.
-        temperature: at which the probabilities were made.
-        abstain_below: the least confidence that is answered, for the figures of abstention.
-        robustness: a sweep over the same clips.
-        provenance: the system, the data and the machine.
-        doubts: what speaks against the figures, a sentence each.
+        **told: see `Circumstances`; `model` and `data` are needed.
 
     Raises:
         UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
     """
     if len(utterances) != len(predictions):
         raise UserError(f"{len(utterances)} utterances but {len(predictions)} predictions: one each is needed")
-    true = [labels.classify(utterance.emotion) for utterance in utterances]
-    rows = [
-        (utterance, name, labels.classify(prediction.label))
-        for utterance, name, prediction in zip(utterances, true, predictions, strict=True)
-        if name is not None
-    ]
-    reference, answers = [name for _, name, _ in rows], [answer for _, _, answer in rows]
-    speakers = [utterance.speaker for utterance, _, _ in rows]
-    scores = score(reference, answers, labels.names)
     draws: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
-    more = sections_of(utterances, predictions, labels, temperature=temperature, abstain_below=abstain_below, **draws)
-    wer, wer_transcripts = _wer(utterances, predictions) if transcripts_from == "model" else (None, 0)
+    circumstances = {**_UNTOLD, **told, "doubts": tuple(told.get("doubts", ()))}
+    if told.get("answer", "score") == "score":
+        circumstances["fallback"] = None
+    by_model = told.get("transcripts_from") == "model"
+    wer, wer_transcripts = _wer(utterances, predictions) if by_model else (None, 0)
+    how: dict[str, Any] = {"temperature": temperature, "abstain_below": abstain_below, "learned": learned}
     return Report(
-        model=model,
-        data=data,
-        split=split,
         label_set=labels.name,
         labels=labels.names,
         merges=dict(labels.merges),
-        strategy=strategy,
-        scores=scores,
-        intervals=bootstrap_by_speaker(reference, answers, speakers, labels.names, **draws),
+        **_scored(utterances, predictions, labels, draws),
         **draws,
-        speakers=len(set(speakers) - {None}),
-        clusters=count_clusters(speakers),
         wer=wer,
         wer_transcripts=wer_transcripts,
-        transcripts_from=transcripts_from,
-        left_out=dict(
-            Counter(u.emotion or "no label" for u, name in zip(utterances, true, strict=True) if name is None)
-        ),
-        errors=sum(prediction.error is not None for prediction in predictions),
-        by_corpus=_by_corpus(rows, labels, resamples, seed, level),
         versions=versions_here(),
-        seconds=seconds,
-        answer=answer,
-        unnamed=sum(p.unnamed for p, name in zip(predictions, true, strict=True) if name is not None),
-        fallback=fallback if answer == "generate" else None,
-        robustness=robustness,
-        provenance=provenance,
-        doubts=tuple(doubts),
-        **more,
+        **circumstances,
+        **sections_of(utterances, predictions, labels, **how, **draws),
     )
+
+
+def _scored(
+    utterances: Sequence[Utterance], predictions: Sequence[Prediction], labels: LabelSet, draws: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The scores with their intervals, of all clips and corpus by corpus, and how many clips are in them and why."""
+    rows, unnamed = [], 0
+    left_out: Counter[str] = Counter()
+    for utterance, prediction in zip(utterances, predictions, strict=True):
+        name = labels.classify(utterance.emotion)
+        if name is None:
+            left_out[utterance.emotion or "no label"] += 1
+        else:
+            rows.append((utterance, name, labels.classify(prediction.label)))
+            unnamed += prediction.unnamed
+    reference, answers = [name for _, name, _ in rows], [answer for _, _, answer in rows]
+    speakers = [utterance.speaker for utterance, _, _ in rows]
+    return {
+        "scores": score(reference, answers, labels.names),
+        "intervals": bootstrap_by_speaker(reference, answers, speakers, labels.names, **draws),
+        "speakers": len(set(speakers) - {None}),
+        "clusters": count_clusters(speakers),
+        "left_out": dict(left_out),
+        "errors": sum(prediction.error is not None for prediction in predictions),
+        "unnamed": unnamed,
+        "by_corpus": _by_corpus(rows, labels, **draws),
+    }
 
 
 def write_report(
@@ -134,8 +153,8 @@ def write_report(
     """Write `predictions.jsonl`, `report.md` and, last, `report.json` into the folder `out`, each atomically.
 
     Where `report.json` is, the other two are whole. A line of `predictions.jsonl` is the prediction with `id`, the true
-    `emotion`, the `reference` class it counted as (null: left out), `reference_transcript`, `speaker`, `gender`,
-    `language`, `corpus`, and `start` and `end` in its file (seconds).
+    `emotion`, the `reference` class it counted as (null: left out), `reference_transcript`, the raters' `valence`,
+    `arousal` and `dominance`, `speaker`, `gender`, `language`, `corpus`, and `start` and `end` in its file (seconds).
 
     Returns:
         File name -> path.
@@ -175,6 +194,9 @@ def _line(report: Report, utterance: Utterance, prediction: Prediction) -> dict[
         "emotion": utterance.emotion,
         "reference": report.classify(utterance.emotion),
         "reference_transcript": utterance.transcript,
+        "valence": utterance.valence,
+        "arousal": utterance.arousal,
+        "dominance": utterance.dominance,
         "speaker": utterance.speaker,
         "gender": utterance.gender,
         "language": utterance.language,

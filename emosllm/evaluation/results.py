@@ -9,6 +9,7 @@ from emosllm.evaluation.calibration import Calibration
 from emosllm.evaluation.fairness import Fairness
 from emosllm.evaluation.metrics import Interval, Scores
 from emosllm.evaluation.provenance import Provenance
+from emosllm.evaluation.readings import Reading
 from emosllm.evaluation.selective import Selective
 from emosllm.evaluation.soft_labels import SoftScores
 from emosllm.evaluation.sweeps import Robustness
@@ -93,6 +94,8 @@ class Report:
         selective: what remains where the system may abstain; `None` where it may not.
         fairness: `gender`, `language` and `speaker` -> figures by group; those of which the data know two groups.
         soft: against raters' votes; `None` where there are none.
+        dimensions: corpus -> `valence`, `arousal`, `dominance` -> figures of what the probabilities say of it; empty
+            where nobody rated any.
         robustness: figures on spoilt recordings; `None` where nobody asked.
         doubts: what speaks against the figures, a sentence each.
         unmeasured: section -> why it is not here.
@@ -128,6 +131,7 @@ class Report:
     selective: Selective | None = None
     fairness: Mapping[str, Fairness] = field(default_factory=dict)
     soft: SoftScores | None = None
+    dimensions: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
     robustness: Robustness | None = None
     doubts: tuple[str, ...] = ()
     unmeasured: Mapping[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emosllm.evaluation.markdown import NAMES, remarks, size, with_interval
+from emosllm.evaluation.readings import Reading
 from emosllm.evaluation.results import Report, count
 from emosllm.utterance import Prediction
 
@@ -97,8 +98,20 @@ def _headline(report: Report) -> Table:
         table.add_row(
             "ECE", f"{report.confidence.calibration.ece:.3f} over {count(report.confidence.calibration.n, 'clip')}"
         )
+    for corpus, found in report.dimensions.items():
+        for dimension, reading in found.items():
+            name = f"CCC {dimension}" + (f", {shorten(corpus, 20)}" if len(report.dimensions) > 1 else "")
+            table.add_row(Text(name), Text(_read(reading)))
     table.add_row("over", size(report))
     return table
+
+
+def _read(reading: Reading) -> str:
+    """`0.412 [0.330, 0.481]; always the mean 0.000, true classes 0.655`."""
+    scores = reading.scores
+    sides = ((scores.ccc, scores.interval), (reading.always_mean, None), (reading.ceiling, None))
+    read, mean, ceiling = ("–" if value is None else with_interval(value, interval) for value, interval in sides)
+    return f"{read} over {count(scores.n, 'clip')}; always the mean {mean}, true classes {ceiling}"
 
 
 def _corpora(report: Report) -> Table:

@@ -1,4 +1,4 @@
-"""The sections of a report beyond its scores: confidence, abstention, groups, raters' votes.
+"""The sections of a report beyond its scores: confidence, abstention, groups, raters' votes, dimensions.
 
 What cannot be measured is named with its reason, never left out in silence. Figures of confidence are of the
 probabilities as `predictions.jsonl` keeps them, with four decimals, so that whoever reads that file finds the same.
@@ -15,6 +15,7 @@ from emosllm.evaluation.answers import Answers, answers_of
 from emosllm.evaluation.bootstrap import count_clusters
 from emosllm.evaluation.calibration import Calibration, calibrate
 from emosllm.evaluation.fairness import Fairness, fairness
+from emosllm.evaluation.readings import read_dimensions
 from emosllm.evaluation.results import Confidence
 from emosllm.evaluation.selective import Selective, risk_coverage, selective_scores
 from emosllm.evaluation.soft_labels import soft_label, soft_scores
@@ -37,11 +38,12 @@ def sections_of(
     *,
     temperature: float,
     abstain_below: float | None,
+    learned: Sequence[Utterance],
     resamples: int,
     seed: int,
     level: float,
 ) -> dict[str, Any]:
-    """The fields `confidence`, `selective`, `fairness`, `soft` and `unmeasured` of a `Report`.
+    """The fields `confidence`, `selective`, `fairness`, `soft`, `dimensions` and `unmeasured` of a `Report`.
 
     Args:
         utterances: with their true emotions.
@@ -49,6 +51,7 @@ def sections_of(
         labels: the classes to score in.
         temperature: at which the probabilities were made.
         abstain_below: the least confidence that is answered; `None` for no such figures.
+        learned: clips that the classes' mean valence, arousal and dominance may be measured on.
         resamples: of the speakers, for the groups.
         seed: of the resampling.
         level: of the intervals.
@@ -64,16 +67,20 @@ def sections_of(
         found = _or_why(missing, f"fairness by {group}", lambda: _by(answers, column, resamples, seed, level))  # noqa: B023
         if found is not None:
             fair[group] = found
-    votes = [soft_label(u.votes, labels) if u.votes else None for u in utterances if labels.classify(u.emotion)]
+    scored = [utterance for utterance in utterances if labels.classify(utterance.emotion)]
+    votes = [soft_label(utterance.votes, labels) if utterance.votes else None for utterance in scored]
     soft = None
     if any(votes):
         soft = _or_why(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
+    draws = {"resamples": resamples, "seed": seed, "level": level}
+    dimensions, unread = read_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
     return {
         "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, temperature)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),
         "fairness": fair,
         "soft": soft,
-        "unmeasured": missing,
+        "dimensions": dimensions,
+        "unmeasured": missing | unread,
     }
 
 

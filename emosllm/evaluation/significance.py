@@ -125,7 +125,7 @@ def compare(
     units = units_of(first.speakers)
     point, draws = _paired_figures(true, one, other, units, len(first.labels), resamples, seed)
     differences = {
-        name: _difference(point[0, row], point[1, row], None if draws is None else draws[row], level)
+        name: difference_of(point[0, row], point[1, row], None if draws is None else draws[row], level)
         for row, name in enumerate(FIGURES)
     }
     test = mcnemar(first.correct, second.correct)
@@ -211,8 +211,17 @@ def _paired_figures(
     return point, np.concatenate([np.diff(figures(block), axis=0)[0] for block in blocks], axis=1)
 
 
-def _difference(first: float, second: float, draws: np.ndarray | None, level: float) -> Difference:
-    """With the p of the smallest interval that just holds 0 (Davison and Hinkley, Bootstrap Methods, 1997, ch. 4)."""
+def difference_of(first: float, second: float, draws: np.ndarray | None, level: float) -> Difference:
+    """A figure of two systems, with the interval of its difference and a p.
+
+    The p is that of the smallest interval that just holds 0 (Davison and Hinkley, Bootstrap Methods, 1997, ch. 4).
+
+    Args:
+        first: the figure of the first system.
+        second: of the second.
+        draws: the difference in each resample, `[R]`; `None` for a single speaker.
+        level: of the interval.
+    """
     first, second = float(first), float(second)
     if draws is None:
         return Difference(first, second, second - first, None, None)

@@ -94,6 +94,18 @@ def test_the_card_is_the_databases_own(database, tmp_path):
     assert (card.origin, card.notes) == ("https://example.org/emodb", ("Acted German.",))
 
 
+def test_scales_are_those_of_the_schemes(database, tmp_path):
+    database.schemes["arousal"] = audformat.Scheme("float", minimum=-1, maximum=1)
+    database.schemes["pleasure"] = audformat.Scheme("float", minimum=0, maximum=100)
+    database["files"]["mood"] = audformat.Column(scheme_id="pleasure")
+    database["files"]["mood"].set([10.0, 90.0, 50.0])
+    database.save(str(tmp_path))
+    assert card_of("audformat", tmp_path).scales == {"arousal": (-1, 1)}
+    options = {"valence": "mood", "emotion": "emotion"}
+    assert card_of("audformat", tmp_path, options).scales == {"arousal": (-1, 1), "valence": (0, 100)}
+    assert read_corpus("audformat", tmp_path, options)[-1].valence == 10.0
+
+
 def test_tables_that_contradict_each_other(database, tmp_path):
     database["emotion.train"]["emotion"].set(["anger", "boredom"])
     database.save(str(tmp_path))

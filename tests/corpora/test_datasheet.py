@@ -1,6 +1,7 @@
 """What is measured of a corpus and what its datasheet says: counts, shares, everything missing or broken by name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,14 @@ def test_the_sheet_counts_what_goes_into_the_manifest(corpus):
     assert told["rated"] == {"valence": 1, "arousal": 0, "dominance": 0, "votes": 1}
     assert told["missing"][0] == "no recording: 1 of 4 utterances"
     assert len(told["broken"]) == 4
+
+
+def test_scales_are_told_and_what_lies_outside_them(corpus):
+    scaled = replace(CARD, scales={"valence": (1, 5), "arousal": (1, 5)})
+    rated = [replace(utterance, valence=value) for utterance, value in zip(corpus[:3], (1.0, 5.5, 2.0), strict=True)]
+    sheet = Datasheet.of("miniature", scaled, rated, *measure(rated))
+    assert "Also rated: valence (3, on 1 to 5, 1 outside it), votes (1)." in sheet.to_markdown()
+    assert json.loads(json.dumps(sheet.to_dict()))["scales"] == {"valence": [1, 5], "arousal": [1, 5]}
 
 
 def test_the_page(corpus):

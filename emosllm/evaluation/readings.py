@@ -1,0 +1,163 @@
+"""Valence, arousal and dominance read from class probabilities: where a clip is expected among its classes' means.
+
+Every system that gives probabilities can be scored so, and none is trained for it. It is a reading and no regression:
+how one angry voice differs from another is beyond it, so that even the true classes reach a `ceiling` below 1. Each
+corpus is read on its own scale, by its own means. Given up: means that speakers or sentences share out better.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.corpora import CARDS
+from emosllm.errors import UserError
+from emosllm.evaluation.dimensions import Concordance, ccc, concordance
+from emosllm.labels import LabelSet
+from emosllm.utterance import Utterance
+
+#: What clips of no named corpus are taken for: one corpus.
+UNNAMED = "unnamed"
+
+DIMENSIONS = ("valence", "arousal", "dominance")
+
+#: What a reader of the figures must know; a sentence.
+METHOD = (
+    "Valence, arousal and dominance are read from the class probabilities, not regressed: the sum over classes of "
+    "probability times the class's mean in the training and validation part, after Park et al. (EMNLP 2021)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One dimension of one corpus, read from class probabilities.
+
+    Attributes:
+        scale: the lowest and the highest value raters could give; `None` where the corpus has no card that says.
+        learned: clips behind the means, none of which is scored.
+        means: class -> mean of its clips, in the corpus's own range; a class without clips is not among them.
+        overall: mean of all those clips, which a clip without an answer is read as.
+        unanswered: such clips among the scored ones.
+        scores: of what was read against the raters.
+        always_mean: CCC of saying `overall` of every clip: 0, but `None` where raters always say the same.
+        ceiling: CCC of reading the true classes: the best that class probabilities of 0 and 1 can reach. Raters'
+            doubts, well predicted, may surpass it.
+    """
+
+    scale: tuple[float, float] | None
+    learned: int
+    means: Mapping[str, float]
+    overall: float
+    unanswered: int
+    scores: Concordance
+    always_mean: float | None
+    ceiling: float | None
+
+
+def expected(probabilities: Mapping[str, float], means: Mapping[str, float], overall: float) -> float:
+    """The expected value of a dimension: the sum over classes of P(class) times the class's mean.
+
+    The probability of classes without a mean is shared out among the others in proportion; where nothing is left, or
+    there is no answer, the value is `overall`.
+
+    Source:
+        Park et al., Dimensional Emotion Detection from Categorical Emotion, EMNLP 2021, predict a dimension as the
+        expectation over classes too; they place the classes by a lexicon, here they are measured.
+    """
+    shares = {name: probabilities.get(name, 0.0) for name in means}
+    total = sum(shares.values())
+    if total <= 0:
+        return overall
+    return sum(share * means[name] for name, share in shares.items()) / total
+
+
+def read_dimensions(
+    utterances: Sequence[Utterance],
+    probabilities: Sequence[Mapping[str, float]],
+    learned: Sequence[Utterance],
+    labels: LabelSet,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[dict[str, dict[str, Reading]], dict[str, str]]:
+    """Read every dimension that raters rated, corpus by corpus.
+
+    Args:
+        utterances: the clips scored, each of a class of `labels`.
+        probabilities: class -> probability of each; empty where there is no answer.
+        learned: clips of the training and validation part; a clip that is scored is passed over.
+        labels: the classes.
+        resamples: of the speakers, for the intervals.
+        seed: of the resampling.
+        level: of the intervals.
+
+    Returns:
+        Corpus -> dimension -> reading, and what could not be read -> why.
+
+    """
+    scored = {utterance.id for utterance in utterances}
+    found: dict[str, dict[str, Reading]] = {}
+    missing: dict[str, str] = {}
+    places: dict[str, list[int]] = {}
+    for place, utterance in enumerate(utterances):
+        places.setdefault(utterance.corpus or UNNAMED, []).append(place)
+    for corpus, those in places.items():
+        clips, answers = [utterances[place] for place in those], [probabilities[place] for place in those]
+        known = [each for each in learned if (each.corpus or UNNAMED) == corpus and each.id not in scored]
+        for dimension in DIMENSIONS:
+            if all(getattr(clip, dimension) is None for clip in clips):
+                continue
+            try:
+                reading = _read(dimension, corpus, clips, answers, known, labels, (resamples, seed, level))
+                found.setdefault(corpus, {})[dimension] = reading
+            except UserError as error:
+                missing[f"{dimension} of {corpus}"] = str(error)
+    return found, missing
+
+
+def _read(
+    dimension: str,
+    corpus: str,
+    clips: Sequence[Utterance],
+    answers: Sequence[Mapping[str, float]],
+    learned: Sequence[Utterance],
+    labels: LabelSet,
+    draws: tuple[int, int, float],
+) -> Reading:
+    if not any(answers):
+        raise UserError("it is read from probabilities, and free answers have none; use --answers score")
+    values: dict[str, list[float]] = {}
+    for utterance in learned:
+        name, value = labels.classify(utterance.emotion), getattr(utterance, dimension)
+        if name is not None and value is not None:
+            values.setdefault(name, []).append(value)
+    if not values:
+        raise UserError(
+            "no rated clip of a train or val part to measure the classes' means on: leave these parts in the manifest, "
+            "and name what is scored, --split test"
+        )
+    means = {name: float(np.mean(values[name])) for name in labels.names if name in values}
+    overall = float(np.mean([value for each in values.values() for value in each]))
+    truth = [getattr(clip, dimension) for clip in clips]
+    rated = [place for place, value in enumerate(truth) if value is not None]
+    certain = [expected({labels.classify(clip.emotion) or "": 1.0}, means, overall) for clip in clips]
+    resamples, seed, level = draws
+    card = CARDS.get(corpus)
+    return Reading(
+        scale=None if card is None else card.scales.get(dimension),
+        learned=sum(map(len, values.values())),
+        means=means,
+        overall=overall,
+        unanswered=sum(not answers[place] for place in rated),
+        scores=concordance(
+            truth,
+            [expected(answer, means, overall) for answer in answers],
+            [clip.speaker for clip in clips],
+            resamples=resamples,
+            seed=seed,
+            level=level,
+        ),
+        always_mean=ccc([truth[place] for place in rated], [overall] * len(rated)),
+        ceiling=ccc([truth[place] for place in rated], [certain[place] for place in rated]),
+    )

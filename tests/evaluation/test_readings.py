@@ -1,0 +1,203 @@
+"""Dimensions read from probabilities: sums written out, means never of what is scored, scales and corpora apart."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import planted
+import pytest
+
+from emosllm.evaluation.comparing import read_side_by_side
+from emosllm.evaluation.content_dimensions import differences, dimensions
+from emosllm.evaluation.dimensions import ccc, concordance, concordance_difference
+from emosllm.evaluation.markdown import markdown
+from emosllm.evaluation.markdown_page import markdown_page
+from emosllm.evaluation.readings import METHOD, expected, read_dimensions
+from emosllm.evaluation.report import build_report
+from emosllm.labels import label_set
+from emosllm.utterance import Prediction, Utterance
+
+LABELS = label_set("iemocap4")
+PLACES = {"angry": (1.8, 4.2), "happy": (4.1, 3.6), "neutral": (2.9, 2.5), "sad": (2.2, 2.0)}
+
+
+def rated(count, seed, corpus="iemocap", split="test", scale=1.0):
+    """Clips whose raters agree with the class's place but for noise."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for index in range(count):
+        emotion = LABELS.names[index % 4]
+        valence, arousal = (scale * (place + rng.normal(0, 0.4)) for place in PLACES[emotion])
+        made.append(
+            Utterance(f"{corpus}_{split}_{index}", emotion=emotion, speaker=f"{split}_{index % 10}", corpus=corpus,
+                      split=split, valence=valence, arousal=arousal)
+        )  # fmt: skip
+    return made
+
+
+TRAIN, TEST = rated(80, 1, split="train"), rated(120, 2)
+
+
+def probabilities(clips, seed):
+    rng = np.random.default_rng(seed)
+    return [dict(zip(LABELS.names, rng.dirichlet(np.where(np.array(LABELS.names) == c.emotion, 3.0, 0.5)), strict=True))
+            for c in clips]  # fmt: skip
+
+
+def test_the_expectation_is_the_sum_written_out():
+    means = {"angry": 2.0, "sad": 1.0}
+    assert expected({"angry": 0.25, "sad": 0.75}, means, 9.0) == pytest.approx(0.25 * 2 + 0.75 * 1)
+    # Happy has no mean: what it was given is shared out among the others.
+    assert expected({"angry": 0.2, "sad": 0.2, "happy": 0.6}, means, 9.0) == pytest.approx(1.5)
+    assert expected({"happy": 1.0}, means, 9.0) == expected({}, means, 9.0) == 9.0
+
+
+def test_a_reading_is_lins_formula_of_the_expectations():
+    shares = probabilities(TEST, 3)
+    found, missing = read_dimensions(TEST, shares, TRAIN, LABELS, resamples=100)
+    assert missing == {}
+    assert list(found) == ["iemocap"]
+    assert list(found["iemocap"]) == ["valence", "arousal"]
+    for dimension, reading in found["iemocap"].items():
+        means = {name: np.mean([getattr(c, dimension) for c in TRAIN if c.emotion == name]) for name in LABELS.names}
+        assert dict(reading.means) == pytest.approx(means)
+        read = np.array([sum(share[name] * means[name] for name in LABELS.names) for share in shares])
+        truth = np.array([getattr(clip, dimension) for clip in TEST])
+        gap = (truth.mean() - read.mean()) ** 2
+        lin = 2 * np.mean((truth - truth.mean()) * (read - read.mean())) / (truth.var() + read.var() + gap)
+        assert reading.scores.ccc == pytest.approx(lin)
+        assert reading.scores.interval.low < lin < reading.scores.interval.high
+        assert reading.always_mean == 0
+        assert reading.ceiling == pytest.approx(ccc(truth, [means[clip.emotion] for clip in TEST]))
+        assert 0 < reading.scores.ccc < reading.ceiling < 1
+        assert (reading.learned, reading.scores.n, reading.scale) == (80, 120, (1, 5))
+
+
+def test_the_true_classes_reach_the_ceiling_and_no_answer_is_the_mean():
+    certain = [{clip.emotion: 1.0} for clip in TEST]
+    reading = read_dimensions(TEST, certain, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    assert reading.scores.ccc == pytest.approx(reading.ceiling)
+    half = [share if place % 2 else {} for place, share in enumerate(certain)]
+    found = read_dimensions(TEST, half, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    assert (found.unanswered, found.scores.n) == (60, 120)
+    read = [found.means[c.emotion] if place % 2 else found.overall for place, c in enumerate(TEST)]
+    assert found.scores.ccc == pytest.approx(ccc([c.valence for c in TEST], read))
+
+
+def test_no_mean_is_measured_on_what_is_scored():
+    leaking = [*TRAIN, *(replace(clip, split="val") for clip in TEST)]
+    shares = probabilities(TEST, 3)
+    assert read_dimensions(TEST, shares, leaking, LABELS) == read_dimensions(TEST, shares, TRAIN, LABELS)
+    found, missing = read_dimensions(TEST, shares, TEST, LABELS)
+    assert found == {}
+    assert set(missing) == {"valence of iemocap", "arousal of iemocap"}
+    assert "no rated clip of a train or val part" in missing["valence of iemocap"]
+
+
+def test_corpora_are_read_by_their_own_means_on_their_own_scales():
+    podcast = rated(80, 5, "msp_podcast", "train", 1.4), rated(40, 6, "msp_podcast", "test", 1.4)
+    both = [*TEST, *podcast[1]]
+    shares = probabilities(both, 4)
+    found, _ = read_dimensions(both, shares, [*TRAIN, *podcast[0]], LABELS, resamples=50)
+    alone, _ = read_dimensions(TEST, shares[: len(TEST)], TRAIN, LABELS, resamples=50)
+    assert found["iemocap"] == alone["iemocap"]
+    assert found["msp_podcast"]["valence"].scale == (1, 7)
+    assert found["msp_podcast"]["valence"].means["happy"] > 5 > found["iemocap"]["valence"].means["happy"]
+
+
+def test_free_answers_and_unrated_corpora_say_so_or_nothing():
+    found, missing = read_dimensions(TEST, [{}] * len(TEST), TRAIN, LABELS)
+    assert found == {}
+    assert "free answers have none" in missing["valence of iemocap"]
+    plain = [replace(clip, valence=None, arousal=None) for clip in TEST]
+    assert read_dimensions(plain, probabilities(plain, 1), TRAIN, LABELS) == ({}, {})
+
+
+def test_raters_who_always_say_the_same_have_no_coefficient_of_the_mean():
+    flat = [replace(clip, valence=3.0, arousal=None) for clip in TEST]
+    learned = [replace(clip, valence=3.0) for clip in TRAIN]
+    reading = read_dimensions(flat, probabilities(flat, 1), learned, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    assert (reading.always_mean, reading.ceiling) == (None, None)
+    assert not reading.scores.ccc
+
+
+def test_a_difference_equals_two_coefficients_and_a_plain_loop():
+    rng = np.random.default_rng(7)
+    x = rng.normal(4, 1, 60)
+    one, other = x + rng.normal(0, 1.5, 60), x + rng.normal(0, 0.5, 60)
+    who = [f"s{i // 10}" for i in range(60)]
+    found = concordance_difference(x, one, other, who, resamples=100, seed=3)
+    assert found.first == pytest.approx(concordance(x, one, who, resamples=1).ccc)
+    assert found.difference == pytest.approx(ccc(x, other) - ccc(x, one))
+    draws = []
+    for weights in np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), size=100):
+        at = np.concatenate([np.tile(np.arange(s * 10, s * 10 + 10), t) for s, t in enumerate(weights)]).astype(int)
+        draws.append(ccc(x[at], other[at]) - ccc(x[at], one[at]))
+    assert (found.interval.low, found.interval.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    assert found.p < 0.05
+
+
+@pytest.fixture(scope="module")
+def side(tmp_path_factory):
+    """A system that hears a little and one that hears more, on clips whose raters rated dimensions."""
+    root = tmp_path_factory.mktemp("rated")
+    folders = []
+    for name, seed, right in (("weak", 1, 0.4), ("strong", 2, 0.9)):
+        answers = planted.answers(TEST, right, seed)
+        folders.append(planted.write_run(root / name, TEST, answers, name, learned=TRAIN))
+    return read_side_by_side(folders)
+
+
+def test_reports_keep_what_was_read_and_what_it_takes_to_read_it_again(side):
+    for run in side.runs:
+        means = run.report.dimensions["iemocap"]["valence"].means
+        read = [sum(share * means[name] for name, share in row["probabilities"].items()) for row in run.rows]
+        again = concordance([row["valence"] for row in run.rows], read, [row["speaker"] for row in run.rows],
+                            resamples=200)  # fmt: skip
+        kept = run.report.dimensions["iemocap"]["valence"].scores
+        # Four decimals of each probability need not sum to 1.
+        assert again.ccc == pytest.approx(kept.ccc, abs=1e-4)
+        assert again.interval.low == pytest.approx(kept.interval.low, abs=1e-3)
+
+
+def test_two_systems_are_compared_dimension_by_dimension(side):
+    weak, strong = (run.report.dimensions["iemocap"] for run in side.runs)
+    assert [each.dimension for each in side.readings] == ["valence", "arousal"]
+    for each in side.readings:
+        assert each.ccc.first == pytest.approx(weak[each.dimension].scores.ccc)
+        assert each.ccc.second == pytest.approx(strong[each.dimension].scores.ccc)
+        assert each.ccc.p < 0.05
+    (table,) = differences(side.readings)
+    assert [row[1] for row in table.rows] == ["valence", "arousal"]
+    assert list(differences(())) == []
+
+
+def test_pages_tell_the_method_the_floor_and_the_ceiling(side):
+    text = markdown_page(side)
+    assert "## Valence, arousal, dominance\n" in text
+    assert "not regressed" in text
+    section = dimensions(side.runs)
+    figures, *means = section.blocks
+    assert len(figures.rows) == 4
+    assert figures.rows[0][2].value == 0  # always the mean
+    assert len(means) == 2
+    kept = side.runs[0].report.dimensions["iemocap"]["valence"]
+    assert f"{kept.scores.ccc:.3f} [{kept.scores.interval.low:.3f}, {kept.scores.interval.high:.3f}]" in text
+    assert f"{kept.ceiling:.3f}" in text
+    assert dimensions([]) is None
+
+
+def test_a_report_without_a_training_part_says_why():
+    report = build_report(TEST, planted.answers(TEST, 0.5, 1), LABELS, model="m", data="d", resamples=20)
+    assert report.dimensions == {}
+    assert "leave these parts in the manifest" in report.unmeasured["valence of iemocap"]
+    assert "valence of iemocap" in markdown(report)
+    assert METHOD not in markdown(report)
+    assert json.loads(json.dumps(report.to_dict()))["dimensions"] == {}
+
+
+def test_clips_without_a_class_are_in_no_reading():
+    clips = [*TEST, Utterance("odd", corpus="iemocap", speaker="z", valence=5.0)]
+    answers = [*planted.answers(TEST, 0.5, 1), Prediction("odd", "sad", {"sad": 1.0})]
+    report = build_report(clips, answers, LABELS, model="m", data="d", resamples=20, learned=TRAIN)
+    assert report.dimensions["iemocap"]["valence"].scores.n == len(TEST)
