@@ -5,6 +5,7 @@ above 8 kHz. Decodes block by block, so three hours at 48 kHz need the memory of
 line each, what would otherwise become a confident answer about nothing.
 """
 
+import codecs
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -144,12 +145,27 @@ def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
         try:
             sound = sf.SoundFile(whole)
         except (sf.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw
+            if _is_text(whole):
+                raise AudioError(
+                    f"{name} is not audio but text: give a recording; a table of recordings is a manifest, for --data"
+                ) from error
             raise AudioError(
                 f"{name} is not audio, or its beginning is damaged (libsndfile reads wav, flac, mp3, ogg, opus): "
                 f"convert it, for example with `{_conversion(source)}`"
             ) from error
         with sound:
             yield sound
+
+
+def _is_text(stream: BinaryIO) -> bool:
+    """Whether a file begins as only text does: a page of it in UTF-8, without a control character."""
+    stream.seek(0)
+    words = codecs.getincrementaldecoder("utf-8")()
+    try:
+        page = words.decode(stream.read(4096))  # a letter that the page's end cuts is waited for
+    except UnicodeDecodeError:
+        return False
+    return page != "" and all(letter.isprintable() or letter.isspace() for letter in page)
 
 
 def _conversion(source: Path | str | bytes) -> str:

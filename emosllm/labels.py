@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from emosllm.errors import UserError
+from emosllm.errors import UserError, did_you_mean
 
 # Letters of MSP-Podcast (EmoSLLM, appendix B.1); X, "no agreement", is never a class.
 LETTERS: Mapping[str, str] = MappingProxyType(
@@ -75,8 +75,10 @@ def emotion_name(word: str) -> str | None:
     if key in UNLABELLED:
         return None
     if key not in _NAME_OF:
-        known = ", ".join(sorted(_NAME_OF))
-        raise UserError(f"unknown emotion {word!r}: known are the letters {' '.join(_NAME_OF_LETTER)} and {known}")
+        raise UserError(
+            f"unknown emotion {word!r}{did_you_mean(key, _NAME_OF)}: known are {', '.join(LETTERS)} (by common words, "
+            f"or by the letters {' '.join(_NAME_OF_LETTER)}), and finer ones such as {', '.join(FINER[:4])}"
+        )
     return _NAME_OF[key]
 
 

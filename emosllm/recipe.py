@@ -13,7 +13,7 @@ from typing import Any, Self, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from emosllm.errors import UserError
+from emosllm.errors import UserError, did_you_mean
 from emosllm.labels import LABEL_SETS, LabelSet, label_set
 from emosllm.parts import (
     AudioPart,
@@ -190,7 +190,8 @@ def _find(name: str, folder: Path | None) -> Path:
     path = ((folder or Path()) / name).resolve()
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         return path
-    raise UserError(f"no recipe {name!r}: known are {', '.join(names())}, or give the path of a .yaml file")
+    near = did_you_mean(name, names())
+    raise UserError(f"no recipe {name!r}{near}: known are {', '.join(names())}, or give the path of a .yaml file")
 
 
 def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:

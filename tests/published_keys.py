@@ -41,9 +41,9 @@ def places(layout, shapes, tensor_of):
     """Where a layout puts each tensor: (part, name) -> shape; fails where it knows none."""
     found = {}
     for key, shape in shapes.items():
-        placed = layout.place(key, tensor_of(shape))
+        placed = layout.place(key)
         assert placed, key
-        for part, name, tensor in placed:
+        for part, name, taken_of in placed:
             assert (part, name) not in found, key
-            found[part, name] = tuple(tensor.shape)
+            found[part, name] = tuple(taken_of(tensor_of(shape)).shape)
     return found

@@ -40,7 +40,9 @@ def test_unknown_words_are_refused_with_the_known(word):
         emotion_name(word)
     message = str(caught.value)
     assert repr(word) in message
-    assert "anger" in message
+    assert "known are angry, sad, happy, " in message
+    assert ("did you mean angry" in message) == (word == "hangry")
+    assert len(message) < 300
     assert "A S H U F D C N O" in message
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import experimenting, listening, making, predicting, preparing, reporting, serving, using
+from emosllm.cli import experimenting, knowing, listening, making, predicting, preparing, reporting, serving, using
 from emosllm.errors import UserError
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     reporting.calibrate,
     reporting.report,
     making.train,
-    making.info,
+    knowing.info,
     preparing.prepare,
     using.export,
     serving.serve,

@@ -62,6 +62,8 @@ def listen(
         from emosllm.inference.asr import load_asr
 
         transcriber = load_asr(asr, device)
+    if recogniser.calibrated is not None:
+        print(recogniser.calibrated.note, file=sys.stderr)
     options = Options(limits, transcriber=transcriber, batch_size=1)
     view = LiveView(tuple(recogniser.labels.names), Console())
     with ExitStack() as stack:

@@ -1,15 +1,12 @@
-"""Verbs for whoever makes a system: train, info, and the recipes."""
+"""Verbs for whoever makes a system: train, and the recipes."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from emosllm.cli.options import DataOption, InfoFormat, OverridesArgument, RecipeArgument
+from emosllm.cli.options import DataOption, OverridesArgument, RecipeArgument
 from emosllm.errors import UserError
 
 
@@ -35,48 +32,12 @@ def train(
     resolved = load_recipe(recipe, overrides or ())
     check_templates(resolved)  # whether they are there should be known before the run's folder is
     run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
+    before = resume and run.finished
     folder = run.train(resume, self_contained)
-    print(f"trained {folder}; try it: emosllm predict {out} RECORDING", file=sys.stderr)
-
-
-def info(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
-    format: Annotated[InfoFormat, typer.Option(help="Table or JSON.")] = InfoFormat.table,
-) -> None:
-    """Describe a system: parts, counted weights, training memory, the paper's figures, what was assumed.
-
-    Example: `emosllm info emosllm --format json`
-    """
-    from emosllm.recipe import load_recipe
-
-    resolved = load_recipe(recipe, overrides or ())
-    from emosllm.models.describe import describe, downloads
-
-    found = describe(resolved)
-    if format is InfoFormat.json:
-        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
-        return
-    console = Console(markup=False, soft_wrap=True)  # brackets in a recipe's words are brackets
-    table = Table(title=found.recipe.title, title_justify="left")
-    for column in ("part", "what", "shape"):
-        table.add_column(column)
-    for column in ("weights", "trained"):
-        table.add_column(column, justify="right")
-    for name, part in found.parts.items():
-        table.add_row(name, part.what, part.shape, f"{part.total:,}", f"{part.trainable:,}")
-    table.add_row("in sum", "", "", f"{found.total:,}", f"{found.trainable:,}", style="bold")
-    console.print(table)
-    memory = sum(found.memory.values()) / 2**30
-    console.print(f"learns: {', '.join(f'{name} {count:,}' for name, count in found.by_phase.items())}")
-    console.print(f"training memory, estimated: {memory:.1f} GiB at {found.recipe.training.micro_batch} samples a pass")
-    for model, download in downloads(found.recipe).items():
-        console.print(f"needs: {model}, {download.gigabytes:g} GB, {download.licence}")
-    console.print(f"source: {found.recipe.source}")
-    for what, value in found.recipe.paper.items():
-        console.print(f"paper: {what.replace('_', ' ')} = {value}")
-    for assumption in found.recipe.assumed:
-        console.print(f"assumed: {assumption}")
+    said = f"{out} was finished before, and nothing was done; its system is {folder}" if before else f"trained {folder}"
+    if before and self_contained:
+        said += f"; emosllm export {out} --out FOLDER puts the backbones in"
+    print(f"{said}; try it: emosllm predict {out} RECORDING", file=sys.stderr)
 
 
 def recipes_list() -> None:

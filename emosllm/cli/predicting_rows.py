@@ -61,7 +61,8 @@ def show(
             found.append(answer)
             told.advance()
             if format is Format.json:
-                row = answer.prediction.to_dict() | {"transcript_from": answer.transcript_from}
+                more = {"transcript_from": answer.transcript_from, "temperature": recogniser.temperature}
+                row = answer.prediction.to_dict() | more
                 print(json.dumps(row, ensure_ascii=False), flush=True)
     predictions = [answer.prediction for answer in found]
     if format is Format.csv:
@@ -71,6 +72,8 @@ def show(
 
         Console().print(prediction_table(predictions))
         _print_sources(found)
+        if recogniser.calibrated is not None:
+            Console().print(Text(recogniser.calibrated.note, style="dim"))
     if picture is not None:
         from emosllm.evaluation.picture import draw_predictions
 
@@ -104,6 +107,8 @@ def write(
     told_failed = f", {tally.failed:,} of them with an error" if tally.failed else ""
     told_earlier = f"; {tally.earlier:,} were there from before" if tally.earlier else ""
     print(f"{out}: {tally.rows:,} rows{told_failed}{told_earlier}", file=sys.stderr)
+    if recogniser.calibrated is not None:
+        print(recogniser.calibrated.note, file=sys.stderr)
     return _exit_code(tally.failed, tally.rows)
 
 

@@ -33,7 +33,7 @@ def differences(found: Sequence[ReadingDifference]) -> Iterable[Table]:
         rows.append((each.second, name, Number(each.ccc.first), Number(each.ccc.second), change, p_text(each.ccc.p)))
     if rows:
         head = ("", "dimension", "CCC, the first", "CCC, this one", "difference", "p, bootstrap")
-        yield Table(head, tuple(rows), "Valence, arousal, dominance")
+        yield Table(head, tuple(rows), "CCC of valence, arousal, dominance")
 
 
 def _figures(runs: Sequence[Evaluation], order: Sequence[tuple[str, str]]) -> Table:

@@ -49,6 +49,12 @@ class Calibrated:
     ece_before: float
     ece_after: float
 
+    @property
+    def note(self) -> str:
+        """What whoever reads the probabilities should know, in one line."""
+        part = f" ({self.split})" if self.split else ""
+        return f"probabilities are at temperature {self.temperature:.3f}, fitted on {self.n} clips of {self.data}{part}"
+
     def doubts(self, labels: Sequence[str], strategy: str, digest: str) -> list[str]:
         """Why figures at this temperature may not mean what they should; a sentence each.
 

@@ -4,13 +4,15 @@ A name may also stand for a model that holds several of our parts, in its author
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import (
@@ -26,6 +28,7 @@ from transformers import (
 )
 from transformers.initialization import no_init_weights
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.utils import logging
 
 from emosllm.errors import UserError
 from emosllm.models.emotion2vec import register as register_emotion2vec
@@ -195,11 +198,30 @@ def _load(kind: Any, reference: str, **options: Any) -> Any:
     """`from_pretrained` of an Auto class, with an error that says what to do."""
     place = locate(reference)
     try:
-        return kind.from_pretrained(place, **options)
+        with _without_bars():
+            return kind.from_pretrained(place, **options)
     except (OSError, ValueError, KeyError) as error:
         what = kind.__name__.removeprefix("Auto")
         reason = shorten(str(error), 160, placeholder=" …")
         raise UserError(f"{reference}: no {what} there ({reason}); {_way_out(reference)}") from None
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Without transformers' bars of loaded weights; bars of downloads, and whatever the user has set, stay."""
+    if not logging.is_progress_bar_enabled():
+        yield
+        return
+    downloads = not are_progress_bars_disabled()
+    logging.disable_progress_bar()  # and with it the hub's
+    try:
+        if downloads:
+            enable_progress_bars()
+        yield
+    finally:
+        logging.enable_progress_bar()
+        if not downloads:
+            disable_progress_bars()
 
 
 def _way_out(reference: str) -> str:

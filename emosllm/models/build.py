@@ -1,7 +1,9 @@
 """From a recipe, or a checkpoint, to its model and processor: with published weights, or as shapes alone."""
 
+from pathlib import Path
+
 import torch
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel, AutoProcessor, PreTrainedConfig
 
 from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer, locate
 from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
@@ -33,6 +35,18 @@ def build_empty(recipe: Recipe) -> System:
     kind = _kind(recipe)
     with torch.device("meta"):
         return kind(kind.config_class(recipe=recipe.model_dump(mode="json"), **shapes))
+
+
+def build_empty_of(folder: Path) -> System:
+    """A checkpoint's model on the meta device, by the shapes in its config; its backbones need not be there.
+
+    Raises:
+        UserError: the config can't be read, or is somebody else's.
+    """
+    config = read_config(folder)
+    kind = SpeechHead if isinstance(config, SpeechHeadConfig) else SpeechLLM
+    with torch.device("meta"):
+        return kind(config)
 
 
 def build_model(recipe: Recipe) -> System:
@@ -73,13 +87,18 @@ def build_processor(recipe: Recipe, thresholds: Thresholds | None = None) -> Spe
     return SpeechProcessor.build(recipe, extractor, tokenizer, audio_vectors(recipe), thresholds)
 
 
-def audio_vectors(recipe: Recipe) -> AudioVectors:
-    """How many of the LLM's vectors a clip takes in this system."""
+def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> AudioVectors:
+    """How many of the LLM's vectors a clip takes in this system.
+
+    Args:
+        recipe: the system.
+        config: the encoder's, where it is at hand.
+    """
     if recipe.encoder is None or recipe.mapper is None:
         return AudioVectors()
     if isinstance(recipe.mapper, QPMapperPart):
         return AudioVectors(fixed=recipe.mapper.queries)
-    config = load_config(recipe.encoder.model, "encoder")
+    config = config or load_config(recipe.encoder.model, "encoder")
     return AudioVectors(convolutions=family(config).convolutions(config), extra=2 * recipe.mapper.ends)
 
 

@@ -12,8 +12,8 @@ from textwrap import shorten
 from typing import Any, Self
 
 import torch
-from huggingface_hub import create_repo, save_torch_state_dict, snapshot_download, upload_folder
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, StrictDataclassError
+from huggingface_hub import create_repo, save_torch_state_dict, upload_folder
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from transformers.initialization import no_init_weights
 
 from emosllm.errors import UserError
 from emosllm.models.backbones import (
-    builtins,
     config_of,
     load_encoder,
     load_head,
@@ -32,36 +31,15 @@ from emosllm.models.backbones import (
     new_llm,
 )
 from emosllm.models.config import SpeechLLMConfig
+from emosllm.models.fetching import fetch_checkpoint
 from emosllm.models.lora import lora_layers
 from emosllm.parts import LinearMapperPart
 from emosllm.recipe import Recipe, parse
 
 _INDEX = "model.safetensors.index.json"
 # What the hub's functions take of what transformers passes on.
-_DOWNLOAD = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 _CREATE = ("private", "token")
 _UPLOAD = ("revision", "token", "commit_message", "commit_description", "create_pr")
-
-
-def fetch_checkpoint(name: str, **hub: Any) -> Path:
-    """The folder of a checkpoint: itself, or a hub id's files in the local cache.
-
-    Raises:
-        UserError: neither a folder with a `config.json` nor a hub id that can be had.
-    """
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
-            raise UserError(
-                f"{name}: no config.json in that folder, so it holds no checkpoint; a run keeps its in model/"
-            )
-        return Path(name)
-    try:
-        return Path(snapshot_download(name, **_only(hub, *_DOWNLOAD)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        known = ", ".join(builtins()) or "none"
-        raise UserError(
-            f"{name}: no such folder, builtin model or hub id to be had; builtin: {known} ({_reason(error)})"
-        ) from None
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], max_shard_size: int | str) -> None:

@@ -95,9 +95,14 @@ def downloads(recipe: Recipe) -> dict[str, Download]:
     return {name: Download(**known[name]) for name in recipe.models if name in known}
 
 
-def describe(recipe: Recipe) -> Description:
-    """Count a recipe's model."""
-    model = build_empty(recipe)
+def describe(recipe: Recipe, model: System | None = None) -> Description:
+    """Count a recipe's model.
+
+    Args:
+        recipe: the system.
+        model: the same on the meta device, where it is built already, as of a checkpoint.
+    """
+    model = model or build_empty(recipe)
     words = _words(recipe, model)
     counts = {"lora": _count(model, ".lora_")} if recipe.lora is not None else {}
     for name in ("encoder", "mapper", "llm", "head"):
@@ -146,6 +151,7 @@ def _memory(recipe: Recipe, model: System) -> dict[str, int]:
     """Bytes at the peak of training, in the phase where most learns."""
     seconds, samples = recipe.audio.max_seconds, recipe.training.micro_batch
     frames = round(_FRAMES_A_SECOND * seconds) if recipe.mapper else 0
-    clip = audio_vectors(recipe).of_frames(frames) if recipe.mapper else 0
+    ears = model.encoder.model.config if model.encoder is not None else None
+    clip = audio_vectors(recipe, ears).of_frames(frames) if recipe.mapper else 0
     load = Load(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
     return training_memory(model, recipe.learned, load, _BYTES[recipe.training.precision])

@@ -103,11 +103,18 @@ class Run:
             phases={},
         )
 
+    @property
+    def finished(self) -> bool:
+        """Whether the trained system is there already, so that there is nothing to take up."""
+        if not (self.folder / "model" / "config.json").is_file() or not (self.folder / "run.json").is_file():
+            return False
+        return set(self.recipe.phases) <= set(_read_notes(self.folder / "run.json").get("phases", ()))
+
     def train(self, resume: bool = False, self_contained: bool = False) -> Path:
         """Go through the phases and leave the trained system in `model/`.
 
         Args:
-            resume: take up a run that was stopped.
+            resume: take up a run that was stopped; one that is `finished` is left as it is.
             self_contained: hold the backbones' weights in `model/` too.
 
         Returns:
@@ -119,6 +126,8 @@ class Run:
         if processes.is_main_process:
             self.begin(resume)
         processes.wait_for_everyone()
+        if self.finished:
+            return self.folder / "model"
         processor = build_processor(self.recipe, self._thresholds())
         torch.manual_seed(self.recipe.training.seed)
         model = build_model(self.recipe)

@@ -59,7 +59,7 @@ BAD_RECORDINGS = {
     "nan.wav": (lambda path: sf.write(path, np.full(16_000, np.nan), 16_000, "FLOAT"), "NaN"),
     "long.wav": (long_wav, "10800.0 s, and this system takes at most 40 s"),
     "short.wav": (lambda path: sf.write(path, tiny.clip(0.05), 16_000), "0.050 s are too short"),
-    "notes.wav": (lambda path: path.write_text("not audio at all, only words\n" * 50), "is not audio"),
+    "notes.wav": (lambda path: path.write_text("not audio at all, only words\n" * 50), "is not audio but text"),
     "noise.mp3": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(4000)), ""),
 }
 
@@ -369,7 +369,19 @@ def test_a_broken_self_contained_checkpoint_is_named(run, clips, tmp_path):
 
 
 def test_a_model_that_is_nowhere(clips):
-    assert "nowhere: no such folder, builtin model or hub id" in refused("predict", "nowhere", clips[0])
+    assert "nowhere: no such folder, system or hub id" in refused("predict", "nowhere", clips[0])
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "serve"])
+def test_an_unknown_system_is_told_the_systems_the_recipes_and_what_is_like_it(verb, corpus, clips):
+    rest = {"predict": (clips[0],), "evaluate": ("--data", corpus), "serve": ("--no-page",)}[verb]
+    message = refused(verb, "nanno", *rest)
+    assert "(did you mean nano?)" in message
+    assert "trained systems here are nano, recipes are aa-sllm, " in message
+    assert all(f" {name}" in message for name in ("whisper-gemma", "emo2vec-gemma", "qwen-audio-chat"))
+    assert "nano-llm" not in message  # a part, and no system
+    assert all(word not in message for word in ("http", "huggingface", "snapshot", "Error"))
+    assert "`hf download some/thing`" in refused(verb, "some/thing", *rest)
 
 
 def test_a_folder_that_is_no_model(clips, corpus):

@@ -237,7 +237,7 @@ def test_predict_json_is_an_object_a_line(run, clips):
     rows = json_lines(answer.out)
     assert [row["path"] for row in rows] == [str(clip) for clip in clips]
     for row in rows:
-        assert list(row) == [*FIELDS, "transcript_from"]
+        assert list(row) == [*FIELDS, "transcript_from", "temperature"]
         assert row["transcript_from"] == "model"
         assert list(row["probabilities"]) == EMOTIONS
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-3)

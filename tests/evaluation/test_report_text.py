@@ -1,11 +1,17 @@
 """A page as Markdown and as LaTeX: the same figures, and nothing that a name could break."""
 
 import re
-import shutil
-import subprocess
 
 import planted
 import pytest
+from pylatexenc.latex2text import LatexNodes2Text
+from pylatexenc.latexwalker import (
+    LatexEnvironmentNode,
+    LatexMacroNode,
+    LatexSpecialsNode,
+    LatexWalker,
+    LatexWalkerParseError,
+)
 
 from emosllm.evaluation.comparing import read_side_by_side
 from emosllm.evaluation.latex import escape, latex
@@ -64,10 +70,36 @@ def test_latex_escapes_what_it_must():
     assert escape("\\~^{}") == r"\textbackslash{}\textasciitilde{}\textasciicircum{}\{\}"
 
 
-def test_latex_can_be_set(side, tmp_path):
-    if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex here")
-    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-    (tmp_path / "page.tex").write_text(f"{head}{latex(side)}\\end{{document}}\n", "utf-8")
-    command = ["pdflatex", "-halt-on-error", "-interaction=batchmode", "page.tex"]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+def cells_of(source):
+    """The rows of a LaTeX table as a parser of LaTeX reads them: what would be printed in each cell."""
+    nodes, _, _ = LatexWalker(source, tolerant_parsing=False).get_latex_nodes()
+    (table,) = (node for node in nodes if node.isNodeType(LatexEnvironmentNode))
+    assert table.environmentname == "tabular"
+    rows, printed = [[[]]], LatexNodes2Text()
+    for node in table.nodelist:
+        if node.isNodeType(LatexMacroNode) and node.macroname == "\\":
+            rows.append([[]])
+        elif node.isNodeType(LatexSpecialsNode) and node.specials_chars == "&":
+            rows[-1].append([])
+        elif not (node.isNodeType(LatexMacroNode) and node.macroname.endswith("rule")):
+            rows[-1][-1].append(node)
+    columns = re.search(r"\\begin\{tabular\}\{(\w+)\}", source)[1]
+    shown = [[printed.nodelist_to_text(cell).strip() for cell in row] for row in rows]
+    assert {len(row) for row in shown if any(row)} == {len(columns)}
+    return [row for row in shown if any(row)]
+
+
+def test_latex_says_to_a_parser_what_it_shall(side):
+    head, *rows = cells_of(latex(side))
+    assert head == ["System", "UA", "WA", "macro F1", "clips"]
+    for run, row in zip(side.runs, rows, strict=True):
+        assert row[0] == run.name  # letter by letter, whatever LaTeX means by these letters
+        interval = run.report.intervals["ua"]
+        assert row[1] == f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+        assert row[4] == "240"
+
+
+@pytest.mark.parametrize("broken", ["a_{b", "a} b", r"\begin{x} a"])
+def test_the_parser_refuses_what_latex_would(side, broken):
+    with pytest.raises(LatexWalkerParseError):
+        cells_of(latex(side).replace("strong", broken))

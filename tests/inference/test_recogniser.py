@@ -220,7 +220,7 @@ def test_what_a_system_was_not_trained_for_is_refused(run, options, words):
 def test_a_folder_without_a_system_is_refused(tmp_path, run):
     for place, words in (
         (tmp_path, "no config.json in that folder"),
-        (tmp_path / "none", "no such folder, builtin model or hub id"),
+        (tmp_path / "none", "no such folder, system or hub id"),
         (run / "llm-llama", "not one of emosllm"),
     ):
         with pytest.raises(UserError, match=words):

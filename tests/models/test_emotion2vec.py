@@ -35,8 +35,8 @@ def filled(name, config, names):
     shapes = json.loads((golden.FOLDER / f"emotion2vec_{name}.keys.json").read_text())
     state = {"encoder": {}, "head": {}}
     for key, value in golden.weights(shapes).items():
-        for part, ours, tensor in place(key, value):
-            state[part][ours] = tensor
+        for part, ours, taken_of in place(key):
+            state[part][ours] = taken_of(value)
     encoder = Emotion2VecModel(config).eval()
     encoder.load_state_dict(state["encoder"])
     rows = [index for index, name in enumerate(names) if name is not None]  # the others are "unuse" in the reference

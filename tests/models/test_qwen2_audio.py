@@ -3,11 +3,14 @@
 Reference: `Qwen2AudioForConditionalGeneration` of the installed transformers (written against 5.23.0).
 """
 
+from collections import Counter
+
 import golden
 import published_keys
 import pytest
 import torch
 from jinja2 import Environment
+from safetensors import safe_open
 from transformers import (
     Qwen2AudioConfig,
     Qwen2AudioForConditionalGeneration,
@@ -138,6 +141,35 @@ def test_names_of_transformers_4_and_5_are_read_alike(tmp_path, reference, parts
     for part, module in parts.items():
         for name, tensor in module.state_dict().items():
             torch.testing.assert_close(again[part].state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_all_parts_together_read_a_checkpoint_once(folder, monkeypatch):
+    reads = Counter()
+
+    class Counting:
+        def __init__(self, *arguments, **options):
+            self.opened = safe_open(*arguments, **options)
+
+        def __enter__(self):
+            self.shard = self.opened.__enter__()
+            return self
+
+        def __exit__(self, *fault):
+            return self.opened.__exit__(*fault)
+
+        def keys(self):
+            return self.shard.keys()
+
+        def get_tensor(self, key):
+            reads[key] += 1
+            return self.shard.get_tensor(key)
+
+    monkeypatch.setattr("emosllm.models.published.tensors.safe_open", Counting)
+    load(folder)
+    assert reads == Counter(dict(QWEN2_AUDIO.tensors(folder)).keys())
+    reads.clear()
+    load_part(folder, QWEN2_AUDIO, "mapper", LinearMapper(**QWEN2_AUDIO.configs(folder)["mapper"]))
+    assert reads == {"multi_modal_projector.linear.weight": 1, "multi_modal_projector.linear.bias": 1}
 
 
 def test_only_its_own_config_is_recognised(folder, tmp_path):

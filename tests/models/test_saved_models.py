@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoProcessor, BertConfig
 from transformers.utils import hub
 
 from emosllm.errors import UserError
-from emosllm.models import checkpoint
+from emosllm.models import checkpoint, fetching
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.lora import lora_layers, merge_lora
 from emosllm.models.speech_llm import SpeechLLM, SpeechLLMConfig
@@ -126,7 +126,7 @@ def test_a_hub_id_loads_as_its_folder_does(system, saved, monkeypatch):
         assert (repo_id, options["revision"]) == ("someone/emosllm", "v1")
         return str(saved)
 
-    monkeypatch.setattr(checkpoint, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(fetching, "snapshot_download", snapshot_download)
     assert same_answers(SpeechLLM.from_pretrained("someone/emosllm", revision="v1"), system)
     config = AutoConfig.from_pretrained(saved)
     assert same_answers(AutoModel.from_pretrained("someone/emosllm", config=config, revision="v1"), system)
@@ -278,7 +278,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    refused(tmp_path / "nowhere" / "at all", "no such folder, builtin model or hub id to be had")
+    refused(tmp_path / "nowhere" / "at all", "no such folder, system or hub id to be had")
 
 
 def test_a_backbone_that_moved_away_is_named(system, broken):

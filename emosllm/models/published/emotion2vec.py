@@ -10,19 +10,21 @@ Source of keys and settings: FunASR, `funasr/models/emotion2vec` (template.yaml,
 import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import Wav2Vec2FeatureExtractor
 
 from emosllm.errors import UserError
 from emosllm.labels import UNKNOWN, emotion_name
 from emosllm.models.emotion2vec import Emotion2VecConfig
-from emosllm.models.published.layout import Layout, Part
+from emosllm.models.published.layout import Layout, Part, Place, Read, whole
+from emosllm.models.published.tensors import safetensors
 
 _WEIGHTS = ("model.safetensors", "model.pt", "emotion2vec_base.pt")
 # Settings that would change what is computed, with the only value that is built here.
@@ -66,6 +68,11 @@ _ENCODER: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (_AUDIO + r"context_encoder\." + _IN_BLOCK, lambda key: f"prenet.{key[1]}.{_BLOCK[key[2]]}.{key[3]}"),
     (_IN_BLOCK, lambda key: f"layers.{key[1]}.{_BLOCK[key[2]]}.{key[3]}"),
 )
+# The reference keeps these two with axes of one for broadcasting: [1, E, D] and [1, 1, H, 1, 1].
+_SHAPED: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "extra_tokens": lambda tensor: tensor.squeeze(0),
+    "alibi_scale": lambda tensor: tensor.flatten(),
+}
 # What pre-training needs and listening does not: the decoder that predicts the teacher's frames, the teacher itself (an
 # average of the student), heads of reconstruction and adversarial losses, encoders of other modalities.
 _UNUSED = re.compile(
@@ -116,8 +123,8 @@ def class_names(folder: Path) -> tuple[str | None, ...]:
     return tuple(_class(line.strip(), origin) for line in lines if line.strip())
 
 
-def tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the folder's weights; nested ones, such as the teacher's, by their path.
+def tensors(folder: Path) -> Iterator[tuple[str, Read]]:
+    """The keys of the folder's weights, nested ones (the teacher's) by their path, and what reads each tensor.
 
     Raises:
         UserError: there is no file of weights, or it holds something else.
@@ -127,29 +134,26 @@ def tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
         raise UserError(f"{folder}: no weights of emotion2vec there; it needs {' or '.join(_WEIGHTS[:2])}")
     if path.suffix == ".safetensors":
         try:
-            with safe_open(path, "pt") as file:
-                for key in file.keys():  # noqa: SIM118 not a dict
-                    yield key, file.get_tensor(key)
+            yield from safetensors(path)
         except SafetensorError as error:
             raise UserError(f"{path}: no safetensors file, or cut short ({error}); fetch it again") from None
     else:
-        yield from _walk(_unpickle(path))
+        for key, tensor in _walk(_unpickle(path)):  # mapped where the file allows it
+            yield key, partial(whole, tensor)
 
 
-def place(key: str, tensor: Tensor) -> list[tuple[Part, str, Tensor]] | None:
-    """Where a tensor goes; some checkpoints put `d2v_model.` before the encoder's keys, or `module.` before all."""
+def place(key: str) -> list[Place] | None:
+    """Where a key's tensor goes; some checkpoints put `d2v_model.` before the encoder's, or `module.` before all."""
     key = key.removeprefix("module.").removeprefix("d2v_model.")
     if key in ("proj.weight", "proj.bias"):
-        return [("head", key.replace("proj", "output"), tensor)]
+        return [("head", key.replace("proj", "output"), whole)]
     if _UNUSED.fullmatch(key):
         return []
     for pattern, name in _ENCODER:
         found = re.fullmatch(pattern, key)
         if found is not None:
             ours = name(found)
-            # The reference keeps these two with axes of one for broadcasting: [1, E, D] and [1, 1, H, 1, 1].
-            shaped = {"extra_tokens": lambda: tensor.squeeze(0), "alibi_scale": tensor.flatten}
-            return [("encoder", ours, shaped[ours]() if ours in shaped else tensor)]
+            return [("encoder", ours, _SHAPED.get(ours, whole))]
     return None
 
 

@@ -19,6 +19,12 @@ from emosllm.errors import UserError
 Part = Literal["encoder", "mapper", "llm", "head"]
 
 
+#: Reads one tensor from the disk.
+Read = Callable[[], Tensor]
+#: A part, the tensor's name there, and what the part takes of it: a third of a fused one, or the same.
+Place = tuple[Part, str, Callable[[Tensor], Tensor]]
+
+
 @dataclass(frozen=True)
 class Layout:
     """How one family of published checkpoints is laid out.
@@ -28,8 +34,10 @@ class Layout:
         recognises: whether a folder is one of these; looks at file names and config.json only.
         configs: the shape of each part as plain values: a transformers config with its `model_type` for encoder and
             llm, the keyword arguments of their shape for mapper and head.
-        tensors: the folder's tensors, each by its original key.
-        place: where a tensor goes in our parts: `[]` is known and not needed, `None` is known to nobody.
+        tensors: the original key of each of the folder's tensors, and what reads it from the disk, which nobody does
+            that does not need it.
+        place: where the tensor of a key goes in our parts, and what is made of it there: `[]` is known and not needed,
+            `None` is known to nobody.
         tokenizer: reads the LLM's tokenizer where transformers can't.
         feature_extractor: gives the encoder's feature extractor, likewise.
     """
@@ -37,26 +45,38 @@ class Layout:
     name: str
     recognises: Callable[[Path], bool]
     configs: Callable[[Path], Mapping[Part, dict[str, Any]]]
-    tensors: Callable[[Path], Iterator[tuple[str, Tensor]]]
-    place: Callable[[str, Tensor], list[tuple[Part, str, Tensor]] | None]
+    tensors: Callable[[Path], Iterator[tuple[str, Read]]]
+    place: Callable[[str], list[Place] | None]
     tokenizer: Callable[[Path], PreTrainedTokenizerBase] | None = None
     feature_extractor: Callable[[Path], FeatureExtractionMixin] | None = None
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor as it is."""
+    return tensor
 
 
 @torch.no_grad()
 def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module) -> None:
     """Stream the tensors of one part of a checkpoint into a module, which is complete afterwards or unusable.
 
+    The tensors of the other parts are known by their keys and not read: all parts together read a checkpoint once.
+
     Raises:
         UserError: the checkpoint lacks tensors of the part, holds some that nobody knows, or has other shapes.
     """
     ours = module.state_dict(keep_vars=True)
     missing, surplus, misshapen = set(ours), [], []
-    for key, tensor in layout.tensors(folder):
-        places = layout.place(key, tensor)
+    for key, read in layout.tensors(folder):
+        places = layout.place(key)
         if places is None:
             surplus.append(key)
-        for _, name, value in (place for place in places or () if place[0] == part):
+        here = [place for place in places or () if place[0] == part]
+        if not here:
+            continue
+        tensor = read()
+        for _, name, taken_of in here:
+            value = taken_of(tensor)
             if name not in ours:
                 surplus.append(key)
             elif ours[name].shape != value.shape:

@@ -9,11 +9,10 @@ from textwrap import shorten
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from torch import Tensor
 from transformers import Qwen2AudioConfig
 
 from emosllm.errors import UserError
-from emosllm.models.published.layout import Layout, Part
+from emosllm.models.published.layout import Layout, Part, Place
 from emosllm.models.published.tensors import Rule, read_config, read_tensors, renamed
 
 _RULES: tuple[Rule, ...] = (
@@ -43,8 +42,8 @@ def _configs(folder: Path) -> Mapping[Part, dict[str, Any]]:
     }
 
 
-def _place(key: str, tensor: Tensor) -> list[tuple[Part, str, Tensor]] | None:
-    return renamed(key, tensor, _RULES)
+def _place(key: str) -> list[Place] | None:
+    return renamed(key, _RULES)
 
 
 QWEN2_AUDIO = Layout("Qwen2-Audio", _recognises, _configs, read_tensors, _place)

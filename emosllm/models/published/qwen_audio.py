@@ -7,13 +7,14 @@ the checkpoint is never run. Reference: QwenLM/Qwen-Audio, `modeling_qwen.py` an
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from emosllm.errors import UserError
-from emosllm.models.published.layout import Layout, Part
+from emosllm.models.published.layout import Layout, Part, Place
 from emosllm.models.published.qwen_audio_tokenizer import (
     AUDIO,
     END_OF_TEXT,
@@ -124,17 +125,21 @@ def _llm(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _place(key: str, tensor: Tensor) -> list[tuple[Part, str, Tensor]] | None:
+def _place(key: str) -> list[Place] | None:
     if _COMPUTED.fullmatch(key):
         return []
     fused = re.fullmatch(_LAYER + r"attn\.c_attn\.(weight|bias)", key)
     if fused:
         layer, kind = fused.groups()
         return [
-            ("llm", f"model.layers.{layer}.self_attn.{name}_proj.{kind}", third)
-            for name, third in zip("qkv", tensor.chunk(3), strict=True)
+            ("llm", f"model.layers.{layer}.self_attn.{name}_proj.{kind}", partial(_third, which))
+            for which, name in enumerate("qkv")
         ]
-    return renamed(key, tensor, _RULES)
+    return renamed(key, _RULES)
+
+
+def _third(which: int, fused: Tensor) -> Tensor:
+    return fused.chunk(3)[which]
 
 
 def _feature_extractor(folder: Path) -> QwenAudioFeatureExtractor:

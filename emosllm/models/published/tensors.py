@@ -7,6 +7,8 @@ import json
 import pickle
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from emosllm.errors import UserError
-from emosllm.models.published.layout import Part
+from emosllm.models.published.layout import Part, Place, Read, whole
 
 #: A pattern that a whole key must match, the part it belongs to, and its name there (`\\1` as in `re`).
 Rule = tuple[str, Part, str]
@@ -31,29 +33,50 @@ def read_config(folder: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a folder's weights with its key, one after the other.
+def read_tensors(folder: Path) -> Iterator[tuple[str, Read]]:
+    """The key of every tensor of a folder's weights, and what reads that tensor while its turn lasts.
 
     Raises:
         UserError: there are none, a shard is missing, or a file is cut short or not what it says.
     """
     for path in _files(folder):
-        try:
-            yield from _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing, so the checkpoint is not complete; fetch it again") from None
-        except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise UserError(f"{path}: the weights can't be read ({reason}); fetch the checkpoint again") from None
+        with _told(path):
+            shard = (safetensors if path.suffix == ".safetensors" else _pickled)(path)
+            for key, read in shard:
+                yield key, partial(_read, path, read)
 
 
-def renamed(key: str, tensor: Tensor, rules: Sequence[Rule]) -> list[tuple[Part, str, Tensor]] | None:
-    """Where the first rule that fits puts a tensor; `None` where none fits."""
+def renamed(key: str, rules: Sequence[Rule]) -> list[Place] | None:
+    """Where the first rule that fits puts the tensor of a key; `None` where none fits."""
     for pattern, part, name in rules:
         match = re.fullmatch(pattern, key)
         if match:
-            return [(part, match.expand(name), tensor)]
+            return [(part, match.expand(name), whole)]
     return None
+
+
+def safetensors(path: Path) -> Iterator[tuple[str, Read]]:
+    """The keys of one file of safetensors, and what reads each tensor while its turn lasts."""
+    with safe_open(path, framework="pt") as shard:
+        for key in shard.keys():  # noqa: SIM118 (not a dict)
+            yield key, partial(shard.get_tensor, key)
+
+
+def _read(path: Path, read: Read) -> Tensor:
+    with _told(path):
+        return read()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What a library says of a broken file, in one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing, so the checkpoint is not complete; fetch it again") from None
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{path}: the weights can't be read ({reason}); fetch the checkpoint again") from None
 
 
 def _files(folder: Path) -> list[Path]:
@@ -71,11 +94,7 @@ def _files(folder: Path) -> list[Path]:
     raise UserError(f"{folder}: no weights there ({' or '.join(_NAMES)}, whole or in shards); fetch the checkpoint")
 
 
-def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    with safe_open(path, framework="pt") as shard:
-        for key in shard.keys():  # noqa: SIM118 (not a dict)
-            yield key, shard.get_tensor(key)
-
-
-def _pickled(path: Path) -> Iterator[tuple[str, Tensor]]:
-    yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
+def _pickled(path: Path) -> Iterator[tuple[str, Read]]:
+    """Tensors of torch's own format are mapped: their bytes are read where somebody copies them."""
+    for key, tensor in torch.load(path, map_location="cpu", weights_only=True, mmap=True).items():
+        yield key, partial(whole, tensor)
