@@ -25,6 +25,7 @@ SAMPLE_RATE = 16_000  # Hz; what WavLM, wav2vec 2.0, HuBERT and Whisper were tra
 MIN_SECONDS = 0.1  # shorter than a syllable; also how much a header or a manifest may be off by rounding and padding
 SILENCE_DBFS = -90.0  # digital silence: at most the last bit of 16 flickers (-90.3 dBFS)
 _RATES = (1_000, 1_000_000)  # Hz; outside, a rate is a slip (16 for 16000) or a broken header
+_MAGIC = (b"RIFF", b"RIFX", b"FORM", b"OggS", b"fLaC", b"ID3", b".snd", b"caff")  # what recordings begin with
 _BLOCK = 1 << 18  # frames decoded at a time
 
 
@@ -159,6 +160,9 @@ def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
 
 def _is_text(stream: BinaryIO) -> bool:
     """Whether a file begins as only text does: a page of it in UTF-8, without a control character."""
+    stream.seek(0)
+    if stream.read(4).startswith(_MAGIC):  # letters too, and a recording that broke off behind them
+        return False
     stream.seek(0)
     words = codecs.getincrementaldecoder("utf-8")()
     try:

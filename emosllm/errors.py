@@ -14,5 +14,5 @@ class UserError(ValueError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean nano?)`, to be put behind a word that nobody knows; empty where nothing known is like it."""
-    close = get_close_matches(word, list(known), n=3, cutoff=0.6)
+    close = get_close_matches(word, sorted(set(known)), n=3, cutoff=0.6)
     return f" (did you mean {' or '.join(close)}?)" if close else ""

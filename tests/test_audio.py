@@ -186,7 +186,7 @@ def test_no_samples(source):
     assert "holds no samples" in refusal(source)
 
 
-@pytest.mark.parametrize("content", [b"dear diary\n" * 99, b"\x89PNG\r\n\x1a\n" + bytes(999), b"RIFF", bytes(4096)])
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + bytes(999), b"RIFF", b"RIFF and so on", bytes(4096)])
 def test_not_audio(content, tmp_path):
     (tmp_path / "notes.m4a").write_bytes(content)
     message = refusal(tmp_path / "notes.m4a")
@@ -195,9 +195,20 @@ def test_not_audio(content, tmp_path):
     assert "the given bytes is not audio" in refusal(content)
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "notes.wav", "notes.raw", "notes.csv"])
+@pytest.mark.parametrize("text", ["dear diary\n" * 999, "path,emotion\n", "é" * 4096, "x" + "é" * 4096])
+def test_text_is_told_that_it_is_text_and_is_not_sent_to_ffmpeg(name, text, tmp_path):
+    (tmp_path / name).write_text(text, "utf-8")
+    message = refusal(tmp_path / name)
+    assert f"{name} is not audio but text: give a recording" in message
+    assert "--data" in message
+    assert "ffmpeg" not in message
+    assert "the given bytes is not audio but text" in refusal(text.encode())
+
+
 @pytest.mark.parametrize("name", ["notes.wav", "notes.raw"])
 def test_not_audio_whatever_its_name_says(name, tmp_path):
-    (tmp_path / name).write_bytes(b"dear diary\n" * 99)
+    (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(999))
     with pytest.raises(AudioError, match="is not audio"):
         duration(tmp_path / name)
     new = refusal(tmp_path / name).rstrip("`").split()[-1]

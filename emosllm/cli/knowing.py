@@ -119,7 +119,7 @@ def _tell_run(console: Console, run: "Training") -> None:
     console.print(f"took: {hours(run.seconds)} on {machine}")
     for name, figures in run.phases.items():
         told = ", ".join(
-            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
+            f"{key.replace('eval_', 'validation ')} {f'{value:.3f}' if isinstance(value, float) else value}"
             for key, value in figures.items()
             if key != "seconds"
         )

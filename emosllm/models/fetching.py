@@ -36,7 +36,7 @@ def fetch_checkpoint(name: str, **hub: Any) -> Path:
     try:
         return Path(snapshot_download(name, **{key: hub[key] for key in _DOWNLOAD if key in hub}))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        near = did_you_mean(name, [*recipe_names(), *builtins()])
+        near = did_you_mean(name, {*recipe_names(), *systems()})
         raise UserError(
             f"{name}: no such folder, system or hub id to be had{near}: trained systems here are "
             f"{', '.join(systems())}, recipes are {', '.join(recipe_names())}; {_hub_says(name, error)}"

@@ -74,7 +74,7 @@ def test_info_of_a_run_tells_recipe_weights_data_figures_and_hours(run):
         f"trained: on 8 utterances, chosen by 4; data {notes['data']}, seed {notes['seed']}",
         f"took: {seconds:.1f} s on {notes['hardware']['machine']}",
         f"phase p3: loss {notes['phases']['p3']['loss']:.3f}",
-        f"ua {notes['phases']['p3']['ua']:.3f}",
+        f"validation ua {notes['phases']['p3']['eval_ua']:.3f}",
         f"torch {notes['versions']['torch']}",
     ):
         assert words in answer.out, words
@@ -125,11 +125,13 @@ def test_mistakes_of_info(run, tmp_path):
 def test_weights_are_loaded_in_python_without_a_bar_and_the_setting_stays(run, wanted):
     """In a process of its own: what transformers and the hub show is a setting of the process."""
     code = (
-        "import sys; from transformers.utils import logging; from huggingface_hub.utils import are_progress_bars_disabled\n"
+        "from transformers.utils import logging\n"
+        "from huggingface_hub.utils import are_progress_bars_disabled\n"
         f"logging.enable_progress_bar() if {wanted} else logging.disable_progress_bar()\n"
         "before = logging.is_progress_bar_enabled(), are_progress_bars_disabled()\n"
         f"import emosllm; emosllm.load({str(run)!r})\n"
-        f"assert before == (logging.is_progress_bar_enabled(), are_progress_bars_disabled()) == ({wanted}, {not wanted})\n"
+        "after = logging.is_progress_bar_enabled(), are_progress_bars_disabled()\n"
+        f"assert before == after == ({wanted}, {not wanted})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
