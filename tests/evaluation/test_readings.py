@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import planted
 import pytest
+from test_report_page import Page, lies_at
 
 from emosllm.evaluation.comparing import read_side_by_side
 from emosllm.evaluation.content_dimensions import differences, dimensions
 from emosllm.evaluation.dimensions import ccc, concordance, concordance_difference
 from emosllm.evaluation.markdown import markdown
 from emosllm.evaluation.markdown_page import markdown_page
+from emosllm.evaluation.page import render_page
 from emosllm.evaluation.readings import METHOD, expected, read_dimensions
 from emosllm.evaluation.report import build_report
 from emosllm.labels import label_set
@@ -185,6 +187,17 @@ def test_pages_tell_the_method_the_floor_and_the_ceiling(side):
     assert f"{kept.scores.ccc:.3f} [{kept.scores.interval.low:.3f}, {kept.scores.interval.high:.3f}]" in text
     assert f"{kept.ceiling:.3f}" in text
     assert dimensions([]) is None
+
+
+def test_the_page_s_numbers_are_the_reports(side):
+    page = Page(render_page(side))
+    reports = [json.loads(json.dumps(run.report.to_dict())) for run in side.runs]
+    placed = [(value, at) for value, at, _ in page.numbers if at and "/dimensions/" in at]
+    # Each run and dimension: four coefficients, the mean error, and a mean of each class.
+    assert len(placed) == 2 * 2 * (5 + len(LABELS.names))
+    assert all(float(value) == lies_at(reports, at) for value, at in placed)
+    assert "valence,-arousal,-dominance" not in page.ids
+    assert "valence-arousal-dominance" in page.ids
 
 
 def test_a_report_without_a_training_part_says_why():
