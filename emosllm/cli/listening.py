@@ -62,14 +62,14 @@ def listen(
         from emosllm.inference.asr import load_asr
 
         transcriber = load_asr(asr, device)
-    if recogniser.calibrated is not None:
-        print(recogniser.calibrated.note, file=sys.stderr)
     options = Options(limits, transcriber=transcriber, batch_size=1)
     view = LiveView(tuple(recogniser.labels.names), Console())
     with ExitStack() as stack:
         blocks, waiting = (stream_audio(source), None) if source else stack.enter_context(opened(microphone))
         if source is None:
             print("listening; Ctrl-C ends it", file=sys.stderr)
+        if recogniser.calibrated is not None:
+            print(recogniser.calibrated.note, file=sys.stderr)
         turns = sum(1 for _ in view.follow(recogniser, blocks, options, waiting))
     if not turns:
         print("no speech was heard", file=sys.stderr)

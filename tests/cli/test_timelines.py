@@ -17,6 +17,7 @@ from commandline import emosllm, refused, write_rows
 
 from emosllm.audio import load_audio
 from emosllm.cli import app
+from emosllm.inference.loading import stored_calibration
 
 VOICES = sorted((Path(__file__).parents[2] / "demo" / "recordings").glob("*.flac"))
 
@@ -193,7 +194,8 @@ def test_a_recording_that_breaks_in_the_middle_leaves_nothing(interview, tmp_pat
 def test_a_file_in_the_microphones_place_is_told_turn_by_turn(interview):
     rows = rows_of(interview, "--timeline", "--longest", "8")
     answer = emosllm("listen", "nano", "--from", interview)
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0
+    assert answer.err.splitlines() == [stored_calibration("nano").note]
     lines = answer.out.splitlines()
     assert [re.split(r" {2,}", line)[1].split()[0] for line in lines] == [row["label"] for row in rows]
 
@@ -224,7 +226,8 @@ def test_a_microphone_is_listened_to_until_ctrl_c(interview, monkeypatch):
     monkeypatch.setattr("emosllm.timeline.live._taken", pressed)
     answer = emosllm("listen", "nano", "--microphone", "3")
     assert answer.code == 130
-    assert answer.err.splitlines() == ["listening; Ctrl-C ends it", "emosllm: stopped"]
+    note = stored_calibration("nano").note
+    assert answer.err.splitlines() == ["listening; Ctrl-C ends it", note, "emosllm: stopped"]
     assert len(answer.out.splitlines()) >= 2
 
 
