@@ -138,6 +138,44 @@ _EXCITED = {"excited": "happy"}
 # In the order of emotion2vec's own head, which has a class for what is none of the others.
 _EMOTION2VEC = ("angry", "disgust", "fear", "happy", "neutral", "other", "sad", "surprise", UNKNOWN)
 _SEVEN = ("angry", "sad", "happy", "surprise", "fear", "disgust", "neutral")
+_SIX = "angry disgust fear happy neutral sad"
+
+# The classes of EmoBox's 32 corpora, as the label maps of its repository (March 2025) have them, without X and unknown;
+# `emobox_TESS` in lower case is the set of one. IEMOCAP's map merges excited into happy, the others merge nothing.
+_EMOBOX: Mapping[str, str] = {
+    "aesdd": "angry disgust fear happy sad",
+    "ased": "angry fear happy neutral sad",
+    "asvpesd": f"{_SIX} surprise bored disappointed excited pained pleased other",
+    "cafe": f"{_SIX} surprise",
+    "casia": "angry fear happy neutral sad surprise",
+    "cremad": _SIX,
+    "emns": "angry disgust excited happy neutral sad sarcastic surprise",
+    "emodb": f"{_SIX} bored",
+    "emovdb": "amused angry disgust neutral sleepy",
+    "emovo": f"{_SIX} surprise",
+    "emozionalmente": f"{_SIX} surprise",
+    "enterface": "angry disgust fear happy sad surprise",
+    "esd": "angry happy neutral sad surprise",
+    "iemocap": "angry happy neutral sad",
+    "jlcorpus": "angry anxious apologetic assertive concerned encouraging excited happy neutral sad",
+    "m3ed": f"{_SIX} surprise",
+    "mead": f"{_SIX} surprise contempt",
+    "meld": f"{_SIX} surprise",
+    "mer2023": "angry happy neutral sad surprise worried",
+    "mesd": _SIX,
+    "msppodcast": f"{_SIX} surprise contempt other",
+    "oreau": f"{_SIX} surprise",
+    "pavoque": "angry happy neutral poker_faced sad",
+    "polish": "angry fear neutral",
+    "ravdess": f"{_SIX} surprise calm",
+    "resd": f"{_SIX} enthusiastic",
+    "savee": f"{_SIX} surprise",
+    "shemo": "angry fear happy neutral sad surprise",
+    "subesco": f"{_SIX} surprise",
+    "tess": f"{_SIX} surprise",
+    "turevdb": "angry calm happy sad",
+    "urdu": "angry happy neutral sad",
+}
 
 #: Label sets by name. A recipe names one; `emosllm evaluate --labels` can narrow it.
 LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
@@ -151,6 +189,10 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
             LabelSet("iemocap4", ("angry", "happy", "neutral", "sad"), _EXCITED),
             LabelSet("ravdess8", (*_SEVEN, "calm")),
             LabelSet("emotion2vec9", _EMOTION2VEC, _CALM | _EXCITED),
+            *(
+                LabelSet(f"emobox_{corpus}", tuple(names.split()), _EXCITED if corpus == "iemocap" else {})
+                for corpus, names in _EMOBOX.items()
+            ),
         )
     }
 )
@@ -163,5 +205,6 @@ def label_set(name: str) -> LabelSet:
         UserError: there is none of that name.
     """
     if name not in LABEL_SETS:
-        raise UserError(f"unknown label set {name!r}: known are {', '.join(LABEL_SETS)}")
+        ours = [known for known in LABEL_SETS if not known.startswith("emobox_")]
+        raise UserError(f"unknown label set {name!r}: known are {', '.join(ours)} and emobox_CORPUS (emobox_tess)")
     return LABEL_SETS[name]

@@ -3,12 +3,14 @@
 Reads `data/<corpus>/fold_<n>/` of the EmoBox repository; the recordings are the corpus's own, laid out below
 `downloads` as its lists say. Speakers come from its `.stm` files where those name people: for IEMOCAP they name the
 session, so the speaker is read from the turn, and for four corpora they name files or sexes, or are not there, so
-nobody is named. Gives up its random train/validation division: without an official one there is no `val`.
+nobody is named. A manifest has `val` where EmoBox has an official validation list; else `draw_validation` draws one from
+the training list, as EmoBox's recipe means to.
 """
 
 import json
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,10 @@ SHARED_SPEAKERS = frozenset({
     "aesdd", "ased", "asvpesd", "cremad", "emns", "emodb", "emovdb", "emozionalmente", "enterface", "meld", "oreau",
     "pavoque", "shemo", "tess", "turevdb", "urdu",
 })  # fmt: skip
+#: Corpora with a validation list of EmoBox's.
+OFFICIAL_VALIDATION = frozenset({"m3ed", "meld", "msppodcast"})
+#: EmoBox's recipe (`examples/sb`, all twelve parameter files): the seed of its draw, and the share that is learned from.
+VALIDATION_SEED, TRAINED_SHARE = 1993, 0.8
 # Whose `.stm` names something else than people in the place of the speaker.
 _NO_SPEAKERS = ("mer2023", "mesd", "resd", "msppodcast")
 _TURN = re.compile(r"Ses0([1-5])[FM]_\w+_([FM])\d+")
@@ -123,6 +129,26 @@ def label_set(root: Path, corpus: str) -> LabelSet:
     """The classes that EmoBox scores for a corpus, as its `label_map.json` lists them, without X."""
     classes = dict.fromkeys(name for name in _label_map(_home(root) / corpus, corpus).values() if name)
     return LabelSet(f"emobox_{corpus}", tuple(classes))
+
+
+def draw_validation(train: Sequence[Utterance]) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
+    """Divide a training list where EmoBox has no official validation list: 80 % to learn from, 20 % to choose by.
+
+    As EmoBox's recipe states it: Python's generator with seed 1993 shuffles the places of the list, the first
+    `int(0.8 n)` are learned from. Its code stops at this very step (it looks validation clips up among those that it
+    kept for training), and the benchmark's own division is not published, so nobody can say that theirs was this one.
+    Clips are drawn, not people: the same people are in both parts.
+
+    Args:
+        train: the list in its order; as there, clips that are missing or broken are not in it.
+
+    Returns:
+        What is learned from and what is chosen by, in the order of the draw.
+    """
+    places = list(range(len(train)))
+    random.Random(VALIDATION_SEED).shuffle(places)
+    kept = int(len(train) * TRAINED_SHARE)
+    return tuple(train[place] for place in places[:kept]), tuple(train[place] for place in places[kept:])
 
 
 def our_name(corpus: str) -> str:

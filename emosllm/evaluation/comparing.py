@@ -96,7 +96,7 @@ def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
     """
     if not 0 < len(folders) <= len(SERIES):
         raise UserError(f"{len(folders)} evaluations: 1 to {len(SERIES)} can be told apart on one page")
-    reports = [_report(folder) for folder in folders]
+    reports = [read_report(folder) for folder in folders]
     names = _names(folders, reports)
     runs = []
     for number, (folder, name, report) in enumerate(zip(folders, names, reports, strict=True)):
@@ -142,7 +142,12 @@ def without_answers(report: Report) -> Evaluation:
     return Evaluation(0, report.model, report, Answers(report.model, report.labels, *nothing), ())
 
 
-def _report(folder: Path) -> Report:
+def read_report(folder: Path) -> Report:
+    """The report of a folder, as `write_report` left it.
+
+    Raises:
+        UserError: it holds no whole report.
+    """
     path = folder / "report.json"
     try:
         return _FORM.validate_json(path.read_bytes())

@@ -35,7 +35,8 @@ def confidence(runs: Sequence[Evaluation]) -> Section | None:
                 continue
             at = f"confidence/{side}"
             warmth = 1.0 if side == "as_given" else found.temperature
-            name = f"T = {warmth:.2f}" if found.as_given else "as given"
+            told = "T of each fold" if warmth is None else f"T = {warmth:.2f}"
+            name = told if found.as_given else "as given"
             name = f"{run.name}, {name}" if several else name
             if not (several and side == "as_given"):
                 series[name] = each

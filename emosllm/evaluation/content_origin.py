@@ -49,8 +49,27 @@ def _facts(run: Evaluation) -> dict[str, str]:
         "evaluated on": _hardware(report.provenance.hardware) if report.provenance else "–",
         "evaluated with": _versions(report.versions),
     }
-    training = report.provenance.training if report.provenance else None
+    origin = report.provenance
+    if origin is not None and origin.trainings:
+        return facts | _trained_in_folds(origin.trainings)
+    training = origin.training if origin else None
     return facts | (_trained(training) if training else {"trained": "nobody kept its run beside it"})
+
+
+def _trained_in_folds(trainings: Mapping[str, Training]) -> dict[str, str]:
+    """The same of several, what they have in common once."""
+    several = trainings.values()
+    return {
+        "trained": "; ".join(
+            f"{fold} on {count(each.train, 'utterance')}, chosen by {count(each.val, 'utterance')}"
+            for fold, each in trainings.items()
+        ),
+        "training data hash": "; ".join(f"{fold} {each.data}" for fold, each in trainings.items()),
+        "training seed": ", ".join(f"{fold} {each.seed}" for fold, each in trainings.items()),
+        "training took": f"{hours(sum(each.seconds for each in several))}, {count(len(trainings), 'training')}",
+        "trained on": "; ".join(dict.fromkeys(_hardware(each.hardware) for each in several)),
+        "trained with": "; ".join(dict.fromkeys(_versions(each.versions) for each in several)),
+    }
 
 
 def _trained(training: Training) -> dict[str, str]:
@@ -84,9 +103,12 @@ def _temperature(report: Report) -> str:
     if report.confidence is None:
         return "–"
     source = report.provenance.calibration if report.provenance else None
+    if report.provenance and report.provenance.calibrations:
+        clips = sum(each["n"] for each in report.provenance.calibrations.values())
+        return f"{report.confidence.warmth}, fitted on {count(clips, 'clip')} of the folds' validation parts"
     split = f" ({source['split']})" if source and source["split"] else ""
     fitted = f", fitted on {count(source['n'], 'clip')} of {source['data']}{split}" if source else ""
-    return f"{report.confidence.temperature:.3f}{fitted}"
+    return f"{report.confidence.warmth}{fitted}"
 
 
 def _hardware(facts: Mapping[str, Any]) -> str:

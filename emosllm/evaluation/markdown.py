@@ -44,7 +44,7 @@ def remarks(report: Report) -> list[str]:
         counted = report.fallback or "no answer"
         notes.append(f"Text that named no label: {report.unnamed} of {report.scores.n}, counted as {counted}.")
     if report.confidence is not None and report.confidence.temperature != 1:
-        notes.append(f"Probabilities are at temperature {report.confidence.temperature:.3f}; no answer changes by it.")
+        notes.append(f"Probabilities are at temperature {report.confidence.warmth}; no answer changes by it.")
     if report.dimensions:
         notes.append(METHOD)
     if report.selective is not None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class Provenance:
         recipe: the resolved recipe of the system; `None` where it has none.
         training: the run it comes from; `None` where nobody knows.
         calibration: where its temperature comes from, as its `calibration.json` tells; `None` where it has none.
+        trainings: fold -> its run, where a report is over several.
+        calibrations: fold -> where its temperature comes from, likewise.
     """
 
     data: str
@@ -58,6 +60,26 @@ class Provenance:
     recipe: Mapping[str, Any] | None = None
     training: Training | None = None
     calibration: Mapping[str, Any] | None = None
+    trainings: Mapping[str, Training] = field(default_factory=dict)
+    calibrations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, folds: "Mapping[str, Provenance | None]", data: str) -> "Provenance | None":
+        """That of a report over all folds; a single fold's stays as it is, `None` where a fold has none.
+
+        Args:
+            folds: name -> its own, in order.
+            data: hash of the utterances of all.
+        """
+        known = {name: each for name, each in folds.items() if each is not None}
+        if len(known) < len(folds) or not known:
+            return None
+        first = next(iter(known.values()))
+        if len(known) == 1:
+            return replace(first, data=data)
+        trainings = {name: each.training for name, each in known.items() if each.training is not None}
+        calibrations = {name: each.calibration for name, each in known.items() if each.calibration is not None}
+        return cls(data, first.hardware, first.recipe, trainings=trainings, calibrations=calibrations)
 
 
 def digest_of(utterances: Sequence[Utterance]) -> str:

@@ -69,7 +69,7 @@ def build_report(
     labels: LabelSet,
     *,
     learned: Sequence[Utterance] = (),
-    temperature: float = 1.0,
+    temperature: float | Sequence[float] = 1.0,
     abstain_below: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -87,7 +87,7 @@ def build_report(
         labels: the classes to score in.
         learned: clips of the training and validation part: the classes' mean valence, arousal and dominance are
             measured on these, a clip that is scored passed over.
-        temperature: at which the probabilities were made.
+        temperature: at which the probabilities were made; one for each prediction where they differ.
         abstain_below: the least confidence that is answered, for the figures of abstention.
         resamples: of the speakers, for the intervals.
         seed: of the resampling.

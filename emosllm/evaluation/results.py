@@ -44,20 +44,31 @@ class Confidence:
     """What the probabilities are worth, over the clips that have some.
 
     Attributes:
-        temperature: what log-probabilities were divided by.
+        temperature: what log-probabilities were divided by; `None` where folds have each their own.
         as_given: calibration at temperature 1; `None` where that is the temperature.
         calibration: calibration of the probabilities in `predictions.jsonl`.
         aurc: area under the risk-coverage curve, the mean risk over the 1, 2, ... n surest clips.
         aurc_best: of an order that puts every error last.
         aurc_random: of a confidence that knows nothing, which is the error rate.
+        temperatures: the lowest and the highest, where folds have each their own.
     """
 
-    temperature: float
+    temperature: float | None
     as_given: Calibration | None
     calibration: Calibration
     aurc: float
     aurc_best: float
     aurc_random: float
+    temperatures: tuple[float, float] | None = None
+
+    @property
+    def warmth(self) -> str:
+        """The temperature, or the lowest and the highest of the folds'."""
+        if self.temperature is not None:
+            return f"{self.temperature:.3f}"
+        assert self.temperatures is not None
+        low, high = self.temperatures
+        return f"{low:.3f} to {high:.3f}, each fold its own"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers
 from emosllm.evaluation.bootstrap import bootstrap_by_speaker
 from emosllm.evaluation.conditions import CONDITIONS, Condition, Voices
+from emosllm.evaluation.kept_answers import Kept, KeptAnswers
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.significance import compare
 from emosllm.evaluation.sweeps import Point, Robustness
 
-__all__ = ["Point", "Predict", "Robustness", "spoil", "sweep"]
+__all__ = ["Point", "Predict", "Robustness", "pool", "spoil", "sweep"]
 
 #: Samples `[T]` at 16 kHz of each clip -> an answer for each, `None` where there is none.
 Predict = Callable[[Sequence[np.ndarray]], Sequence[str | None]]
@@ -36,6 +37,7 @@ def sweep(
     seed: int = 0,
     level: float = 0.95,
     on_point: Callable[[Point], None] | None = None,
+    kept: KeptAnswers | None = None,
 ) -> Robustness:
     """Ask a system about clean and spoilt clips.
 
@@ -51,6 +53,7 @@ def sweep(
         seed: of noise, rooms and resampling.
         level: of the intervals.
         on_point: told of every point as it is known, `clean` first.
+        kept: answers that are there already, and where new ones go as they are known.
 
     Raises:
         UserError: the numbers of clips, references, speakers or answers differ, or as `score`.
@@ -62,7 +65,18 @@ def sweep(
     settings = {"resamples": resamples, "seed": seed, "level": level}
     tell = on_point or (lambda point: None)
     chosen = tuple(CONDITIONS.values()) if conditions is None else tuple(conditions)
-    clean_answers = _answers("clean", _asked(predict, clips), reference, speakers, labels)
+
+    def answers(each: Condition | None, severity: float | None) -> Answers:
+        name = "clean" if each is None else each.name
+        found = None if kept is None else kept.read(name, severity)
+        if found is None or found.reference != tuple(reference):
+            spoilt = clips if each is None else spoil(clips, each, severity or 0.0, seed=seed, voices=voices)
+            found = Kept(tuple(reference), tuple(speakers), tuple(_asked(predict, spoilt)))
+            if kept is not None:
+                kept.write(name, severity, found)
+        return _answers(name, found, labels)
+
+    clean_answers = answers(None, None)
     clean = _point("clean", None, clean_answers, None, settings)
     tell(clean)
     points, skipped = [], {}
@@ -73,14 +87,53 @@ def sweep(
             skipped[each.name] = reason
             continue
         for severity in each.severities:
-            spoilt = spoil(clips, each, severity, seed=seed, voices=voices)
-            answers = _answers(each.name, _asked(predict, spoilt), reference, speakers, labels)
-            points.append(_point(each.name, severity, answers, clean_answers, settings))
+            points.append(_point(each.name, severity, answers(each, severity), clean_answers, settings))
             tell(points[-1])
-    made = [each for each in chosen if each.name not in skipped]
-    units = {each.name: each.unit for each in made}
-    unchanged = {each.name: each.unchanged for each in made if each.unchanged is not None}
-    return Robustness(clean, tuple(points), units, unchanged, skipped, resamples, seed, level)
+    return _robustness(clean, points, chosen, skipped, settings)
+
+
+def pool(
+    parts: Sequence[KeptAnswers],
+    labels: Sequence[str],
+    conditions: Sequence[Condition],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Robustness:
+    """One sweep of what several systems answered, such as those of the folds of a cross-validation, each to its clips.
+
+    Args:
+        parts: the answers of each system's sweep.
+        labels: the classes.
+        conditions: which; one that is not in all parts is skipped and named.
+        resamples: behind the intervals.
+        seed: of the resampling.
+        level: of the intervals.
+
+    Raises:
+        UserError: a part has no answers to the clean clips.
+    """
+    settings = {"resamples": resamples, "seed": seed, "level": level}
+
+    def answers(name: str, severity: float | None) -> Answers | None:
+        found = [part.read(name, severity) for part in parts]
+        whole = [each for each in found if each is not None]
+        return _answers(name, Kept.joined(whole), labels) if len(whole) == len(parts) else None
+
+    clean_answers = answers("clean", None)
+    if clean_answers is None:
+        where = next(part.folder for part in parts if part.read("clean", None) is None)
+        raise UserError(f"{where} holds no answers to clean clips: run the sweep again")
+    clean = _point("clean", None, clean_answers, None, settings)
+    points, skipped = [], {}
+    for each in conditions:
+        found = [(severity, answers(each.name, severity)) for severity in each.severities]
+        if any(told is None for _, told in found):
+            skipped[each.name] = "it could not be made in every fold"
+            continue
+        points += [_point(each.name, severity, told, clean_answers, settings) for severity, told in found if told]
+    return _robustness(clean, points, conditions, skipped, settings)
 
 
 def spoil(
@@ -115,17 +168,23 @@ def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None
     return answers
 
 
-def _answers(
-    name: str,
-    predicted: Sequence[str | None],
-    reference: Sequence[str],
-    speakers: Sequence[str | None],
-    labels: Sequence[str],
-) -> Answers:
-    n = len(reference)
+def _answers(name: str, kept: Kept, labels: Sequence[str]) -> Answers:
+    n = len(kept.reference)
     ids, nobody = tuple(map(str, range(n))), (None,) * n
-    known = (tuple(reference), tuple(predicted), tuple(speakers))
-    return Answers(name, tuple(labels), ids, *known, nobody, nobody, ({},) * n)
+    return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, nobody, nobody, ({},) * n)
+
+
+def _robustness(
+    clean: Point,
+    points: Sequence[Point],
+    chosen: Sequence[Condition],
+    skipped: Mapping[str, str],
+    settings: Mapping[str, float],
+) -> Robustness:
+    made = [each for each in chosen if each.name not in skipped]
+    units = {each.name: each.unit for each in made}
+    unchanged = {each.name: each.unchanged for each in made if each.unchanged is not None}
+    return Robustness(clean, tuple(points), units, unchanged, skipped, **settings)  # type: ignore[arg-type]
 
 
 def _point(

@@ -36,7 +36,7 @@ def sections_of(
     predictions: Sequence[Prediction],
     labels: LabelSet,
     *,
-    temperature: float,
+    temperature: float | Sequence[float],
     abstain_below: float | None,
     learned: Sequence[Utterance],
     resamples: int,
@@ -49,7 +49,7 @@ def sections_of(
         utterances: with their true emotions.
         predictions: in the same order.
         labels: the classes to score in.
-        temperature: at which the probabilities were made.
+        temperature: at which the probabilities were made; one for each prediction where they differ.
         abstain_below: the least confidence that is answered; `None` for no such figures.
         learned: clips that the classes' mean valence, arousal and dominance may be measured on.
         resamples: of the speakers, for the groups.
@@ -60,7 +60,9 @@ def sections_of(
         UserError: `abstain_below` is not between 0 and 1, or asked for where there are no probabilities.
     """
     answers = answers_of(utterances, list(map(_as_kept, predictions)), labels, "")
-    given = answers_of(utterances, [_at_one(p, temperature) for p in predictions], labels, "")
+    heats = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
+    at_one = [_at_one(prediction, heat) for prediction, heat in zip(predictions, heats, strict=True)]
+    given = answers_of(utterances, at_one, labels, "")
     missing: dict[str, str] = {}
     fair = {}
     for group, column in GROUPS.items():
@@ -75,7 +77,7 @@ def sections_of(
     draws = {"resamples": resamples, "seed": seed, "level": level}
     dimensions, unread = read_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
     return {
-        "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, temperature)),
+        "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, heats)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),
         "fairness": fair,
         "soft": soft,
@@ -84,12 +86,14 @@ def sections_of(
     }
 
 
-def _confidence(answers: Answers, given: Answers, temperature: float) -> Confidence:
+def _confidence(answers: Answers, given: Answers, heats: Sequence[float]) -> Confidence:
     calibration = _calibration(answers)
     curve = risk_coverage(answers.reference, answers.predicted, answers.confidences)
+    differ = len(set(heats)) > 1
     return Confidence(
-        temperature=temperature,
-        as_given=None if temperature == 1 else _calibration(given),
+        temperature=None if differ else heats[0],
+        temperatures=(min(heats), max(heats)) if differ else None,
+        as_given=None if set(heats) == {1} else _calibration(given),
         calibration=calibration,
         aurc=curve.aurc,
         aurc_best=curve.aurc_best,

@@ -11,6 +11,7 @@ import numpy as np
 from emosllm.audio import load_audio
 from emosllm.errors import UserError
 from emosllm.evaluation.conditions import CONDITIONS, condition
+from emosllm.evaluation.kept_answers import KeptAnswers
 from emosllm.evaluation.robustness import sweep
 from emosllm.evaluation.sweeps import Point, Robustness
 from emosllm.inference.recogniser import Recogniser, Transcripts
@@ -38,6 +39,7 @@ def sweep_recogniser(
     resamples: int = 1000,
     seed: int = 0,
     on_point: Callable[[Point], None] | None = None,
+    kept: KeptAnswers | None = None,
 ) -> Robustness:
     """Ask a recogniser about clean and spoilt recordings.
 
@@ -50,6 +52,7 @@ def sweep_recogniser(
         resamples: of the speakers, for the intervals.
         seed: of noise, rooms and resampling.
         on_point: told of every point as it is known.
+        kept: as `sweep`.
 
     Raises:
         UserError: the system does not listen, no recording can be read, or as `sweep`.
@@ -85,4 +88,5 @@ def sweep_recogniser(
         resamples=resamples,
         seed=seed,
         on_point=on_point,
+        kept=kept,
     )

@@ -1,7 +1,7 @@
 """A system under a protocol: trained anew for each fold, or scored as it is; leaks are refused before anything runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,19 +10,21 @@ from rich.console import Console
 from emosllm.corpora.manifest import read_manifest
 from emosllm.errors import UserError
 from emosllm.evaluation.results import Report
+from emosllm.experiments.asking import Asking
 from emosllm.experiments.data import read_data
-from emosllm.experiments.folds import Fold
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.leaks import check_folds
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.experiments.protocols import Laid, Protocol, find_protocol, lay_out
+from emosllm.experiments.laying import Laid, Protocol, lay_out
+from emosllm.experiments.protocols import find_protocol
+from emosllm.experiments.reshaping import Reshaping, Transcripts
 from emosllm.experiments.results import Results, put_together, write_results
 from emosllm.experiments.runs import Experiment
 from emosllm.inference.loading import checkpoint_folder
-from emosllm.labels import LabelSet
 from emosllm.models.checkpoint import fetch_checkpoint, read_config
-from emosllm.parts import Strategy
+from emosllm.parts import Answer, Strategy
 from emosllm.recipe import Recipe, load_recipe, names, parse
+from emosllm.training.trainer import these_processes
 
 _AS_IT_IS = (
     "The system was not trained under this protocol: whether it learned from clips or speakers tested here, nobody "
@@ -41,6 +43,9 @@ class Settings:
         test_only: do not train a recipe that could be trained, but score it as published.
         seeds: trainings, each with another seed.
         strategy: how the system is asked; the recipe's where `None`.
+        answer: whether labels are scored or looked for in a free answer; the recipe's where `None`.
+        transcripts: what the system is told in the test.
+        asking: temperature, abstention, spoilt recordings.
         cache: folder of the encoders' frames.
         keep_models: leave the trained weights there.
         batch_size: clips scored together.
@@ -53,6 +58,9 @@ class Settings:
     test_only: bool = False
     seeds: int = 1
     strategy: Strategy | None = None
+    answer: Answer | None = None
+    transcripts: Transcripts = "own"
+    asking: Asking = field(default_factory=Asking)
     cache: Path | None = None
     keep_models: bool = True
     batch_size: int = 8
@@ -86,30 +94,44 @@ def evaluate_under(
     settings = settings or Settings()
     protocol = find_protocol(name)
     recipe, trained = _system(protocol, system, overrides, settings)
-    laid = _laid(protocol, manifests, recipe, settings.partial)
-    variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels)
+    if trained and settings.seeds > 1:
+        raise UserError(f"--seeds {settings.seeds}: {system} is scored as it is, so no seed changes it; leave it out")
+    laid = _laid(protocol, manifests, recipe, settings.partial, trained)
+    told = Reshaping(transcripts=settings.transcripts)
+    variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels, None, (), told, settings.asking)
     if trained:
         recipe.label_set.only(laid.labels.names)  # classes that it can't answer with should be known now
         variant = replace(variant, system=system, overrides=tuple(overrides))
-        laid = replace(laid, folds=tuple(Fold(f.name, (), (), f.test) for f in laid.folds))
-    remarks = check_folds(laid.folds, protocol.shared_speakers)
-    chooses = "val" if protocol.chooses and all(fold.val for fold in laid.folds) else "never"
-    plan = Plan(
-        title=protocol.title + (" (PARTIAL)" if laid.partial else ""),
-        variants=[variant],
-        folds=laid.folds,
-        seeds=1 if trained else settings.seeds,
-        chooses=chooses,
-        shared_speakers=protocol.shared_speakers is not None,
-        notes=(*laid.notes, *remarks, *([_AS_IT_IS] if trained else [])),
-        data=protocol.name + (" (PARTIAL)" if laid.partial else ""),
-    )
+        laid = replace(laid, folds=tuple(replace(fold, train=()) for fold in laid.folds))
+    plan = _plan(protocol, laid, variant, settings, trained)
+    settings.asking.check(recipe, settings.transcripts, plan.folds)
     if settings.out is not None:
         return _carry_out(plan, protocol, settings, settings.out, console)
     if not trained:
         raise UserError(f"protocol {name} trains {system} {len(laid.folds)} times: give --out DIR for the runs")
+    if these_processes().num_processes > 1:
+        raise UserError("several processes need one folder for what they leave: give --out DIR")
     with TemporaryDirectory(prefix="emosllm-") as folder:
         return _carry_out(plan, protocol, settings, Path(folder), console)
+
+
+def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, trained: bool) -> Plan:
+    """What is computed; leaks are refused here."""
+    if trained and not settings.asking.calibrates:  # validation parts are for nothing then
+        laid = replace(laid, folds=tuple(replace(fold, val=()) for fold in laid.folds))
+    rules = (protocol.shared_speakers, protocol.drawn_validation, protocol.dialogue)
+    remarks = check_folds(laid.folds, *rules)
+    partial = " (PARTIAL)" if laid.partial else ""
+    return Plan(
+        title=protocol.title + partial,
+        variants=[variant],
+        folds=laid.folds,
+        seeds=settings.seeds,
+        chooses="val" if protocol.chooses and not trained and all(fold.val for fold in laid.folds) else "never",
+        shared_speakers=protocol.shared_speakers is not None or protocol.drawn_validation is not None,
+        notes=(*laid.notes, *remarks, *([_AS_IT_IS] if trained else [])),
+        data=protocol.name + partial,
+    )
 
 
 def _carry_out(
@@ -132,7 +154,9 @@ def _carry_out(
 def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings: Settings) -> tuple[Recipe, bool]:
     """The recipe of what is measured, and whether it is taken as it is, without training."""
     labels = [] if protocol.labels is None else [f"labels={protocol.labels}"]
-    asked = [] if settings.strategy is None else [f"inference.strategy={settings.strategy}"]
+    wishes = {"strategy": settings.strategy, "answer": settings.answer}
+    wishes = {key: value for key, value in wishes.items() if value is not None}
+    asked = [f"inference.{key}={value}" for key, value in wishes.items()]
     if system in names() or system.endswith((".yaml", ".yml")):
         recipe = load_recipe(system, [*overrides, *asked])
         if recipe.phases and not settings.test_only:
@@ -144,20 +168,15 @@ def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings:
     if overrides:
         raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
     recipe = parse(read_config(fetch_checkpoint(checkpoint_folder(system))).recipe, system)
-    if settings.strategy is not None:
-        inference = recipe.inference.model_copy(update={"strategy": settings.strategy})
-        recipe = recipe.model_copy(update={"inference": inference})
-    return recipe, True
+    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=wishes)}), True
 
 
-def _laid(protocol: Protocol, manifests: Sequence[Path], recipe: Recipe, partial: bool) -> Laid:
+def _laid(protocol: Protocol, manifests: Sequence[Path], recipe: Recipe, partial: bool, trained: bool) -> Laid:
     """The protocol's folds; of EmoBox each manifest is one."""
-    listens = recipe.encoder is not None
+    how = (recipe.label_set, recipe.encoder is not None, partial, trained)
     if not protocol.name.startswith("emobox:"):
-        return lay_out(protocol, read_data(manifests), recipe.label_set, listens, partial)
-    parts = [lay_out(protocol, read_manifest(path), recipe.label_set, listens, partial) for path in manifests]
-    present = {name for part in parts for name in part.labels.names}
-    labels: LabelSet = recipe.label_set.only(name for name in recipe.label_set.names if name in present)
+        return lay_out(protocol, read_data(manifests), *how)
+    parts = [lay_out(protocol, read_manifest(path), *how) for path in manifests]
     folds = [replace(part.folds[0], name=f"fold-{number}") for number, part in enumerate(parts, start=1)]
     notes = dict.fromkeys(note for part in parts for note in part.notes)
-    return Laid(tuple(folds), labels, tuple(notes), any(part.partial for part in parts))
+    return Laid(tuple(folds), parts[0].labels, tuple(notes), any(part.partial for part in parts))

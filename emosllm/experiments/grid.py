@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any
 
 from emosllm.errors import UserError
+from emosllm.experiments.asking import Asking
 from emosllm.experiments.reshaping import Reshaping
 from emosllm.labels import LabelSet
 from emosllm.recipe import Recipe, load_recipe
@@ -32,6 +33,7 @@ class Variant:
         system: a trained system, or a recipe as published, that is scored as it is; `None` is trained.
         overrides: to such a published recipe.
         reshaping: what is done to its data.
+        asking: how it is asked, beyond its recipe.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Variant:
     system: str | None = None
     overrides: tuple[str, ...] = ()
     reshaping: Reshaping = field(default_factory=Reshaping)
+    asking: Asking = field(default_factory=Asking)
 
     @property
     def classes(self) -> LabelSet:
@@ -66,11 +69,9 @@ class Variant:
     @property
     def key(self) -> str:
         """Names this variant's figures."""
-        return (
-            _slug(self._told(asked=True))
-            + "-"
-            + _digest(self.recipe, self.reshaping, self.classes.names, self.system, self.overrides)
-        )
+        facts = (self.recipe, self.reshaping, self.classes.names, self.system, self.overrides)
+        asked = () if self.asking == Asking() else (self.asking,)  # folders of plain experiments keep their names
+        return _slug(self._told(asked=True)) + "-" + _digest(*facts, *asked)
 
     def _told(self, asked: bool) -> str:
         values = {k: v for k, v in self.values.items() if asked or not k.startswith("inference.")}

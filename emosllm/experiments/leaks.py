@@ -20,19 +20,26 @@ from emosllm.utterance import Utterance
 _BEGINNING = 1 << 16  # bytes that tell most files of one size apart
 
 
-def check_folds(folds: Sequence[Fold], shared_speakers: str | None = None) -> list[str]:
+def check_folds(
+    folds: Sequence[Fold],
+    shared_speakers: str | None = None,
+    drawn_validation: str | None = None,
+    dialogue: Callable[[Utterance], str | None] | None = None,
+) -> list[str]:
     """Refuse folds of which a figure would say nothing.
 
     Args:
         folds: of one experiment.
         shared_speakers: why the same people may be on two sides, where a published protocol has it so.
+        drawn_validation: why the same people may be in train and in val, where a published protocol has it so.
+        dialogue: the dialogue of a clip, where all of it must be on one side.
 
     Returns:
         What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
 
     Raises:
-        UserError: a validation set that is or overlaps the test set; an id, a recording or (unless allowed) a speaker
-            on two sides; corpora that hold each other's clips; a clip that is tested twice.
+        UserError: a validation set that is or overlaps the test set; an id, a recording, a dialogue or (unless allowed)
+            a speaker on two sides; corpora that hold each other's clips; a clip that is tested twice.
     """
     everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
     check_not_mixed(everything.values())
@@ -46,7 +53,10 @@ def check_folds(folds: Sequence[Fold], shared_speakers: str | None = None) -> li
             if pair := _same_recording(first, second, contents):
                 what = f"one recording, as {pair[0]} and as {pair[1]},"
                 raise UserError(f"{where.format(what=what)}; remove one of them")
-            if shared_speakers is None and (both := _speakers(first) & _speakers(second)):
+            drawn = (one, other) == ("train", "val") and drawn_validation is not None
+            if dialogue is not None and not drawn and (split := _named(dialogue, first) & _named(dialogue, second)):
+                raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
+            if shared_speakers is None and not drawn and (both := _speakers(first) & _speakers(second)):
                 raise UserError(
                     f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
                     "recognised; split anew"
@@ -108,6 +118,10 @@ def _speakers(side: Sequence[Utterance]) -> set[str]:
     return {utterance.speaker for utterance in side if utterance.speaker}
 
 
+def _named(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -> set[str]:
+    return {found for utterance in side if (found := name(utterance))}
+
+
 def _check_validation(fold: Fold) -> None:
     val, test = ({utterance.id for utterance in side} for side in (fold.val, fold.test))
     if val and val == test:
@@ -159,7 +173,16 @@ def _remarks(folds: Sequence[Fold], shared_speakers: str | None) -> list[str]:
         notes.append("The test clips name no speakers, so nobody can check that no speaker is on two sides.")
     elif unknown:
         notes.append(f"Of {unknown} of {len(tests)} test clips nobody knows the speaker, who may be on two sides.")
+    heard = sum(_repeated(fold) for fold in folds)
+    if heard:
+        notes.append(f"Of {heard} of {len(tests)} tested texts the same words are in training; people repeat themselves.")
     shared = {s for fold in folds for s in _speakers(fold.test) & (_speakers(fold.train) | _speakers(fold.val))}
     if shared:
         notes.append(f"Speakers are on two sides of the split: {len(shared)} of the tested ones. {shared_speakers}")
     return notes
+
+
+def _repeated(fold: Fold) -> int:
+    """How many tested texts, of clips that are text alone, stand word for word in training."""
+    told = {utterance.transcript for utterance in fold.train if utterance.transcript}
+    return sum(utterance.audio is None and utterance.transcript in told for utterance in fold.test)

@@ -1,127 +1,24 @@
 """Protocols: how published figures were measured, by name, as data; counts must be right before anything is scored.
 
 A protocol says which corpus is tested, in which classes, how the folds are made, how many clips there must be, and
-which figure is the headline. Other corpora in the same manifests are learned from (their train split, or all that has
-no split) and never tested. Given up: counts of corpora that grow or whose counts nobody published; that is said.
+which figure is the headline. Given up: counts of corpora that grow or whose counts nobody published; that is said.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from emosllm.corpora import emobox, emospeech, iemocap
 from emosllm.corpora.card import differences
 from emosllm.errors import UserError
 from emosllm.experiments.folds import Fold, cross_validation, leave_one_out, own_splits
+from emosllm.experiments.laying import Counts, Protocol
 from emosllm.labels import LABEL_SETS, LabelSet
-from emosllm.parts import Metric
 from emosllm.utterance import Utterance
 
-#: A protocol's own utterances and its classes -> its folds.
-Folds = Callable[[Sequence[Utterance], LabelSet], list[Fold]]
-#: The same utterances, whether the system listens, its classes -> where they are not the whole corpus, a line each.
-Counts = Callable[[Sequence[Utterance], bool, LabelSet], list[str]]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a published figure was measured.
-
-    Attributes:
-        name: as the command line calls it.
-        title: for people, in one line.
-        corpus: the corpus that is tested.
-        labels: name of the label set that is trained and scored; `None` is the recipe's.
-        headline: the figure that papers compare.
-        folds: makes the folds.
-        counts: compares with the complete corpus.
-        chooses: whether weights are chosen on its validation part.
-        shared_speakers: why the same people may be on two sides; `None` where they may not.
-        notes: what a reader of the figures must know.
-    """
-
-    name: str
-    title: str
-    corpus: str
-    labels: str | None
-    headline: Metric
-    folds: Folds
-    counts: Counts
-    chooses: bool = False
-    shared_speakers: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Laid:
-    """A protocol's folds on given data.
-
-    Attributes:
-        folds: with what other corpora add to training.
-        labels: the classes to be scored.
-        notes: what a reader of the figures must know.
-        partial: whether counts are wrong and that was allowed.
-    """
-
-    folds: tuple[Fold, ...]
-    labels: LabelSet
-    notes: tuple[str, ...]
-    partial: bool
-
-
-def lay_out(
-    protocol: Protocol, utterances: Sequence[Utterance], labels: LabelSet, listens: bool, partial: bool = False
-) -> Laid:
-    """A protocol's folds.
-
-    Args:
-        protocol: which.
-        utterances: of its corpus, and of others to learn from.
-        labels: the recipe's, for protocols that have none.
-        listens: whether the system needs recordings.
-        partial: go on where counts are wrong, and say so.
-
-    Raises:
-        UserError: nothing of the corpus, wrong counts, or folds that can't be made.
-    """
-    classes = LABEL_SETS[protocol.labels] if protocol.labels is not None else labels
-    own = [utterance for utterance in utterances if utterance.corpus == protocol.corpus]
-    others = [utterance for utterance in utterances if utterance.corpus != protocol.corpus]
-    if not own:
-        there = ", ".join(sorted({utterance.corpus or "(none)" for utterance in utterances}))
-        raise UserError(
-            f"protocol {protocol.name} tests {protocol.corpus}, and the data have {there}; "
-            f"`emosllm prepare {protocol.corpus} FOLDER --out MANIFEST` makes its manifest"
-        )
-    notes = list(protocol.notes)
-    if wrong := protocol.counts(own, listens, classes):
-        if not partial:
-            raise UserError(f"protocol {protocol.name}: {'; '.join(wrong)}. --partial goes on, and says so")
-        notes = [f"PARTIAL, not comparable with published figures: {line}." for line in wrong] + notes
-    extra = tuple(utterance for utterance in others if utterance.split in ("train", None))
-    if extra:
-        counts = ", ".join(f"{n} of {name or 'no name'}" for name, n in Counter(u.corpus for u in extra).items())
-        notes.append(f"Other corpora are learned from, too: {counts}.")
-    if protocol.labels is None:
-        classes = _common(own, extra, labels)
-        notes.append(f"Scored in the classes that occur: {', '.join(classes.names)}.")
-    folds = protocol.folds(own, classes)
-    if protocol.chooses and not any(fold.val for fold in folds):
-        chosen_by = tuple(u for u in others if u.split == "val" and classes.classify(u.emotion))
-        folds = [replace(fold, val=chosen_by) for fold in folds]
-    widened = tuple(replace(fold, train=fold.train + extra) for fold in folds)
-    left = sum(classes.classify(utterance.emotion) is None for utterance in own)
-    if left:
-        notes.append(f"{left} of {len(own)} clips have no class of {classes.name} and are not tested.")
-    return Laid(widened, classes, tuple(notes), bool(wrong))
-
-
-def _common(own: Sequence[Utterance], extra: Sequence[Utterance], labels: LabelSet) -> LabelSet:
-    """The classes that occur in the tested corpus, and where others are learned from in one of these."""
-    tested = {labels.classify(utterance.emotion) for utterance in own} - {None}
-    learned = {labels.classify(utterance.emotion) for utterance in extra} - {None}
-    return labels.only(name for name in labels.names if name in tested and (not learned or name in learned))
+_TURN = re.compile(r"(Ses0[1-5][FM]_\w+)_[FM]\w*\d$")  # the dialogue in the name of an IEMOCAP turn
 
 
 def find_protocol(name: str) -> Protocol:
@@ -189,13 +86,25 @@ def _emobox(corpus: str) -> Protocol:
         name=f"emobox:{corpus}",
         title=f"EmoBox's folds of {corpus}",
         corpus=emobox.our_name(corpus),
-        labels=None,
+        labels=f"emobox_{corpus}",
         headline="ua",
-        folds=_official,
+        folds=_emobox_folds,
         counts=lambda utterances, _, labels: _emobox_counts(corpus, utterances, labels),
+        chooses=True,
         shared_speakers="EmoBox's published lists have them so." if shared else None,
-        notes=("EmoBox's random validation part is not rebuilt: the last weights are taken.",),
+        drawn_validation=None if corpus in emobox.OFFICIAL_VALIDATION else _DRAWN,
+        narrows=True,
+        notes=() if corpus in emobox.OFFICIAL_VALIDATION else (_DRAWN,),
     )
+
+
+def _emobox_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fold]:
+    """The lists as they are; where none is of validation, it is drawn from the training list."""
+    fold = _official(utterances, labels)[0]
+    if any(utterance.split == "val" for utterance in utterances):
+        return [fold]
+    train, val = emobox.draw_validation(fold.train)
+    return [replace(fold, train=train, val=tuple(u for u in val if labels.classify(u.emotion)))]
 
 
 def _emobox_counts(corpus: str, utterances: Sequence[Utterance], labels: LabelSet) -> list[str]:
@@ -228,6 +137,16 @@ def _only_tested(utterances: Sequence[Utterance], labels: LabelSet) -> Fold:
     return Fold("cross-corpus", (), (), kept)
 
 
+def _iemocap_dialogue(utterance: Utterance) -> str | None:
+    """`Ses01F_impro01` of the turn `Ses01F_impro01_F000`; nothing of a clip that is not named so."""
+    found = _TURN.search(utterance.id)
+    return found and found[1]
+
+
+_DRAWN = (
+    "EmoBox has no validation list here: a fifth of the training list is drawn as its recipe means to (Python's "
+    f"generator, seed {emobox.VALIDATION_SEED}), clips and not people; the division of its benchmark is not published."
+)
 _MSP = "The corpus grows with every release and no count is checked: name the release beside each figure."
 _LOSO = "No validation part: the last weights of each training are taken."
 
@@ -242,7 +161,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                      _official, _no_counts, chooses=True, notes=(_MSP,)),
             Protocol("iemocap-loso", "IEMOCAP, four classes, one session left out at a time", "iemocap", "iemocap4",
                      "ua", lambda found, labels: leave_one_out(found, labels, "session"), _iemocap_counts,
-                     notes=(_LOSO,)),
+                     dialogue=_iemocap_dialogue, notes=(_LOSO,)),
             Protocol("iemocap-speakers", "IEMOCAP, four classes, one of ten speakers left out at a time", "iemocap",
                      "iemocap4", "ua", lambda found, labels: leave_one_out(found, labels, "speaker"), _iemocap_counts,
                      notes=(_LOSO, "The other half of each tested dialogue is in training.")),

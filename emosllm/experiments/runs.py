@@ -7,8 +7,8 @@ DIR/scores/VARIANT/seed-0/            the same over all folds: each clip tested 
 
 What has a report is never computed again, so a grid may grow between two calls. Trainings that differ by nothing but
 how they are asked are one training. Seeds: the recipe's, plus 1000 for each repetition, plus the fold's place from 0;
-so variants differ by what is varied, and by nothing else. The figures are read back from the files even where they
-were computed just now, so that a stopped experiment ends with the same ones to the last digit.
+so variants differ by what is varied, and by nothing else. A sweep over spoilt recordings is kept point by point, and
+taken up there.
 """
 
 import gc
@@ -24,18 +24,20 @@ import torch
 from rich.console import Console
 
 from emosllm.errors import UserError
-from emosllm.evaluation.report import build_report, write_report
-from emosllm.evaluation.results import Report
+from emosllm.evaluation.comparing import read_report
+from emosllm.evaluation.kept_answers import KeptAnswers
+from emosllm.evaluation.report import write_report
 from emosllm.experiments.folds import Fold
 from emosllm.experiments.grid import Variant, digest_of
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.experiments.scoring import read_predictions, score_system
+from emosllm.experiments.reporting import SWEEP, fold_report, pooled_report
+from emosllm.experiments.scoring import score_system
 from emosllm.files import write_atomically
 from emosllm.prompting.templates import check_templates
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.training.trainer import these_processes
-from emosllm.utterance import Prediction, Utterance
+from emosllm.utterance import Utterance
 
 SEED_STEP = 1000  # between repetitions: more than anybody has folds
 
@@ -189,56 +191,25 @@ class Experiment:
 
     def _score(self, variant: Variant, repetition: int, fold: Fold, run: Path) -> None:
         utterances = variant.reshaping.test(fold.test)
+        place = self._scores(variant, repetition) / fold.name
+        kept = KeptAnswers(place / SWEEP)
+        if variant.asking.conditions:
+            kept.begin(f"{variant.key} {fold.digest}", resume=True)
         began = time.monotonic()
-        predictions = score_system(variant, run, utterances, self.cache, self.batch_size, self.device)
-        report = self._report(variant, utterances, predictions, fold.name, time.monotonic() - began)
-        write_report(report, utterances, predictions, self._scores(variant, repetition) / fold.name)
-
-    def _report(
-        self,
-        variant: Variant,
-        utterances: Sequence[Utterance],
-        predictions: Sequence[Prediction],
-        split: str,
-        seconds: float = 0.0,
-    ) -> Report:
-        strategy = variant.recipe.inference.strategy
-        own = "model" if variant.reshaping.transcripts == "own" else "given"
-        name = variant.system or variant.recipe.name
-        return build_report(
-            utterances,
-            predictions,
-            variant.classes,
-            model=f"{name} ({variant.name})" if variant.values else name,
-            data=self.plan.data or self.plan.title,
-            split=split,
-            strategy=strategy,
-            transcripts_from=None if strategy == "ser" else own,  # type: ignore[arg-type]
-            seconds=seconds,
-            answer=variant.recipe.inference.answer,
-            fallback=variant.recipe.inference.fallback,
-            doubts=self.plan.notes,
-        )
+        how = (self.cache, self.batch_size, self.device, fold.val, kept)
+        scored = score_system(variant, run, utterances, *how)
+        report = fold_report(self.plan, variant, fold.name, utterances, scored, time.monotonic() - began)
+        write_report(report, utterances, scored.predictions, place)
 
     def _outcome(self, variant: Variant, repetition: int) -> Outcome:
         """Read back what was written, and put the folds together."""
         folder = self._scores(variant, repetition)
-        reports: dict[str, Report] = {}
-        utterances: list[Utterance] = []
-        predictions: list[Prediction] = []
-        for fold in self.plan.folds:
-            if (folder / fold.name) in self.failed:
-                continue
-            tested = variant.reshaping.test(fold.test)
-            answers = read_predictions(folder / fold.name, tested)
-            reports[fold.name] = self._report(variant, tested, answers, fold.name)
-            utterances += tested
-            predictions += answers
         failed = {f.name: self.failed[folder / f.name] for f in self.plan.folds if folder / f.name in self.failed}
+        names = [fold.name for fold in self.plan.folds if fold.name not in failed]
+        reports = {name: read_report(folder / name) for name in names}
         pooled = None
         if not failed:
-            said = f"{len(self.plan.folds)} folds, each clip tested once" if len(self.plan.folds) > 1 else "test"
-            pooled = self._report(variant, utterances, predictions, said)
+            pooled, utterances, predictions = pooled_report(self.plan, variant, folder, reports)
             if self.writes:
                 write_report(pooled, utterances, predictions, folder)
         return Outcome(variant, repetition, reports, pooled, failed, folder)

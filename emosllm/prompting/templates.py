@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError
-from emosllm.labels import LETTERS
+from emosllm.labels import FINER, LETTERS
 from emosllm.parts import EMOTION_TASK, Task
 from emosllm.recipe import Recipe
 
@@ -67,12 +67,14 @@ class Templates(BaseModel):
         return self
 
     def code(self, emotion: str) -> str:
-        """What an answer says for an emotion: its word where the file has words, else its letter."""
-        return self.words[emotion] if self.words else LETTERS[emotion]
+        """What an answer says for an emotion: its word where the file has words, else its letter, else its name."""
+        known = self.words or LETTERS
+        return known[emotion] if emotion in known or emotion not in FINER else emotion.replace("_", " ")
 
     def option(self, emotion: str) -> str:
-        """How an emotion is offered: by its word, or by letter and name."""
-        return self.words[emotion] if self.words else f"{LETTERS[emotion]} {emotion}"
+        """How an emotion is offered: by its word, or by letter and name, or by its name where it has no letter."""
+        lettered = not self.words and emotion in LETTERS
+        return f"{LETTERS[emotion]} {emotion}" if lettered else self.code(emotion)
 
     def check(self, recipe: Recipe) -> None:
         """Refuse a recipe that wants said what this file has no words for.
@@ -93,7 +95,11 @@ class Templates(BaseModel):
         }
         missing = [f"tasks.{task}" for task in sorted(asked) if task not in self.tasks]
         missing += [name for name, needed in wanted.items() if needed and not getattr(self, name)]
-        missing += [f"words.{name}" for name in recipe.label_set.names if name not in (self.words or LETTERS)]
+        sayable = {*(self.words or LETTERS), *FINER}
+        missing += [f"words.{name}" for name in recipe.label_set.names if name not in sayable]
+        codes = [self.code(name) for name in recipe.label_set.names if name in sayable]
+        if twice := {code for code in codes if codes.count(code) > 1}:
+            raise UserError(f"prompts {prompt.templates}: two emotions of {recipe.labels} are both called {min(twice)!r}")
         if missing:
             raise UserError(
                 f"prompts {prompt.templates}: {', '.join(missing)} missing, which recipe {recipe.name} needs; add "

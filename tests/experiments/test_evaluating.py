@@ -214,7 +214,7 @@ def test_frames_from_the_cache_give_the_answers_of_fresh_ears(ears, speech, tmp_
     clips = [u for u in read_data([speech]) if u.split == "test"]
     fresh = load(run)
     variant = Variant("x", {}, fresh.model.recipe)
-    cached = score_system(variant, run, clips, tmp_path / "frames", 4, None)
+    cached = score_system(variant, run, clips, tmp_path / "frames", 4, None).predictions
     for one, other in zip(cached, fresh.predict(clips), strict=True):
         assert (one.error is None) == (other.error is None)
         assert one.probabilities == pytest.approx(other.probabilities, abs=2e-3)

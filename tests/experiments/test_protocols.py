@@ -9,8 +9,9 @@ from letters import texts
 from emosllm.corpora import emospeech, iemocap
 from emosllm.errors import UserError
 from emosllm.experiments import protocols
+from emosllm.experiments.laying import lay_out
 from emosllm.experiments.leaks import check_folds
-from emosllm.experiments.protocols import find_protocol, lay_out
+from emosllm.experiments.protocols import find_protocol
 from emosllm.labels import LABEL_SETS
 from emosllm.utterance import Utterance
 

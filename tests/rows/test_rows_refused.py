@@ -135,6 +135,6 @@ def test_prompts_without_words_for_what_is_wanted():
     recipe = load_recipe("gemma-text", ["prompt.gender=true"])
     with pytest.raises(UserError, match=r"prompts gemma-text: gender_hint missing, which recipe gemma-text needs; add"):
         check_templates(recipe)
-    recipe = load_recipe("emosllm", ["labels=ravdess8"])
-    with pytest.raises(UserError, match=r"prompts default: words\.calm missing"):
+    recipe = load_recipe("emosllm", ["labels=emotion2vec9"])
+    with pytest.raises(UserError, match=r"prompts default: words\.unknown missing"):
         check_templates(recipe)

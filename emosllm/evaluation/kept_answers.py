@@ -1,0 +1,104 @@
+"""The answers of a robustness sweep on disk, a file a condition and severity, so that one that is stopped loses little.
+
+FOLDER/sweep.json                 what was asked: the system, the clips, the seed, as a key
+FOLDER/white-noise_10.json        reference, speakers and answers at one point, in the clips' order
+
+Files are written whole or not at all. Given up: probabilities, which no curve needs.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emosllm.errors import UserError
+from emosllm.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The answers at one point; a place in each tuple is a clip.
+
+    Attributes:
+        reference: the true classes.
+        speakers: `None` where nobody knows.
+        answers: `None` where there is none.
+    """
+
+    reference: tuple[str, ...]
+    speakers: tuple[str | None, ...]
+    answers: tuple[str | None, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Kept"]) -> "Kept":
+        """The clips of all parts, one after another."""
+        fields = ("reference", "speakers", "answers")
+        return cls(*(tuple(one for part in parts for one in getattr(part, name)) for name in fields))
+
+
+class KeptAnswers:
+    """A folder of answers.
+
+    Args:
+        folder: where; it is made with the first answer.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, key: str, resume: bool) -> None:
+        """Take up what was asked in the same way, or begin anew.
+
+        Args:
+            key: changes with anything that the answers depend on.
+            resume: keep what is there; else it goes.
+
+        Raises:
+            UserError: what is there was asked otherwise, and `resume` is on.
+        """
+        notes = self.folder / "sweep.json"
+        if resume and notes.is_file():
+            try:
+                found = json.loads(notes.read_text("utf-8"))["key"]
+            except (OSError, ValueError, KeyError, TypeError):
+                raise UserError(f"{notes} is damaged: begin the sweep anew, without --resume") from None
+            if found != key:
+                raise UserError(
+                    f"{self.folder} holds a sweep of another system, other data or other settings: leave --resume out "
+                    "to begin anew, or give another --out"
+                )
+            return
+        for path in self.folder.glob("*.json"):
+            path.unlink()
+        write_atomically(notes, json.dumps({"key": key}) + "\n")
+
+    def read(self, condition: str, severity: float | None) -> Kept | None:
+        """The answers at one point, `None` where there are none.
+
+        Raises:
+            UserError: the file is not what `write` writes.
+        """
+        path = self._path(condition, severity)
+        if not path.is_file():
+            return None
+        try:
+            found = {name: tuple(values) for name, values in json.loads(path.read_text("utf-8")).items()}
+            kept = Kept(**found)
+            if not len(kept.reference) == len(kept.speakers) == len(kept.answers):
+                raise ValueError("the lengths differ")
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} is damaged ({error}): remove it, and the sweep asks again") from None
+        return kept
+
+    def write(self, condition: str, severity: float | None, kept: Kept) -> None:
+        """Keep the answers at one point.
+
+        Raises:
+            UserError: the folder can't be written to.
+        """
+        write_atomically(self._path(condition, severity), json.dumps(asdict(kept), ensure_ascii=False) + "\n")
+
+    def _path(self, condition: str, severity: float | None) -> Path:
+        name = re.sub(r"[^\w]+", "-", condition)
+        return self.folder / (f"{name}.json" if severity is None else f"{name}_{severity:g}.json")
