@@ -23,10 +23,16 @@ ChooseOption = Annotated[
     bool, typer.Option("--choose-weights", help="Choose each training's weights on the part that is reported.")
 ]
 ResumeOption = Annotated[bool, typer.Option(help="Take up what was stopped; finished runs are not repeated.")]
+TakeUpOption = Annotated[
+    bool, typer.Option("--resume", help="With --protocol or --robustness: take up what was stopped in --out.")
+]
 CacheOption = Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")]
 KeepOption = Annotated[bool, typer.Option("--keep-models/--drop-models", help="Keep the trained weights of every run.")]
 PartialOption = Annotated[bool, typer.Option(help="With --protocol: go on where counts are wrong, and say so.")]
 TestOnlyOption = Annotated[bool, typer.Option(help="With --protocol: score a recipe as published, without training.")]
+CalibrateOption = Annotated[
+    bool, typer.Option("--calibrate", help="With --protocol: fit a temperature on each fold's validation part.")
+]
 ProtocolOption = Annotated[
     str | None,
     typer.Option(
@@ -105,8 +111,9 @@ def evaluate_protocol(
     name: str,
     system: str,
     manifests: Sequence[Path],
-    refused: dict[str, object],
     overrides: Sequence[str],
+    refused: dict[str, object],
+    asking: dict[str, Any],
     **settings: Any,
 ) -> None:
     """What `emosllm evaluate --protocol` does.
@@ -115,17 +122,23 @@ def evaluate_protocol(
         name: of the protocol.
         system: recipe, run, checkpoint or builtin.
         manifests: the data.
-        refused: options that a protocol decides itself, by name; given ones are an error.
         overrides: to a recipe.
+        refused: options that a protocol decides itself, by name; given ones are an error.
+        asking: of `emosllm.experiments.asking.Asking`.
         settings: of `emosllm.experiments.evaluating.Settings`.
     """
     from emosllm.evaluation.screen import print_report
+    from emosllm.experiments.asking import Asking
     from emosllm.experiments.evaluating import Settings, evaluate_under
+    from emosllm.training.trainer import these_processes
 
     for option, value in refused.items():
         if value is not None:
             raise UserError(f"--{option} and --protocol can't be used together: a protocol says what is tested and how")
-    results, report = evaluate_under(name, system, manifests, overrides, Settings(**settings))
+    how = Settings(asking=Asking(**asking), **settings)
+    results, report = evaluate_under(name, system, manifests, overrides, how)
+    if not these_processes().is_main_process:
+        return
     print_report(report, Console())
     if settings["out"] is not None:
         _tell(results, settings["out"], notes=False)  # the report has told them
@@ -144,8 +157,11 @@ def only_with_protocol(**given: object) -> None:
 
 def _tell(results: "Results", out: Path, notes: bool = True) -> None:
     """The table, and where everything is."""
-    from emosllm.experiments.results import screen_table
+    from emosllm.experiments.results_text import screen_table
+    from emosllm.training.trainer import these_processes
 
+    if not these_processes().is_main_process:
+        return
     console = Console()
     console.print(screen_table(results))
     for note in results.notes if notes else ():

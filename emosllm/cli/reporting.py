@@ -83,7 +83,7 @@ def calibrate(
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `evaluate --out` wrote.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `evaluate`, `sweep` or `study`.")],
     out: Annotated[Path | None, typer.Option(help="The file to write; text goes to the screen if not given.")] = None,
     format: Annotated[
         PageFormat | None, typer.Option(help="What to write; what the file's ending says if not given.")
@@ -95,8 +95,9 @@ def report(
 
     Example: `emosllm report reports/nano reports/mine --out report.html`
 
-    Several evaluations of the same clips are compared with the first: McNemar's test and the paired bootstrap. The page
-    needs nothing but itself. Markdown holds the same as text; LaTeX is a table with a row for each.
+    Several evaluations of the same clips are compared with the first: McNemar's test and the paired bootstrap. The
+    folder of a protocol, a sweep or a study stands for its systems, over all folds. The page needs nothing but itself.
+    Markdown holds the same as text; LaTeX is a table with a row for each.
     """
     from emosllm.evaluation.comparing import read_side_by_side
     from emosllm.files import write_atomically

@@ -3,8 +3,8 @@
 Reads `data/<corpus>/fold_<n>/` of the EmoBox repository; the recordings are the corpus's own, laid out below
 `downloads` as its lists say. Speakers come from its `.stm` files where those name people: for IEMOCAP they name the
 session, so the speaker is read from the turn, and for four corpora they name files or sexes, or are not there, so
-nobody is named. A manifest has `val` where EmoBox has an official validation list; else `draw_validation` draws one from
-the training list, as EmoBox's recipe means to.
+nobody is named. A manifest has `val` where EmoBox has an official validation list; else `draw_validation` draws one
+from the training list, as EmoBox's recipe means to.
 """
 
 import json
@@ -66,7 +66,7 @@ SHARED_SPEAKERS = frozenset({
 })  # fmt: skip
 #: Corpora with a validation list of EmoBox's.
 OFFICIAL_VALIDATION = frozenset({"m3ed", "meld", "msppodcast"})
-#: EmoBox's recipe (`examples/sb`, all twelve parameter files): the seed of its draw, and the share that is learned from.
+#: EmoBox's recipe (`examples/sb`, all twelve parameter files): the seed of its draw, and the share learned from.
 VALIDATION_SEED, TRAINED_SHARE = 1993, 0.8
 # Whose `.stm` names something else than people in the place of the speaker.
 _NO_SPEAKERS = ("mer2023", "mesd", "resd", "msppodcast")

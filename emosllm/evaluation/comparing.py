@@ -18,6 +18,7 @@ from emosllm.evaluation.answers import Answers, paired, read_answers
 from emosllm.evaluation.content import Number, find
 from emosllm.evaluation.dimensions import concordance_difference
 from emosllm.evaluation.fairness import CalledInstead, called_instead
+from emosllm.evaluation.found import Found, find_evaluations
 from emosllm.evaluation.readings import UNNAMED, expected
 from emosllm.evaluation.results import Report
 from emosllm.evaluation.significance import Comparison, Difference, compare
@@ -36,6 +37,7 @@ class Evaluation:
         report: of `report.json`.
         answers: of `predictions.jsonl`, the clips with a class.
         rows: the lines of `predictions.jsonl`.
+        experiment: where it is of one, its row there and what it is judged by.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Evaluation:
     report: Report
     answers: Answers
     rows: tuple[dict[str, Any], ...]
+    experiment: Found | None = None
 
     def figure(self, path: str, interval: str | None = None, **how: Any) -> Number:
         """The number at a place of the report, with the interval at another."""
@@ -80,38 +83,41 @@ class SideBySide:
         comparisons: of each but the first with the first.
         neutral: of the same pairs, who called neutral what the other got right; empty where neutral is no class.
         readings: of the same pairs, every dimension that was read from both.
+        notes: what a reader must know of what is not shown.
     """
 
     runs: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...]
     neutral: tuple[tuple[CalledInstead, CalledInstead], ...]
     readings: tuple[ReadingDifference, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
-    """Read evaluations and compare each with the first.
+    """Read evaluations, or the systems of experiments, and compare each with the first.
 
     Raises:
         UserError: no folder or too many, one that holds no whole report, or evaluations of other clips or classes.
     """
-    if not 0 < len(folders) <= len(SERIES):
-        raise UserError(f"{len(folders)} evaluations: 1 to {len(SERIES)} can be told apart on one page")
-    reports = [read_report(folder) for folder in folders]
-    names = _names(folders, reports)
+    places, notes = find_evaluations(folders, len(SERIES))
+    if not 0 < len(places) <= len(SERIES):
+        raise UserError(f"{len(places)} evaluations: 1 to {len(SERIES)} can be told apart on one page")
+    reports = [read_report(place.folder) for place in places]
+    names = _names(places, reports)
     runs = []
-    for number, (folder, name, report) in enumerate(zip(folders, names, reports, strict=True)):
-        answers = read_answers(folder, name)
-        lines = (folder / "predictions.jsonl").read_text("utf-8").splitlines()
+    for number, (place, name, report) in enumerate(zip(places, names, reports, strict=True)):
+        answers = read_answers(place.folder, name)
+        lines = (place.folder / "predictions.jsonl").read_text("utf-8").splitlines()
         rows = tuple(json.loads(line) for line in lines)
-        runs.append(Evaluation(number, name, report, answers, rows))
+        runs.append(Evaluation(number, name, report, answers, rows, place if place.row is not None else None))
     first, *others = runs
-    how = {"resamples": first.report.resamples, "seed": first.report.seed, "level": first.report.level}
-    pairs = [compare(first.answers, other.answers, **how) for other in others]  # type: ignore[arg-type]
+    how: dict[str, Any] = {"resamples": first.report.resamples, "seed": first.report.seed, "level": first.report.level}
+    pairs = [compare(first.answers, other.answers, **how) for other in others]
     neutral = []
     if "neutral" in first.report.labels:
         neutral = [called_instead(first.answers, other.answers) for other in others]
     readings = tuple(each for other in others for each in _readings(first, other, how))
-    return SideBySide(tuple(runs), tuple(pairs), tuple(neutral), readings)
+    return SideBySide(tuple(runs), tuple(pairs), tuple(neutral), readings, tuple(notes))
 
 
 def _readings(first: Evaluation, second: Evaluation, how: Mapping[str, Any]) -> Iterator[ReadingDifference]:
@@ -156,6 +162,10 @@ def read_report(folder: Path) -> Report:
             raise UserError(
                 f"{folder} is a training run: give FOLDER of `emosllm evaluate {folder} --data MANIFEST --out FOLDER`"
             ) from error
+        if (folder / "experiment.json").is_file():
+            raise UserError(
+                f"{folder} holds an experiment without results: the command that began it ends it with --resume"
+            ) from error
         raise UserError(
             f"{path} is missing: `emosllm evaluate MODEL --data MANIFEST --out {folder}` writes it"
         ) from error
@@ -167,14 +177,14 @@ def read_report(folder: Path) -> Report:
         raise UserError(f"{path}: {where}: {first['msg']}; run `emosllm evaluate` again") from None
 
 
-def _names(folders: Sequence[Path], reports: Sequence[Report]) -> list[str]:
+def _names(places: Sequence[Found], reports: Sequence[Report]) -> list[str]:
     """The systems' names; with the folder's where a system is there twice, and its whole path if need be."""
     names = [report.model for report in reports]
-    for more in (lambda folder: f" ({folder.resolve().name})", lambda folder: f" ({folder})"):
+    for shown in ([place.shown for place in places], [str(place.folder) for place in places]):
         seen = Counter(names)
         names = [
-            report.model + more(folder) if seen[name] > 1 else name
-            for name, report, folder in zip(names, reports, folders, strict=True)
+            f"{report.model} ({more})" if seen[name] > 1 else name
+            for name, report, more in zip(names, reports, shown, strict=True)
         ]
     if len(set(names)) < len(names):
         twice = next(name for name, times in Counter(names).items() if times > 1)

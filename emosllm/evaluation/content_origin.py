@@ -46,7 +46,7 @@ def _facts(run: Evaluation) -> dict[str, str]:
         "temperature": _temperature(report),
         "intervals": f"{report.level:.0%}, {report.resamples} resamples, seed {report.seed}",
         "evaluated in": hours(report.seconds) if report.seconds else "–",
-        "evaluated on": _hardware(report.provenance.hardware) if report.provenance else "–",
+        "evaluated on": hardware_text(report.provenance.hardware) if report.provenance else "–",
         "evaluated with": _versions(report.versions),
     }
     origin = report.provenance
@@ -67,7 +67,7 @@ def _trained_in_folds(trainings: Mapping[str, Training]) -> dict[str, str]:
         "training data hash": "; ".join(f"{fold} {each.data}" for fold, each in trainings.items()),
         "training seed": ", ".join(f"{fold} {each.seed}" for fold, each in trainings.items()),
         "training took": f"{hours(sum(each.seconds for each in several))}, {count(len(trainings), 'training')}",
-        "trained on": "; ".join(dict.fromkeys(_hardware(each.hardware) for each in several)),
+        "trained on": "; ".join(dict.fromkeys(hardware_text(each.hardware) for each in several)),
         "trained with": "; ".join(dict.fromkeys(_versions(each.versions) for each in several)),
     }
 
@@ -82,7 +82,7 @@ def _trained(training: Training) -> dict[str, str]:
         "training data hash": training.data,
         "training seed": str(training.seed),
         "training took": hours(training.seconds),
-        "trained on": _hardware(training.hardware),
+        "trained on": hardware_text(training.hardware),
         "trained with": _versions(training.versions),
         "phases": phases or "–",
     }
@@ -111,7 +111,8 @@ def _temperature(report: Report) -> str:
     return f"{report.confidence.warmth}{fitted}"
 
 
-def _hardware(facts: Mapping[str, Any]) -> str:
+def hardware_text(facts: Mapping[str, Any]) -> str:
+    """The GPU, or the kind of machine, and the threads."""
     threads = count(facts["threads"], "thread") if facts.get("threads") else ""
     return ", ".join(str(part) for part in (facts.get("gpu") or facts.get("machine"), threads) if part) or "–"
 

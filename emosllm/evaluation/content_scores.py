@@ -88,7 +88,11 @@ def _remarks(side: SideBySide) -> tuple[str, ...]:
     """What holds of all systems once, the rest with the system's name."""
     told = {run.name: remarks(run.report) for run in side.runs}
     shared = [note for note in remarks(side.runs[0].report) if all(note in notes for notes in told.values())]
-    return (*shared, *(f"{name}: {note}" for name, notes in told.items() for note in notes if note not in shared))
+    return (
+        *side.notes,
+        *shared,
+        *(f"{name}: {note}" for name, notes in told.items() for note in notes if note not in shared),
+    )
 
 
 def _confusion(run: Evaluation, named: bool) -> Table:

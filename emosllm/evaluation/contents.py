@@ -4,6 +4,7 @@ from pathlib import Path
 
 from emosllm.evaluation.comparing import SideBySide
 from emosllm.evaluation.content import Section
+from emosllm.evaluation.content_experiment import folds_and_seeds
 from emosllm.evaluation.content_more import more_sections
 from emosllm.evaluation.content_origin import origin
 from emosllm.evaluation.content_scores import classes, confusions, corpora, headline, significance
@@ -20,7 +21,7 @@ def page_sections(side: SideBySide, examples: int = 4, audio: bool = False) -> l
     """
     several = len(side.runs) > 1
     found = [headline(side), significance(side) if several else None, corpora(side), classes(side), confusions(side)]
-    found += more_sections(side.runs)
+    found += [folds_and_seeds(side.runs), *more_sections(side.runs)]
     shown = [block for run in side.runs for block in examples_of(run, examples, audio, several)] if examples else []
     if shown:
         text = "The extremes, not the typical: what a system was surest of, at most two of a spoken class."

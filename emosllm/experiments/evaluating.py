@@ -13,12 +13,13 @@ from emosllm.evaluation.results import Report
 from emosllm.experiments.asking import Asking
 from emosllm.experiments.data import read_data
 from emosllm.experiments.grid import Variant
+from emosllm.experiments.laying import Laid, Protocol, lay_out
 from emosllm.experiments.leaks import check_folds
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.experiments.laying import Laid, Protocol, lay_out
 from emosllm.experiments.protocols import find_protocol
 from emosllm.experiments.reshaping import Reshaping, Transcripts
-from emosllm.experiments.results import Results, put_together, write_results
+from emosllm.experiments.results import Results, put_together
+from emosllm.experiments.results_text import write_results
 from emosllm.experiments.runs import Experiment
 from emosllm.inference.loading import checkpoint_folder
 from emosllm.models.checkpoint import fetch_checkpoint, read_config

@@ -35,7 +35,7 @@ class Protocol:
         chooses: whether weights are chosen on its validation part.
         shared_speakers: why the same people may be on two sides; `None` where they may not.
         drawn_validation: why the same people may be in train and in val, where a protocol draws val from train.
-        dialogue: the dialogue of a clip, where all of it must be on one side; `None` where the protocol parts dialogues.
+        dialogue: the dialogue of a clip, all of which must be on one side; `None` where the protocol parts dialogues.
         narrows: whether a system that is scored as it is may lack some classes, as a wrong count (`--partial`).
         notes: what a reader of the figures must know.
     """

@@ -175,7 +175,9 @@ def _remarks(folds: Sequence[Fold], shared_speakers: str | None) -> list[str]:
         notes.append(f"Of {unknown} of {len(tests)} test clips nobody knows the speaker, who may be on two sides.")
     heard = sum(_repeated(fold) for fold in folds)
     if heard:
-        notes.append(f"Of {heard} of {len(tests)} tested texts the same words are in training; people repeat themselves.")
+        notes.append(
+            f"Of {heard} of {len(tests)} tested texts the same words are in training; people repeat themselves."
+        )
     shared = {s for fold in folds for s in _speakers(fold.test) & (_speakers(fold.train) | _speakers(fold.val))}
     if shared:
         notes.append(f"Speakers are on two sides of the split: {len(shared)} of the tested ones. {shared_speakers}")

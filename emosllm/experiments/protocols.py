@@ -15,7 +15,7 @@ from emosllm.corpora.card import differences
 from emosllm.errors import UserError
 from emosllm.experiments.folds import Fold, cross_validation, leave_one_out, own_splits
 from emosllm.experiments.laying import Counts, Protocol
-from emosllm.labels import LABEL_SETS, LabelSet
+from emosllm.labels import LabelSet
 from emosllm.utterance import Utterance
 
 _TURN = re.compile(r"(Ses0[1-5][FM]_\w+)_[FM]\w*\d$")  # the dialogue in the name of an IEMOCAP turn

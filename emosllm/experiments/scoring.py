@@ -6,16 +6,17 @@ Frames are in half precision there, as in training and validation; a single clip
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from emosllm.errors import UserError
+from emosllm.evaluation.answering import doubts_of, origin_of
 from emosllm.evaluation.answers import prediction_of
 from emosllm.evaluation.fitting import fit_recogniser
 from emosllm.evaluation.kept_answers import KeptAnswers
-from emosllm.evaluation.provenance import Provenance, digest_of, hardware_here, training_of
+from emosllm.evaluation.provenance import Provenance
 from emosllm.evaluation.sweeps import Robustness
 from emosllm.experiments.grid import Variant
 from emosllm.inference.loading import load
@@ -89,10 +90,8 @@ def score_system(
         recogniser.remembered = None  # what was heard clean says nothing of what is spoilt
         how = {"batch_size": batch_size, "transcripts": transcripts, "seed": asking.seed, "kept": kept}
         robustness = sweep_recogniser(recogniser, utterances, asking.conditions, **how)  # type: ignore[arg-type]
-    if recogniser.calibrated is not None and recogniser.answer == "score":
-        scored = [each for each in utterances if recogniser.labels.classify(each.emotion) is not None]
-        doubts += recogniser.calibrated.doubts(recogniser.labels.names, recogniser.strategy, digest_of(scored))
-    origin = _origin(variant, run, recogniser, utterances)
+    doubts += doubts_of(recogniser, utterances)
+    origin = origin_of(str(variant.system or run), recogniser, utterances)
     return Scored(predictions, recogniser.temperature, origin, tuple(doubts), robustness)
 
 
@@ -114,7 +113,7 @@ def read_predictions(folder: Path, utterances: Sequence[Utterance]) -> list[Pred
 def _calibrate(
     recogniser: Recogniser, validation: Sequence[Utterance], transcripts: Transcripts, batch_size: int
 ) -> list[str]:
-    """Fit the temperature; where none can be, it stays 1 and a sentence says why, since the answers are right anyway."""
+    """Fit the temperature; where none can be it stays 1, and a sentence says why: the answers are the same."""
     try:
         found = fit_recogniser(
             recogniser,
@@ -135,16 +134,6 @@ def _untold(recogniser: Recogniser, utterances: Sequence[Utterance], transcripts
     if transcripts == "own" or recogniser.strategy == "ser" or not silent:
         return []
     return [f"{silent} of {len(utterances)} clips have no transcript to be told: of these the system wrote its own."]
-
-
-def _origin(variant: Variant, run: Path, recogniser: Recogniser, utterances: Sequence[Utterance]) -> Provenance:
-    return Provenance(
-        data=digest_of(utterances),
-        hardware=hardware_here(),
-        recipe=recogniser.model.recipe.model_dump(mode="json"),
-        training=training_of(str(variant.system or run)),
-        calibration=None if recogniser.calibrated is None else asdict(recogniser.calibrated),
-    )
 
 
 def _frames_of(

@@ -13,7 +13,8 @@ from emosllm.experiments.grid import Variant, read_grid
 from emosllm.experiments.leaks import check_folds
 from emosllm.experiments.picture import short_key, write_pictures
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.experiments.results import Results, put_together, write_results
+from emosllm.experiments.results import Results, put_together
+from emosllm.experiments.results_text import write_results
 from emosllm.experiments.runs import Experiment
 from emosllm.labels import LabelSet
 from emosllm.utterance import Utterance

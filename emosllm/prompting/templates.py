@@ -99,7 +99,9 @@ class Templates(BaseModel):
         missing += [f"words.{name}" for name in recipe.label_set.names if name not in sayable]
         codes = [self.code(name) for name in recipe.label_set.names if name in sayable]
         if twice := {code for code in codes if codes.count(code) > 1}:
-            raise UserError(f"prompts {prompt.templates}: two emotions of {recipe.labels} are both called {min(twice)!r}")
+            raise UserError(
+                f"prompts {prompt.templates}: two emotions of {recipe.labels} are both called {min(twice)!r}"
+            )
         if missing:
             raise UserError(
                 f"prompts {prompt.templates}: {', '.join(missing)} missing, which recipe {recipe.name} needs; add "

@@ -4,16 +4,18 @@ import pytest
 
 from emosllm.errors import UserError
 from emosllm.experiments.picture import draw_heatmap, draw_line, short_key, write_pictures
-from emosllm.experiments.results import Results, Row
+from emosllm.experiments.results import Origin, Results, Row
+
+NOWHERE = Origin(None, {}, {}, 0.0, 0.0)
 
 
 def row(values, mean):
     runs = tuple({"fold": f"fold-{n}", "seed": 0, "ua": (mean or 0) + 0.01 * n} for n in range(2))
-    return Row(" ".join(values.values()), values, runs, mean, mean and 0.02, mean, None, None, 9, (), "")
+    return Row(" ".join(values.values()), values, runs, mean, mean and 0.02, mean, None, None, None, 9, (), "", NOWHERE)
 
 
 def results(keys, rows):
-    return Results("a: b", "ua", keys, {"fold-1": {}, "fold-2": {}}, 1, "", (), tuple(rows), {})
+    return Results("a: b", "ua", keys, {"fold-1": {}, "fold-2": {}}, 1, "", (), tuple(rows), {}, {}, {})
 
 
 def texts(figure):

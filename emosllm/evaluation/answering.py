@@ -1,0 +1,36 @@
+"""What a report says of a recogniser beside its answers: where it comes from, and what its temperature is worth."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from emosllm.evaluation.provenance import Provenance, digest_of, hardware_here, training_of
+from emosllm.inference.recogniser import Recogniser
+from emosllm.utterance import Utterance
+
+
+def origin_of(model: str, recogniser: Recogniser, utterances: Sequence[Utterance]) -> Provenance:
+    """The system, the data and the machine.
+
+    Args:
+        model: how the user calls the system, or its folder.
+        recogniser: the system.
+        utterances: what it was asked about.
+
+    Raises:
+        UserError: the `run.json` of its training is damaged.
+    """
+    return Provenance(
+        data=digest_of(utterances),
+        hardware=hardware_here(),
+        recipe=recogniser.model.recipe.model_dump(mode="json"),
+        training=training_of(model),
+        calibration=None if recogniser.calibrated is None else asdict(recogniser.calibrated),
+    )
+
+
+def doubts_of(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[str]:
+    """Why figures at its stored temperature may not mean what they should; a sentence each."""
+    if recogniser.calibrated is None or recogniser.answer == "generate":
+        return []
+    scored = [each for each in utterances if recogniser.labels.classify(each.emotion) is not None]
+    return recogniser.calibrated.doubts(recogniser.labels.names, recogniser.strategy, digest_of(scored))
