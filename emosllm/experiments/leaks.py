@@ -6,6 +6,7 @@ texts that are alike, since people say the same things.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -45,7 +46,7 @@ def check_folds(
     check_not_mixed(everything.values())
     contents = contents_of(everything.values())
     for fold in folds:
-        _check_validation(fold)
+        _check_validation(fold, contents)
         for (one, first), (other, second) in combinations(_sides(fold).items(), 2):
             where = f"{fold.name}: {{what}} is in {one} and in {other}"
             if same := {u.id for u in first} & {u.id for u in second}:
@@ -122,15 +123,20 @@ def _named(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -
     return {found for utterance in side if (found := name(utterance))}
 
 
-def _check_validation(fold: Fold) -> None:
+def _check_validation(fold: Fold, contents: Mapping[str, str]) -> None:
     val, test = ({utterance.id for utterance in side} for side in (fold.val, fold.test))
-    if val and val == test:
+    if val and (val == test or _told(fold.val, contents) == _told(fold.test, contents)):
         raise UserError(f"{fold.name}: the validation set is the test set, so weights would be chosen by the answer")
     if both := val & test:
         raise UserError(
             f"{fold.name}: {len(both)} clips of the validation set are in the test set, such as {min(both)}; weights "
             "would be chosen by the answer"
         )
+
+
+def _told(side: Sequence[Utterance], contents: Mapping[str, str]) -> Counter[tuple[str, float, float]]:
+    """What a side is made of, whatever its clips are called: sounds, or the words of what is text alone."""
+    return Counter((contents.get(u.id, u.transcript or u.id), *_span(u)) for u in side)
 
 
 def _same_recording(

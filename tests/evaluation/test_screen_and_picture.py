@@ -87,7 +87,9 @@ def test_all_failed_and_nothing_at_all():
 
 def test_short_names_stay_apart():
     for labels in LABEL_SETS.values():
-        assert all(len(name) == 3 for name in short_names(labels.names))
+        short = short_names(labels.names)
+        assert len(set(short)) == len(labels.names)
+        assert labels.name == "emobox_asvpesd" or all(len(name) == 3 for name in short)  # disgust and disappointed
     assert short_names(("joyful", "joyless")) == ("joyful", "joyless")
 
 

@@ -1,9 +1,14 @@
-"""What the tests of experiments share: a tiny LLM that reads, since it trains fastest."""
+"""What the tests of experiments share: a tiny LLM that reads (it trains fastest), a head that hears, and speech."""
 
 import gc
+from dataclasses import replace
 
 import pytest
+import soundfile as sf
 import tiny
+from letters import texts
+
+from emosllm.corpora.manifest import write_manifest
 
 TINY_TEXT = (
     "lora={rank: 2, alpha: 4}",
@@ -26,3 +31,24 @@ def reader(tmp_path_factory) -> tuple[str, ...]:
     """Overrides that give the recipe `gemma-text` a tiny LLM."""
     _, mouth = tiny.folders(tmp_path_factory.mktemp("backbones"))
     return (f"llm.model={mouth}", *TINY_TEXT)
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory):
+    """A small MSP-Podcast: official splits, one test recording that is no recording, and one that is too long."""
+    folder = tmp_path_factory.mktemp("podcast")
+    data = []
+    for index, utterance in enumerate(texts(24, 0, "msp_podcast")):
+        split = ("train", "val", "test")[index // 8]
+        sf.write(folder / f"{index}.wav", tiny.clip(40.0 if index == 22 else 0.4, seed=index), 16_000)
+        data.append(replace(utterance, audio=folder / f"{index}.wav", split=split, speaker=f"{split} {index % 2}"))
+    (folder / "23.wav").write_bytes(b"no sound")
+    write_manifest(folder / "manifest.csv", data)
+    return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="session")
+def ears(tmp_path_factory):
+    folder, _ = tiny.folders(tmp_path_factory.mktemp("ears"))
+    head = "head={layers: 1, width: 16, heads: 2, feedforward: 16}"
+    return (f"encoder.model={folder}", head, "phases.ser={epochs: 1, optimiser: {batch_size: 4}}")

@@ -1,6 +1,9 @@
-"""Small text corpora made in code: four emotions, some speakers, no two texts alike."""
+"""Small text corpora made in code: four emotions, some speakers, no two texts alike; and what a results file says."""
 
+import json
 import random
+from pathlib import Path
+from typing import Any
 
 from emosllm.utterance import Utterance
 
@@ -32,3 +35,15 @@ def texts(count=24, speakers=6, corpus="letters", split=None, start=0):
             )
         )
     return found
+
+
+def figures_in(out: Path) -> Any:
+    """`results.json` without what time it took, which no two runs have alike."""
+
+    def plain(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            timed = ("seconds", "hours_trained", "hours_scored")
+            return {key: plain(value) for key, value in tree.items() if key not in timed}
+        return [plain(value) for value in tree] if isinstance(tree, list) else tree
+
+    return plain(json.loads((out / "results.json").read_text("utf-8")))
