@@ -78,8 +78,14 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
         (("--protocol", "iemocap-loso", "--split", "test"), "--split and --protocol can't be used together"),
         (("--protocol", "iemocap-loso", "--labels", "sad"), "--labels and --protocol can't be used together"),
         (
-            ("--protocol", "iemocap-loso", "--transcripts", "given"),
-            "--transcripts and --protocol can't be used",
+            ("--protocol", "iemocap-loso", "--partial", "--calibrate"),
+            "--calibrate: fold-iemocap_1 has no validation part",
+        ),
+        (("--protocol", "iemocap-loso", "--partial", "--robustness", "quiet"), "gemma-text does not listen"),
+        (("--protocol", "iemocap-loso", "--robustness", "thunder"), "unknown condition 'thunder'"),
+        (
+            ("--protocol", "iemocap-loso", "--partial", "--answers", "generate", "--abstain-below", "0.5"),
+            "--abstain-below needs probabilities",
         ),
     ],
 )
@@ -87,7 +93,33 @@ def test_mistakes_with_protocols_are_one_line(reader, turns, words, line):
     assert line in refused("evaluate", "gemma-text", "--data", turns, *reader, *words)
 
 
-@pytest.mark.parametrize("words", [("--seeds", 2), ("--resume",), ("--partial",), ("--test-only",)])
+def test_a_protocol_is_asked_as_a_single_run_is(reader, turns, tmp_path):
+    words = ("evaluate", "gemma-text", "--protocol", "iemocap-loso", "--partial", "--data", turns, *reader)
+    asked = ("--temperature", "1.7", "--abstain-below", "0.3", "--seed", 5, "--transcripts", "given")
+    answer = emosllm(*words, "--out", tmp_path / "out", *asked)
+    assert answer.code == 0, answer
+    found = json.loads(next((tmp_path / "out").glob("scores/*/seed-0/report.json")).read_text())
+    assert found["confidence"]["temperature"] == 1.7
+    assert (found["selective"]["threshold"], found["selective"]["n"], found["seed"]) == (0.3, 16, 5)
+    said = emosllm(*words, "--out", tmp_path / "out", "--answers", "generate", "--resume")
+    assert said.code == 0, said
+    assert "Text that named no label" in " ".join(said.out.split())
+    assert len(list((tmp_path / "out").glob("runs/*/*/run.json"))) == 2  # of two folds, whatever was asked
+
+
+def test_a_page_of_a_protocol(reader, turns, tmp_path):
+    words = ("evaluate", "gemma-text", "--protocol", "iemocap-loso", "--partial", "--data", turns, *reader)
+    assert emosllm(*words, "--out", tmp_path / "one").code == 0
+    assert emosllm(*words, "lora.alpha=8", "--out", tmp_path / "other").code == 0
+    page = tmp_path / "page.html"
+    answer = emosllm("report", tmp_path / "one", tmp_path / "other", "--out", page)
+    assert (answer.code, answer.err) == (0, f"{page}: written\n")
+    assert "Folds and seeds" in page.read_text("utf-8")
+    printed = emosllm("report", tmp_path / "one", tmp_path / "other", "--format", "latex")
+    assert "gemma-text (other)" in printed.out
+
+
+@pytest.mark.parametrize("words", [("--seeds", 2), ("--resume",), ("--partial",), ("--test-only",), ("--calibrate",)])
 def test_options_of_protocols_are_refused_without_one(reader, turns, words):
     assert f"{words[0]} is for --protocol" in refused("evaluate", "nano", "--data", turns, *words)
 

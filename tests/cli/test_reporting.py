@@ -123,6 +123,15 @@ def test_a_sweep_is_made_when_asked_for(run, corpus, tmp_path):
     assert [point["condition"] for point in found["points"]] == ["clipping"] * 4 + ["A-law"]
     assert found["clean"]["ua"] == report_of(tmp_path)["scores"]["ua"]
     assert "clipping 30 UA" in answer.err
+    (tmp_path / "robustness" / "A-law_64.json").unlink()  # as if it had been stopped there
+    sounds = [path.stat().st_mtime_ns for path in sorted((tmp_path / "robustness").glob("clipping*"))]
+    again = emosllm("evaluate", run, *chosen, "--robustness", "clipping, A-law", "--resume")
+    assert again.code == 0, again
+    assert report_of(tmp_path)["robustness"] == found
+    assert sounds == [path.stat().st_mtime_ns for path in sorted((tmp_path / "robustness").glob("clipping*"))]
+    other = ("evaluate", run, *chosen, "--robustness", "clipping", "--seed", 7, "--resume")
+    assert "holds a sweep of another system, other data or other settings" in refused(*other)
+    assert "give --out DIR" in refused("evaluate", run, *chosen[:-2], "--robustness", "clipping", "--resume")
 
 
 def test_mistakes_of_calibrate(run, corpus, tmp_path):
