@@ -89,7 +89,7 @@ def evaluate(
     asked, conditions = chosen_strategy(strategy), conditions_of(robustness)
     answer: Any = answers and answers.value
     if protocol is not None:
-        asking = {"temperature": temperature, "calibrates": calibrate, "abstain_below": abstain_below}
+        asking: dict[str, Any] = {"temperature": temperature, "calibrates": calibrate, "abstain_below": abstain_below}
         asking |= {"conditions": tuple(conditions), "seed": seed}
         how: dict[str, Any] = {"out": out, "resume": resume, "partial": partial, "test_only": test_only}
         how |= {"seeds": seeds, "cache": cache, "keep_models": keep_models, "strategy": asked, "answer": answer}

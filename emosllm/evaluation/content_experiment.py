@@ -22,7 +22,7 @@ def folds_and_seeds(runs: Sequence[Evaluation]) -> Section | None:
     for run, found, row in several:
         over, pooled = row.get("over_seeds"), row.get("pooled_over_seeds")
         figures = (Number(row["mean"]), Number(row["sd"]), *_over(over), *_over(pooled))
-        rows.append((run.name, NAMES.get(found.figure, found.figure), *figures, len(row["runs"])))  # type: ignore[call-overload]
+        rows.append((run.name, NAMES.get(found.figure, found.figure), *figures, len(row["runs"])))
     head = ("", "figure", "mean of folds", "sd", "over seeds", "sd", "all clips, over seeds", "sd", "trainings")
     blocks = [Table(head, tuple(rows))]
     for run, _, row in several:

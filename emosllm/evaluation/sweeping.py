@@ -60,7 +60,7 @@ def sweep_recogniser(
     if not recogniser.processor.listens:
         raise UserError("--robustness spoils recordings, and this system does not listen")
     labels = recogniser.labels
-    kept, clips, reference = [], [], []
+    heard, clips, reference = [], [], []
     for utterance in utterances:
         true = labels.classify(utterance.emotion)
         if true is None or utterance.audio is None:
@@ -69,20 +69,20 @@ def sweep_recogniser(
             samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
         except UserError:
             continue
-        kept.append(utterance)
+        heard.append(utterance)
         clips.append(samples)
         reference.append(true)
 
     def predict(spoilt: Sequence[np.ndarray]) -> list[str | None]:
-        heard = [replace(u, audio=s, start=0.0, end=None) for u, s in zip(kept, spoilt, strict=True)]
-        found = recogniser.predict(heard, batch_size, transcripts)
+        changed = [replace(u, audio=s, start=0.0, end=None) for u, s in zip(heard, spoilt, strict=True)]
+        found = recogniser.predict(changed, batch_size, transcripts)
         return [labels.classify(prediction.label) for prediction in found]
 
     return sweep(
         predict,
         clips,
         reference,
-        [utterance.speaker for utterance in kept],
+        [utterance.speaker for utterance in heard],
         labels.names,
         conditions=[CONDITIONS[name] for name in names],
         resamples=resamples,
