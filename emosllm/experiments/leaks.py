@@ -7,7 +7,7 @@ texts that are alike, since people say the same things.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -47,23 +47,43 @@ def check_folds(
     contents = contents_of(everything.values())
     for fold in folds:
         _check_validation(fold, contents)
-        for (one, first), (other, second) in combinations(_sides(fold).items(), 2):
-            where = f"{fold.name}: {{what}} is in {one} and in {other}"
-            if same := {u.id for u in first} & {u.id for u in second}:
-                raise UserError(f"{where.format(what=f'clip {min(same)}')}; each may be on one side only")
-            if pair := _same_recording(first, second, contents):
-                what = f"one recording, as {pair[0]} and as {pair[1]},"
-                raise UserError(f"{where.format(what=what)}; remove one of them")
-            drawn = (one, other) == ("train", "val") and drawn_validation is not None
-            if dialogue is not None and not drawn and (split := _named(dialogue, first) & _named(dialogue, second)):
-                raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
-            if shared_speakers is None and not drawn and (both := _speakers(first) & _speakers(second)):
-                raise UserError(
-                    f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
-                    "recognised; split anew"
-                )
+        for pair in combinations(_sides(fold), 2):
+            drawn = pair == ("train", "val") and drawn_validation is not None
+            _check_sides(fold, pair, contents, shared_speakers is not None, drawn, dialogue)
     _check_tested_once(folds)
-    return _remarks(folds, shared_speakers)
+    notes = _remarks(folds, shared_speakers)
+    if drawn_validation is not None:
+        twice = sum(len({val for _, val in _same_recordings(fold.train, fold.val, contents)}) for fold in folds)
+        notes += [f"Recordings of validation parts that are in training, too, listed twice: {twice}."] if twice else []
+    return notes
+
+
+def _check_sides(
+    fold: Fold,
+    names: tuple[str, str],
+    contents: Mapping[str, str],
+    shared_speakers: bool,
+    drawn: bool,
+    dialogue: Callable[[Utterance], str | None] | None,
+) -> None:
+    """Refuse what is in both of two sides; of a validation part that is drawn from training only an id is."""
+    one, other = names
+    first, second = _sides(fold)[one], _sides(fold)[other]
+    where = f"{fold.name}: {{what}} is in {one} and in {other}"
+    if same := {u.id for u in first} & {u.id for u in second}:
+        raise UserError(f"{where.format(what=f'clip {min(same)}')}; each may be on one side only")
+    if drawn:
+        return
+    if pair := next(_same_recordings(first, second, contents), None):
+        what = f"one recording, as {pair[0]} and as {pair[1]},"
+        raise UserError(f"{where.format(what=what)}; remove one of them")
+    if dialogue is not None and (split := _named(dialogue, first) & _named(dialogue, second)):
+        raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
+    if not shared_speakers and (both := _speakers(first) & _speakers(second)):
+        raise UserError(
+            f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
+            "recognised; split anew"
+        )
 
 
 def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
@@ -139,10 +159,10 @@ def _told(side: Sequence[Utterance], contents: Mapping[str, str]) -> Counter[tup
     return Counter((contents.get(u.id, u.transcript or u.id), *_span(u)) for u in side)
 
 
-def _same_recording(
+def _same_recordings(
     first: Sequence[Utterance], second: Sequence[Utterance], contents: Mapping[str, str]
-) -> tuple[str, str] | None:
-    """The ids of two clips that are the same sound, or parts of it that overlap."""
+) -> Iterator[tuple[str, str]]:
+    """The ids of two clips each that are the same sound, or parts of it that overlap."""
     spans: dict[str, list[tuple[float, float, str]]] = {}
     for utterance in first:
         if utterance.id in contents:
@@ -151,8 +171,7 @@ def _same_recording(
         start, end = _span(utterance)
         for low, high, clip in spans.get(contents.get(utterance.id, ""), ()):
             if max(low, start) < min(high, end):
-                return clip, utterance.id
-    return None
+                yield clip, utterance.id
 
 
 def _span(utterance: Utterance) -> tuple[float, float]:

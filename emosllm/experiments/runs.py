@@ -204,6 +204,9 @@ class Experiment:
     def _outcome(self, variant: Variant, repetition: int) -> Outcome:
         """Read back what was written, and put the folds together."""
         folder = self._scores(variant, repetition)
+        if not self.writes:  # the process that scores knows why
+            absent = [folder / f.name for f in self.plan.folds if not (folder / f.name / "report.json").is_file()]
+            self.failed |= dict.fromkeys(absent, "it could not be scored")
         failed = {f.name: self.failed[folder / f.name] for f in self.plan.folds if folder / f.name in self.failed}
         names = [fold.name for fold in self.plan.folds if fold.name not in failed]
         reports = {name: read_report(folder / name) for name in names}

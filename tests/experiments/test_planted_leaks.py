@@ -11,9 +11,12 @@ import pytest
 import soundfile as sf
 from letters import texts
 
+from emosllm.corpora import emobox
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
 from emosllm.experiments.evaluating import Settings, evaluate_under
+from emosllm.experiments.folds import Fold
+from emosllm.experiments.leaks import check_folds
 
 CLEAN = r"trains gemma-text \d+ times: give --out DIR"
 OFFICIAL = ("msp-podcast", "msp-podcast-8", "lssed", "meld", "emospeech", "emobox:savee", "cross-corpus:other")
@@ -180,3 +183,16 @@ def test_one_id_in_two_manifests(reader, tmp_path):
     write_manifest(paths[1], data[16:])
     with pytest.raises(UserError, match="is in 2 of the manifests"):
         evaluate_under("lssed", "gemma-text", paths, reader, Settings(partial=True))
+
+
+def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_path):
+    """PAVOQUE's lists have some under two emotions; the draw may part them, and no tested clip is touched by it."""
+    data = miniature("emobox:savee", tmp_path)
+    train = [u for u in data if u.split == "train"]
+    kept, drawn = emobox.draw_validation(train)
+    shutil.copy(kept[0].audio, drawn[0].audio)
+    assert "give --out DIR" in verdict("emobox:savee", data, tmp_path, reader)
+    fold = Fold("fold-1", kept, drawn, ())
+    assert check_folds([fold], None, "drawn")[-1].endswith("are in training, too, listed twice: 1.")
+    shutil.copy(data[16].audio, drawn[1].audio)
+    assert "is in val and in test" in verdict("emobox:savee", data, tmp_path, reader)
