@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from emosllm.evaluation.content_origin import hardware_text
+from emosllm.evaluation.content_origin import hardware_text, hours
 from emosllm.evaluation.markdown import NAMES, with_interval
 from emosllm.evaluation.markdown_blocks import table_text
 from emosllm.evaluation.results import count
@@ -127,13 +127,13 @@ def _origins(results: Results) -> list[str]:
         for name, sides in results.hashes.items()
     )
     lines = [f"Data hashes (train/val/test, the first {_LETTERS} letters): {hashes}."]
-    scored = sum(row.origin.hours_scored for row in results.rows)
+    scored = hours(3600 * sum(row.origin.hours_scored for row in results.rows))
     runs = {(each.data, each.seed, each.seconds) for row in results.rows for each in row.origin.trainings.values()}
     if runs:  # systems that differ in how they are asked share theirs
-        trained = sum(seconds for _, _, seconds in runs) / 3600
-        lines.append(f"Hours: {trained:.2f} of training ({count(len(runs), 'run')}), {scored:.2f} of scoring.")
+        trained = hours(sum(seconds for _, _, seconds in runs))
+        lines.append(f"Hours: {trained} of training ({count(len(runs), 'run')}), {scored} of scoring.")
     else:
-        lines.append(f"Hours: {scored:.2f} of scoring.")
+        lines.append(f"Hours: {scored} of scoring.")
     lines.append(f"Machine: {hardware_text(results.hardware)}.")
     for row in results.rows:
         warm = ", ".join(f"{name} {each['temperature']:.3f}" for name, each in row.origin.calibrations.items())
