@@ -67,14 +67,12 @@ def sweep(
     chosen = tuple(CONDITIONS.values()) if conditions is None else tuple(conditions)
 
     def answers(each: Condition | None, severity: float | None) -> Answers:
-        name = "clean" if each is None else each.name
-        found = None if kept is None else kept.read(name, severity)
-        if found is None or found.reference != tuple(reference):
+        def ask() -> Sequence[str | None]:
             spoilt = clips if each is None else spoil(clips, each, severity or 0.0, seed=seed, voices=voices)
-            found = Kept(tuple(reference), tuple(speakers), tuple(_asked(predict, spoilt)))
-            if kept is not None:
-                kept.write(name, severity, found)
-        return _answers(name, found, labels)
+            return _asked(predict, spoilt)
+
+        name = "clean" if each is None else each.name
+        return _answers(name, _read_or_asked(kept, name, severity, reference, speakers, ask), labels)
 
     clean_answers = answers(None, None)
     clean = _point("clean", None, clean_answers, None, settings)
@@ -166,6 +164,24 @@ def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None
     if len(answers) != len(clips):
         raise UserError(f"{len(clips)} clips but {len(answers)} answers: one answer per clip is needed")
     return answers
+
+
+def _read_or_asked(
+    kept: KeptAnswers | None,
+    name: str,
+    severity: float | None,
+    reference: Sequence[str],
+    speakers: Sequence[str | None],
+    ask: Callable[[], Sequence[str | None]],
+) -> Kept:
+    """What is kept of one point; else what is answered now, kept from now on."""
+    found = None if kept is None else kept.read(name, severity)
+    if found is not None and found.reference == tuple(reference):
+        return found
+    found = Kept(tuple(reference), tuple(speakers), tuple(ask()))
+    if kept is not None:
+        kept.write(name, severity, found)
+    return found
 
 
 def _answers(name: str, kept: Kept, labels: Sequence[str]) -> Answers:
