@@ -1,6 +1,7 @@
 """Protocols asked as single runs are asked: given transcripts, a temperature a fold, abstention, spoilt recordings."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from emosllm.evaluation.kept_answers import KeptAnswers
 from emosllm.evaluation.provenance import digest_of
 from emosllm.experiments.asking import Asking
 from emosllm.experiments.evaluating import Settings, evaluate_under
+from emosllm.inference.calibrated import CALIBRATION, Calibrated, write_calibration
 from emosllm.inference.recogniser import Recogniser
 from emosllm.utterance import Prediction
 
@@ -188,6 +190,20 @@ def test_a_system_that_is_scored_as_it_is_can_be_calibrated(reader, tmp_path, mo
     assert results.folds == {"official": {"train": 0, "val": 20, "test": 20}}
     assert report.confidence.temperature > 1.2
     assert report.provenance.calibration["n"] == 20
+
+
+def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, tmp_path):
+    folder, results, _ = fitted
+    run = tmp_path / "run"
+    shutil.copytree(next(folder.glob("out/runs/*/fold-1-*")), run)
+    origin = next(iter(results.rows[0].origin.calibrations.values()))
+    write_calibration(Calibrated(**{**origin, "temperature": 3.25}), run / "model" / CALIBRATION)
+    paths = [folder / "0.csv", folder / "1.csv"]
+    found, report = evaluate_under("emobox:savee", str(run), paths, settings=Settings(partial=True))
+    assert report.confidence.temperature == 3.25
+    assert {each["temperature"] for each in report.provenance.calibrations.values()} == {3.25}
+    assert {each["temperature"] for each in found.rows[0].origin.calibrations.values()} == {3.25}
+    assert set(report.provenance.trainings) == {"fold-1", "fold-2"}  # one run, which both folds are asked of
 
 
 @pytest.fixture(scope="module")
