@@ -65,7 +65,7 @@ class Provenance:
 
     @classmethod
     def over(cls, folds: "Mapping[str, Provenance | None]", data: str) -> "Provenance | None":
-        """That of a report over all folds; a single fold's stays as it is, `None` where a fold has none.
+        """That of a report over all folds; what all folds share is told once, `None` where a fold has none.
 
         Args:
             folds: name -> its own, in order.
@@ -74,9 +74,9 @@ class Provenance:
         known = {name: each for name, each in folds.items() if each is not None}
         if len(known) < len(folds) or not known:
             return None
-        first = next(iter(known.values()))
-        if len(known) == 1:
-            return replace(first, data=data)
+        first, *others = known.values()
+        if all((each.training, each.calibration) == (first.training, first.calibration) for each in others):
+            return replace(first, data=data)  # one fold, or one system that was asked about all
         trainings = {name: each.training for name, each in known.items() if each.training is not None}
         calibrations = {name: each.calibration for name, each in known.items() if each.calibration is not None}
         return cls(data, first.hardware, first.recipe, trainings=trainings, calibrations=calibrations)

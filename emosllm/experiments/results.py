@@ -199,7 +199,7 @@ def _origin(outcomes: Sequence[Outcome]) -> Origin:
         recipe=next((each.recipe for each in known.values()), None),
         trainings=trainings,
         calibrations={name: each.calibration for name, each in known.items() if each.calibration is not None},
-        hours_trained=sum(each.seconds for each in trainings.values()) / 3600,
+        hours_trained=sum({(each.data, each.seed): each.seconds for each in trainings.values()}.values()) / 3600,
         hours_scored=sum(report.seconds for report in reports.values()) / 3600,
     )
 
