@@ -64,6 +64,8 @@ SHARED_SPEAKERS = frozenset({
     "aesdd", "ased", "asvpesd", "cremad", "emns", "emodb", "emovdb", "emozionalmente", "enterface", "meld", "oreau",
     "pavoque", "shemo", "tess", "turevdb", "urdu",
 })  # fmt: skip
+#: Corpus -> tested stretches of speech that its lists have in training, too: PAVOQUE's outtakes, under another emotion.
+SHARED_RECORDINGS = {"pavoque": 70}
 #: Corpora with a validation list of EmoBox's.
 OFFICIAL_VALIDATION = frozenset({"m3ed", "meld", "msppodcast"})
 #: EmoBox's recipe (`examples/sb`, all twelve parameter files): the seed of its draw, and the share learned from.

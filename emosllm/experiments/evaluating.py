@@ -120,7 +120,7 @@ def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, 
     """What is computed; leaks are refused here."""
     if trained and not settings.asking.calibrates:  # validation parts are for nothing then
         laid = replace(laid, folds=tuple(replace(fold, val=()) for fold in laid.folds))
-    rules = (protocol.shared_speakers, protocol.drawn_validation, protocol.dialogue)
+    rules = (protocol.shared_speakers, protocol.drawn_validation, protocol.dialogue, protocol.shared_recordings)
     remarks = check_folds(laid.folds, *rules)
     partial = " (PARTIAL)" if laid.partial else ""
     return Plan(

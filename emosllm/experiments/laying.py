@@ -36,6 +36,7 @@ class Protocol:
         shared_speakers: why the same people may be on two sides; `None` where they may not.
         drawn_validation: why the same people may be in train and in val, where a protocol draws val from train.
         dialogue: the dialogue of a clip, all of which must be on one side; `None` where the protocol parts dialogues.
+        shared_recordings: tested clips of a fold that its published lists have in training, too.
         narrows: whether a system that is scored as it is may lack some classes, as a wrong count (`--partial`).
         notes: what a reader of the figures must know.
     """
@@ -51,6 +52,7 @@ class Protocol:
     shared_speakers: str | None = None
     drawn_validation: str | None = None
     dialogue: Callable[[Utterance], str | None] | None = None
+    shared_recordings: int = 0
     narrows: bool = False
     notes: tuple[str, ...] = ()
 

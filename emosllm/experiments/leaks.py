@@ -26,6 +26,7 @@ def check_folds(
     shared_speakers: str | None = None,
     drawn_validation: str | None = None,
     dialogue: Callable[[Utterance], str | None] | None = None,
+    shared_recordings: int = 0,
 ) -> list[str]:
     """Refuse folds of which a figure would say nothing.
 
@@ -34,6 +35,8 @@ def check_folds(
         shared_speakers: why the same people may be on two sides, where a published protocol has it so.
         drawn_validation: why the same people may be in train and in val, where a published protocol has it so.
         dialogue: the dialogue of a clip, where all of it must be on one side.
+        shared_recordings: how many tested clips of a fold are also learned from where a published list is so flawed;
+            one more is refused.
 
     Returns:
         What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
@@ -49,9 +52,13 @@ def check_folds(
         _check_validation(fold, contents)
         for pair in combinations(_sides(fold), 2):
             drawn = pair == ("train", "val") and drawn_validation is not None
-            _check_sides(fold, pair, contents, shared_speakers is not None, drawn, dialogue)
+            listed = pair[1] == "test" and len(_also_learned(fold, contents)) <= shared_recordings
+            sounds = {} if drawn or listed else contents
+            _check_sides(fold, pair, sounds, drawn or shared_speakers is not None, None if drawn else dialogue)
     _check_tested_once(folds)
     notes = _remarks(folds, shared_speakers)
+    if shared_recordings and (also := sum(len(_also_learned(fold, contents)) for fold in folds)):
+        notes.append(f"Tested recordings that are learned from, too, as the published lists have them: {also}.")
     if drawn_validation is not None:
         twice = sum(len({val for _, val in _same_recordings(fold.train, fold.val, contents)}) for fold in folds)
         notes += [f"Recordings of validation parts that are in training, too, listed twice: {twice}."] if twice else []
@@ -63,17 +70,14 @@ def _check_sides(
     names: tuple[str, str],
     contents: Mapping[str, str],
     shared_speakers: bool,
-    drawn: bool,
     dialogue: Callable[[Utterance], str | None] | None,
 ) -> None:
-    """Refuse what is in both of two sides; of a validation part that is drawn from training only an id is."""
+    """Refuse what is in both of two sides; what has no content here is not compared by it."""
     one, other = names
     first, second = _sides(fold)[one], _sides(fold)[other]
     where = f"{fold.name}: {{what}} is in {one} and in {other}"
     if same := {u.id for u in first} & {u.id for u in second}:
         raise UserError(f"{where.format(what=f'clip {min(same)}')}; each may be on one side only")
-    if drawn:
-        return
     if pair := next(_same_recordings(first, second, contents), None):
         what = f"one recording, as {pair[0]} and as {pair[1]},"
         raise UserError(f"{where.format(what=what)}; remove one of them")
@@ -84,6 +88,12 @@ def _check_sides(
             f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
             "recognised; split anew"
         )
+
+
+def _also_learned(fold: Fold, contents: Mapping[str, str]) -> set[str]:
+    """The tested clips whose recordings are learned from or chosen by, too."""
+    sides = (fold.train, fold.val)
+    return {tested for side in sides for _, tested in _same_recordings(side, fold.test, contents)}
 
 
 def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:

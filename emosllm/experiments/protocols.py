@@ -93,6 +93,7 @@ def _emobox(corpus: str) -> Protocol:
         chooses=True,
         shared_speakers="EmoBox's published lists have them so." if shared else None,
         drawn_validation=None if corpus in emobox.OFFICIAL_VALIDATION else _DRAWN,
+        shared_recordings=emobox.SHARED_RECORDINGS.get(corpus, 0),
         narrows=True,
         notes=() if corpus in emobox.OFFICIAL_VALIDATION else (_DRAWN,),
     )

@@ -17,6 +17,7 @@ from emosllm.errors import UserError
 from emosllm.experiments.evaluating import Settings, evaluate_under
 from emosllm.experiments.folds import Fold
 from emosllm.experiments.leaks import check_folds
+from emosllm.experiments.protocols import find_protocol
 
 CLEAN = r"trains gemma-text \d+ times: give --out DIR"
 OFFICIAL = ("msp-podcast", "msp-podcast-8", "lssed", "meld", "emospeech", "emobox:savee", "cross-corpus:other")
@@ -196,3 +197,17 @@ def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_pat
     assert check_folds([fold], None, "drawn")[-1].endswith("are in training, too, listed twice: 1.")
     shutil.copy(data[16].audio, drawn[1].audio)
     assert "is in val and in test" in verdict("emobox:savee", data, tmp_path, reader)
+
+
+def test_what_a_published_list_has_on_two_sides_is_counted_and_one_more_is_refused(tmp_path):
+    data = miniature("emobox:savee", tmp_path)
+    train, test = [u for u in data if u.split == "train"], [u for u in data if u.split == "test"]
+    for one, other in zip(train[:2], test[:2], strict=True):
+        shutil.copy(one.audio, other.audio)
+    fold = Fold("fold-1", tuple(train), (), tuple(test))
+    note = "Tested recordings that are learned from, too, as the published lists have them: 2."
+    assert check_folds([fold], shared_recordings=2) == [note]
+    with pytest.raises(UserError, match="one recording, as "):
+        check_folds([fold], shared_recordings=1)
+    assert find_protocol("emobox:pavoque").shared_recordings == 70
+    assert find_protocol("emobox:savee").shared_recordings == 0
