@@ -5,14 +5,17 @@ stopped ends with the same figures to the last digit.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from emosllm.evaluation.kept_answers import KeptAnswers
 from emosllm.evaluation.provenance import Provenance, digest_of
+from emosllm.evaluation.readings import DIMENSIONS
 from emosllm.evaluation.report import build_report
 from emosllm.evaluation.results import Report
 from emosllm.evaluation.sweeps import Robustness
+from emosllm.experiments.folds import Fold
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.plan import Plan
 from emosllm.experiments.scoring import Scored, read_predictions
@@ -20,17 +23,18 @@ from emosllm.utterance import Prediction, Utterance
 
 #: Where a fold's answers to spoilt recordings are, beside its report.
 SWEEP = "robustness"
+_FOLD_BY_FOLD = "each fold has classes' means of its own; the folds' reports tell the dimensions"
 
 
 def fold_report(
-    plan: Plan, variant: Variant, fold: str, utterances: Sequence[Utterance], scored: Scored, seconds: float
+    plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: Scored, seconds: float
 ) -> Report:
     """The report of one fold.
 
     Args:
         plan: of the experiment.
         variant: the system.
-        fold: its name.
+        fold: whose; its clips for training and validation say what a class's mean valence is.
         utterances: the clips tested.
         scored: what was answered.
         seconds: that it took.
@@ -40,7 +44,8 @@ def fold_report(
         variant,
         utterances,
         scored.predictions,
-        split=fold,
+        split=fold.name,
+        learned=[*fold.train, *fold.val],
         seconds=seconds,
         temperature=scored.temperature,
         robustness=scored.robustness,
@@ -79,11 +84,15 @@ def pooled_report(
         utterances,
         predictions,
         split=said,
+        learned=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
         temperature=temperatures,
         robustness=_pooled_sweep(variant, folder, reports),
         provenance=Provenance.over({name: each.provenance for name, each in reports.items()}, digest_of(utterances)),
         doubts=tuple(dict.fromkeys(doubts)),
     )
+    if len(plan.folds) > 1:
+        unread = {name: _FOLD_BY_FOLD for name in report.unmeasured if name.partition(" of ")[0] in DIMENSIONS}
+        report = replace(report, unmeasured={**report.unmeasured, **unread})
     return report, utterances, predictions
 
 

@@ -198,7 +198,7 @@ class Experiment:
         began = time.monotonic()
         how = (self.cache, self.batch_size, self.device, fold.val, kept)
         scored = score_system(variant, run, utterances, *how)
-        report = fold_report(self.plan, variant, fold.name, utterances, scored, time.monotonic() - began)
+        report = fold_report(self.plan, variant, fold, utterances, scored, time.monotonic() - began)
         write_report(report, utterances, scored.predictions, place)
 
     def _outcome(self, variant: Variant, repetition: int) -> Outcome:

@@ -8,7 +8,7 @@ import pytest
 from letters import figures_in, texts
 
 from emosllm.corpora import emospeech
-from emosllm.corpora.manifest import write_manifest
+from emosllm.corpora.manifest import read_manifest, write_manifest
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.metrics import score
@@ -27,7 +27,7 @@ def sessions(tmp_path_factory):
     """A small IEMOCAP without sound: two sessions of two speakers."""
     path = tmp_path_factory.mktemp("iemocap") / "manifest.csv"
     data = [
-        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}")
+        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}", valence=1 + i % 5)
         for i, u in enumerate(texts(16, 4, "iemocap"))
     ]
     write_manifest(path, data)
@@ -58,6 +58,19 @@ def test_each_session_is_tested_once_by_what_learned_from_the_others(loso):
     assert row.mean == pytest.approx(sum(run["ua"] for run in row.runs) / 2)  # UA is this protocol's headline
     assert row.pooled == report.scores.ua
     assert {json.loads(p.read_text())["train"] for p in out.glob("runs/*/*/run.json")} == {8}
+
+
+def test_each_fold_reads_valence_by_the_means_of_what_it_learned_from(loso, sessions):
+    out, _, report = loso
+    clips = read_manifest(sessions)
+    for fold in ("iemocap_1", "iemocap_2"):
+        found = json.loads(next(out.glob(f"scores/*/seed-0/fold-{fold}/report.json")).read_text())
+        (reading,) = found["dimensions"]["iemocap"].values()
+        others = [u.valence for u in clips if u.session != fold]
+        assert reading["learned"] == len(others)
+        assert reading["overall"] == pytest.approx(sum(others) / len(others))
+    assert not report.dimensions
+    assert "each fold has classes' means of its own" in report.unmeasured["valence of iemocap"]
 
 
 def test_wrong_counts_stand_first_in_every_page(loso, reader, sessions, tmp_path):
