@@ -49,7 +49,16 @@ def provenance(results: Sequence[Result]) -> str:
         for one in results
     }
     crowded = "\n\nRows marked *crowded* were measured while others computed: their ratios hold less than the others'."
-    return "Measured on: " + "; ".join(sorted(places)) + "." + crowded * any(one["crowded"] for one in results) + "\n"
+    minutes = sum(one["took_seconds"] for one in results if one["settings"]["scale"] == "full") / 60
+    took = f" `make bench` took {minutes:.0f} minutes."
+    return (
+        "Measured on: "
+        + "; ".join(sorted(places))
+        + "."
+        + took
+        + crowded * any(one["crowded"] for one in results)
+        + "\n"
+    )
 
 
 def curves_table(curves: Sequence[dict[str, Any]]) -> str:

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,7 +33,7 @@ def measure(case: Case, setting: Setting) -> Result:
     Raises:
         AssertionError: the two ways differ.
     """
-    load = os.getloadavg()[0]
+    load, began = os.getloadavg()[0], time.perf_counter()
     # First, while this process holds no model yet.
     peaks = {way: alone(case.name, way, setting) for way in ("plain", "ours")} if case.computes else {}
     pair = case.prepare(setting)
@@ -52,6 +52,7 @@ def measure(case: Case, setting: Setting) -> Result:
         "crowded": timing.busy < _SHARE or load > cores() + _WAITING,
         **{name: given[name] for name in ("commit", "versions", "date")},
     }
+    result["took_seconds"] = time.perf_counter() - began
     if peaks:
         rate = median(timing.rates)
         result["memory_ratio"] = peaks["ours"]["peak_bytes"] / peaks["plain"]["peak_bytes"]
@@ -74,17 +75,21 @@ def where(setting: Setting) -> Result:
 
 
 def save(result: Result, folder: Path) -> Path:
-    """Write one result under its case's name."""
+    """Write one result under its case's name, with the scale's if that is not the usual one."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result['case']}.json"
+    path = folder / _file(result["case"], result["settings"]["scale"])
     write_atomically(path, json.dumps(result, indent=2) + "\n")
     return path
 
 
 def read(folder: Path, names: Iterable[str]) -> list[Result]:
-    """The results that are there, in the order of the names."""
-    paths = [folder / f"{name}.json" for name in names]
+    """The results that are there, in the order of the names, at the usual scale and the large one."""
+    paths = [folder / _file(name, scale) for name in names for scale in ("full", "large")]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
+def _file(case: str, scale: str) -> str:
+    return f"{case}.json" if scale == "full" else f"{case}-{scale}.json"
 
 
 def table(results: Sequence[Result]) -> str:
@@ -97,13 +102,20 @@ def _row(result: Result) -> tuple[str, ...]:
     peaks = [result[way].get("peak_bytes") for way in ("plain", "ours")]
     limit = result.get("of_the_limit")
     return (
-        result["what"] + (" (crowded)" if result["crowded"] else ""),
+        result["what"] + _size(result["settings"]) + (" (crowded)" if result["crowded"] else ""),
         *(f"{median(result[way]['seconds']):.3g} s" for way in ("plain", "ours")),
         f"{result['times_as_fast']:.2f}",
         *("" if peak is None else f"{peak / 1e9:.2f} GB" for peak in peaks),
         f"{result['memory_ratio']:.2f}" if "memory_ratio" in result else "",
         "" if limit is None else f"{limit:.0%}",
     )
+
+
+def _size(settings: Mapping[str, Any]) -> str:
+    """Of what is measured, where it has layers or goes by batches."""
+    sizes = [(settings.get("layers"), "layer"), (settings.get("batch"), "clip")]
+    told = [f"{count} {unit}{'s' * (count > 1)}" for count, unit in sizes if count is not None]
+    return f": {', '.join(told)}" if told else ""
 
 
 def _device(setting: Setting) -> str:
