@@ -48,17 +48,13 @@ def provenance(results: Sequence[Result]) -> str:
         f"commit {one['commit']}, {one['date']}"
         for one in results
     }
-    crowded = "\n\nRows marked *crowded* were measured while others computed: their ratios hold less than the others'."
     minutes = sum(one["took_seconds"] for one in results if one["settings"]["scale"] == "full") / 60
-    took = f" `make bench` took {minutes:.0f} minutes."
-    return (
-        "Measured on: "
-        + "; ".join(sorted(places))
-        + "."
-        + took
-        + crowded * any(one["crowded"] for one in results)
-        + "\n"
-    )
+    text = f"Measured on: {'; '.join(sorted(places))}. `make bench` took {minutes:.0f} minutes.\n"
+    if any(one["crowded"] for one in results):
+        text += (
+            "\nRows marked *crowded* were measured while others computed: their ratios hold less.\n"
+        )
+    return text
 
 
 def curves_table(curves: Sequence[dict[str, Any]]) -> str:
