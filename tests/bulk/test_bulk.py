@@ -65,7 +65,9 @@ def test_each_format_holds_the_same(manifest, tmp_path):
             "predict", "nano", "--data", manifest, "--out", tmp_path / f"r.{ending}", "--transcripts", "given"
         )
         assert (answer.code, answer.out) == (1, "")
-        assert answer.err == f"{tmp_path}/r.{ending}: 40 rows, 3 of them with an error\n"
+        summary, calibrated = answer.err.splitlines()
+        assert summary == f"{tmp_path}/r.{ending}: 40 rows, 3 of them with an error"
+        assert calibrated.startswith("probabilities are at temperature 1.8")
     rows = json_rows(tmp_path / "r.jsonl")
     with (tmp_path / "r.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
@@ -119,7 +121,7 @@ def test_a_run_that_was_killed_ends_with_every_row_once(nano, manifest, tmp_path
     assert 6 <= kept < 40
     answer = command("predict", "nano", "--data", manifest, "--out", out, "--batch-size", 2)
     assert answer.code == 1
-    assert answer.err == f"{out}: 40 rows, 3 of them with an error; {kept} were there from before\n"
+    assert answer.err.splitlines()[0] == f"{out}: 40 rows, 3 of them with an error; {kept} were there from before"
     utterances = read_manifest(manifest)
     rows = json_rows(out)
     assert [row["id"] for row in rows] == [utterance.id for utterance in utterances]
