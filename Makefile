@@ -29,7 +29,7 @@ demo: setup  ## recognise bundled recordings with nano, then train the three pha
 	$(BIN)/python -m demo
 
 bench: setup  ## ours beside the plain way, in at most a quarter of an hour on two cores
-	$(BIN)/python -m bench --out bench/results
+	$(BIN)/python -m bench --out bench/results $(if $(wildcard $(DATA)/manifest.csv),--data $(DATA))
 	$(BIN)/python -m bench --write-docs
 
 # The real speech nano learns from; see emosllm/builtin/nano/README.md for what it is and where it comes from.
