@@ -32,7 +32,8 @@ def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.
     if clips and clips[0].ndim == 2:
         heard = [torch.from_numpy(clip).to(weight.device, weight.dtype)[None] for clip in clips]
         return [model.mapper(one, torch.ones(one.shape[:2], dtype=torch.bool).to(one.device))[0][0] for one in heard]
-    features = {name: tensor.to(model.device) for name, tensor in processor.features(clips).items()}
+    with torch.autocast(model.device.type, enabled=False):  # extractors run in a collator, outside mixed precision
+        features = {name: tensor.to(model.device) for name, tensor in processor.features(clips).items()}
     frames, mask = model.encoder(features["audio"], features["audio_attention"])
     vectors, keep = model.mapper(frames.to(weight.dtype), mask)
     return [clip[kept] for clip, kept in zip(vectors, keep, strict=True)]
