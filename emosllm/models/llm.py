@@ -32,6 +32,23 @@ def repeat_cache(cache: Cache, rows: int) -> Cache:
     return DynamicCache(pairs)
 
 
+def shift_cache(cache: Cache, padding: Tensor) -> Cache:
+    """A one-row cache for rows with padding before it, each as far as its first P positions go.
+
+    What stands in the padding's places means nothing and is for the mask to hide.
+
+    Args:
+        cache: of one row, P positions.
+        padding: `[B]`, positions before each row.
+    """
+    places = torch.arange(cache.get_seq_length(), device=padding.device)
+    order = (places - padding[:, None]).clamp(min=0)  # [B, P]
+    pairs = [
+        tuple(states[0][:, order].transpose(0, 1) for states in (layer.keys, layer.values)) for layer in cache.layers
+    ]
+    return DynamicCache(pairs)
+
+
 def select_rows(cache: Cache, rows: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
     """A cache with the given rows of another, repeated or reordered; the original stays as it is.
 

@@ -26,6 +26,7 @@ from emosllm.models.llm import (
     read_rows,
     repeat_cache,
     select_rows,
+    shift_cache,
 )
 from emosllm.models.lora import add_lora, add_mapper_lora
 from emosllm.models.losses import class_loss
@@ -193,6 +194,8 @@ class SpeechLLM(CheckpointModel):
             embeddings, attention_mask = self._prepend(prefix, embeddings, attention_mask)
         embeddings, attention_mask = _pad_left(embeddings, attention_mask)
         check_room(self.llm, embeddings.shape[1] + inputs.get("max_new_tokens", 0))
+        if prefix is not None:  # generation skips what is cached, of padding and prefix as many as the prefix is long
+            inputs["past_key_values"] = shift_cache(self._read_prefix(prefix), (attention_mask == 0).sum(-1))
         return self.llm.generate(inputs_embeds=embeddings, attention_mask=attention_mask, **inputs)
 
     def hear(
