@@ -23,7 +23,7 @@ def labels(setting: Setting, count: int) -> Pair:
         setting: where, how large.
         count: of labels; all nine of EmoSLLM's where 0.
     """
-    layers = setting.layers or setting.sizes.layers_asked
+    layers = setting.layers or setting.sizes.layers_long
     model, processor = speech_system(setting, layers)
     processor, model = in_words(processor), ready(model)
     wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels

@@ -42,7 +42,8 @@ def recognise(
         prompts: how many times as long the system prompt is.
         heard_before: leave the encoder out of account in both ways.
     """
-    layers = setting.layers or setting.sizes.layers_asked
+    short = clips == 1 and strategy == "ser"
+    layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
     model, processor = speech_system(setting, layers, 1.0, *changes)
     model, processor = ready(model), longer(processor, prompts)
