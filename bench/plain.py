@@ -4,11 +4,12 @@ Every sample is its whole prompt, the encoder runs whenever a clip is needed, th
 logits of all positions, and an emotion is generated and looked for in the text. Nothing here is made slow on purpose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Task
@@ -86,15 +87,27 @@ def answers_of(
         [torch.ones(len(row)) for row in rows], batch_first=True, padding_side="left"
     )
     endings = [_chat(processor).encode(one).tail[starts:] for one in possible]
-    said = model.llm.generate(
-        inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left"),
-        attention_mask=mask.long().to(model.device),
-        max_new_tokens=free + max(map(len, endings)),
-        do_sample=False,
-        prefix_allowed_tokens_fn=_Format(processor, endings, free),
-    )
+    with _unhooked(model.llm.get_output_embeddings()):
+        said = model.llm.generate(
+            inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left"),
+            attention_mask=mask.long().to(model.device),
+            max_new_tokens=free + max(map(len, endings)),
+            do_sample=False,
+            prefix_allowed_tokens_fn=_Format(processor, endings, free),
+        )
     assert processor.tokenizer is not None
     return list(processor.tokenizer.batch_decode(said, skip_special_tokens=True))
+
+
+@contextmanager
+def _unhooked(layer: nn.Module) -> Iterator[None]:
+    """The layer as transformers has it, without what we have registered."""
+    kept = dict(layer._forward_pre_hooks)
+    layer._forward_pre_hooks.clear()
+    try:
+        yield
+    finally:
+        layer._forward_pre_hooks.update(kept)
 
 
 def _start_of_transcript(processor: SpeechProcessor, conversation: Conversation) -> int:

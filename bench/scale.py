@@ -1,8 +1,8 @@
 """How large the benchmark's models and data are: published shapes, or the same parts small enough for a test.
 
 `full` has Llama-3.2-1B's width and vocabulary, and as many layers and clips as a quarter of an hour allows: training
-has four of the sixteen layers, recognition of one clip them all, of more clips or with more to say eight. `large` trains
-eight layers on batches of eight clips, which is what the plain way still does in 16 GB.
+has four of the sixteen layers, recognition of one clip them all, of more clips or with more to say eight. `large`
+trains eight layers on batches of eight clips, which is what the plain way still does in 16 GB.
 """
 
 from dataclasses import dataclass, replace

@@ -60,9 +60,12 @@ def _time_first(model: PreTrainedModel) -> None:
     """
     for module in model.modules():
         if isinstance(module, WavLMAttention):
-            module.register_forward_pre_hook(
-                lambda _, inputs: (inputs[0].transpose(0, 1).contiguous().transpose(0, 1), *inputs[1:])
-            )
+            module.register_forward_pre_hook(_turned)
+
+
+def _turned(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    hidden, *rest = inputs
+    return hidden.transpose(0, 1).contiguous().transpose(0, 1), *rest
 
 
 def _subsampling(config: PretrainedConfig) -> Convolutions:

@@ -12,6 +12,20 @@ from transformers.cache_utils import Cache, DynamicCache
 from emosllm.errors import UserError
 
 
+def lay_out_rows(llm: PreTrainedModel) -> None:
+    """Have the output layer read rows that lie one after the other.
+
+    transformers hands it the last position as a slice in three dimensions; PyTorch then copies the weight, half a
+    gigabyte for 128,256 tokens, for every token that is generated.
+    """
+    llm.get_output_embeddings().register_forward_pre_hook(_laid_out)
+
+
+def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    hidden, *rest = inputs
+    return hidden.reshape(-1, hidden.shape[-1]).view(hidden.shape), *rest
+
+
 def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
     """Keys and values of what all rows of a batch begin with.
 

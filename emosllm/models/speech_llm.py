@@ -20,6 +20,7 @@ from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.encoders import SpeechEncoder
 from emosllm.models.llm import (
     check_room,
+    lay_out_rows,
     output_logits,
     padding_first,
     read_prefix,
@@ -73,6 +74,7 @@ class SpeechLLM(CheckpointModel):
         self.mapper: QPMapper | LinearMapper | None = None
         self.llm = llm or new_llm(config_of(config.llm_config or {}))
         self.llm.requires_grad_(False)
+        lay_out_rows(self.llm)
         if recipe.encoder is not None and recipe.mapper is not None:
             self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
             width = int(self.llm.get_input_embeddings().embedding_dim)

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import tiny
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from emosllm.labels import label_set
 from emosllm.models import speech_llm
@@ -417,6 +418,26 @@ def test_generation_of_a_batch_is_that_of_its_rows_and_the_plain_way(make, name)
         plain = model.llm.generate(inputs_embeds=embeddings, attention_mask=torch.ones(embeddings.shape[:2]), **greedy)
         assert until_end(together[row], processor) == until_end(alone, processor) == until_end(plain[0], processor)
     assert len({tuple(row.tolist()) for row in together}) > 1
+
+
+class _Spread(TorchDispatchMode):
+    """Counts how often one weight is spread over a batch, to be copied for it."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.place, self.times = weight.data_ptr(), 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.times += function is torch.ops.aten.expand.default and args[0].data_ptr() == self.place
+        return function(*args, **kwargs or {})
+
+
+def test_no_token_that_is_generated_copies_the_output_layer(make):
+    model, processor = make()
+    rows = [Sample(row.conversation.before("transcript"), row.samples) for row in samples(processor)]
+    with _Spread(model.get_output_embeddings().weight) as watched:
+        model.generate(**processor(rows, closed=False), max_new_tokens=3, do_sample=False)
+    assert watched.times == 0
 
 
 # Training mode.
