@@ -23,7 +23,7 @@ def lay_out_rows(llm: PreTrainedModel) -> None:
 
 def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     hidden, *rest = inputs
-    return hidden.reshape(-1, hidden.shape[-1]).view(hidden.shape), *rest
+    return hidden.reshape(-1, hidden.shape[-1]).contiguous().view(hidden.shape), *rest
 
 
 def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
