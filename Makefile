@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup check test demo bench nano clean
+.PHONY: setup check test demo bench nano results clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,9 @@ bench: setup  ## ours beside the plain way, in at most a quarter of an hour on t
 DATA ?= ../shared/data
 nano: setup  ## rebuild the builtin models from the speech and text under DATA
 	$(BIN)/python -m nano --data $(DATA)
+
+results: setup  ## the tables of docs/results.md, from the rows and results in docs/results
+	$(BIN)/python -m papers
 
 clean:  ## everything that was made here
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

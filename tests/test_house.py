@@ -12,7 +12,7 @@ from emosllm.models.describe import describe, downloads
 from emosllm.recipe import load_recipe, names
 
 ROOT = Path(__file__).parents[1]
-CODE = [path for top in ("emosllm", "nano", "demo", "bench") for path in sorted((ROOT / top).rglob("*.py"))]
+CODE = [path for top in ("emosllm", "nano", "demo", "bench", "papers") for path in sorted((ROOT / top).rglob("*.py"))]
 
 
 def first_line(path: Path) -> str:

@@ -1,0 +1,10 @@
+"""`python -m papers`: write the tables of docs/results.md from the rows and from the results that are kept."""
+
+from pathlib import Path
+
+import typer
+
+from papers.page import write_page
+
+if __name__ == "__main__":
+    typer.run(lambda: write_page(Path()))

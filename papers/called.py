@@ -1,0 +1,31 @@
+"""AA-SLLM's table 3 for two evaluations of the same clips: who called neutral what the other got right, as JSON.
+
+python -m papers.called WITH WITHOUT --out docs/results/called-neutral.json
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosllm.evaluation.comparing import read_side_by_side
+from emosllm.evaluation.fairness import called_instead
+from emosllm.files import write_atomically
+
+
+def main(
+    described: Annotated[Path, typer.Argument(metavar="WITH", help="Evaluated with the acoustic description.")],
+    plain: Annotated[Path, typer.Argument(metavar="WITHOUT", help="Without it.")],
+    out: Annotated[Path, typer.Option(help="The JSON to write.")],
+) -> None:
+    """Of the clips one system gets right and the other wrong, how many the other called neutral."""
+    first, second = read_side_by_side([described, plain]).runs
+    without, with_description = called_instead(first.answers, second.answers)
+    held = {"wrong_without": asdict(without), "wrong_with": asdict(with_description)}
+    write_atomically(out, json.dumps(held, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

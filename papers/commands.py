@@ -1,0 +1,79 @@
+"""The commands of the paper table, read as the command line reads them, so that none can be shown that would be refused.
+
+From a command follow its recipes, and how many trainings it takes. Given up: running it; that needs licensed data.
+"""
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from emosllm.cli import app
+from emosllm.errors import UserError
+from emosllm.experiments.grid import read_grid
+from emosllm.experiments.protocols import find_protocol
+from emosllm.experiments.studies import lay_out_study, load_study
+from emosllm.recipe import Recipe, load_recipe, names
+
+#: How many trainings a protocol takes; one where not named.
+FOLDS = {"iemocap-loso": 5, "iemocap-speakers": 10, "emospeech-cv": 5}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, read.
+
+    Attributes:
+        verb: such as `evaluate`.
+        given: its parameters, by name.
+        recipes: what it trains or shows, overrides applied, each once.
+        folds: trainings of each.
+        told: names of the systems that a study or sweep compares.
+    """
+
+    verb: str
+    given: dict[str, Any]
+    recipes: tuple[Recipe, ...] = ()
+    folds: int = 1
+    told: tuple[str, ...] = ()
+
+
+def read_command(text: str) -> Command:
+    """A command as the command line reads it.
+
+    Raises:
+        UserError: a verb that does not exist; no such recipe, override, protocol or study. Options and arguments that
+            do not exist are typer's own error.
+    """
+    program, *rest = shlex.split(text)
+    if program != "emosllm":
+        raise UserError(f"{text!r} does not begin with emosllm")
+    group: Any = typer.main.get_command(app)
+    verb = program
+    while hasattr(group, "commands"):
+        if not rest or rest[0] not in group.commands:
+            raise UserError(f"{text!r}: emosllm has no verb {' '.join(rest[:1]) or 'there'}")
+        verb, *rest = rest
+        group = group.commands[verb]
+    given = dict(group.make_context(verb, rest).params)
+    return Command(verb, given, *_trained(verb, given))
+
+
+def _trained(verb: str, given: dict[str, Any]) -> tuple[tuple[Recipe, ...], int, tuple[str, ...]]:
+    overrides = given.get("overrides") or ()
+    if verb in ("study", "sweep"):
+        if verb == "study":
+            variants = lay_out_study(load_study(given["name"]), given["recipe"], overrides).variants
+        else:
+            variants = tuple(read_grid(given["recipe"], overrides)[0])
+        shared = {variant.training_key(False): variant.recipe for variant in variants}
+        return tuple(shared.values()), given["folds"], tuple(variant.name for variant in variants)
+    if verb == "evaluate" and given["protocol"] is not None:
+        protocol = find_protocol(given["protocol"])
+        labels = [f"labels={protocol.labels}"] if protocol.labels else []
+        return (load_recipe(given["model"], [*overrides, *labels]),), FOLDS.get(protocol.name, 1), ()
+    name = given.get("recipe") or given.get("model")
+    if name in names():
+        return (load_recipe(name, overrides),), 1, ()
+    return (), 0, ()

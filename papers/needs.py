@@ -1,0 +1,92 @@
+"""What a run takes: downloads, weights, memory on the GPU and hours, computed from the recipe's shapes, never typed.
+
+Hours are an estimate: the operations counted, over two fifths of what an A100 can do in bfloat16. Real runs lose more
+to loading, evaluation and small batches. Given up: the hours of the encoders' GPU-idle time, and of decoding videos.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import yaml
+
+from emosllm.models.build import build_empty
+from emosllm.models.describe import Description, describe, downloads
+from emosllm.recipe import Recipe, dump, parse
+from papers.operations import hearing, learning
+from papers.rows import Corpus
+
+RATE = 0.4 * 312e12  # operations a second: two fifths of an A100's bfloat16 peak; ASSUMED
+PRECISE = (
+    "Memory is what `emosllm info` estimates for a training step, hours are counted operations over 125 TFLOP/s, two fifths of an A100's "
+    "bfloat16 peak: estimates, evaluation left out. Clips and seconds behind them:"
+)
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What it takes to train a system on a corpus.
+
+    Attributes:
+        gigabytes: of published weights to fetch.
+        weights: of the whole system.
+        trained: in the last phase.
+        memory: bytes at the peak of training, estimated.
+        hours: of all trainings on one A100, estimated.
+        trainings: how many.
+    """
+
+    gigabytes: float
+    weights: int
+    trained: int
+    memory: int
+    hours: float
+    trainings: int
+
+    def text(self) -> str:
+        """In one cell of the table."""
+        sizes = f"{self.weights / 1e9:.2f} B weights ({self.gigabytes:.1f} GB)"
+        if not self.trainings:
+            return f"{sizes}; no training"
+        trained = f"{self.trained / 1e6:.1f} M trained" if self.trained < 1e9 else f"{self.trained / 1e9:.1f} B trained"
+        many = f" for {self.trainings} trainings" if self.trainings > 1 else ""
+        return f"{sizes}, {trained}; {self.memory / _GIB:.0f} GiB; {hours_text(self.hours)}{many}"
+
+
+def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trained: bool = True) -> Needs:
+    """What a recipe takes.
+
+    Args:
+        recipe: the system.
+        corpus: what it learns from.
+        folds: of a cross-validation, each of which learns from all but its own part; 1 learns from everything.
+        variants: as many trainings of each fold.
+        trained: false where it is only asked.
+    """
+    found, per_clip, per_epoch = _counted(dump(recipe), corpus.seconds, tuple(corpus.clips.items()))
+    share = 1 - 1 / folds if folds > 1 else 1.0
+    trainings = folds * variants if trained else 0
+    operations = trainings * share * (per_epoch + per_clip * max(corpus.clips.values()))
+    fetched = sum(one.gigabytes for one in downloads(recipe).values())
+    memory = sum(found.memory.values())
+    return Needs(fetched, found.total, found.trainable, memory, operations / RATE / 3600, trainings)
+
+
+@lru_cache
+def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> tuple[Description, float, float]:
+    """The description, the encoder's operations for a clip, and those of all phases over all clips."""
+    recipe = parse(yaml.safe_load(text), "of the paper table")
+    system = build_empty(recipe)
+    many = dict(clips)
+    total = 0.0
+    for name, phase in recipe.phases.items():
+        samples = phase.epochs * many.get("asr" if phase.asked == {"asr"} else "ser", max(many.values()))
+        total += samples * learning(system, recipe, name, seconds)
+    return describe(recipe), hearing(system, seconds), total
+
+
+def hours_text(hours: float) -> str:
+    """Two figures at most; an estimate has no more."""
+    if hours < 1:
+        return f"{max(1, round(60 * hours))} min"
+    return f"{hours:.1f} h" if hours < 10 else f"{float(f'{hours:.2g}'):g} h"

@@ -1,0 +1,114 @@
+"""Floating-point operations of training a recipe, counted from its shapes: products with weights, and attention.
+
+What the house's training does is what is counted: a frozen encoder hears each clip once, the prompt's shared beginning
+is read once a batch (once a run where the LLM is frozen), the output layer reads answers alone, and frozen layers pass
+gradients on without making their own. Given up: norms, softmax, the feature encoders' faster convolutions, evaluation.
+`tests/papers` compares it with the operations that PyTorch counts in a small model.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from torch import nn
+
+from emosllm.models.build import System, audio_vectors
+from emosllm.models.speech_head import SpeechHead
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.recipe import Recipe
+
+PREFIX_TOKENS = 320  # of the system prompt; ASSUMED, as `emosllm info` does
+ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
+ANSWER_TOKENS = ROW_TOKENS // 3
+FRAMES_A_SECOND = 50  # of the published encoders
+WINDOW = 1500  # frames of an encoder whose window is fixed
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a stack of transformer layers costs.
+
+    Attributes:
+        weights: each meets every place once.
+        depth: layers.
+        width: of queries, keys and values of all heads.
+    """
+
+    weights: int
+    depth: int
+    width: int
+
+    def over(self, places: float, seen: float) -> float:
+        """Operations of one pass over `places`, each of which attends to `seen` of them."""
+        return places * (2.0 * self.weights + 4.0 * self.depth * seen * self.width)
+
+
+def hearing(system: System, seconds: float) -> float:
+    """Of the encoder for one clip."""
+    if system.encoder is None:
+        return 0.0
+    encoder = system.encoder
+    frames = WINDOW if encoder.family.window == "max_length" else FRAMES_A_SECOND * seconds
+    depth = getattr(encoder.model.config, "num_hidden_layers", None) or encoder.model.config.encoder_layers
+    return Layers(_weights(encoder), depth, encoder.width).over(frames, frames)
+
+
+def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> float:
+    """Of one training sample of a phase, forward and backward, without the encoder.
+
+    Args:
+        system: on the meta device.
+        recipe: what it was made from.
+        phase: its name.
+        seconds: of the clip.
+    """
+    frames = FRAMES_A_SECOND * seconds
+    learns = recipe.phases[phase].learns
+    if isinstance(system, SpeechHead):
+        return 3 * 2.0 * _weights(system.head) * frames
+    vectors = audio_vectors(recipe).of_frames(round(frames)) if recipe.mapper is not None else 0
+    return _mapping(system, recipe, frames, vectors, "mapper" in learns) + reading(system, recipe, vectors, learns)
+
+
+def _mapping(system: SpeechLLM, recipe: Recipe, frames: float, vectors: int, learns: bool) -> float:
+    if system.mapper is None:
+        return 0.0
+    places = frames + (vectors if recipe.mapper is not None and recipe.mapper.kind == "qp" else 0)
+    return (3 if learns else 1) * 2.0 * _weights(system.mapper) * places
+
+
+def reading(
+    system: SpeechLLM, recipe: Recipe, vectors: int, learns: Collection[str], prefix: int = PREFIX_TOKENS
+) -> float:
+    """Of the LLM for one row, and where it learns for the row's share of what the batch begins with.
+
+    Args:
+        system: with the LLM.
+        recipe: what it was made from.
+        vectors: of the row's clip.
+        learns: the parts that learn.
+        prefix: tokens that the rows of a batch begin with.
+    """
+    layers, adapters, vocabulary = _llm(system)
+    row = ROW_TOKENS + vectors
+    # A frozen product's way back is one product, an adapter's two; attention's is two and a half times its way there.
+    lora = "lora" in learns
+    each = 2 * 2.0 * layers.weights + (3 if lora else 2) * 2.0 * adapters
+    attention = 3.5 * 4.0 * layers.depth * layers.width
+    total = row * (each + attention * (prefix + row / 2)) + 2 * 2.0 * vocabulary * ANSWER_TOKENS
+    if lora:
+        total += prefix * (each + attention * prefix / 2) / recipe.training.micro_batch
+    return total
+
+
+def _llm(system: SpeechLLM) -> tuple[Layers, int, int]:
+    """Its layers, and the weights of its adapters and of its vocabulary."""
+    config = system.llm.config.get_text_config()
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    vocabulary = config.vocab_size * config.hidden_size
+    adapters = _weights(system.llm, "lora_")
+    body = _weights(system.llm) - adapters - (1 if config.tie_word_embeddings else 2) * vocabulary
+    return Layers(body, config.num_hidden_layers, config.num_attention_heads * head), adapters, vocabulary
+
+
+def _weights(module: nn.Module, kind: str = "") -> int:
+    return sum(parameter.numel() for name, parameter in module.named_parameters() if kind in name)

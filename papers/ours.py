@@ -1,0 +1,104 @@
+"""Figures of ours for the paper table, read from the files that hold them: value, interval, clips and split."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from emosllm.errors import UserError
+from emosllm.evaluation.markdown import NAMES
+from emosllm.models.describe import describe
+from emosllm.recipe import load_recipe
+from papers.rows import RESULTS, Counterpart
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of ours.
+
+    Attributes:
+        value: as the table shows it.
+        source: where it lies, relative to the repository.
+    """
+
+    value: str
+    source: str
+
+
+def find_ours(root: Path, where: Counterpart) -> Figure:
+    """The figure of a counterpart.
+
+    Args:
+        root: of the repository.
+        where: it lies.
+
+    Raises:
+        UserError: the file is not there, or does not hold it.
+    """
+    if where.trainable is not None:
+        return Figure(f"{describe(load_recipe(where.trainable)).trainable:,}", str(where.test).partition("::")[0])
+    path = root / RESULTS / str(where.file)
+    if not path.is_file():
+        raise UserError(f"{path} is not there: run the study that leaves it")
+    held = _read(path)
+    source = f"{RESULTS / path.name}"
+    if where.called is not None:
+        called, all_of_them = find_called(held, where, path)
+        return Figure(f"{called} of {all_of_them}", source)
+    return Figure(in_words(find_row(held, where, path), held), source)
+
+
+def find_row(results: Mapping[str, Any], where: Counterpart, path: Path) -> Mapping[str, Any]:
+    """A row of an experiment's results.
+
+    Raises:
+        UserError: there is no such row, or it has no figure.
+    """
+    rows = results["rows"]
+    if where.best:
+        return max((row for row in rows if row["mean"] is not None), key=lambda row: row["mean"])
+    found = [row for row in rows if row["name"] == where.row or (where.row is None and len(rows) == 1)]
+    if not found or found[0]["pooled"] is None:
+        there = ", ".join(row["name"] for row in rows)
+        raise UserError(f"{path} has no figure of {where.row!r}; its rows are {there}")
+    return found[0]
+
+
+def in_words(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """A row's figure with its interval, its clips and their split."""
+    return f"{with_interval(row)} {NAMES[results['figure']]}, {row['n']} {clips_of(results)}"
+
+
+def with_interval(row: Mapping[str, Any]) -> str:
+    """`0.431 [0.401, 0.463]`, or the figure alone where the clips give no interval."""
+    interval = row["interval"]
+    return f"{row['pooled']:.3f}" + (f" [{interval['low']:.3f}, {interval['high']:.3f}]" if interval else "")
+
+
+def clips_of(results: Mapping[str, Any]) -> str:
+    """What the clips are that were tested."""
+    if len(results["folds"]) > 1:
+        return f"clips in {len(results['folds'])} folds"
+    return "clips of val" if any("val split" in note for note in results["notes"]) else "clips"
+
+
+def find_called(held: Mapping[str, Any], where: Counterpart, path: Path) -> tuple[int, int]:
+    """How many clips were called neutral instead, and of how many.
+
+    Raises:
+        UserError: no such class.
+    """
+    side = held[f"wrong_{where.called}"]
+    if where.row == "sum":
+        return side["called"], side["n"]
+    if where.row not in side["by_class"]:
+        raise UserError(f"{path} has no class {where.row!r}; its classes are {', '.join(side['by_class'])}")
+    called, all_of_them = side["by_class"][where.row]
+    return int(called), int(all_of_them)
+
+
+@lru_cache
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

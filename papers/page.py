@@ -1,0 +1,131 @@
+"""The blocks of docs/results.md: a table for each paper, what the estimates rest on, and our studies at nano scale."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emosllm.evaluation.markdown import NAMES
+from emosllm.recipe import Recipe
+from papers.commands import Command, read_command
+from papers.needs import PRECISE, needs_of
+from papers.ours import clips_of, find_ours, with_interval
+from papers.rows import RESULTS, Corpus, Paper, Row, Shown, read_corpora, read_papers, read_shown
+
+PAGE = Path("docs/results.md")
+_HEAD = ("where", "what", "figure", "command that reproduces it", "what it needs", "ours, at nano scale")
+
+
+def write_page(root: Path) -> None:
+    """Fill the blocks of the page."""
+    from emosllm.files import write_atomically
+
+    page = root / PAGE
+    write_atomically(page, fill(page.read_text(encoding="utf-8"), blocks(root)))
+
+
+def blocks(root: Path) -> dict[str, str]:
+    """Every block, by name."""
+    corpora = read_corpora(root)
+    found = {name: paper_text(paper, corpora, root) for name, paper in read_papers(root).items()}
+    return {**found, "corpora": corpora_text(corpora), "studies": studies_text(read_shown(root), root)}
+
+
+def fill(page: str, texts: Mapping[str, str]) -> str:
+    """A page with the blocks `<!-- papers:NAME -->` to `<!-- /papers:NAME -->` replaced.
+
+    Raises:
+        ValueError: the page has no place for a block.
+    """
+    for name, text in texts.items():
+        found = re.search(rf"(<!-- papers:{name} -->\n).*?(<!-- /papers:{name} -->)", page, re.DOTALL)
+        if found is None:
+            raise ValueError(f"the page has no block papers:{name}")
+        page = page[: found.end(1)] + text + page[found.start(2) :]
+    return page
+
+
+def paper_text(paper: Paper, corpora: Mapping[str, Corpus], root: Path) -> str:
+    """A paper's heading, remarks and table."""
+    lines = [f"## {paper.title}", "", paper.about, "", _line(_HEAD), _line(["---"] * len(_HEAD))]
+    lines += [_line(_cells(row, paper, corpora, root)) for row in paper.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Row, paper: Paper, corpora: Mapping[str, Corpus], root: Path) -> list[str]:
+    metric = row.metric if row.metric not in (None, paper.metric) else None
+    figure = f"{row.figure} {metric}" if metric else row.figure
+    commands = [read_command(text) for text in row.commands]
+    corpus = corpora[row.corpus or paper.corpus]
+    return [row.where, row.what, figure, _shown(row.commands), needs_text(row, commands, corpus), _ours(row, root)]
+
+
+def _shown(commands: tuple[str, ...]) -> str:
+    return "<br>".join(f"`{text}`" for text in commands) or "none of ours"
+
+
+def needs_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
+    """What a row's commands take: the data, and weights, memory and hours of what they train."""
+    recipes = [(recipe, command) for command in commands for recipe in command.recipes]
+    if not recipes:
+        return "" if not commands else "nothing"
+    if commands[0].verb in ("info", "show"):
+        return "nothing: shapes alone are counted"
+    texts = dict.fromkeys(_needs(command, corpus, row.trainings) for command in commands if command.recipes)
+    return "; ".join([f"{corpus.title} ({corpus.licence})", *texts])
+
+
+def _needs(command: Command, corpus: Corpus, trainings: int | None) -> str:
+    first: Recipe = command.recipes[0]
+    return needs_of(first, corpus, command.folds, len(command.recipes), trainings != 0).text()
+
+
+def _ours(row: Row, root: Path) -> str:
+    if row.ours is None:
+        return f"none: {row.without}"
+    found = find_ours(root, row.ours)
+    remark = f"; {row.remark}" if row.remark else ""
+    return f"{found.value} (`{found.source}`){remark}"
+
+
+def corpora_text(corpora: Mapping[str, Corpus]) -> str:
+    """What the hours rest on."""
+    lines = [PRECISE, "", _line(("corpus", "clips learned from", "seconds a clip", "known from"))]
+    lines.append(_line(["---"] * 4))
+    for corpus in corpora.values():
+        clips = ", ".join(f"{task} {count:,}" for task, count in corpus.clips.items())
+        lines.append(_line((corpus.title, clips, f"{corpus.seconds:g}", corpus.source)))
+    return "\n".join(lines) + "\n"
+
+
+def studies_text(shown: Mapping[str, Shown], root: Path) -> str:
+    """A section for each study of ours."""
+    return "\n".join(
+        _study(study, json.loads((root / RESULTS / study.file).read_text("utf-8"))) for study in shown.values()
+    )
+
+
+def _study(study: Shown, held: Mapping[str, Any]) -> str:
+    learned = next(iter(held["folds"].values()))["train"]
+    tested = f"{held['rows'][0]['n']} {clips_of(held)}"
+    runs = f"{held['seeds']} seed{'s' * (held['seeds'] > 1)}"
+    lines = [f"### {study.title}", "", f"`{study.command}`", ""]
+    lines += [f"Learned from {learned:,} clips a training, tested on {tested}, {runs}; `{RESULTS}/{study.file}`.", ""]
+    what = ", ".join(held["keys"]) or "system"
+    lines += [
+        _line((what, f"{NAMES[held['figure']]}, 95 % interval", "WA", "macro F1", "weighted F1")),
+        _line(["---"] * 5),
+    ]
+    lines += [_line((row["name"], with_interval(row), *_others(row))) for row in held["rows"]]
+    return "\n".join([*lines, "", f"*What it shows:* {study.shows} *What it does not:* {study.does_not}", ""])
+
+
+def _others(row: Mapping[str, Any]) -> list[str]:
+    """The other figures, means of the runs."""
+    runs = row["runs"]
+    return [f"{sum(run[name] for run in runs) / len(runs):.3f}" for name in ("wa", "macro_f1", "weighted_f1")]
+
+
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,30 @@
+"""An encoder of nano's shape with random weights: what nano's own encoder is compared with in the study of encoders.
+
+python -m papers.random_encoder random-encoder
+"""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from transformers import AutoConfig, AutoModel
+
+from emosllm.files import atomic_folder
+from emosllm.models.backbones import locate
+
+_EXTRACTOR = "preprocessor_config.json"
+
+
+def main(out: Annotated[Path, typer.Argument(help="Folder to write.")], seed: int = 0) -> None:
+    """Write the encoder with what transformers draws for it."""
+    trained = Path(locate("builtin:nano-encoder"))
+    torch.manual_seed(seed)
+    with atomic_folder(out, marker="config.json") as folder:
+        AutoModel.from_config(AutoConfig.from_pretrained(trained)).save_pretrained(folder)
+        shutil.copy(trained / _EXTRACTOR, folder / _EXTRACTOR)
+
+
+if __name__ == "__main__":
+    typer.run(main)
