@@ -68,7 +68,9 @@ def draw_heatmap(results: Results) -> Any:
 
 
 def draw_line(results: Results) -> Any:
-    """The mean over folds by one key, a bar of one standard deviation each way, single runs as small dots.
+    """The mean over folds by one key, with single runs as small dots, and a bar that says how sure it is.
+
+    The bar is one standard deviation of the folds each way; of one training on one split, the interval of its clips.
 
     Raises:
         UserError: not one key, or matplotlib is not installed.
@@ -88,8 +90,8 @@ def draw_line(results: Results) -> Any:
         axes.plot([p for p, _, _ in whole], [m for _, _, m in whole], color=BLUE, marker="o", zorder=3,
                   linestyle="-" if _ordered(values) else "none")  # fmt: skip
         for place, row, mean in whole:
-            if row.sd is not None:
-                axes.vlines(place, mean - row.sd, mean + row.sd, color=BLUE, linewidth=1.2)
+            if (ends := _ends(results, row, mean)) is not None:
+                axes.vlines(place, *ends, color=BLUE, linewidth=1.2)
             axes.text(place + 0.07, mean, f"{mean:.3f}", color=INK, size=8.5, va="bottom")
         axes.set_xticks(range(len(values)), [_short(value) for value in values], color=INK)
         axes.set(xlim=(-0.4, len(values) - 0.4), xlabel=short_key(key), ylabel=NAMES[results.figure])
@@ -104,9 +106,25 @@ def short_key(key: str) -> str:
     return words[-1] if len(words) > 2 else key
 
 
+def _ends(results: Results, row: Row, mean: float) -> tuple[float, float] | None:
+    """Of the bar through a point."""
+    if row.sd is not None:
+        return mean - row.sd, mean + row.sd
+    if _one_run(results) and row.interval is not None:
+        return row.interval.low, row.interval.high
+    return None
+
+
+def _one_run(results: Results) -> bool:
+    """Whether the interval of all clips is that of the mean: one fold, one seed."""
+    return len(results.folds) == 1 and results.seeds == 1
+
+
 def _subtitle(results: Results) -> str:
     folds, seeds = len(results.folds), results.seeds
     over = f"mean ± standard deviation of {folds} folds" if folds > 1 else "one split"
+    if _one_run(results) and any(row.interval is not None for row in results.rows) and len(results.keys) == 1:
+        over += ", with the 95 % interval of its clips"
     return f"{NAMES[results.figure]}, {over}" + (f", {seeds} seeds" if seeds > 1 else "")
 
 

@@ -76,14 +76,13 @@ def pooled_report(
         utterances += tested
         predictions += read_predictions(folder / fold.name, tested)
         temperatures += [_temperature(reports[fold.name])] * len(tested)
-    said = f"{len(plan.folds)} folds, each clip tested once" if len(plan.folds) > 1 else "test"
     doubts = (*plan.notes, *(doubt for report in reports.values() for doubt in report.doubts))
     report = _report(
         plan,
         variant,
         utterances,
         predictions,
-        split=said,
+        split=_tested(plan.folds),
         learned=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
         temperature=temperatures,
         robustness=_pooled_sweep(variant, folder, reports),
@@ -94,6 +93,14 @@ def pooled_report(
         unread = {name: _FOLD_BY_FOLD for name in report.unmeasured if name.partition(" of ")[0] in DIMENSIONS}
         report = replace(report, unmeasured={**report.unmeasured, **unread})
     return report, utterances, predictions
+
+
+def _tested(folds: Sequence[Fold]) -> str:
+    """What a report over all folds calls its clips: of one fold their own split, which may be val."""
+    if len(folds) > 1:
+        return f"{len(folds)} folds, each clip tested once"
+    splits = {utterance.split for utterance in folds[0].test}
+    return str(splits.pop()) if splits in ({"val"}, {"train"}) else "test"
 
 
 def _report(

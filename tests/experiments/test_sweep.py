@@ -186,6 +186,8 @@ def test_one_fold_is_the_manifests_own(reader, tmp_path):
     results = sweep("gemma-text", reader, [tmp_path / "m.csv"], tmp_path / "out", SweepSettings(folds=1))
     assert results.folds == {"fold-1": {"train": 16, "val": 0, "test": 8}}
     assert results.rows[0].sd is None
+    report = json.loads((tmp_path / "out" / results.rows[0].report / "report.json").read_text())
+    assert report["split"] == "val"  # what is scored is no test set, and its report does not call it one
 
 
 def test_what_does_not_fit_in_memory_fails_alone(go, tmp_path, monkeypatch):

@@ -1,8 +1,11 @@
 """Pictures of sweeps: every figure stands in its cell, the best is framed, what is missing is a dash."""
 
+from dataclasses import replace
+
 import pytest
 
 from emosllm.errors import UserError
+from emosllm.evaluation.metrics import Interval
 from emosllm.experiments.picture import draw_heatmap, draw_line, short_key, write_pictures
 from emosllm.experiments.results import Origin, Results, Row
 
@@ -43,6 +46,17 @@ def test_a_line_joins_numbers_and_not_names():
     assert style(["1", "2", "4"]) == ["-"]
     assert style(["ser", "transcript-first"]) == ["None"]
     assert texts(draw_line(results({"k.v": ["1", "2"]}, [row({"k.v": "2"}, 0.5)]))) == ["0.500"]
+
+
+def test_one_training_on_one_split_shows_the_interval_of_its_clips():
+    single = [replace(row({"k.v": value}, 0.5), sd=None, interval=Interval(0.4, 0.625)) for value in ("1", "2")]
+    found = replace(results({"k.v": ["1", "2"]}, single), folds={"fold-1": {}})
+    (axes,) = draw_line(found).axes
+    ends = [sorted(float(y) for _, y in path.vertices) for bar in axes.collections for path in bar.get_paths()]
+    assert ends == [[0.4, 0.625]] * 2
+    assert axes.get_title(loc="left").endswith("95 % interval of its clips")
+    (axes,) = draw_line(replace(found, seeds=2)).axes  # the interval is of the first seed, the point of both
+    assert not axes.collections
 
 
 def test_other_grids_have_no_picture(tmp_path):
