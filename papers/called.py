@@ -1,6 +1,7 @@
 """AA-SLLM's table 3 for two evaluations of the same clips: who called neutral what the other got right, as JSON.
 
-python -m papers.called WITH WITHOUT --out docs/results/called-neutral.json
+`python -m papers.called WITH WITHOUT --out docs/results/called-neutral.json`; both are folders that `evaluate` or a
+study wrote (its `scores/...`). Gives up other classes than neutral.
 """
 
 import json

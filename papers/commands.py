@@ -1,4 +1,4 @@
-"""The commands of the paper table, read as the command line reads them, so that none can be shown that would be refused.
+"""The commands of the paper table, read as the command line reads them, so that none is shown that it would refuse.
 
 From a command follow its recipes, and how many trainings it takes. Given up: running it; that needs licensed data.
 """

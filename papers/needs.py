@@ -11,14 +11,15 @@ import yaml
 
 from emosllm.models.build import build_empty
 from emosllm.models.describe import Description, describe, downloads
+from emosllm.parts import PromptPart
 from emosllm.recipe import Recipe, dump, parse
 from papers.operations import hearing, learning
 from papers.rows import Corpus
 
 RATE = 0.4 * 312e12  # operations a second: two fifths of an A100's bfloat16 peak; ASSUMED
 PRECISE = (
-    "Memory is what `emosllm info` estimates for a training step, hours are counted operations over 125 TFLOP/s, two fifths of an A100's "
-    "bfloat16 peak: estimates, evaluation left out. Clips and seconds behind them:"
+    "Memory is what `emosllm info` estimates for a training step; hours are counted operations over 125 TFLOP/s, two "
+    "fifths of an A100's bfloat16 peak. Both are estimates, without evaluation. Behind the hours are these clips:"
 )
 _GIB = 2**30
 
@@ -50,7 +51,7 @@ class Needs:
             return f"{sizes}; no training"
         trained = f"{self.trained / 1e6:.1f} M trained" if self.trained < 1e9 else f"{self.trained / 1e9:.1f} B trained"
         many = f" for {self.trainings} trainings" if self.trainings > 1 else ""
-        return f"{sizes}, {trained}; {self.memory / _GIB:.0f} GiB; {hours_text(self.hours)}{many}"
+        return f"{sizes}, {trained}; {_gib(self.memory)}; {hours_text(self.hours)}{many}"
 
 
 def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trained: bool = True) -> Needs:
@@ -63,7 +64,8 @@ def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trai
         variants: as many trainings of each fold.
         trained: false where it is only asked.
     """
-    found, per_clip, per_epoch = _counted(dump(recipe), corpus.seconds, tuple(corpus.clips.items()))
+    alike = dump(recipe.model_copy(update={"prompt": recipe.prompt and _unadorned(recipe.prompt)}))
+    found, per_clip, per_epoch = _counted(alike, corpus.seconds, tuple(corpus.clips.items()))
     share = 1 - 1 / folds if folds > 1 else 1.0
     trainings = folds * variants if trained else 0
     operations = trainings * share * (per_epoch + per_clip * max(corpus.clips.values()))
@@ -83,6 +85,15 @@ def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> t
         samples = phase.epochs * many.get("asr" if phase.asked == {"asr"} else "ser", max(many.values()))
         total += samples * learning(system, recipe, name, seconds)
     return describe(recipe), hearing(system, seconds), total
+
+
+def _unadorned(prompt: PromptPart) -> PromptPart:
+    """Without what changes no shape, so that systems which differ in it are counted once."""
+    return prompt.model_copy(update={"examples": 0, "cues": None, "gender": False})
+
+
+def _gib(count: int) -> str:
+    return f"{count / _GIB:.0f} GiB" if count >= _GIB else f"{count / _GIB:.1f} GiB"
 
 
 def hours_text(hours: float) -> str:

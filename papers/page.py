@@ -49,13 +49,18 @@ def fill(page: str, texts: Mapping[str, str]) -> str:
 def paper_text(paper: Paper, corpora: Mapping[str, Corpus], root: Path) -> str:
     """A paper's heading, remarks and table."""
     lines = [f"## {paper.title}", "", paper.about, "", _line(_HEAD), _line(["---"] * len(_HEAD))]
-    lines += [_line(_cells(row, paper, corpora, root)) for row in paper.rows]
+    before: tuple[str, ...] = ()
+    for row in paper.rows:
+        lines.append(_line(_cells(row, paper, corpora, root, before)))
+        before = row.commands
     return "\n".join(lines) + "\n"
 
 
-def _cells(row: Row, paper: Paper, corpora: Mapping[str, Corpus], root: Path) -> list[str]:
+def _cells(row: Row, paper: Paper, corpora: Mapping[str, Corpus], root: Path, before: tuple[str, ...]) -> list[str]:
     metric = row.metric if row.metric not in (None, paper.metric) else None
     figure = f"{row.figure} {metric}" if metric else row.figure
+    if row.commands and row.commands == before:
+        return [row.where, row.what, figure, "the same", "", _ours(row, root)]
     commands = [read_command(text) for text in row.commands]
     corpus = corpora[row.corpus or paper.corpus]
     return [row.where, row.what, figure, _shown(row.commands), needs_text(row, commands, corpus), _ours(row, root)]
@@ -77,8 +82,8 @@ def needs_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
 
 
 def _needs(command: Command, corpus: Corpus, trainings: int | None) -> str:
-    first: Recipe = command.recipes[0]
-    return needs_of(first, corpus, command.folds, len(command.recipes), trainings != 0).text()
+    largest: Recipe = command.recipes[-1]  # grids go from small to large
+    return needs_of(largest, corpus, command.folds, len(command.recipes), trainings != 0).text()
 
 
 def _ours(row: Row, root: Path) -> str:
@@ -101,22 +106,20 @@ def corpora_text(corpora: Mapping[str, Corpus]) -> str:
 
 def studies_text(shown: Mapping[str, Shown], root: Path) -> str:
     """A section for each study of ours."""
-    return "\n".join(
-        _study(study, json.loads((root / RESULTS / study.file).read_text("utf-8"))) for study in shown.values()
-    )
+    held = {
+        name: json.loads((root / RESULTS / study.file).read_text(encoding="utf-8")) for name, study in shown.items()
+    }
+    return "\n".join(_study(study, held[name]) for name, study in shown.items())
 
 
 def _study(study: Shown, held: Mapping[str, Any]) -> str:
     learned = next(iter(held["folds"].values()))["train"]
     tested = f"{held['rows'][0]['n']} {clips_of(held)}"
     runs = f"{held['seeds']} seed{'s' * (held['seeds'] > 1)}"
+    figures = (f"{NAMES[held['figure']]}, 95 % interval", "WA", "macro F1", "weighted F1")
     lines = [f"### {study.title}", "", f"`{study.command}`", ""]
     lines += [f"Learned from {learned:,} clips a training, tested on {tested}, {runs}; `{RESULTS}/{study.file}`.", ""]
-    what = ", ".join(held["keys"]) or "system"
-    lines += [
-        _line((what, f"{NAMES[held['figure']]}, 95 % interval", "WA", "macro F1", "weighted F1")),
-        _line(["---"] * 5),
-    ]
+    lines += [_line((", ".join(held["keys"]) or "system", *figures)), _line(["---"] * 5)]
     lines += [_line((row["name"], with_interval(row), *_others(row))) for row in held["rows"]]
     return "\n".join([*lines, "", f"*What it shows:* {study.shows} *What it does not:* {study.does_not}", ""])
 

@@ -1,6 +1,6 @@
 """An encoder of nano's shape with random weights: what nano's own encoder is compared with in the study of encoders.
 
-python -m papers.random_encoder random-encoder
+`python -m papers.random_encoder random-encoder`. Gives up a second trained encoder of that size: there is none.
 """
 
 import shutil
