@@ -78,7 +78,7 @@ def needs_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
     if commands[0].verb in ("info", "show"):
         return "nothing: shapes alone are counted"
     texts = dict.fromkeys(_needs(command, corpus, row.trainings) for command in commands if command.recipes)
-    return "; ".join([f"{corpus.title} ({corpus.licence})", *texts])
+    return "; ".join([corpus.title, *texts])
 
 
 def _needs(command: Command, corpus: Corpus, trainings: int | None) -> str:
@@ -88,7 +88,7 @@ def _needs(command: Command, corpus: Corpus, trainings: int | None) -> str:
 
 def _ours(row: Row, root: Path) -> str:
     if row.ours is None:
-        return f"none: {row.without}"
+        return str(row.without)
     found = find_ours(root, row.ours)
     remark = f"; {row.remark}" if row.remark else ""
     return f"{found.value} (`{found.source}`){remark}"
@@ -96,11 +96,11 @@ def _ours(row: Row, root: Path) -> str:
 
 def corpora_text(corpora: Mapping[str, Corpus]) -> str:
     """What the hours rest on."""
-    lines = [PRECISE, "", _line(("corpus", "clips learned from", "seconds a clip", "known from"))]
-    lines.append(_line(["---"] * 4))
+    lines = [PRECISE, "", _line(("corpus", "licence", "clips learned from", "seconds a clip", "known from"))]
+    lines.append(_line(["---"] * 5))
     for corpus in corpora.values():
         clips = ", ".join(f"{task} {count:,}" for task, count in corpus.clips.items())
-        lines.append(_line((corpus.title, clips, f"{corpus.seconds:g}", corpus.source)))
+        lines.append(_line((corpus.title, corpus.licence, clips, f"{corpus.seconds:g}", corpus.source)))
     return "\n".join(lines) + "\n"
 
 
