@@ -117,7 +117,7 @@ def _study(study: Shown, held: Mapping[str, Any]) -> str:
     tested = f"{held['rows'][0]['n']} {clips_of(held)}"
     runs = f"{held['seeds']} seed{'s' * (held['seeds'] > 1)}"
     figures = (f"{NAMES[held['figure']]}, 95 % interval", "WA", "macro F1", "weighted F1")
-    lines = [f"### {study.title}", "", f"`{study.command}`", ""]
+    lines = [f"### {study.title}", "", *[f"`{text}`<br>" for text in (study.first,) if text], f"`{study.command}`", ""]
     lines += [f"Learned from {learned:,} clips a training, tested on {tested}, {runs}; `{RESULTS}/{study.file}`.", ""]
     lines += [_line((", ".join(held["keys"]) or "system", *figures)), _line(["---"] * 5)]
     lines += [_line((row["name"], with_interval(row), *_others(row))) for row in held["rows"]]

@@ -82,6 +82,7 @@ class Shown(_Part):
 
     file: str
     title: str
+    first: str = Field("", description="what must be there before the command")
     command: str
     settings: str = Field("", description="key of the settings that the command ends with")
     shows: str

@@ -33,7 +33,7 @@ def test_the_page_is_written_from_rows_and_results() -> None:
 
 @pytest.mark.parametrize("text", COMMANDS)
 def test_each_command_is_one_that_the_command_line_takes(text: str) -> None:
-    assert read_command(text.replace("./random-encoder", "builtin:nano")).verb in text
+    assert read_command(text).verb in text
 
 
 @pytest.mark.parametrize(
