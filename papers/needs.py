@@ -84,7 +84,7 @@ def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> t
     for name, phase in recipe.phases.items():
         samples = phase.epochs * many.get("asr" if phase.asked == {"asr"} else "ser", max(many.values()))
         total += samples * learning(system, recipe, name, seconds)
-    return describe(recipe), hearing(system, seconds), total
+    return describe(recipe, system), hearing(system, seconds), total
 
 
 def _unadorned(prompt: PromptPart) -> PromptPart:
