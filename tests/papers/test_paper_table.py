@@ -1,6 +1,7 @@
 """The paper table: commands that the command line takes, figures that the files hold, a page that is up to date."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from papers.needs import hours_text, needs_of
 from papers.operations import ANSWER_TOKENS, ROW_TOKENS, reading
 from papers.ours import find_ours, with_interval
 from papers.page import PAGE, blocks, fill
-from papers.rows import RESULTS, Corpus, Counterpart, Row, read_corpora, read_papers, read_shown
+from papers.rows import RESULTS, Corpus, Counterpart, Row, Shown, read_corpora, read_papers, read_shown
 
 ROOT = Path(__file__).parents[2]
 PAPERS = read_papers(ROOT)
@@ -84,6 +85,16 @@ def test_studies_are_of_the_package_and_their_files_are_whole() -> None:
         assert held["rows"], name
         assert not any(row["failed"] for row in held["rows"]), name
         assert len(held["rows"]) == len(read_command(study.command).told or [None]), name
+
+
+@pytest.mark.parametrize("study", SHOWN.values(), ids=SHOWN)
+def test_figures_in_what_a_study_shows_are_of_its_file(study: Shown) -> None:
+    rows = json.loads((ROOT / RESULTS / study.file).read_text(encoding="utf-8"))["rows"]
+    held = {
+        f"{run[name]:.3f}" for row in rows for run in row["runs"] for name in ("ua", "wa", "macro_f1", "weighted_f1")
+    }
+    said = re.findall(r"\b0\.\d{3}\b", study.shows + study.does_not)
+    assert {*said} <= {*held, f"{1 / 7:.3f}"}  # and chance
 
 
 @pytest.mark.parametrize("learns", [{"mapper"}, {"mapper", "lora"}])
