@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill as fill_lines
 from typing import Any
 
 from bench.results import Result, read, table
@@ -70,16 +71,20 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
     """One panel a curve: seconds over what grows, both axes logarithmic."""
     with house_style():
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator
 
-        figure = Figure(figsize=(3.1 * len(curves), 3.0), layout="constrained", facecolor="white")
-        for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
+        figure = Figure(figsize=(2.2 * len(curves), 2.8), layout="constrained", facecolor="white")
+        panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
+        for axes, curve in zip(panels, curves, strict=True):
             values = [point["value"] for point in curve["points"]]
             for way, (colour, marker, dash) in zip(_WAYS, SERIES, strict=False):
                 seconds = [point[way]["seconds"] for point in curve["points"]]
                 axes.loglog(values, seconds, color=colour, marker=marker, linestyle=dash, label=way)
             axes.set_xticks(values, [str(value) for value in values])
             axes.minorticks_off()
-            axes.set_xlabel(curve["axis"])
+            axes.set_xlabel(fill_lines(curve["axis"], 18))
+        panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        panels[0].yaxis.set_major_formatter("{x:g}")
         figure.axes[0].set_ylabel("seconds")
         figure.axes[0].legend()
         write_picture(figure, path)
