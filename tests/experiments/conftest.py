@@ -27,6 +27,18 @@ def quick_collection():
 
 
 @pytest.fixture(scope="session")
+def turns(tmp_path_factory):
+    """A small IEMOCAP without sound: two sessions of two speakers, valence rated."""
+    path = tmp_path_factory.mktemp("iemocap") / "manifest.csv"
+    data = [
+        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}", valence=1 + i % 5)
+        for i, u in enumerate(texts(16, 4, "iemocap"))
+    ]
+    write_manifest(path, data)
+    return path
+
+
+@pytest.fixture(scope="session")
 def reader(tmp_path_factory) -> tuple[str, ...]:
     """Overrides that give the recipe `gemma-text` a tiny LLM."""
     _, mouth = tiny.folders(tmp_path_factory.mktemp("backbones"))

@@ -242,17 +242,6 @@ REFUSED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def turns(tmp_path_factory):
-    path = tmp_path_factory.mktemp("turns") / "m.csv"
-    data = [
-        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}")
-        for i, u in enumerate(texts(16, 4, "iemocap"))
-    ]
-    write_manifest(path, data)
-    return path
-
-
 @pytest.mark.parametrize(("wishes", "words"), REFUSED)
 def test_what_makes_no_sense_together_is_refused_before_anything_is_written(reader, turns, tmp_path, wishes, words):
     settings = Settings(tmp_path / "out", partial=True, **wishes)

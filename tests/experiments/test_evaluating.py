@@ -23,21 +23,9 @@ FOUR = ("angry", "happy", "neutral", "sad")
 
 
 @pytest.fixture(scope="module")
-def sessions(tmp_path_factory):
-    """A small IEMOCAP without sound: two sessions of two speakers."""
-    path = tmp_path_factory.mktemp("iemocap") / "manifest.csv"
-    data = [
-        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}", valence=1 + i % 5)
-        for i, u in enumerate(texts(16, 4, "iemocap"))
-    ]
-    write_manifest(path, data)
-    return path
-
-
-@pytest.fixture(scope="module")
-def loso(reader, sessions, tmp_path_factory):
+def loso(reader, turns, tmp_path_factory):
     out = tmp_path_factory.mktemp("loso") / "out"
-    return out, *evaluate_under("iemocap-loso", "gemma-text", [sessions], reader, Settings(out, partial=True))
+    return out, *evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(out, partial=True))
 
 
 def trainings(monkeypatch):
@@ -60,9 +48,9 @@ def test_each_session_is_tested_once_by_what_learned_from_the_others(loso):
     assert {json.loads(p.read_text())["train"] for p in out.glob("runs/*/*/run.json")} == {8}
 
 
-def test_each_fold_reads_valence_by_the_means_of_what_it_learned_from(loso, sessions):
+def test_each_fold_reads_valence_by_the_means_of_what_it_learned_from(loso, turns):
     out, _, report = loso
-    clips = read_manifest(sessions)
+    clips = read_manifest(turns)
     for fold in ("iemocap_1", "iemocap_2"):
         found = json.loads(next(out.glob(f"scores/*/seed-0/fold-{fold}/report.json")).read_text())
         (reading,) = found["dimensions"]["iemocap"].values()
@@ -73,18 +61,18 @@ def test_each_fold_reads_valence_by_the_means_of_what_it_learned_from(loso, sess
     assert "each fold has classes' means of its own" in report.unmeasured["valence of iemocap"]
 
 
-def test_wrong_counts_stand_first_in_every_page(loso, reader, sessions, tmp_path):
+def test_wrong_counts_stand_first_in_every_page(loso, reader, turns, tmp_path):
     out, _, report = loso
     assert report.data == "iemocap-loso (PARTIAL)"
     assert "**PARTIAL, not comparable" in (out / "results.md").read_text()
     assert all("PARTIAL, not comparable" in page.read_text() for page in out.rglob("report.md"))
     assert "(PARTIAL)" in (out / "results.md").read_text().splitlines()[0]
     with pytest.raises(UserError, match=r"protocol iemocap-loso: .*complete: 1103"):
-        evaluate_under("iemocap-loso", "gemma-text", [sessions], reader, Settings(tmp_path / "out"))
+        evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
-def test_folds_are_taken_up_one_by_one(loso, reader, sessions, tmp_path, monkeypatch):
+def test_folds_are_taken_up_one_by_one(loso, reader, turns, tmp_path, monkeypatch):
     import shutil
 
     out = tmp_path / "out"
@@ -92,43 +80,43 @@ def test_folds_are_taken_up_one_by_one(loso, reader, sessions, tmp_path, monkeyp
     for place in (next(out.glob("scores/*/seed-0/fold-iemocap_2")), next(out.glob("runs/*/fold-iemocap_2-*"))):
         shutil.rmtree(place)
     seen = trainings(monkeypatch)
-    evaluate_under("iemocap-loso", "gemma-text", [sessions], reader, Settings(out, partial=True, resume=True))
+    evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(out, partial=True, resume=True))
     assert seen == ["fold-iemocap_2-seed-1"]
     assert figures_in(out) == figures_in(loso[0])
 
 
-def test_a_trained_system_is_scored_as_it_is(loso, sessions, tmp_path, monkeypatch):
+def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch):
     run = next(loso[0].glob("runs/*/fold-iemocap_1-*"))
     seen = trainings(monkeypatch)
-    _, report = evaluate_under("iemocap-loso", str(run), [sessions], settings=Settings(partial=True))
+    _, report = evaluate_under("iemocap-loso", str(run), [turns], settings=Settings(partial=True))
     assert seen == []
     assert report.scores.n == 16
     assert any("not trained under this protocol" in note for note in report.doubts)
     with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' can't change it"):
-        evaluate_under("iemocap-loso", str(run), [sessions], ["lora.rank=4"], Settings(partial=True))
+        evaluate_under("iemocap-loso", str(run), [turns], ["lora.rank=4"], Settings(partial=True))
 
 
-def test_a_recipe_can_be_scored_as_published(reader, sessions, monkeypatch):
+def test_a_recipe_can_be_scored_as_published(reader, turns, monkeypatch):
     seen = trainings(monkeypatch)
     results, report = evaluate_under(
-        "iemocap-loso", "gemma-text", [sessions], reader, Settings(partial=True, test_only=True)
+        "iemocap-loso", "gemma-text", [turns], reader, Settings(partial=True, test_only=True)
     )
     assert seen == []
     assert (results.chosen, report.scores.n) == ("Nothing was trained.", 16)
 
 
-def test_another_system_of_the_same_recipe_is_not_taken_for_the_first(loso, sessions, tmp_path):
+def test_another_system_of_the_same_recipe_is_not_taken_for_the_first(loso, turns, tmp_path):
     one, other = sorted(loso[0].glob("runs/*/fold-*"))
     settings = Settings(tmp_path / "out", partial=True)
-    evaluate_under("iemocap-loso", str(one), [sessions], settings=settings)
-    evaluate_under("iemocap-loso", str(other), [sessions], settings=replace(settings, resume=True))
+    evaluate_under("iemocap-loso", str(one), [turns], settings=settings)
+    evaluate_under("iemocap-loso", str(other), [turns], settings=replace(settings, resume=True))
     assert len(list(tmp_path.glob("out/scores/*"))) == 2
 
 
-def test_what_can_not_answer_is_refused_before_anything_is_written(loso, sessions, tmp_path):
+def test_what_can_not_answer_is_refused_before_anything_is_written(loso, turns, tmp_path):
     settings = Settings(tmp_path / "out", partial=True, test_only=True)
     with pytest.raises(UserError, match="its mapper must be trained first"):
-        evaluate_under("iemocap-loso", "emosllm", [sessions], settings=settings)
+        evaluate_under("iemocap-loso", "emosllm", [turns], settings=settings)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 0, "meld"))]
     write_manifest(tmp_path / "meld.csv", data)
     run = next(loso[0].glob("runs/*/fold-iemocap_1-*"))
@@ -161,9 +149,9 @@ def test_a_published_split_that_shares_speakers_is_trained_on_and_chosen_by(read
     assert json.loads(notes.read_text())["val"] == 8
 
 
-def test_training_needs_a_folder(reader, sessions):
+def test_training_needs_a_folder(reader, turns):
     with pytest.raises(UserError, match="trains gemma-text 2 times: give --out DIR"):
-        evaluate_under("iemocap-loso", "gemma-text", [sessions], reader, Settings(partial=True))
+        evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(partial=True))
 
 
 def test_emobox_has_a_manifest_a_fold(reader, tmp_path):

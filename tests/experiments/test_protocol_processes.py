@@ -1,63 +1,22 @@
 """A protocol in two processes over gloo, as `torchrun` starts them: one set of files, the figures of one process."""
 
-import os
-import socket
-from dataclasses import replace
-from multiprocessing import get_context
-
-import pytest
-import torch
-from accelerate.state import AcceleratorState, GradientState, PartialState
+import processes
 from commandline import emosllm
-from letters import texts
-
-from emosllm.corpora.manifest import write_manifest
 
 
-@pytest.fixture(scope="module")
-def turns(tmp_path_factory):
-    path = tmp_path_factory.mktemp("turns") / "m.csv"
-    data = [
-        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}")
-        for i, u in enumerate(texts(16, 4, "iemocap"))
-    ]
-    write_manifest(path, data)
-    return path
+def launch(words, folder):
+    """The command in two processes: the exit code of each, and what it said."""
 
-
-def launch(words, folder, count=2):
-    """The command in `count` processes with the environment that `torchrun` gives; what each said and its exit code."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def process(rank):
-        os.environ |= {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(count),
-            "LOCAL_WORLD_SIZE": str(count),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-        }
-        for state in (PartialState, AcceleratorState, GradientState):
-            state._reset_state()
+    def run(rank):
         answer = emosllm(*words)
         (folder / f"{rank}.out").write_text(answer.out)
         (folder / f"{rank}.err").write_text(answer.err)
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        os._exit(answer.code)
+        return answer.code
 
-    fork = get_context("fork")
-    processes = [fork.Process(target=process, args=(rank,)) for rank in range(count)]
-    for started in processes:
-        started.start()
-    for started in processes:
-        started.join(120)
+    codes = processes.launch(run)
     return [
-        (started.exitcode, (folder / f"{rank}.out").read_text(), (folder / f"{rank}.err").read_text())
-        for rank, started in enumerate(processes)
+        (code, (folder / f"{rank}.out").read_text(), (folder / f"{rank}.err").read_text())
+        for rank, code in enumerate(codes)
     ]
 
 

@@ -1,7 +1,6 @@
 """`emosllm report` on what protocols, sweeps and studies leave: one page, several side by side, and their origin."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from letters import texts
@@ -14,17 +13,6 @@ from emosllm.evaluation.page import render_page
 from emosllm.evaluation.provenance import digest_of
 from emosllm.experiments.evaluating import Settings, evaluate_under
 from emosllm.experiments.sweep import SweepSettings, sweep
-
-
-@pytest.fixture(scope="module")
-def turns(tmp_path_factory):
-    path = tmp_path_factory.mktemp("turns") / "m.csv"
-    data = [
-        replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}")
-        for i, u in enumerate(texts(16, 4, "iemocap"))
-    ]
-    write_manifest(path, data)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,49 +1,22 @@
 """Two processes over gloo, as `torchrun` starts them, learn what one learns, and each file is written once."""
 
-import os
-import socket
-from multiprocessing import get_context
-
+import processes
 import pytest
-import torch
-from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from emosllm.errors import UserError
 from emosllm.models.checkpoint import read_weights
 
 
-def launch(run, report, count=2):
-    """Train in `count` processes, forked with the environment that `torchrun` gives; what each of them ended with."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def launch(run, report):
+    """Train in two processes; what each of them ended with."""
 
-    def process(rank):
-        os.environ |= {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(count),
-            "LOCAL_WORLD_SIZE": str(count),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-        }
-        for state in (PartialState, AcceleratorState, GradientState):
-            state._reset_state()
+    def train(rank):
         try:
             run.train()
         except UserError as error:
             (report / str(rank)).write_text(str(error))
-        finally:
-            if torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
 
-    fork = get_context("fork")
-    processes = [fork.Process(target=process, args=(rank,)) for rank in range(count)]
-    for started in processes:
-        started.start()
-    for started in processes:
-        started.join(120)
-    return [started.exitcode for started in processes]
+    return processes.launch(train)
 
 
 @pytest.fixture
