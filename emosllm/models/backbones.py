@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import torch
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
@@ -219,7 +220,9 @@ def _without_bars() -> Iterator[None]:
             enable_progress_bars()
         yield
     finally:
-        logging.enable_progress_bar()
+        with catch_warnings():  # the hub warns where its environment variable forbids what is asked
+            simplefilter("ignore")
+            logging.enable_progress_bar()
         if not downloads:
             disable_progress_bars()
 

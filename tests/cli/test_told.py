@@ -1,6 +1,7 @@
 """What people are told: of temperatures, of runs that were finished, of what a folder holds."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -121,9 +122,11 @@ def test_mistakes_of_info(run, tmp_path):
     assert "(did you mean nano?)" in refused("info", "nanno")
 
 
+@pytest.mark.parametrize("forbidden", [False, True])
 @pytest.mark.parametrize("wanted", [True, False])
-def test_weights_are_loaded_in_python_without_a_bar_and_the_setting_stays(run, wanted):
-    """In a process of its own: what transformers and the hub show is a setting of the process."""
+def test_weights_are_loaded_in_python_without_a_bar_and_the_setting_stays(run, wanted, forbidden):
+    """In a process of its own: what transformers and the hub show is a setting of the process, or the environment's."""
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_DISABLE_PROGRESS_BARS"}
     code = (
         "from transformers.utils import logging\n"
         "from huggingface_hub.utils import are_progress_bars_disabled\n"
@@ -131,8 +134,11 @@ def test_weights_are_loaded_in_python_without_a_bar_and_the_setting_stays(run, w
         "before = logging.is_progress_bar_enabled(), are_progress_bars_disabled()\n"
         f"import emosllm; emosllm.load({str(run)!r})\n"
         "after = logging.is_progress_bar_enabled(), are_progress_bars_disabled()\n"
-        f"assert before == after == ({wanted}, {not wanted})\n"
+        f"assert before == after == ({wanted}, {forbidden or not wanted})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if forbidden:
+        environment["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "Loading weights" not in done.stderr
