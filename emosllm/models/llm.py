@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from emosllm.errors import UserError
+from emosllm.models.last_layer import reading_only
 
 
 def lay_out_rows(llm: PreTrainedModel) -> None:
@@ -37,7 +38,8 @@ def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
         A cache for one row; gradients flow through it where the LLM learns.
     """
     cache = DynamicCache()  # without a config every layer keeps everything: sliding windows are the mask's business
-    return llm.get_decoder()(input_ids=prefix[None], past_key_values=cache, use_cache=True).past_key_values
+    with reading_only(torch.zeros_like(prefix[None], dtype=torch.bool)):
+        return llm.get_decoder()(input_ids=prefix[None], past_key_values=cache, use_cache=True).past_key_values
 
 
 def repeat_cache(cache: Cache, rows: int) -> Cache:
@@ -109,7 +111,12 @@ def check_room(llm: PreTrainedModel, tokens: int) -> None:
 
 
 def read_rows(
-    llm: PreTrainedModel, embeddings: Tensor, mask: Tensor, cache: Cache | None, past: Tensor | None = None
+    llm: PreTrainedModel,
+    embeddings: Tensor,
+    mask: Tensor,
+    cache: Cache | None,
+    past: Tensor | None = None,
+    wanted: Tensor | None = None,
 ) -> tuple[Tensor, Cache | None]:
     """Hidden states of rows that continue a cache.
 
@@ -119,6 +126,8 @@ def read_rows(
         mask: `[B, L]`, 1 where there is a token and not padding.
         cache: what each row has read before (`[B, H, P, D_h]` a layer), or `None`. It is grown in place.
         past: `[B, P]` mask of the cached positions; `None` where all of them are tokens.
+        wanted: `[B, L]` bool, the positions whose hidden states will be read, all others meaning nothing; all of them
+            where not given.
 
     Returns:
         Hidden states `[B, L, D]` and the grown cache.
@@ -127,22 +136,18 @@ def read_rows(
         UserError: the rows are longer than the LLM was made for.
     """
     check_room(llm, mask.shape[-1] + (0 if cache is None else cache.get_seq_length()))
-    if cache is None:
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        hidden = llm.get_decoder()(
-            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, use_cache=False
-        ).last_hidden_state
-        return hidden, None
-    if past is None:
-        past = mask.new_ones(len(mask), cache.get_seq_length())
-    positions = past.sum(-1, keepdim=True) + (mask.cumsum(-1) - 1).clamp(min=0)
-    output = llm.get_decoder()(
-        inputs_embeds=embeddings,
-        attention_mask=torch.cat([past, mask], dim=-1),
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-    )
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    if cache is not None:
+        past = mask.new_ones(len(mask), cache.get_seq_length()) if past is None else past
+        positions, mask = past.sum(-1, keepdim=True) + positions, torch.cat([past, mask], dim=-1)
+    with reading_only(wanted):
+        output = llm.get_decoder()(
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
     return output.last_hidden_state, output.past_key_values
 
 

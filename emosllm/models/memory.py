@@ -72,25 +72,27 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     """What the layers keep: of all rows, and of the prefix too where the LLM learns (else it is read without gradient).
 
     Frozen linear layers keep nothing; norms keep their input in float32, attention what it multiplies, the gated
-    feed-forward its three widest rows, and an adapter a copy of what it reads, cast to its precision and back. Keys
-    and values are there once for each row, the prefix's included, and for each head of the queries; a layer's mask has
-    a row for each token and a column for each key.
+    feed-forward its three widest rows (the last layer's for answers alone), and an adapter a copy of what it reads,
+    cast to its precision and back. Keys and values are there once for each row, the prefix's included. The mask has a
+    row for each token and head that shares its keys, a column for each key, and is the same in all layers.
     """
     llm = model.llm.config.get_text_config()
     head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
-    width = llm.num_attention_heads * head
-    token = 2 * _FLOAT * llm.hidden_size + 2 * size * width + 3 * size * llm.intermediate_size
+    width, shared = llm.num_attention_heads * head, llm.num_key_value_heads * head
+    layers, gated = llm.num_hidden_layers, 3 * size * llm.intermediate_size
+    token = 2 * _FLOAT * llm.hidden_size + 2 * size * width
     if learns:
         adapted = lora_layers(model.llm)
-        read = sum(layer.in_features for layer in adapted) // llm.num_hidden_layers
+        read = sum(layer.in_features for layer in adapted) // layers
         if size == _FLOAT:  # nothing is cast, so adapters of the same input share it
             read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)
-        narrow = sum(sum(layer.r.values()) for layer in adapted) // llm.num_hidden_layers
+        narrow = sum(sum(layer.r.values()) for layer in adapted) // layers
         token += size * (read + narrow)
     tokens = load.samples * load.row + learns * load.prefix
     keys = load.samples * (load.prefix + load.row) + learns * load.prefix
-    mask = load.samples * load.row * (load.prefix + load.row) * size
-    return llm.num_hidden_layers * (tokens * token + keys * 2 * size * width + mask)
+    mask = load.samples * load.row * (load.prefix + load.row) * size * width // shared
+    unread = tokens - load.samples * load.answer
+    return layers * (tokens * (token + gated) + keys * 2 * size * shared) - unread * gated + mask
 
 
 def _mapper(mapper: QPMapper, load: Load, size: int) -> int:

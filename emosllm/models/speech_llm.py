@@ -14,10 +14,12 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.utils import ModelOutput
 
+from emosllm.models.attention import group_heads
 from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.encoders import SpeechEncoder
+from emosllm.models.last_layer import skip_unread
 from emosllm.models.llm import (
     check_room,
     lay_out_rows,
@@ -75,6 +77,8 @@ class SpeechLLM(CheckpointModel):
         self.llm = llm or new_llm(config_of(config.llm_config or {}))
         self.llm.requires_grad_(False)
         lay_out_rows(self.llm)
+        group_heads(self.llm)
+        skip_unread(self.llm)
         if recipe.encoder is not None and recipe.mapper is not None:
             self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
             width = int(self.llm.get_input_embeddings().embedding_dim)
@@ -136,14 +140,16 @@ class SpeechLLM(CheckpointModel):
             scores = self._score(input_ids, attention_mask, candidates, **inputs)
             loss = None if labels is None else class_loss(scores, labels, label_weights, num_items_in_batch)
             return SpeechLLMOutput(loss=loss, logits=scores if return_logits else None)
-        hidden, _ = self._read(input_ids, attention_mask, False, **inputs)
         if labels is None:
             return SpeechLLMOutput()
-        answered = labels[:, 1:] != IGNORED
-        logits = output_logits(self.llm, hidden[:, :-1][answered])  # [N, V]
-        losses = nn.functional.cross_entropy(logits, labels[:, 1:][answered], reduction="none")
+        following = labels.roll(-1, dims=1)  # the label of a position is the token after it
+        following[:, -1] = IGNORED
+        answered = following != IGNORED
+        hidden, _ = self._read(input_ids, attention_mask, answered, False, **inputs)
+        logits = output_logits(self.llm, hidden[answered])  # [N, V]
+        losses = nn.functional.cross_entropy(logits, following[answered], reduction="none")
         if label_weights is not None:
-            losses = losses * label_weights[:, 1:][answered]
+            losses = losses * label_weights.roll(-1, dims=1)[answered]
         loss = losses.sum() / (losses.numel() if num_items_in_batch is None else num_items_in_batch)
         return SpeechLLMOutput(loss=loss, logits=logits if return_logits else None)
 
@@ -168,11 +174,12 @@ class SpeechLLM(CheckpointModel):
     def _score(self, input_ids: Tensor, attention_mask: Tensor, candidates: Tensor, **inputs: Tensor) -> Tensor:
         """`score`, with gradients."""
         B, _, C = candidates.shape
-        hidden, cache = self._read(input_ids, attention_mask, C > 1, **inputs)
         last = attention_mask.sum(-1) - 1
+        wanted = torch.arange(input_ids.shape[1], device=last.device) == last[:, None]
+        hidden, cache = self._read(input_ids, attention_mask, wanted, C > 1, **inputs)
         # Labels are compared with each other alone, so what they share, the sum over all other tokens, is left out.
         begins, places = candidates[:, :, 0].unique(return_inverse=True)
-        first = output_logits(self.llm, hidden[torch.arange(B, device=hidden.device), last], begins)
+        first = output_logits(self.llm, hidden[wanted], begins)
         totals = first.gather(1, places)
         if C > 1:
             assert cache is not None
@@ -217,9 +224,12 @@ class SpeechLLM(CheckpointModel):
         return vectors[mask]
 
     def _read(
-        self, input_ids: Tensor, attention_mask: Tensor, use_cache: bool, **parts: Tensor
+        self, input_ids: Tensor, attention_mask: Tensor, wanted: Tensor, use_cache: bool, **parts: Tensor
     ) -> tuple[Tensor, Cache | None]:
-        """Hidden states `[B, L, D]` of the rows after the prefix, and the cache where one was asked for or given."""
+        """Hidden states `[B, L, D]` of the rows after the prefix, and the cache where one was asked for or given.
+
+        They mean something at `wanted` `[B, L]` alone.
+        """
         prefix = parts.pop("prefix_ids", None)
         embeddings = self._embed(input_ids, **parts)
         cache = None
@@ -229,7 +239,7 @@ class SpeechLLM(CheckpointModel):
             cache = repeat_cache(self._read_prefix(prefix), len(input_ids))
         elif use_cache:
             cache = DynamicCache()
-        return read_rows(self.llm, embeddings, attention_mask, cache)
+        return read_rows(self.llm, embeddings, attention_mask, cache, wanted=wanted)
 
     def _read_whole(self, prefix: Tensor, embeddings: Tensor, attention_mask: Tensor) -> Tensor:
         """Hidden states of the rows `[B, L, D]`, the prefix read again in each of them: slower, in less memory."""
@@ -266,8 +276,8 @@ class SpeechLLM(CheckpointModel):
         ids = candidates.view(B * K, C)
         mask = (ids != IGNORED).long()
         read = self.get_input_embeddings()(ids.clamp(min=0)[:, :-1])
-        hidden, _ = read_rows(self.llm, read, mask[:, :-1], *select_rows(cache, rows, past))
         scored = mask[:, 1:].bool()
+        hidden, _ = read_rows(self.llm, read, mask[:, :-1], *select_rows(cache, rows, past), wanted=scored)
         log_probs = output_logits(self.llm, hidden[scored]).log_softmax(-1)
         totals = torch.zeros(B * K, dtype=log_probs.dtype, device=log_probs.device)
         where = scored.nonzero()[:, 0]
