@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 OutOption = Annotated[Path, typer.Option(help="Folder of the runs, figures and results.")]
 FoldsOption = Annotated[
-    int, typer.Option(min=1, help="Of the cross-validation; 1 learns from the train split and reports val.")
+    int | None,
+    typer.Option(min=1, help="Of the cross-validation, 5 if not given; 1 learns from the train split and reports val."),
 ]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings of each, which differ by their seed.")]
 ChooseOption = Annotated[
@@ -40,6 +41,14 @@ ProtocolOption = Annotated[
         "fold, a trained system is scored as it is."
     ),
 ]
+DividedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="Learn from and report a published protocol's train and val parts, in its classes and by its rules for "
+        "speakers on two sides, which are told: meld, msp-podcast, lssed, emobox:CORPUS.",
+    ),
+]
 GridArgument = Annotated[list[str] | None, typer.Argument(help="key=v1,v2,v3 is swept; key=value holds for all.")]
 
 
@@ -48,7 +57,9 @@ def sweep(
     data: ManifestsOption,
     out: OutOption,
     overrides: GridArgument = None,
-    folds: FoldsOption = 5,
+    folds: FoldsOption = None,
+    protocol: DividedOption = None,
+    partial: PartialOption = False,
     seeds: SeedsOption = 1,
     choose_weights: ChooseOption = False,
     resume: ResumeOption = False,
@@ -61,14 +72,16 @@ def sweep(
 
     Example: `emosllm sweep gemma-text lora.rank=16,32,64 lora.alpha=16,32 --data manifest.csv --out grid`
 
-    Folds hold the classes alike and no speaker twice; the test split is left alone. Exit code 1 when a run failed.
+    Folds hold the classes alike and no speaker twice, and `--protocol` is the one exception, where published splits
+    share speakers; the test split is left alone. Exit code 1 when a run failed.
     """
     from emosllm.evaluation.extra import check_eval_extra
     from emosllm.experiments.sweep import SweepSettings
     from emosllm.experiments.sweep import sweep as sweep_recipe
 
     check_eval_extra()
-    settings = SweepSettings(folds, seeds, choose_weights, resume, cache, keep_models, batch_size, device)
+    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
+    settings = SweepSettings(folds, seeds, *how)
     results = sweep_recipe(recipe, overrides or (), data, out, settings)
     _tell(results, out)
 
@@ -79,7 +92,9 @@ def study(
     data: ManifestsOption,
     out: OutOption,
     overrides: OverridesArgument = None,
-    folds: FoldsOption = 5,
+    folds: FoldsOption = None,
+    protocol: DividedOption = None,
+    partial: PartialOption = False,
     seeds: SeedsOption = 1,
     choose_weights: ChooseOption = False,
     resume: ResumeOption = False,
@@ -95,13 +110,15 @@ def study(
     The studies are data (`emosllm/studies`); `key=v1,v2` takes the place of a study's own values.
     """
     from emosllm.evaluation.extra import check_eval_extra
+    from emosllm.experiments.dividing import under_protocol
     from emosllm.experiments.studies import lay_out_study, load_study
     from emosllm.experiments.sweep import SweepSettings, sweep_variants
 
     check_eval_extra()
     found = load_study(name)
-    studied = lay_out_study(found, recipe, overrides or ())
-    settings = SweepSettings(folds, seeds, choose_weights, resume, cache, keep_models, batch_size, device)
+    studied = lay_out_study(found, recipe, under_protocol(protocol, overrides or ()))
+    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
+    settings = SweepSettings(folds, seeds, *how)
     title = f"{recipe}: {found.title}"
     results = sweep_variants(title, studied.variants, studied.keys, data, out, settings, notes=studied.notes)
     _tell(results, out)

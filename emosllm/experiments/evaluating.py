@@ -7,14 +7,11 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from emosllm.corpora.manifest import read_manifest
 from emosllm.errors import UserError
 from emosllm.evaluation.results import Report
 from emosllm.experiments.asking import Asking
-from emosllm.experiments.data import read_data
 from emosllm.experiments.grid import Variant
-from emosllm.experiments.laying import Laid, Protocol, lay_out
-from emosllm.experiments.leaks import check_folds
+from emosllm.experiments.laying import Laid, Protocol, lay_out_manifests
 from emosllm.experiments.plan import Outcome, Plan
 from emosllm.experiments.protocols import find_protocol
 from emosllm.experiments.reshaping import Reshaping, Transcripts
@@ -97,7 +94,8 @@ def evaluate_under(
     recipe, trained = _system(protocol, system, overrides, settings)
     if trained and settings.seeds > 1:
         raise UserError(f"--seeds {settings.seeds}: {system} is scored as it is, so no seed changes it; leave it out")
-    laid = _laid(protocol, manifests, recipe, settings.partial, trained)
+    how = (recipe.label_set, recipe.encoder is not None, settings.partial, trained)
+    laid = lay_out_manifests(protocol, manifests, *how)
     told = Reshaping(transcripts=settings.transcripts)
     variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels, None, (), told, settings.asking)
     if trained:
@@ -120,8 +118,7 @@ def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, 
     """What is computed; leaks are refused here."""
     if trained and not settings.asking.calibrates:  # validation parts are for nothing then
         laid = replace(laid, folds=tuple(replace(fold, val=()) for fold in laid.folds))
-    rules = (protocol.shared_speakers, protocol.drawn_validation, protocol.dialogue, protocol.shared_recordings)
-    remarks = check_folds(laid.folds, *rules)
+    remarks = protocol.check(laid.folds)
     partial = " (PARTIAL)" if laid.partial else ""
     return Plan(
         title=protocol.title + partial,
@@ -129,7 +126,7 @@ def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, 
         folds=laid.folds,
         seeds=settings.seeds,
         chooses="val" if protocol.chooses and not trained and all(fold.val for fold in laid.folds) else "never",
-        shared_speakers=protocol.shared_speakers is not None or protocol.drawn_validation is not None,
+        shared_speakers=protocol.shares,
         notes=(*laid.notes, *remarks, *([_AS_IT_IS] if trained else [])),
         data=protocol.name + partial,
     )
@@ -170,14 +167,3 @@ def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings:
         raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
     recipe = parse(read_config(fetch_checkpoint(checkpoint_folder(system))).recipe, system)
     return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=wishes)}), True
-
-
-def _laid(protocol: Protocol, manifests: Sequence[Path], recipe: Recipe, partial: bool, trained: bool) -> Laid:
-    """The protocol's folds; of EmoBox each manifest is one."""
-    how = (recipe.label_set, recipe.encoder is not None, partial, trained)
-    if not protocol.name.startswith("emobox:"):
-        return lay_out(protocol, read_data(manifests), *how)
-    parts = [lay_out(protocol, read_manifest(path), *how) for path in manifests]
-    folds = [replace(part.folds[0], name=f"fold-{number}") for number, part in enumerate(parts, start=1)]
-    notes = dict.fromkeys(note for part in parts for note in part.notes)
-    return Laid(tuple(folds), parts[0].labels, tuple(notes), any(part.partial for part in parts))

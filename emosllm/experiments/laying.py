@@ -7,9 +7,14 @@ or all that has no split) and never tested.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
+from emosllm.corpora.manifest import read_manifest
 from emosllm.errors import UserError
+from emosllm.experiments.data import read_data
 from emosllm.experiments.folds import Fold
+from emosllm.experiments.leaks import check_folds
 from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.parts import Metric
 from emosllm.utterance import Utterance
@@ -55,6 +60,16 @@ class Protocol:
     shared_recordings: int = 0
     narrows: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def shares(self) -> bool:
+        """Whether the same people may be learned from and chosen by."""
+        return self.shared_speakers is not None or self.drawn_validation is not None
+
+    def check(self, folds: Sequence[Fold], scored: Literal["test", "val"] = "test") -> list[str]:
+        """`check_folds` with what this protocol allows."""
+        rules = (self.shared_speakers, self.drawn_validation, self.dialogue, self.shared_recordings)
+        return check_folds(folds, *rules, scored)
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,24 @@ def lay_out(
     if left:
         notes.append(f"{left} of {len(own)} clips have no class of {classes.name} and are not tested.")
     return Laid(widened, classes, tuple(notes), bool(wrong))
+
+
+def lay_out_manifests(
+    protocol: Protocol,
+    manifests: Sequence[Path],
+    labels: LabelSet,
+    listens: bool,
+    partial: bool = False,
+    as_it_is: bool = False,
+) -> Laid:
+    """`lay_out` of what manifests hold; of EmoBox each manifest is one fold."""
+    how = (labels, listens, partial, as_it_is)
+    if not protocol.name.startswith("emobox:"):
+        return lay_out(protocol, read_data(manifests), *how)
+    parts = [lay_out(protocol, read_manifest(path), *how) for path in manifests]
+    folds = [replace(part.folds[0], name=f"fold-{number}") for number, part in enumerate(parts, start=1)]
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return Laid(tuple(folds), parts[0].labels, tuple(notes), any(part.partial for part in parts))
 
 
 def _common(own: Sequence[Utterance], extra: Sequence[Utterance], labels: LabelSet) -> LabelSet:

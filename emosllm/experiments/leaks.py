@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +28,7 @@ def check_folds(
     drawn_validation: str | None = None,
     dialogue: Callable[[Utterance], str | None] | None = None,
     shared_recordings: int = 0,
+    scored: Literal["test", "val"] = "test",
 ) -> list[str]:
     """Refuse folds of which a figure would say nothing.
 
@@ -37,6 +39,7 @@ def check_folds(
         dialogue: the dialogue of a clip, where all of it must be on one side.
         shared_recordings: how many tested clips of a fold are also learned from where a published list is so flawed;
             one more is refused.
+        scored: the part that figures are of, which is `val` where the test is left alone.
 
     Returns:
         What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
@@ -55,9 +58,9 @@ def check_folds(
             listed = pair[1] == "test" and len(_also_learned(fold, contents)) <= shared_recordings
             sounds = {} if drawn or listed else contents
             _check_sides(fold, pair, sounds, drawn or shared_speakers is not None, None if drawn else dialogue)
-    _check_tested_once(folds)
-    notes = _remarks(folds, shared_speakers)
-    if shared_recordings and (also := sum(len(_also_learned(fold, contents)) for fold in folds)):
+    _check_scored_once(folds, scored)
+    notes = _remarks(folds, shared_speakers, scored)
+    if shared_recordings and scored == "test" and (also := sum(len(_also_learned(fold, contents)) for fold in folds)):
         notes.append(f"Tested recordings that are learned from, too, as the published lists have them: {also}.")
     if drawn_validation is not None:
         twice = sum(len({val for _, val in _same_recordings(fold.train, fold.val, contents)}) for fold in folds)
@@ -86,7 +89,7 @@ def _check_sides(
     if not shared_speakers and (both := _speakers(first) & _speakers(second)):
         raise UserError(
             f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
-            "recognised; split anew"
+            "recognised; split anew (only a published --protocol may have it so)"
         )
 
 
@@ -188,10 +191,10 @@ def _span(utterance: Utterance) -> tuple[float, float]:
     return utterance.start, float("inf") if utterance.end is None else utterance.end
 
 
-def _check_tested_once(folds: Sequence[Fold]) -> None:
+def _check_scored_once(folds: Sequence[Fold], scored: str) -> None:
     tested: dict[str, str] = {}
     for fold in folds:
-        for utterance in fold.test:
+        for utterance in _sides(fold)[scored]:
             if utterance.id in tested:
                 raise UserError(
                     f"clip {utterance.id} is tested in {tested[utterance.id]} and in {fold.name}; figures over all "
@@ -200,26 +203,30 @@ def _check_tested_once(folds: Sequence[Fold]) -> None:
             tested[utterance.id] = fold.name
 
 
-def _remarks(folds: Sequence[Fold], shared_speakers: str | None) -> list[str]:
+def _remarks(folds: Sequence[Fold], shared_speakers: str | None, scored: str) -> list[str]:
     notes = []
-    tests = [utterance for fold in folds for utterance in fold.test]
+    tests = [utterance for fold in folds for utterance in _sides(fold)[scored]]
     unknown = sum(utterance.speaker is None for utterance in tests)
     if unknown == len(tests):
         notes.append("The test clips name no speakers, so nobody can check that no speaker is on two sides.")
     elif unknown:
         notes.append(f"Of {unknown} of {len(tests)} test clips nobody knows the speaker, who may be on two sides.")
-    heard = sum(_repeated(fold) for fold in folds)
+    heard = sum(_repeated(fold.train, _sides(fold)[scored]) for fold in folds)
     if heard:
         notes.append(
             f"Of {heard} of {len(tests)} tested texts the same words are in training; people repeat themselves."
         )
-    shared = {s for fold in folds for s in _speakers(fold.test) & (_speakers(fold.train) | _speakers(fold.val))}
+    shared: set[str] = set()
+    for fold in folds:
+        others = [*fold.train, *(fold.val if scored == "test" else ())]
+        shared |= _speakers(_sides(fold)[scored]) & _speakers(others)
     if shared:
-        notes.append(f"Speakers are on two sides of the split: {len(shared)} of the tested ones. {shared_speakers}")
+        note = f"Speakers are on two sides of the split: {len(shared)} of the tested ones. {shared_speakers or ''}"
+        notes.append(note.rstrip())
     return notes
 
 
-def _repeated(fold: Fold) -> int:
+def _repeated(train: Sequence[Utterance], tested: Sequence[Utterance]) -> int:
     """How many tested texts, of clips that are text alone, stand word for word in training."""
-    told = {utterance.transcript for utterance in fold.train if utterance.transcript}
-    return sum(utterance.audio is None and utterance.transcript in told for utterance in fold.test)
+    told = {utterance.transcript for utterance in train if utterance.transcript}
+    return sum(utterance.audio is None and utterance.transcript in told for utterance in tested)

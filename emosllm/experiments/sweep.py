@@ -1,23 +1,19 @@
 """A sweep: every combination of a grid on every fold, one results file, one picture."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from emosllm.errors import UserError
-from emosllm.experiments.data import read_data
-from emosllm.experiments.folds import Fold, cross_validation, own_splits
+from emosllm.experiments.dividing import divide, under_protocol
 from emosllm.experiments.grid import Variant, read_grid
-from emosllm.experiments.leaks import check_folds
 from emosllm.experiments.picture import short_key, write_pictures
 from emosllm.experiments.plan import Outcome, Plan
 from emosllm.experiments.results import Results, put_together
 from emosllm.experiments.results_text import write_results
 from emosllm.experiments.runs import Experiment
-from emosllm.labels import LabelSet
-from emosllm.utterance import Utterance
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,8 @@ class SweepSettings:
     """How a sweep is carried out.
 
     Attributes:
-        folds: of the cross-validation; 1 learns from the manifest's train split and reports its val split.
+        folds: of the cross-validation, 5 where `None`; 1 learns from the manifest's train split and reports its val
+            split.
         seeds: trainings of each combination and fold.
         choose_weights: choose each training's weights on the part that is reported; optimistic, and said so.
         resume: take up what was stopped, or add values to its grid.
@@ -33,9 +30,11 @@ class SweepSettings:
         keep_models: leave the trained weights there.
         batch_size: clips scored together.
         device: as `load`.
+        protocol: a published one whose train and val parts are learned from and reported, in place of `folds`.
+        partial: with a protocol, go on where counts are wrong, and say so.
     """
 
-    folds: int = 5
+    folds: int | None = None
     seeds: int = 1
     choose_weights: bool = False
     resume: bool = False
@@ -43,6 +42,8 @@ class SweepSettings:
     keep_models: bool = True
     batch_size: int = 8
     device: str | None = None
+    protocol: str | None = None
+    partial: bool = False
 
 
 def sweep(
@@ -66,7 +67,8 @@ def sweep(
     Raises:
         UserError: a combination is no recipe, data that can't be divided or that leak, or a folder that is taken.
     """
-    variants, keys = read_grid(recipe, overrides)
+    settings = settings or SweepSettings()
+    variants, keys = read_grid(recipe, under_protocol(settings.protocol, overrides))
     return sweep_variants(
         f"{recipe}: {' × '.join(map(short_key, keys)) or 'as it is'}", variants, keys, manifests, out, settings, console
     )
@@ -84,41 +86,28 @@ def sweep_variants(
 ) -> Results:
     """The same for variants that were made otherwise, with what a reader of their figures must know."""
     settings = settings or SweepSettings()
-    if settings.seeds < 1 or settings.folds < 1:
-        raise UserError(f"{settings.folds} folds and {settings.seeds} seeds: give 1 or more of each")
-    folds, told = _folds(read_data(manifests), variants[0].classes, settings.folds)
-    told += check_folds(folds)
+    if settings.seeds < 1:
+        raise UserError(f"{settings.seeds} seeds: give 1 or more")
+    divided = divide(manifests, variants, settings.folds, settings.protocol, settings.partial)
     plan = Plan(
-        title=title,
-        variants=variants,
-        folds=folds,
+        title=title + (" (PARTIAL)" if divided.partial else ""),
+        variants=divided.variants,
+        folds=divided.folds,
         seeds=settings.seeds,
         chooses="test" if settings.choose_weights else "never",
-        notes=(*notes, *told),
-        data=", ".join(map(str, manifests)),
+        shared_speakers=divided.shared_speakers,
+        notes=(*notes, *divided.notes),
+        data=divided.data,
     )
     experiment = Experiment(
         plan, out, settings.cache, settings.keep_models, settings.batch_size, settings.device, console
     )
-    figure = variants[0].recipe.training.choose_by
     outcomes: list[Outcome] = []
     for group in experiment.run(settings.resume):
         outcomes += group
-        results = put_together(plan, outcomes, figure, keys, out)
+        results = put_together(plan, outcomes, divided.figure, keys, out)
         if experiment.writes:
             write_results(results, out)
     if experiment.writes:
         write_pictures(results, out)
     return results
-
-
-def _folds(utterances: Sequence[Utterance], labels: LabelSet, k: int) -> tuple[list[Fold], list[str]]:
-    """The folds of all but the test split, and what to say of them."""
-    kept = [utterance for utterance in utterances if utterance.split != "test"]
-    held = len(utterances) - len(kept)
-    notes = [f"{held} clips of the test split were left alone."] if held else []
-    if k == 1:
-        fold = own_splits(kept, labels, test="val")
-        return [fold], [*notes, "Figures are of the val split; comparing on it makes the best of them optimistic."]
-    unsplit = [replace(utterance, split=None) for utterance in kept]
-    return cross_validation(unsplit, labels, k), notes

@@ -133,6 +133,29 @@ def test_a_study_prints_its_table_and_where_it_comes_from(reader, turns, tmp_pat
     assert "no study 'sizes': known are cues," in refused("study", "sizes", *words[2:], "--out", tmp_path / "other")
 
 
+def test_sweeps_and_studies_take_a_protocols_splits(reader, tmp_path):
+    rows = [
+        {
+            "id": f"line{index}",
+            "transcript": f"line {index}",
+            "emotion": ("anger", "joy", "neutral", "sadness")[index % 4],
+            "speaker": f"meld_{index // 4 % 2}",
+            "split": ("train", "val", "test")[index % 3],
+            "corpus": "meld",
+        }
+        for index in range(24)
+    ]
+    data = ("--data", write_rows(tmp_path / "meld.csv", rows), "--protocol", "meld")
+    parts = [part for part in reader if not part.startswith("labels=")]
+    for verb in (("sweep", "gemma-text", "lora.alpha=4,8"), ("study", "size", "gemma-text")):
+        words = (*verb, *data, "--out", tmp_path / verb[0], *parts)
+        assert "MELD: splits: train 8 (complete: 9989)" in refused(*words)
+        answer = emosllm(*words, "--partial")
+        assert answer.code == 0, answer
+        assert "2 of the tested ones. MELD's official splits have them so" in " ".join(answer.out.split())
+    assert "--folds 3 and --protocol can't be used together" in refused(*words, "--folds", 3)
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
