@@ -6,7 +6,7 @@ because on three PyTorch may copy a 128k-row weight per sample, and because most
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from emosllm.errors import UserError
@@ -92,6 +92,11 @@ def padding_first(mask: Tensor) -> Tensor:
     return mask.argsort(dim=-1, stable=True)
 
 
+def most_positions(config: PreTrainedConfig) -> int | None:
+    """How many tokens an LLM of this config reads; `None` where it has no limit."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def check_room(llm: PreTrainedModel, tokens: int) -> None:
     """Refuse rows that are longer than the LLM was made for: what it says of them would be noise, or another's words.
 
@@ -102,7 +107,7 @@ def check_room(llm: PreTrainedModel, tokens: int) -> None:
     Raises:
         UserError: it has fewer positions.
     """
-    positions = getattr(llm.config.get_text_config(), "max_position_embeddings", None)
+    positions = most_positions(llm.config)
     if positions is not None and tokens > positions:
         raise UserError(
             f"a row of {tokens} tokens, and the {llm.config.model_type} in use reads at most {positions}; "

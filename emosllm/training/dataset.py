@@ -54,11 +54,20 @@ class PhaseDataset(Dataset[Sample]):
         return len(self.plan)
 
     def __getitem__(self, index: int) -> Sample:
+        return self.sample(index)
+
+    def sample(self, index: int, stand_in: np.ndarray | None = None) -> Sample:
+        """One sample.
+
+        Args:
+            index: its number.
+            stand_in: frames `[N, D]` in place of the recording's, where words alone are looked at.
+        """
         item = self.plan[index]
         utterance = self.utterances[item.utterance]
         rng = np.random.default_rng((*self.seed, index))
-        samples = frames = None
-        if self.cached is not None:
+        samples, frames = None, stand_in
+        if frames is None and self.cached is not None:
             frames = np.load(self.cached(utterance), mmap_mode="r")
         thresholds = self.processor.settings.thresholds
         if self.processor.listens and (frames is None or thresholds is not None):

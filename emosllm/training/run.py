@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,9 +24,9 @@ from emosllm.evaluation.provenance import hardware_here
 from emosllm.evaluation.report import versions_here
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.recogniser import Recogniser
+from emosllm.models.backbones import load_config
 from emosllm.models.build import System, build_model, build_processor
 from emosllm.models.checkpoint import put_weights, read_weights
-from emosllm.models.llm import check_room
 from emosllm.models.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Learner, Metric
@@ -37,11 +37,12 @@ from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
 from emosllm.training.plan import Item, plan_phase
 from emosllm.training.progress import PhaseProgress
+from emosllm.training.room import check_rows
 from emosllm.training.run_data import RunData
 from emosllm.training.trainer import (
-    Collate,
     PhaseTrainer,
     Validate,
+    collate_of,
     last_checkpoint,
     phase_arguments,
     split_batch,
@@ -123,12 +124,14 @@ class Run:
         processes = these_processes()
         self.console.quiet |= not processes.is_main_process
         plans = self._plans()  # what can't be planned should be known now, not after two phases
+        cues = self.recipe.prompt is not None and self.recipe.prompt.cues  # measured once the folder is ours
+        processor = None if cues or self.finished else self._processor(plans)
         if processes.is_main_process:
             self.begin(resume)
         processes.wait_for_everyone()
         if self.finished:
             return self.folder / "model"
-        processor = build_processor(self.recipe, self._thresholds())
+        processor = processor or self._processor(plans)
         torch.manual_seed(self.recipe.training.seed)
         model = build_model(self.recipe)
         if torch.cuda.is_available():
@@ -185,10 +188,7 @@ class Run:
     ) -> None:
         recipe, data = self.recipe, self.data
         phase = recipe.phases[name]
-        seed = (recipe.training.seed, number)
-        augmentation = recipe.training.augmentation
-        cached = frames.path if frames is not None and augmentation is None else None
-        dataset = PhaseDataset(plan, data.train, processor, phase, seed, augmentation, cached)
+        dataset = self._dataset(number, name, plan, processor, frames)
         if recipe.training.gradient_checkpointing and isinstance(model, SpeechLLM):
             model.llm.activation_checkpointing_enable({"use_reentrant": False})
         set_learning(model, phase.learns, self._lora_learned(number))
@@ -198,9 +198,7 @@ class Run:
         tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
         self.console.print(f"phase {name}: what learns: {', '.join(phase.learns)}; from {tasks} samples")
         progress = PhaseProgress(name, self.console)
-        collate = processor if phase.loss == "tokens" else processor.for_labels
-        if isinstance(model, SpeechLLM):
-            self._check_room(plan, dataset, collate, model)
+        collate = collate_of(phase, processor)
         choose_by = recipe.training.choose_by
         trainer = PhaseTrainer(model, collate, dataset, arguments, folder / "best", validate, choose_by, progress)
         began = time.monotonic()
@@ -212,18 +210,27 @@ class Run:
             self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
         trainer.accelerator.wait_for_everyone()
 
-    def _check_room(self, plan: Sequence[Item], dataset: PhaseDataset, collate: Collate, model: SpeechLLM) -> None:
-        """Refuse what the LLM has no positions for now, by the longest sample, and not in the middle of the phase."""
-        spoken = [self.data.train[item.utterance] for item in plan]
-        lengths = [(len(utterance.transcript or ""), utterance.duration or 0) for utterance in spoken]
-        for measure in (0, 1):
-            index = max(range(len(plan)), key=lambda place: lengths[place][measure])
-            batch = collate([dataset[index]])
-            tokens = batch["input_ids"].shape[1] + len(batch.get("prefix_ids", ()))
-            try:
-                check_room(model.llm, tokens)
-            except UserError as error:
-                raise UserError(f"{spoken[index].id}: {error}") from None
+    def _dataset(
+        self,
+        number: int,
+        name: str,
+        plan: Sequence[Item],
+        processor: SpeechProcessor,
+        frames: FeatureCache | None = None,
+    ) -> PhaseDataset:
+        training, phase = self.recipe.training, self.recipe.phases[name]
+        cached = frames.path if frames is not None and training.augmentation is None else None
+        seed = (training.seed, number)
+        return PhaseDataset(plan, self.data.train, processor, phase, seed, training.augmentation, cached)
+
+    def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:
+        """The processor, every row of the plans known to have room in the LLM: now, and not when its batch comes."""
+        processor = build_processor(self.recipe, self._thresholds())
+        if self.recipe.llm is not None:
+            config = load_config(self.recipe.llm.model, "llm")
+            for number, (name, plan) in enumerate(plans.items(), start=1):
+                check_rows(name, self._dataset(number, name, plan, processor), config)
+        return processor
 
     def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
         """The phase's outcome: the best weights by validation, or the last where nothing was validated."""

@@ -22,7 +22,7 @@ from emosllm.files import atomic_folder
 from emosllm.models.build import System
 from emosllm.models.checkpoint import put_weights, read_weights
 from emosllm.parts import Metric, Phase, TrainingPart
-from emosllm.prompting.batch import Sample
+from emosllm.prompting.batch import Sample, SpeechProcessor
 
 #: Scores the model as it stands: metric name -> value, among them the one to choose by.
 Validate = Callable[[], dict[str, float]]
@@ -118,6 +118,11 @@ class PhaseTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         folder = Path(resume_from_checkpoint)
         put_weights(self.model, read_weights(folder), self.model.trained_names(), folder)
+
+
+def collate_of(phase: Phase, processor: SpeechProcessor) -> Collate:
+    """What puts a phase's samples into tensors: whole answers, or rows up to the emotion where classes are compared."""
+    return processor if phase.loss == "tokens" else processor.for_labels
 
 
 def these_processes() -> PartialState:
