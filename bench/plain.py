@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Task
@@ -55,11 +56,12 @@ def loss_of(model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Samp
         labels.append(torch.full((len(rows[-1]),), IGNORED, device=model.device))
         labels[-1][len(rows[-1]) - len(tail) :] = torch.where(answer, tail, IGNORED)
     mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True)
-    return model.llm(
-        inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
-        attention_mask=mask.long().to(model.device),
-        labels=torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-    ).loss
+    with as_published(model.llm):
+        return model.llm(
+            inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
+            attention_mask=mask.long().to(model.device),
+            labels=torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+        ).loss
 
 
 @torch.inference_mode()
@@ -87,7 +89,7 @@ def answers_of(
         [torch.ones(len(row)) for row in rows], batch_first=True, padding_side="left"
     )
     endings = [_chat(processor).encode(one).tail[starts:] for one in possible]
-    with _unhooked(model.llm.get_output_embeddings()):
+    with as_published(model.llm):
         said = model.llm.generate(
             inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left"),
             attention_mask=mask.long().to(model.device),
@@ -100,14 +102,17 @@ def answers_of(
 
 
 @contextmanager
-def _unhooked(layer: nn.Module) -> Iterator[None]:
-    """The layer as transformers has it, without what we have registered."""
+def as_published(llm: PreTrainedModel) -> Iterator[None]:
+    """The LLM as transformers has it: its own attention, and an output layer without what we have registered."""
+    layer, attention = llm.get_output_embeddings(), llm.config._attn_implementation
     kept = dict(layer._forward_pre_hooks)
     layer._forward_pre_hooks.clear()
+    llm.set_attn_implementation("sdpa")
     try:
         yield
     finally:
         layer._forward_pre_hooks.update(kept)
+        llm.set_attn_implementation(attention)
 
 
 def _start_of_transcript(processor: SpeechProcessor, conversation: Conversation) -> int:

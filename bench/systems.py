@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Wav2Vec2Featu
 from transformers.initialization import no_init_weights
 
 from bench.scale import Setting
+from emosllm.inference.loading import make_ready
 from emosllm.labels import LABEL_SETS
 from emosllm.models.backbones import config_of, load_config, new_encoder, new_llm
 from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
@@ -133,7 +134,13 @@ def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
 
 
 def ready(model: SpeechLLM) -> SpeechLLM:
-    """As a system is loaded to be asked: LoRA folded in, nothing learns."""
+    """As we load a system to be asked."""
+    make_ready(model, model.device)
+    return model
+
+
+def merged(model: SpeechLLM) -> SpeechLLM:
+    """As anybody does: LoRA folded in, nothing learns."""
     merge_lora(model)
     return model.eval().requires_grad_(False)
 

@@ -1,11 +1,13 @@
 """Labels of several tokens: the whole prompt read for each label, as evaluation harnesses do, or one continuation."""
 
+from functools import cache
+
 import torch
 
 from bench import plain
 from bench.case import Case, Pair
 from bench.scale import Setting
-from bench.systems import in_words, ready, speech_system, voice
+from bench.systems import in_words, merged, ready, speech_system, voice
 from emosllm.prompting.batch import Sample, SpeechProcessor
 from emosllm.prompting.rows import IGNORED
 
@@ -26,6 +28,7 @@ def labels(setting: Setting, count: int) -> Pair:
     layers = setting.layers or setting.sizes.layers_long
     model, processor = speech_system(setting, layers)
     processor, model = in_words(processor), ready(model)
+    published = cache(lambda: merged(speech_system(setting, layers)[0]))  # the same weights, not laid out
     wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels
     clip = voice(_SECONDS, 0)
     question = processor.converse("ser", emotion=wanted.names[0], labels=wanted)
@@ -37,6 +40,7 @@ def labels(setting: Setting, count: int) -> Pair:
     @torch.inference_mode()
     def plain_way() -> torch.Tensor:
         """Log-probability of each label, from as many whole rows as there are labels."""
+        model = published()
         vector = plain.vectors_of(model, processor, [clip])[0]
         embed = model.get_input_embeddings()
         before, after = (embed(torch.tensor(ids, device=model.device)) for ids in (tokens.head, tokens.tail))
@@ -45,7 +49,8 @@ def labels(setting: Setting, count: int) -> Pair:
         rows = [torch.cat([asked, embed(ids)]) for ids in ends]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True)
-        logits = model.llm(inputs_embeds=padded, attention_mask=mask.long().to(model.device)).logits
+        with plain.as_published(model.llm):
+            logits = model.llm(inputs_embeds=padded, attention_mask=mask.long().to(model.device)).logits
         first = len(asked) - 1
         said = [
             logits[row, first : first + len(ids)].float().log_softmax(-1).gather(1, ids[:, None]).sum()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ import torch
 from bench import plain
 from bench.case import Case, Pair, same_labels
 from bench.scale import Setting
-from bench.systems import longer, ready, speech_system, voice
+from bench.systems import longer, merged, ready, speech_system, voice
 from emosllm.inference.loading import load
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.speech_llm import SpeechLLM
@@ -45,8 +46,10 @@ def recognise(
     short = clips == 1 and strategy == "ser"
     layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
-    model, processor = speech_system(setting, layers, 1.0, *changes)
+    build = partial(speech_system, setting, layers, 1.0, *changes)
+    model, processor = build()
     model, processor = ready(model), longer(processor, prompts)
+    published = cache(lambda: merged(build()[0]))  # the same weights, not laid out
     together = together or clips
     heard = [voice(seconds, number) for number in range(clips)]
     frames = [_frames(model, processor, clip) for clip in heard] if heard_before else []
@@ -63,7 +66,7 @@ def recognise(
     def plain_way() -> list[str]:
         given = frames or heard
         batches = [given[start : start + together] for start in range(0, clips, together)]
-        said = [answer for batch in batches for answer in plain.answers_of(model, processor, batch, task, free)]
+        said = [answer for batch in batches for answer in plain.answers_of(published(), processor, batch, task, free)]
         return parsed(processor, said)
 
     def ours() -> list[Prediction]:

@@ -12,6 +12,8 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.models.backbones import builtins
 from emosllm.models.build import System, build_model, build_processor, load_model
 from emosllm.models.lora import merge_lora
+from emosllm.models.packed import pack_linears
+from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Answer, Strategy
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.recipe import load_recipe, names
@@ -46,15 +48,21 @@ def load(
     """
     chosen = _device(device)
     model, processor = load_parts(str(name), overrides)
-    merge_lora(model)
-    model.requires_grad_(False)
-    model.to(chosen)
+    make_ready(model, chosen)
     narrowed = processor.labels.only(labels) if labels else None
     calibrated = stored_calibration(str(name)) if temperature is None else None
     given = temperature if calibrated is None else calibrated.temperature
     recogniser = Recogniser(model, processor, strategy, narrowed, answer, temperature=1.0 if given is None else given)
     recogniser.calibrated = calibrated
     return recogniser
+
+
+def make_ready(model: System, device: torch.device | str = "cpu") -> None:
+    """Make a system ready to be asked and nothing else: adapters merged, nothing learns, weights laid out on a CPU."""
+    merge_lora(model)
+    model.eval().requires_grad_(False).to(device)
+    if isinstance(model, SpeechLLM):
+        pack_linears(model.llm)
 
 
 def stored_calibration(name: str) -> Calibrated | None:

@@ -220,7 +220,9 @@ class SpeechLLM(CheckpointModel):
             frames, frames_mask = self.encoder(audio, audio_attention, windows)
         if frames is None or self.mapper is None:
             return None
-        vectors, mask = self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
+        # What learned in mixed precision is asked in it: beside an LLM in bfloat16 the mapper's products are too.
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.llm.dtype == torch.bfloat16):
+            vectors, mask = self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
         return vectors[mask]
 
     def _read(

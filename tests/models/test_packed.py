@@ -1,0 +1,67 @@
+"""Weights laid out for a CPU multiply as they did, in systems that are asked; and can't be saved as if nothing were."""
+
+import pytest
+import tiny
+import torch
+
+from emosllm.errors import UserError
+from emosllm.inference.loading import make_ready
+from emosllm.models.build import build_model, build_processor
+from emosllm.models.lora import lora_layers
+from emosllm.models.packed import PackedLinear, _of_use, is_packed, pack_linears
+from emosllm.prompting.batch import Sample
+
+needs_bfloat16 = pytest.mark.skipif(not _of_use(), reason="oneDNN multiplies no bfloat16 on this processor")
+
+
+def packed_layers(model):
+    return [module for module in model.modules() if isinstance(module, PackedLinear)]
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("rows", [1, 7, 300])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_laid_out_layer_gives_what_the_layer_gives(rows, bias):
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(64, 48, bias=bias).to(torch.bfloat16).requires_grad_(False)
+    inputs = torch.randn(2, rows, 64, dtype=torch.bfloat16)
+    torch.testing.assert_close(PackedLinear(layer)(inputs), layer(inputs))
+
+
+@pytest.fixture
+def system(tmp_path):
+    recipe = tiny.recipe(tmp_path, "emosllm", "training.precision=bfloat16")
+    model = build_model(recipe)
+    for layer in lora_layers(model.llm):
+        torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.05)
+    return model.eval(), build_processor(recipe)
+
+
+@needs_bfloat16
+def test_a_system_that_is_ready_answers_as_it_did(system):
+    model, processor = system
+    rows = [Sample(processor.converse("ser", emotion="sad"), tiny.clip(0.5 + 0.3 * seed, seed)) for seed in range(2)]
+    batch = processor.for_labels(rows)
+    before = model.score(**batch)
+    make_ready(model)
+    assert len(packed_layers(model.llm)) == 7 * model.llm.config.num_hidden_layers
+    torch.testing.assert_close(model.score(**batch), before, rtol=0.05, atol=0.05)
+    assert all(not isinstance(module, PackedLinear) for module in (model.encoder.modules()))
+
+
+@needs_bfloat16
+def test_what_is_laid_out_is_not_saved_as_if_it_were_whole(system, tmp_path):
+    model, _ = system
+    make_ready(model)
+    with pytest.raises(UserError, match="emosllm export"):
+        model.save_pretrained(tmp_path / "whole", self_contained=True)
+    model.save_pretrained(tmp_path / "own")  # what it learned is there still
+    assert (tmp_path / "own" / "model.safetensors").is_file()
+
+
+def test_in_float32_and_where_torch_cannot_layers_stay(system, monkeypatch):
+    llm = tiny.llm("llama")
+    assert pack_linears(llm) == 0
+    monkeypatch.setattr("emosllm.models.packed._of_use", lambda: False)
+    make_ready(system[0])
+    assert not is_packed(system[0])
