@@ -20,7 +20,6 @@ from emosllm.training.plan import plan_phase
 from emosllm.training.run import set_learning
 
 _SECONDS = 3.7
-_BATCH = 8
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
@@ -61,11 +60,12 @@ def _epoch(
     cache = FeatureCache(Path(folder.name) / "frames", model.encoder, processor)
     cache.fill(utterances)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    batch = recipe.training.micro_batch
 
     def through(dataset: PhaseDataset, loss_of: Callable[..., torch.Tensor]) -> Learned:
         total = 0.0
-        for start in range(0, len(dataset), _BATCH):
-            samples = [dataset[index] for index in range(start, min(start + _BATCH, len(dataset)))]
+        for start in range(0, len(dataset), batch):
+            samples = [dataset[index] for index in range(start, min(start + batch, len(dataset)))]
             loss = loss_of(model, processor, samples)
             loss.backward()
             total += float(loss.detach())
@@ -81,7 +81,7 @@ def _epoch(
     def plain_way() -> Learned:
         return through(PhaseDataset(plan, utterances, processor, phase, (0,)), loss_of)
 
-    facts = {"system": recipe.name, "clips": len(plan), "batch": _BATCH, "seconds_a_clip": _SECONDS}
+    facts = {"system": recipe.name, "clips": len(plan), "batch": batch, "seconds_a_clip": _SECONDS}
     return Pair(plain_way, ours, _close, len(plan), facts)
 
 

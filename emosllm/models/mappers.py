@@ -1,5 +1,7 @@
 """Mappers: from the encoder's frames to vectors that the LLM can read as if they were words."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -69,8 +71,27 @@ class QPMapper(nn.Module):
         A, Q = len(frames), len(self.queries)
         sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
         padding = torch.cat([~mask, mask.new_zeros(A, Q)], dim=1)
-        pooled = self.layers(sequence, src_key_padding_mask=padding)[:, -Q:]
-        return self.output(pooled), mask.new_ones(A, Q)
+        unseen = torch.zeros_like(padding, dtype=sequence.dtype).masked_fill(padding, -torch.inf)
+        *others, last = self.layers.layers
+        for layer in others:
+            sequence = layer(sequence, src_key_padding_mask=unseen)
+        return self.output(_pooled(last, sequence, unseen, Q)), mask.new_ones(A, Q)
+
+
+def _pooled(layer: nn.TransformerEncoderLayer, sequence: Tensor, unseen: Tensor, queries: int) -> Tensor:
+    """What the last layer makes of the queries, `[A, Q, W]`, as nobody reads what it would make of the frames.
+
+    Args:
+        layer: post-norm.
+        sequence: `[A, N + Q, W]`, the queries last.
+        unseen: `[A, N + Q]`, minus infinity where there is padding, else 0.
+        queries: Q.
+    """
+    asked = sequence[:, -queries:]
+    heard = layer.self_attn(asked, sequence, sequence, key_padding_mask=unseen, need_weights=False)[0]
+    asked = layer.norm1(asked + layer.dropout1(heard))
+    answered = layer.linear2(layer.dropout(layer.activation(layer.linear1(asked))))
+    return cast(Tensor, layer.norm2(asked + layer.dropout2(answered)))
 
 
 class LinearMapper(nn.Module):

@@ -6,9 +6,10 @@ is taken from one rendering, so that what is asked at inference is to the token 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from textwrap import shorten
+from typing import TypeVar
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -16,6 +17,10 @@ from transformers import PreTrainedTokenizerBase
 from emosllm.errors import UserError
 from emosllm.prompting.conversation import AUDIO, Conversation, Kind, Span
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+_KEPT = 256  # texts of a prompt's length: less than a megabyte
 _ANSWER = "\N{NULL}answer\N{NULL}"
 _PLAIN = (
     "{% for message in messages %}{{ message['content'] }}"
@@ -55,6 +60,9 @@ class Chat:
         self._system_role = self._knows_system()
         self._check_template()
         self._markup = _markup(tokenizer)
+        # Tasks have few wordings and all rows one beginning: a template and a tokenizer need not see them each time.
+        self._rendered: dict[tuple[str, str], tuple[str, str]] = {}
+        self._heads: dict[str, list[int]] = {}
 
     def check_tokens(self, tokens: Sequence[str]) -> None:
         """Refuse a tokenizer that lacks special tokens which the prompts contain.
@@ -82,9 +90,9 @@ class Chat:
         """Conversations that differ in their answers alone: what is before them is rendered and looked up once."""
         first = conversations[0]
         assert all((one.system, one.user) == (first.system, first.user) for one in conversations)
-        opening, closing = self._render(first)
+        opening, closing = _kept(self._rendered, (first.system, first.user), lambda: self._render(first))
         before, audio, after = opening.rpartition(AUDIO)
-        head = self._ids(before) if audio else []
+        head = _kept(self._heads, before, lambda: self._ids(before)) if audio else []
         ends = (Span(closing, "format"),) if closed else ()
         return [self._row(head, after, (*one.answer, *ends), bool(audio)) for one in conversations]
 
@@ -175,6 +183,15 @@ class Chat:
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _kept(memory: dict[K, V], key: K, make: Callable[[], V]) -> V:
+    """What was made of a key before, or now; what many other keys have pushed out is made again."""
+    if key not in memory:
+        if len(memory) >= _KEPT:
+            memory.clear()
+        memory[key] = make()
+    return memory[key]
 
 
 def _markup(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:

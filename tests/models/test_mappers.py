@@ -127,3 +127,15 @@ def test_and_in_padded_batches_too(filled):
     for row, name in enumerate(expected):
         frames[row, : int(name)], mask[row, : int(name)] = golden.tensor(f"{name} frames", 1, int(name), 20)[0], True
     torch.testing.assert_close(filled(frames, mask)[0], torch.stack(list(expected.values())), rtol=0, atol=1e-4)
+
+
+def test_the_last_layer_computes_for_the_queries_alone(mapper, frames):
+    read = []
+    hooks = [
+        layer.linear1.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].shape[1]))
+        for layer in mapper.layers.layers
+    ]
+    mapper(frames, torch.ones(2, 7, dtype=torch.bool))
+    for hook in hooks:
+        hook.remove()
+    assert read == [7 + SMALL["queries"], SMALL["queries"]]

@@ -1,5 +1,7 @@
 """Conversations become ids by the tokenizer's own template, asked as they were trained, and nothing slips in."""
 
+from dataclasses import replace
+
 import pytest
 import tiny
 from tokenizers import AddedToken, Tokenizer, models
@@ -182,3 +184,18 @@ def test_a_tokenizer_without_special_tokens_works():
     inner = Tokenizer(models.BPE(vocab={"a": 0, "b": 1}, merges=[], unk_token="a"))
     chat = Chat(PreTrainedTokenizerFast(tokenizer_object=inner))
     assert chat.encode(ask()).audio
+
+
+def test_a_wording_is_rendered_once_and_gives_the_same_row_each_time(monkeypatch):
+    chat, renderings = Chat(tokenizer()), []
+    render = chat._render
+    monkeypatch.setattr(chat, "_render", lambda conversation: renderings.append(conversation) or render(conversation))
+    first, second = ask(transcript="Yes.", emotion="sad"), ask(transcript="No.", emotion="sad")
+    assert (first.system, first.user) == (second.system, second.user)
+    rows = [chat.encode(one) for one in (first, second, first)]
+    assert len(renderings) == 1
+    assert rows[0] == rows[2] == Chat(tokenizer()).encode(first)
+    assert rows[1] == Chat(tokenizer()).encode(second) != rows[0]
+    for number in range(600):  # what is remembered is bounded
+        chat.encode(replace(first, user=f"{first.user}{number}"))
+    assert len(chat._rendered) <= 256
