@@ -29,7 +29,9 @@ def main(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases; all where none is named.")
     ] = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
-    scale: Annotated[str, typer.Option(help="full, large or small.")] = "full",
+    scale: Annotated[
+        str | None, typer.Option(help="full, large, published or small; on cuda published, else full if not given.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Cores to use.")] = cores(),
     data: Annotated[Path | None, typer.Option(help="Folder with manifest.csv, for cues of real recordings.")] = None,
@@ -46,6 +48,9 @@ def main(
     wanted = names or list(CASES)
     if unknown := [name for name in wanted if name not in CASES]:
         raise typer.BadParameter(f"no case {unknown[0]}; cases are {', '.join(CASES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise typer.BadParameter("no CUDA device here; leave --device out to measure the processor")
+    scale = scale or ("full" if device == "cpu" else "published")
     if scale not in SCALES:
         raise typer.BadParameter(f"no scale {scale}; scales are {', '.join(SCALES)}")
     if write_docs:

@@ -20,7 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.case import Pair
 
 _RATE_SECONDS = 0.4
-_ROWS, _IN, _OUT = 1024, 2048, 8192  # a feed-forward block of Llama-3.2-1B
+_PRODUCT = 1024, 2048, 8192  # a feed-forward block of Llama-3.2-1B
+_PRODUCT_GPU = 8192, 8192, 8192  # a GPU is not filled by less
+_UNDER_WAY = 20
+_WEIGHTS = 16  # half a gigabyte in two bytes each
 _STATUS = Path("/proc/self/status")
 
 
@@ -32,6 +35,7 @@ class Timing:
         plain: seconds of each round.
         ours: likewise.
         rates: multiplications and additions a second of the machine's matrix products, before, between and after.
+        reading: bytes a second of weights that the machine multiplies with a single row, likewise.
         busy: what part of the cores the products had; less than all where others were computing.
         compared: what `compare` said.
     """
@@ -39,6 +43,7 @@ class Timing:
     plain: list[float]
     ours: list[float]
     rates: list[float]
+    reading: list[float]
     busy: float
     compared: dict[str, float]
 
@@ -61,7 +66,7 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
         AssertionError: they differ.
     """
     pair.ours()  # what is kept over calls is there from now on, as in a run
-    rates, shares = [], []
+    rates, shares, reading = [], [], []
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}
     compared: dict[str, float] = {}
     for number in range(rounds):
@@ -71,33 +76,51 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
                 rate, share = matrix_rate(dtype, device)
                 rates.append(rate)
                 shares.append(share)
+                reading.append(reading_rate(dtype, device))
             began = time.perf_counter()
             given[way] = getattr(pair, way)()
             _wait(device)
             seconds[way].append(time.perf_counter() - began)
         compared = pair.compare(given["plain"], given["ours"])
-    return Timing(seconds["plain"], seconds["ours"], rates, median(shares) if shares else 1.0, compared)
+    return Timing(seconds["plain"], seconds["ours"], rates, reading, median(shares) if shares else 1.0, compared)
 
 
 def matrix_rate(dtype: torch.dtype, device: str) -> tuple[float, float]:
     """Operations a second of one large product, and what part of the cores it had."""
-    a = torch.ones(_ROWS, _IN, dtype=dtype, device=device)
-    weight = torch.ones(_OUT, _IN, dtype=dtype, device=device)
-    torch.nn.functional.linear(a, weight)
-    _wait(device)
-    products, began, cpu = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - began < _RATE_SECONDS:
-        torch.nn.functional.linear(a, weight)
-        _wait(device)
-        products += 1
-    wall = time.perf_counter() - began
+    rows, width, outputs = _PRODUCT if device == "cpu" else _PRODUCT_GPU
+    a = torch.ones(rows, width, dtype=dtype, device=device)
+    weight = torch.ones(outputs, width, dtype=dtype, device=device)
+    cpu = time.process_time()
+    products, wall = _again_and_again(lambda: torch.nn.functional.linear(a, weight), device)
     share = (time.process_time() - cpu) / wall / torch.get_num_threads() if device == "cpu" else 1.0
-    return 2 * _ROWS * _IN * _OUT * products / wall, min(1.0, share)
+    return 2 * rows * width * outputs * products / wall, min(1.0, share)
+
+
+def reading_rate(dtype: torch.dtype, device: str) -> float:
+    """Bytes a second at which weights too large for any cache are multiplied with a single row."""
+    _, width, outputs = _PRODUCT
+    a = torch.ones(1, width, dtype=dtype, device=device)
+    weights = [torch.ones(outputs, width, dtype=dtype, device=device) for _ in range(_WEIGHTS)]
+    rounds, wall = _again_and_again(lambda: [torch.nn.functional.linear(a, weight) for weight in weights], device)
+    return sum(weight.nbytes for weight in weights) * rounds / wall
+
+
+def _again_and_again(call: Callable[[], Any], device: str) -> tuple[int, float]:
+    """How often a call ends in a while, and how long the while was; on a GPU many are under way at a time."""
+    call()
+    _wait(device)
+    calls, began = 0, time.perf_counter()
+    while time.perf_counter() - began < _RATE_SECONDS:
+        for _ in range(1 if device == "cpu" else _UNDER_WAY):
+            call()
+            calls += 1
+        _wait(device)
+    return calls, time.perf_counter() - began
 
 
 def operations(way: Callable[[], Any]) -> int:
     """Multiplications and additions of the matrix products and convolutions of one call."""
-    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
         way()
     return int(counter.get_total_flops())
 
@@ -139,8 +162,14 @@ def _attend_backward(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: 
     return 2 * rows * key[-2] * (3 * width + 2 * value[-1])
 
 
-# torch counts the attention of GPUs only.
-_ATTENTION = {
+def _multiply(inputs: Any, weight: Any, *_: Any, **__: Any) -> int:
+    """A linear layer whose weight is laid out for oneDNN."""
+    return 2 * prod(inputs) * weight[0]
+
+
+# torch counts the attention of GPUs only, and no layer that its compiler lays out.
+_UNCOUNTED = {
+    torch.ops.mkldnn._linear_pointwise: _multiply,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attend,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attend_backward,
 }

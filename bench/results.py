@@ -21,7 +21,7 @@ from emosllm.files import write_atomically
 
 # Of the cores, and waiting processes beyond them: past either, others were computing and seconds are too many.
 _SHARE, _WAITING = 0.9, 0.5
-_HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit")
+_HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit", "of the roof")
 
 ROOT = Path(__file__).parents[1]
 Result = dict[str, Any]
@@ -57,8 +57,26 @@ def measure(case: Case, setting: Setting) -> Result:
         rate = median(timing.rates)
         result["memory_ratio"] = peaks["ours"]["peak_bytes"] / peaks["plain"]["peak_bytes"]
         result["matrix_products_a_second"] = rate
-        result["of_the_limit"] = peaks["ours"]["operations"] / rate / median(timing.ours)
-    return result
+        needed = peaks["ours"]["operations"] / rate
+        result["of_the_limit"] = needed / median(timing.ours)
+        if weights := pair.facts.get("weight_bytes"):
+            result["weight_bytes_a_second"] = median(timing.reading)
+            result["of_the_roof"] = max(needed, weights / median(timing.reading)) / median(timing.ours)
+    return result | speeds(result)
+
+
+def speeds(result: Result) -> Result:
+    """Samples and, where there are rows, tokens a second of each way, as `a_second`.
+
+    A sample's tokens are those of its whole row, however often a way reads them.
+    """
+    facts = result["settings"]
+    tokens = sum(facts.get(name, 0) for name in ("prefix_tokens", "audio_vectors", "other_tokens"))
+    found = {}
+    for way in ("plain", "ours"):
+        samples = facts["samples"] / median(result[way]["seconds"])
+        found[way] = {"samples": samples} | ({"tokens": samples * tokens} if tokens else {})
+    return {"a_second": found}
 
 
 def where(setting: Setting) -> Result:
@@ -100,14 +118,14 @@ def table(results: Sequence[Result]) -> str:
 
 def _row(result: Result) -> tuple[str, ...]:
     peaks = [result[way].get("peak_bytes") for way in ("plain", "ours")]
-    limit = result.get("of_the_limit")
+    shares = [result.get(name) for name in ("of_the_limit", "of_the_roof")]
     return (
         result["what"] + _size(result["settings"]) + (" (crowded)" if result["crowded"] else ""),
         *(f"{median(result[way]['seconds']):.3g} s" for way in ("plain", "ours")),
         f"{result['times_as_fast']:.2f}",
         *("" if peak is None else f"{peak / 1e9:.2f} GB" for peak in peaks),
         f"{result['memory_ratio']:.2f}" if "memory_ratio" in result else "",
-        "" if limit is None else f"{limit:.0%}",
+        *("" if share is None else f"{share:.0%}" for share in shares),
     )
 
 

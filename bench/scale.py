@@ -2,7 +2,8 @@
 
 `full` has Llama-3.2-1B's width and vocabulary, and as many layers and clips as a quarter of an hour allows: training
 has four of the sixteen layers, recognition of one clip them all, of more clips or with more to say eight. `large`
-trains eight layers on batches of eight clips, which is what the plain way still does in 16 GB.
+trains eight layers on batches of eight clips, which is what the plain way still does in 16 GB. `published` is EmoSLLM
+whole, Llama-3.2-3B and all 3.5 billion weights, and is what a GPU runs.
 """
 
 from dataclasses import dataclass, replace
@@ -95,6 +96,9 @@ _FULL = Scale(
 SCALES = {
     "full": _FULL,
     "large": replace(_FULL, layers=8, layers_long=16, batch=8, gemma={"num_hidden_layers": 6}),
+    "published": replace(
+        _FULL, llm={}, layers=28, layers_asked=28, layers_long=28, batch=16, gemma={}, clips=1000, rounds=5
+    ),
     "small": Scale(
         llm={**_LLM_SMALL, "tie_word_embeddings": True},
         gemma={**_LLM_SMALL, "num_hidden_layers": 2},

@@ -48,6 +48,7 @@ def recognise(
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
     build = partial(speech_system, setting, layers, 1.0, *changes)
     model, processor = build()
+    weight_bytes = _weight_bytes(model, heard_before)
     model, processor = ready(model), longer(processor, prompts)
     published = cache(lambda: merged(build()[0]))  # the same weights, not laid out
     together = together or clips
@@ -74,7 +75,16 @@ def recognise(
 
     facts = {"layers": layers, "batch": together, "seconds_a_clip": seconds, "transcript_tokens": free}
     facts |= row_lengths(processor, task, seconds)
+    if not free:
+        facts["weight_bytes"] = weight_bytes * len(range(0, clips, together))
     return Pair(plain_way, ours, same_labels(setting.sizes.dtype), clips, facts)
+
+
+def _weight_bytes(model: SpeechLLM, heard_before: bool) -> int:
+    """What a batch must read of the weights at least: the LLM's layers, the mapper, and the encoder if it listens."""
+    parts = [model.llm.get_decoder().layers, model.mapper, None if heard_before else model.encoder]
+    named = [parameter for part in parts if part is not None for parameter in part.named_parameters()]
+    return sum(parameter.nbytes for name, parameter in named if ".lora_" not in name)
 
 
 def parsed(processor: SpeechProcessor, answers: Sequence[str]) -> list[str]:

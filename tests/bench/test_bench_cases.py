@@ -1,19 +1,27 @@
 """Every case runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
+from bench.__main__ import main
 from bench.cases import CASES, training
 from bench.cases.recognition import parsed
 from bench.curves import AXES, order
 from bench.measure import alternate, operations
 from bench.pages import draw, fill
-from bench.results import table
-from bench.scale import Setting
+from bench.results import speeds, table
+from bench.scale import SCALES, Setting
 from bench.systems import speech_system, tokenizer
+from emosllm.models import packed
+from emosllm.models.backbones import load_config
+from emosllm.models.describe import describe
+from emosllm.recipe import load_recipe
 
 SMALL = Setting("small", threads=1)
 STARTED = {"import", "help"}  # processes that import everything: slow, and of no model
@@ -100,7 +108,7 @@ def test_letters_are_single_tokens() -> None:
 def test_a_table_has_a_row_a_result() -> None:
     result = {"what": "a step", "crowded": True, "plain": {"seconds": [2.0, 4.0]}, "ours": {"seconds": [1.0]}}
     lines = table([result | {"times_as_fast": 3.0, "settings": {"layers": 8, "batch": 1}}]).splitlines()
-    assert lines[2] == "| a step: 8 layers, 1 clip (crowded) | 3 s | 1 s | 3.00 |  |  |  |  |"
+    assert lines[2] == "| a step: 8 layers, 1 clip (crowded) | 3 s | 1 s | 3.00 |  |  |  |  |  |"
 
 
 def test_growth_is_measured_against_what_is_expected() -> None:
@@ -120,3 +128,55 @@ def test_pages_take_the_figures_and_keep_the_rest(tmp_path: Path) -> None:
     points = [{"value": n, "plain": {"seconds": 2.0 * n}, "ours": {"seconds": 1.0 * n}} for n in (1, 2)]
     draw([{"axis": "clips", "points": points}], tmp_path / "curves.svg")
     assert (tmp_path / "curves.svg").stat().st_size > 1000
+
+
+def test_samples_and_tokens_a_second_are_those_of_whole_rows() -> None:
+    facts = {"samples": 4, "prefix_tokens": 300, "audio_vectors": 32, "other_tokens": 68}
+    result = {"settings": facts, "plain": {"seconds": [8.0]}, "ours": {"seconds": [2.0, 1.0, 4.0]}}
+    a_second = speeds(result)["a_second"]
+    assert a_second == {"plain": {"samples": 0.5, "tokens": 200.0}, "ours": {"samples": 2.0, "tokens": 800.0}}
+
+
+def test_layers_laid_out_for_the_processor_count_as_any_other() -> None:
+    layer = torch.nn.Linear(64, 48, bias=False).to(torch.bfloat16).requires_grad_(False)
+    if not packed._of_use():
+        pytest.skip("oneDNN multiplies no bfloat16 on this processor")
+    inputs = torch.randn(2, 5, 64, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        assert operations(lambda: packed.PackedLinear(layer)(inputs)) == operations(lambda: layer(inputs)) > 0
+
+
+def test_one_clip_reads_each_weight_of_the_llm_once() -> None:
+    facts = CASES["one-clip-llm"].prepare(SMALL).facts
+    model, _ = speech_system(SMALL, SMALL.sizes.layers_asked)
+    layers = sum(
+        weight.nbytes for name, weight in model.llm.named_parameters() if ".layers." in name and "lora" not in name
+    )
+    assert facts["weight_bytes"] == layers + sum(weight.nbytes for weight in model.mapper.parameters())
+
+
+def test_a_gpu_runs_the_published_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[Setting] = []
+    monkeypatch.setattr("bench.__main__.measure", lambda case, setting: wanted.append(setting) or {})
+    monkeypatch.setattr("bench.__main__.table", lambda results: "")
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    run = partial(CliRunner().invoke, app())
+    assert run(["phase-1"]).exit_code == 0
+    refused = run(["phase-1", "--device", "cuda"])
+    if not torch.cuda.is_available():
+        assert refused.exit_code == 2
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert run(["phase-1", "--device", "cuda"]).exit_code == 0
+    assert [(setting.scale, setting.device) for setting in wanted][-1] == ("published", "cuda")
+    assert wanted[0].scale == "full"
+    sizes = SCALES["published"]
+    shape = load_config("meta-llama/Llama-3.2-3B-Instruct", "llm")
+    assert not sizes.llm
+    assert sizes.layers == sizes.layers_asked == shape.num_hidden_layers
+    assert describe(load_recipe("emosllm")).total > 3.5e9
+
+
+def app() -> typer.Typer:
+    made = typer.Typer()
+    made.command()(main)
+    return made
