@@ -72,9 +72,9 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     """What the layers keep: of all rows, and of the prefix too where the LLM learns (else it is read without gradient).
 
     Frozen linear layers keep nothing; norms keep their input in float32, attention what it multiplies, the gated
-    feed-forward its three widest rows (the last layer's for answers alone), and an adapter a copy of what it reads,
-    cast to its precision and back. Keys and values are there once for each row, the prefix's included. The mask has a
-    row for each token and head that shares its keys, a column for each key, and is the same in all layers.
+    feed-forward its three widest rows (the last layer's for answers alone), and an adapter what it reads. Keys and
+    values are there once for each row, the prefix's included. The mask has a row for each token and head that shares
+    its keys, a column for each key, and is the same in all layers.
     """
     llm = model.llm.config.get_text_config()
     head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
@@ -84,8 +84,7 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     if learns:
         adapted = lora_layers(model.llm)
         read = sum(layer.in_features for layer in adapted) // layers
-        if size == _FLOAT:  # nothing is cast, so adapters of the same input share it
-            read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)
+        read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)  # adapters of the same input share it
         narrow = sum(sum(layer.r.values()) for layer in adapted) // layers
         token += size * (read + narrow)
     tokens = load.samples * load.row + learns * load.prefix

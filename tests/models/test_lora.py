@@ -5,6 +5,7 @@ import copy
 import pytest
 import tiny
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from emosllm.errors import UserError
 from emosllm.models.lora import add_lora, lora_layers, merge_lora, switch_lora
@@ -83,3 +84,36 @@ def test_a_layer_that_is_not_there_is_named_beside_those_that_are():
         UserError, match=r"lora.targets: c_attn is no linear layer of llama; it has down_proj, .*v_proj"
     ):
         adapted("q_proj", "c_attn")
+
+
+class Casts(TorchDispatchMode):
+    """Counts what is cast to float32."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        options = options or {}
+        self.count += "_to_copy" in str(function) and options.get("dtype") == torch.float32
+        return function(*arguments, **options)
+
+
+def test_in_mixed_precision_inputs_are_not_cast_there_and_back():
+    llm = adapted("up_proj", trained=True, dtype=torch.bfloat16)
+    layer = lora_layers(llm)[0]
+    inputs = torch.randn(2, 5, layer.in_features, dtype=torch.bfloat16)
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16), Casts() as casts:
+            mixed = layer(inputs)
+        assert casts.count == 0
+        layer._forward_pre_hooks.clear()
+        layer.cast_input_dtype_enabled = True
+        with torch.autocast("cpu", torch.bfloat16), Casts() as casts:
+            assert torch.equal(layer(inputs), mixed)
+        assert casts.count > 0
+
+
+def test_without_mixed_precision_bfloat16_meets_float32_adapters_still():
+    llm = adapted("up_proj", trained=True, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = logits(llm)
+    torch.testing.assert_close(logits(llm), mixed, rtol=0.05, atol=0.1)
