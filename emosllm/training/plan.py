@@ -11,8 +11,13 @@ import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.labels import LabelSet
-from emosllm.parts import Phase, Task
+from emosllm.parts import Phase, QPMapperPart, Task
+from emosllm.recipe import Recipe
+from emosllm.training.trainer import split_batch
 from emosllm.utterance import Utterance
+
+_LETTERS_A_TOKEN = 4
+_FRAMES_A_SECOND = 50.0  # of wav2vec 2.0's kin and of Whisper
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,37 @@ class Item:
 
     utterance: int
     task: Task
+
+
+def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, list[Item]]:
+    """The samples of each of a recipe's phases, its batches known to be divisible.
+
+    Args:
+        recipe: what is trained.
+        utterances: all that may be trained on.
+
+    Raises:
+        UserError: the recipe has no phases, nothing fits one of its tasks, or a batch can't be split.
+    """
+    if not recipe.phases:
+        raise UserError(
+            f"recipe {recipe.name} has no phases: it is used as published; "
+            f"try emosllm evaluate {recipe.name} --data MANIFEST"
+        )
+    labels, training = recipe.label_set, recipe.training
+    reads = recipe.prompt is not None and recipe.prompt.transcript
+    # A clip that was heard before and becomes so many queries is as long as any other.
+    alike = recipe.encoder is None or isinstance(recipe.mapper, QPMapperPart)
+    weight = 0.0 if alike and training.augmentation is None else _FRAMES_A_SECOND
+    split = {name: split_batch(phase, training) for name, phase in recipe.phases.items()}
+    plans = {}
+    for number, (name, phase) in enumerate(recipe.phases.items(), start=1):
+        plan = plan_phase(name, phase, utterances, labels, (training.seed, number), training.balance, reads)
+        _, accumulated = split[name]
+        if accumulated > 1:  # else a forward pass is an update, and has the samples that it has
+            plan = by_length(plan, utterances, phase.optimiser.batch_size, reads, weight)
+        plans[name] = plan
+    return plans
 
 
 def plan_phase(
@@ -66,6 +102,30 @@ def plan_phase(
         groups = _groups(found, utterances, labels) if balance and task != "asr" else [found]
         items += [Item(index, task) for index in _draw(groups, count, rng)]
     return [items[index] for index in rng.permutation(len(items))]
+
+
+def by_length(
+    plan: Sequence[Item], utterances: Sequence[Utterance], update: int, reads: bool, tokens_a_second: float
+) -> list[Item]:
+    """The same samples in each update, but so ordered that those of one forward pass are about as long as each other.
+
+    An update's gradient is a sum over its samples, whatever their order, and what is not padded is not computed.
+
+    Args:
+        plan: what `plan_phase` laid out.
+        utterances: what its numbers point at.
+        update: samples of an update, all processes together.
+        reads: whether the system is told the transcript whatever it is asked.
+        tokens_a_second: what a second of a clip weighs beside the text's tokens; 0 where all clips weigh the same.
+    """
+
+    def length(item: Item) -> float:
+        utterance = utterances[item.utterance]
+        letters = ((item.task != "ser") + reads) * len(utterance.transcript or "")
+        return letters / _LETTERS_A_TOKEN + tokens_a_second * (utterance.duration or 0.0)
+
+    windows = [plan[start : start + update] for start in range(0, len(plan), update)]
+    return [item for window in windows for item in sorted(window, key=length)]
 
 
 def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool) -> bool:

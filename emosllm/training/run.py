@@ -35,7 +35,7 @@ from emosllm.prompting.cues import Thresholds, measure_all
 from emosllm.recipe import Recipe, dump
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
-from emosllm.training.plan import Item, plan_phase
+from emosllm.training.plan import Item, plan_phases
 from emosllm.training.progress import PhaseProgress
 from emosllm.training.room import check_rows
 from emosllm.training.run_data import RunData
@@ -45,7 +45,6 @@ from emosllm.training.trainer import (
     collate_of,
     last_checkpoint,
     phase_arguments,
-    split_batch,
     these_processes,
 )
 
@@ -123,7 +122,7 @@ class Run:
         """
         processes = these_processes()
         self.console.quiet |= not processes.is_main_process
-        plans = self._plans()  # what can't be planned should be known now, not after two phases
+        plans = plan_phases(self.recipe, self.data.train)  # what can't be should be known now, not after two phases
         cues = self.recipe.prompt is not None and self.recipe.prompt.cues  # measured once the folder is ours
         processor = None if cues or self.finished else self._processor(plans)
         if processes.is_main_process:
@@ -149,22 +148,6 @@ class Run:
                 processor.save_pretrained(final)
         processes.wait_for_everyone()
         return self.folder / "model"
-
-    def _plans(self) -> dict[str, list[Item]]:
-        """The samples of each phase, its batches known to be divisible."""
-        labels, training = self.recipe.label_set, self.recipe.training
-        reads = self.recipe.prompt is not None and self.recipe.prompt.transcript
-        if not self.recipe.phases:
-            raise UserError(
-                f"recipe {self.recipe.name} has no phases: it is used as published; "
-                f"try emosllm evaluate {self.recipe.name} --data MANIFEST"
-            )
-        for phase in self.recipe.phases.values():
-            split_batch(phase, training)
-        return {
-            name: plan_phase(name, phase, self.data.train, labels, (training.seed, number), training.balance, reads)
-            for number, (name, phase) in enumerate(self.recipe.phases.items(), start=1)
-        }
 
     def _frames(self, model: System, processor: SpeechProcessor) -> FeatureCache:
         """The frozen encoder's frames: of what is validated on, and of what is trained on unless that changes."""

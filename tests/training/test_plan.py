@@ -7,7 +7,8 @@ import pytest
 from emosllm.errors import UserError
 from emosllm.labels import label_set
 from emosllm.parts import Optimiser, Phase
-from emosllm.training.plan import Item, plan_phase
+from emosllm.recipe import load_recipe
+from emosllm.training.plan import Item, by_length, plan_phase, plan_phases
 from emosllm.utterance import Utterance
 
 LABELS = label_set("iemocap4")
@@ -114,3 +115,38 @@ def test_a_phase_without_speech_names_what_it_lacks_and_the_way_out(what, uttera
     with pytest.raises(UserError) as error:
         plan(what, utterances)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def padding(items, utterances, micro):
+    """Letters that are padded to the longest of their forward pass."""
+    lengths = [len(utterances[item.utterance].transcript) for item in items]
+    rows = [lengths[start : start + micro] for start in range(0, len(lengths), micro)]
+    return sum(max(row) * len(row) - sum(row) for row in rows)
+
+
+def test_an_update_keeps_its_samples_and_pads_less():
+    utterances = [Utterance(str(n), emotion="sad", transcript="a" * (7 * n % 50 + 1)) for n in range(64)]
+    drawn = plan(phase(epochs=2, asr=1), utterances)
+    ordered = by_length(drawn, utterances, 32, reads=False, tokens_a_second=0.0)
+    for start in range(0, len(drawn), 32):
+        assert Counter(ordered[start : start + 32]) == Counter(drawn[start : start + 32])
+    assert padding(ordered, utterances, 4) < 0.3 * padding(drawn, utterances, 4)
+
+
+def test_clips_weigh_by_their_seconds_where_these_cost_something():
+    utterances = [Utterance(str(n), emotion="sad", transcript="same", duration=float(n * 5 % 8)) for n in range(8)]
+    drawn = plan(phase(ser=1), utterances)
+    assert by_length(drawn, utterances, 8, reads=False, tokens_a_second=0.0) == drawn
+    ordered = by_length(drawn, utterances, 8, reads=False, tokens_a_second=50.0)
+    assert [utterances[item.utterance].duration for item in ordered] == sorted(map(float, range(8)))
+
+
+@pytest.mark.parametrize(("micro", "same"), [(4, True), (2, False)])
+def test_a_forward_pass_that_is_an_update_keeps_its_order(micro, same):
+    utterances = [
+        Utterance(str(n), emotion="sad", transcript="a" * (n * 3 % 8 + 1), corpus="librispeech") for n in range(8)
+    ]
+    recipe = load_recipe("emosllm", (f"training.micro_batch={micro}",))
+    phases = {"p1": phase(asr=1)}  # batches of four
+    drawn = plan_phase("p1", phases["p1"], utterances, recipe.label_set, (recipe.training.seed, 1))
+    assert (plan_phases(recipe.model_copy(update={"phases": phases}), utterances)["p1"] == drawn) == same

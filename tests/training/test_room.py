@@ -16,7 +16,7 @@ from emosllm.prompting.vectors import AudioVectors
 from emosllm.training import dataset as dataset_module
 from emosllm.training import run as run_module
 from emosllm.training.dataset import PhaseDataset
-from emosllm.training.plan import plan_phase
+from emosllm.training.plan import plan_phase, plan_phases
 from emosllm.training.room import Bounds, check_rows, row_tokens
 from emosllm.training.trainer import PhaseTrainer, collate_of
 
@@ -80,7 +80,7 @@ def test_no_row_is_put_into_words_where_all_have_room(make_run, utterances, tmp_
     run = make_run(tmp_path / "run")
     monkeypatch.setattr(PhaseDataset, "sample", lambda *_: pytest.fail("a row was made"))
     monkeypatch.setattr(Bounds, "close", lambda *_: pytest.fail("a transcript was tokenised"))
-    run._processor(run._plans())
+    run._processor(plan_phases(run.recipe, run.data.train))
 
 
 def test_with_cues_the_row_is_named_once_they_are_measured(tmp_path, make_run, utterances, untrained):
