@@ -267,18 +267,22 @@ class _Peaks:
 
 def _resampled(blocks: Iterable[np.ndarray], rate: int, name: str, peaks: _Peaks) -> Iterator[np.ndarray]:
     """Blocks `[n, C]` at `rate` as mono blocks `[n]` at 16 kHz; NaN is refused, peaks are noted."""
-    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
+    resampler = None
+    if rate != SAMPLE_RATE:
+        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
     seen = 0
     for block in blocks:
-        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        if len(bad):
+        if not np.isfinite(block).all():
+            bad = np.flatnonzero(~np.isfinite(block).all(axis=1))[0]
             raise AudioError(
-                f"{name} holds NaN or infinite samples, the first at {(seen + bad[0]) / rate:.3f} s: export it again"
+                f"{name} holds NaN or infinite samples, the first at {(seen + bad) / rate:.3f} s: export it again"
             )
-        mono = block.mean(axis=1)
+        single = block.shape[1] == 1  # its own average
+        mono = block[:, 0] if single else block.mean(axis=1)
         seen += len(block)
-        peaks.channels = max(peaks.channels, float(np.abs(block).max()))
-        peaks.mono = max(peaks.mono, float(np.abs(mono).max()))
-        yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
-    if rate != SAMPLE_RATE:
+        highest = float(np.abs(block).max())
+        peaks.channels = max(peaks.channels, highest)
+        peaks.mono = max(peaks.mono, highest if single else float(np.abs(mono).max()))
+        yield mono if resampler is None else resampler.resample_chunk(mono)
+    if resampler is not None:
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

@@ -68,22 +68,37 @@ def measure(samples: np.ndarray) -> dict[str, float]:
 
 def _mean_of_peaks(samples: np.ndarray) -> float:
     """Mean of piptrack's non-zero values, in Hz; frames know no other, so blocks of them give what the whole gives."""
-    from librosa import piptrack
-
     padded = np.pad(samples, WINDOW // 2)
     total, count = 0.0, 0
     for first in range(0, 1 + len(samples) // HOP, BLOCK):
-        hertz, _ = piptrack(
-            y=padded[first * HOP : (first + BLOCK - 1) * HOP + WINDOW],
-            sr=SAMPLE_RATE,
-            n_fft=WINDOW,
-            hop_length=HOP,
-            fmin=PEAKS_FROM,
-            fmax=PEAKS_TO,
-            threshold=FAINTEST_PEAK,
-            center=False,
-        )
-        found = hertz[hertz > 0]
+        found = _peaks(padded[first * HOP : (first + BLOCK - 1) * HOP + WINDOW])
         total += float(found.sum(dtype=np.float64))
         count += len(found)
     return total / count if count else math.nan
+
+
+def _peaks(padded: np.ndarray) -> np.ndarray:
+    """What `librosa.piptrack` finds above zero in whole frames of `[T]` samples, in Hz, to the last bit and its order.
+
+    A third less work: nothing is looked for above `PEAKS_TO`, so only the largest magnitude of a frame needs the bins
+    there. The lower half of the bins at half the rate names the same frequencies; they begin at 0 Hz, as piptrack
+    counts from there. Frames are rows, windowed in double precision and kept in single, as in `librosa.stft`.
+    """
+    from librosa import get_fftlib, piptrack
+    from librosa.filters import get_window
+    from librosa.util import frame
+
+    frames = frame(padded, frame_length=WINDOW, hop_length=HOP, axis=0)  # [N, WINDOW], a view
+    spectrum = get_fftlib().rfft(frames * get_window("hann", WINDOW), axis=-1)
+    magnitudes = np.abs(spectrum.astype(np.complex64))  # [N, 1 + WINDOW / 2]
+    largest = magnitudes.max(axis=-1)
+    nearby = round(WINDOW * PEAKS_TO / SAMPLE_RATE) + 1  # the bin at PEAKS_TO, which is no peak but a neighbour of one
+    hertz, _ = piptrack(
+        S=magnitudes[:, :nearby].T,
+        sr=2 * PEAKS_TO,
+        fmin=PEAKS_FROM,
+        fmax=PEAKS_TO,
+        threshold=FAINTEST_PEAK,
+        ref=lambda _, axis: largest,
+    )
+    return hertz[hertz > 0]

@@ -18,7 +18,7 @@ from emosllm.audio import load_audio
 from emosllm.corpora.manifest import read_manifest
 from emosllm.errors import UserError
 from emosllm.prompting.cues import Thresholds, measure_all
-from emosllm.prompting.cues.acoustics import BLOCK, CUES, HOP, measure
+from emosllm.prompting.cues.acoustics import BLOCK, CUES, HOP, TOP_DB, WINDOW, measure
 
 librosa = pytest.importorskip("librosa")
 
@@ -82,6 +82,43 @@ def test_a_long_clip_measured_in_blocks_is_the_whole():
     for length in (BLOCK * HOP - 1, BLOCK * HOP, 2 * BLOCK * HOP + 700):
         clip = np.resize(syllables(5), length)
         assert measure(clip) == pytest.approx(by_the_formulas(clip), rel=1e-9)
+
+
+def by_whole_calls(samples: np.ndarray) -> dict[str, float]:
+    """The same in the types and the order of sums of this package: piptrack over all bins, the clip at once."""
+    peaks = librosa.piptrack(y=samples, sr=RATE, n_fft=WINDOW, hop_length=HOP)[0]
+    peaks = peaks[peaks > 0]
+    assert peaks.dtype == np.float32
+    pieces = librosa.effects.split(samples, top_db=TOP_DB, frame_length=WINDOW, hop_length=HOP)
+    spoken = int((pieces[:, 1] - pieces[:, 0]).sum())
+    return {
+        "pitch": float(peaks.sum(dtype=np.float64)) / len(peaks),
+        "intensity": 10 * math.log10(np.mean(samples.astype(np.float64) ** 2)),
+        "speech rate": len(pieces) / (len(samples) / RATE),
+        "articulation rate": len(pieces) / (spoken / RATE),
+    }
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_half_the_bins_give_all_that_whole_calls_give_to_the_last_bit(name: str):
+    assert measure(CLIPS[name]) == by_whole_calls(CLIPS[name])
+
+
+def test_a_peak_is_measured_by_the_loudest_bin_wherever_it_lies():
+    # A tone a tenth as strong as what sounds beside it is a peak, a weaker one is none, and 6 kHz is never one.
+    beside = tone(6000, amplitude=0.5)
+    assert math.isnan(measure(beside + tone(1000, amplitude=0.04))["pitch"])
+    louder = beside + tone(1000, amplitude=0.1)
+    assert measure(louder)["pitch"] == pytest.approx(1000, rel=0.02)
+    assert measure(louder) == by_whole_calls(louder)
+
+
+def test_piptrack_looks_at_half_the_bins(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    whole = librosa.piptrack
+    monkeypatch.setattr(librosa, "piptrack", lambda **options: seen.append(options["S"].shape) or whole(**options))
+    measure(CLIPS["four syllables"])
+    assert seen == [(WINDOW // 4 + 1, 1 + len(CLIPS["four syllables"]) // HOP)]
 
 
 @pytest.mark.parametrize("hertz", [220, 440, 1000, 2500])
@@ -153,6 +190,7 @@ def test_real_speech_has_the_formulas_cues_and_is_halved_by_its_medians():
     measures = measure_all("librosa", train)
     for clip, cues in list(zip(train, measures, strict=True))[::20]:
         assert cues == pytest.approx(by_the_formulas(load_audio(clip.audio)), rel=1e-6)
+        assert cues == by_whole_calls(load_audio(clip.audio))
     thresholds = Thresholds.fit("librosa", measures)
     for cue in CUES:
         values = [cues[cue] for cues in measures]
