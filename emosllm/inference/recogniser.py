@@ -1,7 +1,7 @@
 """The recogniser: recordings in, `Prediction`s out, singly or in batches; a bad recording is a row with its error."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -39,6 +39,7 @@ class Recogniser:
         answer: whether labels are scored or looked for in a free answer; the recipe's where not given.
         remembered: the encoder's frames `[N, D]` of utterances that were heard before, such as a training run's.
         temperature: what log-probabilities are divided by; 1 leaves them as the system gives them.
+        measured: the cues of utterances that were measured before, such as a training run's.
 
     Attributes:
         calibrated: where `temperature` comes from; `None` where nothing was fitted.
@@ -55,10 +56,12 @@ class Recogniser:
         answer: Answer | None = None,
         remembered: Callable[[Utterance], np.ndarray] | None = None,
         temperature: float = 1.0,
+        measured: Callable[[Utterance], Mapping[str, float]] | None = None,
     ) -> None:
         if not (math.isfinite(temperature) and temperature > 0):
             raise UserError(f"temperature {temperature}: a finite number above 0 is needed")
         self.remembered = remembered
+        self.measured = measured
         self.temperature = temperature
         self.model = model
         self.processor = processor
@@ -132,7 +135,7 @@ class Recogniser:
             return _Heard(utterance)
         if utterance.audio is None:
             raise UserError(f"{utterance.id}: no recording, and this system listens")
-        if self.remembered is not None and not self._tells_cues:
+        if self.remembered is not None and (self.measured is not None or not self._tells_cues):
             return _Heard(utterance, frames=self.remembered(utterance))
         # Three hours are refused by their header, before they are decoded; a header may be off a little.
         promised = min(duration(utterance.audio), utterance.end or math.inf) - utterance.start
@@ -212,14 +215,18 @@ class Recogniser:
     def _known(self, heard: "_Heard") -> dict[str, Any]:
         """The hints that this system was trained with: gender as given, cues as measured."""
         cues = None
-        if self._tells_cues and heard.samples is not None:
+        if self._tells_cues and self.processor.listens:
             thresholds = self.processor.settings.thresholds
             if thresholds is None:
                 raise UserError(
                     "this system is told cues, but their levels were never measured on a training set; train it, or "
                     "set prompt.cues=null"
                 )
-            cues = thresholds.tell(heard.samples)
+            if self.measured is not None:
+                cues = thresholds.describe(self.measured(heard.utterance))
+            else:
+                assert heard.samples is not None
+                cues = thresholds.tell(heard.samples)
         return {"gender": heard.utterance.gender, "cues": cues}
 
 

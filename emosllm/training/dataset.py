@@ -1,7 +1,7 @@
 """A planned phase as a dataset: sample number n is loaded, changed and put into words by a generator seeded with n."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class PhaseDataset(Dataset[Sample]):
         seed: of this phase; a sample's draws depend on it and on the sample's place alone.
         augmentation: how recordings are changed; `None` leaves them.
         cached: where the encoder's frames of an utterance lie, if they were computed before.
+        measured: the cues of an utterance, if they were measured before; they are measured anew where not given.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class PhaseDataset(Dataset[Sample]):
         seed: tuple[int, ...],
         augmentation: Augment | None = None,
         cached: Callable[[Utterance], Path] | None = None,
+        measured: Callable[[Utterance], Mapping[str, float]] | None = None,
     ) -> None:
         assert augmentation is None or cached is None, "what changes every time can't be cached"
         self.plan = plan
@@ -48,6 +50,7 @@ class PhaseDataset(Dataset[Sample]):
         self.seed = seed
         self.augmentation = augmentation
         self.cached = cached
+        self.measured = measured
         self.class_weights = self._weights()
 
     def __len__(self) -> int:
@@ -70,7 +73,7 @@ class PhaseDataset(Dataset[Sample]):
         if frames is None and self.cached is not None:
             frames = np.load(self.cached(utterance), mmap_mode="r")
         thresholds = self.processor.settings.thresholds
-        if self.processor.listens and (frames is None or thresholds is not None):
+        if self.processor.listens and (frames is None or (thresholds is not None and self.measured is None)):
             samples = load_utterance(utterance)
         emotion = self.processor.labels.classify(utterance.emotion)
         conversation = None
@@ -81,7 +84,7 @@ class PhaseDataset(Dataset[Sample]):
                 emotion=emotion,
                 hint=utterance.transcript if self.processor.reads else None,
                 gender=utterance.gender,
-                cues=thresholds.tell(samples) if thresholds is not None and samples is not None else None,
+                cues=self._cues(utterance, samples),
                 rng=rng,
             )
         if samples is not None and self.augmentation is not None:  # last, so that it changes no other draw
@@ -95,6 +98,16 @@ class PhaseDataset(Dataset[Sample]):
             transcript_weight=start + (end - start) * index / max(1, len(self.plan) - 1),
             **self._class(emotion),
         )
+
+    def _cues(self, utterance: Utterance, samples: np.ndarray | None) -> dict[str, str] | None:
+        """Cue -> level, of the recording as it is; `None` where the system is told none."""
+        thresholds = self.processor.settings.thresholds
+        if thresholds is None or not self.processor.listens:
+            return None
+        if self.measured is not None:
+            return thresholds.describe(self.measured(utterance))
+        assert samples is not None
+        return thresholds.tell(samples)
 
     def _class(self, emotion: str | None) -> dict[str, Any]:
         """The true class and what it counts, where the loss is over classes."""

@@ -2,6 +2,7 @@
 
 RUN/recipe.yaml        the resolved recipe
 RUN/run.json           data and their hash, seed, versions, what each phase saw and scored
+RUN/cues.json          with cues: what was measured; thresholds.json: where their levels meet
 RUN/phases/1-p1/       checkpoints, TensorBoard log, best weights, and `kept/` once the phase is done
 RUN/model/             the trained system, for `emosllm predict RUN`
 """
@@ -31,8 +32,8 @@ from emosllm.models.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Learner, Metric
 from emosllm.prompting.batch import SpeechProcessor
-from emosllm.prompting.cues import Thresholds, measure_all
 from emosllm.recipe import Recipe, dump
+from emosllm.training.cues import MeasuredCues
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.features import FeatureCache
 from emosllm.training.plan import Item, plan_phases
@@ -68,6 +69,7 @@ class Run:
         self.folder = folder
         self.cache = cache or folder / "features"
         self.console = console or Console(stderr=True)
+        self.measured: MeasuredCues | None = None  # from the time that the folder is ours, if the recipe tells cues
 
     def begin(self, resume: bool) -> None:
         """Take the folder, or take it up again.
@@ -204,11 +206,17 @@ class Run:
         training, phase = self.recipe.training, self.recipe.phases[name]
         cached = frames.path if frames is not None and training.augmentation is None else None
         seed = (training.seed, number)
-        return PhaseDataset(plan, self.data.train, processor, phase, seed, training.augmentation, cached)
+        return PhaseDataset(plan, self.data.train, processor, phase, seed, training.augmentation, cached, self.measured)
 
     def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:
         """The processor, every row of the plans known to have room in the LLM: now, and not when its batch comes."""
-        processor = build_processor(self.recipe, self._thresholds())
+        cues = self.recipe.prompt.cues if self.recipe.prompt is not None else None
+        thresholds = None
+        if cues is not None:
+            workers = self.recipe.training.workers
+            self.measured = MeasuredCues.of_run(cues, self.data, self.folder, workers, self.console)
+            thresholds = self.measured.thresholds
+        processor = build_processor(self.recipe, thresholds)
         if self.recipe.llm is not None:
             config = load_config(self.recipe.llm.model, "llm")
             for number, (name, plan) in enumerate(plans.items(), start=1):
@@ -235,7 +243,7 @@ class Run:
         remembered = frames.load if frames is not None else None
 
         def validate() -> dict[str, float]:
-            recogniser = Recogniser(model, processor, answer="score", remembered=remembered)
+            recogniser = Recogniser(model, processor, answer="score", remembered=remembered, measured=self.measured)
             predictions = list(recogniser.predict(self.data.val, self.recipe.training.micro_batch, "given"))
             classify = self.recipe.label_set.classify
             reference = [classify(utterance.emotion) or "" for utterance in self.data.val]
@@ -249,17 +257,6 @@ class Run:
         return self.recipe.start is not None or any(
             "lora" in phase.learns for phase in list(self.recipe.phases.values())[:number]
         )
-
-    def _thresholds(self) -> Thresholds | None:
-        """Where the cues' levels meet in the training set, measured once a run."""
-        cues = self.recipe.prompt.cues if self.recipe.prompt is not None else None
-        if cues is None:
-            return None
-        path = self.folder / "thresholds.json"
-        if not path.is_file():
-            self.console.print("measuring the training set's cues")
-            Thresholds.fit(cues, measure_all(cues, self.data.train, self.recipe.training.workers)).save(path)
-        return Thresholds.load(path)
 
     def _note(self, **notes: Any) -> None:
         write_atomically(self.folder / "run.json", json.dumps(notes, indent=2) + "\n")
