@@ -3,7 +3,7 @@
 What it gives up: a recipe cannot mix sets or choose cues out of one; a new choice is a new line of `CUE_SETS`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,9 @@ from emosllm.audio import load_audio
 from emosllm.errors import UserError
 from emosllm.prompting.cues import acoustics, praat
 from emosllm.utterance import Utterance
+
+Clips = Sequence[Utterance | np.ndarray]
+Measures = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -60,31 +63,60 @@ def cue_set(name: str) -> CueSet:
     return CUE_SETS[name]
 
 
-def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int = 0) -> list[dict[str, float]]:
+def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int = 0) -> Measures:
     """The cues of many clips, in their order.
 
     Args:
         name: a set of `CUE_SETS`.
         clips: utterances with audio, or samples `[T]` at 16 kHz.
-        workers: processes to share the work, fewer where one would have less than the set's fair share, and threads
-            where that leaves one and the set gains by them; 0 or 1 measures here. A script that asks for more keeps its
-            own work under `if __name__ == "__main__":`, as everywhere with `multiprocessing`.
+        workers: processes to share the work, this one among them, fewer where one would have less than the set's fair
+            share, and threads where that leaves one and the set gains by them; 0 or 1 measures here. A script that asks
+            for more keeps its own work under `if __name__ == "__main__":`, as everywhere with `multiprocessing`.
 
     Raises:
         UserError: there is no such set, what measures it is not installed, or a recording cannot be read.
     """
     known, clips = cue_set(name), list(clips)
-    measure = partial(_measure_clip, name)
     processes = min(workers, len(clips) // known.fair_share)
-    if processes <= 1 and workers > 1 and known.threaded:
-        with ThreadPoolExecutor(workers) as threads:
-            return list(threads.map(measure, clips))
-    if processes <= 1:
-        return [measure(clip) for clip in clips]
-    # Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang. Praat shares a clip's
-    # pitch among all cores as it is, so processes gain less there than their number.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(measure, clips, chunksize=max(1, min(64, len(clips) // (4 * processes)))))
+    if processes > 1:
+        return _by_processes(name, clips, processes)
+    if workers <= 1 or not known.threaded:
+        return _measure_clips(name, clips)
+    with ThreadPoolExecutor(workers) as threads:
+        parts = _parts(clips, workers)
+        return [values for part in threads.map(partial(_measure_clips, name), parts) for values in part]
+
+
+def _by_processes(name: str, clips: Clips, processes: int) -> Measures:
+    """The same by this process and others: it takes parts from the end while they start and work from the beginning.
+
+    Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang. Praat shares a clip's
+    pitch among all cores as it is, so processes gain less there than their number.
+    """
+    parts = _parts(clips, processes)
+    with ProcessPoolExecutor(processes - 1, mp_context=get_context("spawn")) as pool:
+        try:
+            theirs = [pool.submit(_measure_clips, name, part) for part in parts]
+            ours = {
+                number: _measure_clips(name, parts[number])
+                for number in reversed(range(len(parts)))
+                if theirs[number].cancel()  # else somebody has begun it
+            }
+            measures = [ours[number] if number in ours else theirs[number].result() for number in range(len(parts))]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what can't be used is not waited for
+            raise
+    return [values for part in measures for values in part]
+
+
+def _parts(clips: Clips, workers: int) -> list[Clips]:
+    """Neighbours together, so that less is handed over; few of them, as three parts wait at a process that is last."""
+    size = max(1, min(16, len(clips) // (32 * workers)))
+    return [clips[first : first + size] for first in range(0, len(clips), size)]
+
+
+def _measure_clips(name: str, clips: Clips) -> Measures:
+    return [_measure_clip(name, clip) for clip in clips]
 
 
 def _measure_clip(name: str, clip: Utterance | np.ndarray) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Sets of cues are whole, and many clips measured by several processes are as if measured one by one."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from threading import current_thread
+from threading import Event, current_thread
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch):
     assert measure_all("praat", spoken, workers=2) == measure_all("praat", spoken) == [praat.measure(c) for c in clips]
 
 
-@pytest.mark.parametrize(("workers", "processes"), [(0, None), (1, None), (2, 2), (3, 3), (16, 3)])
+@pytest.mark.parametrize(("workers", "processes"), [(0, None), (1, None), (2, 1), (3, 2), (16, 2)])
 def test_a_process_starts_only_for_a_fair_share(monkeypatch: pytest.MonkeyPatch, workers: int, processes: int | None):
     started = []
 
@@ -61,6 +61,54 @@ def test_a_process_starts_only_for_a_fair_share(monkeypatch: pytest.MonkeyPatch,
     clips = [np.zeros(length, np.float32) for length in range(4 * 8 - 1)]
     assert [clip["length"] for clip in measure_all("lengths", clips, workers)] == list(range(4 * 8 - 1))
     assert started == ([] if processes is None else [processes])
+
+
+def test_the_caller_measures_from_the_end_what_no_other_process_has_begun(monkeypatch: pytest.MonkeyPatch):
+    caller, mine = current_thread(), []
+    begun, nearly = Event(), Event()
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, count: int, **options: object):
+            super().__init__(count)
+
+    def measure(clip: np.ndarray) -> dict[str, float]:
+        if current_thread() is caller:
+            begun.wait()
+            mine.append(len(clip))
+            if len(clip) == 2:
+                nearly.set()
+        else:
+            begun.set()
+            nearly.wait()  # held up at its first
+        return {"length": len(clip)}
+
+    monkeypatch.setattr(sets, "ProcessPoolExecutor", Pool)
+    monkeypatch.setitem(CUE_SETS, "lengths", CueSet("lengths", ("length",), measure, (0.5,), ("low", "high"), 1, False))
+    clips = [np.zeros(length, np.float32) for length in range(12)]
+    assert [clip["length"] for clip in measure_all("lengths", clips, 2)] == list(range(12))
+    assert mine[:10] == list(reversed(range(2, 12)))
+    assert 0 not in mine
+
+
+def test_what_fails_here_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    asked: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, count: int, **options: object):
+            super().__init__(count)
+
+        def submit(self, *call: object) -> Future:
+            return Future()  # never begun
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            asked.append(cancel_futures)
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    monkeypatch.setattr(sets, "ProcessPoolExecutor", Pool)
+    monkeypatch.setitem(CUE_SETS, "praat", replace(CUE_SETS["praat"], fair_share=1))
+    with pytest.raises(UserError, match="line 8"):
+        measure_all("praat", [Utterance("line 7"), Utterance("line 8")], 2)
+    assert asked[0] is True
 
 
 def test_threads_measure_what_is_too_little_for_processes():
@@ -83,5 +131,5 @@ def test_threads_measure_what_is_too_little_for_processes():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_utterance_without_audio_is_named(monkeypatch: pytest.MonkeyPatch, workers: int):
     monkeypatch.setitem(CUE_SETS, "praat", replace(CUE_SETS["praat"], fair_share=1))
-    with pytest.raises(UserError, match="line 7: text cues are measured on audio"):
+    with pytest.raises(UserError, match=r"line [78]: text cues are measured on audio"):
         measure_all("praat", [Utterance("line 7"), Utterance("line 8")], workers)
