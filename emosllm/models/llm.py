@@ -10,16 +10,19 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from emosllm.errors import UserError
-from emosllm.models.last_layer import reading_only
+from emosllm.models.attention import group_heads
+from emosllm.models.last_layer import reading_only, skip_unread
 
 
-def lay_out_rows(llm: PreTrainedModel) -> None:
-    """Have the output layer read rows that lie one after the other.
+def prepare(llm: PreTrainedModel) -> None:
+    """Have a causal LM do what we ask of it at no more cost than it needs: the same numbers, other ways to them.
 
-    transformers hands it the last position as a slice in three dimensions; PyTorch then copies the weight, half a
-    gigabyte for 128,256 tokens, for every token that is generated.
+    The output layer gets rows that lie one after the other. transformers hands it the last position as a slice in three
+    dimensions; PyTorch then copies the weight, half a gigabyte for 128,256 tokens, for every token that is generated.
     """
     llm.get_output_embeddings().register_forward_pre_hook(_laid_out)
+    group_heads(llm)
+    skip_unread(llm)
 
 
 def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -95,6 +98,12 @@ def padding_first(mask: Tensor) -> Tensor:
 def most_positions(config: PreTrainedConfig) -> int | None:
     """How many tokens an LLM of this config reads; `None` where it has no limit."""
     return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows `[B, L, D]` padded on the right, and their mask, moved to the right edge, as generation wants them."""
+    order = padding_first(mask)
+    return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
 
 
 def check_room(llm: PreTrainedModel, tokens: int) -> None:

@@ -14,17 +14,15 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.utils import ModelOutput
 
-from emosllm.models.attention import group_heads
 from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.encoders import SpeechEncoder
-from emosllm.models.last_layer import skip_unread
 from emosllm.models.llm import (
     check_room,
-    lay_out_rows,
     output_logits,
-    padding_first,
+    pad_left,
+    prepare,
     read_prefix,
     read_rows,
     repeat_cache,
@@ -76,9 +74,7 @@ class SpeechLLM(CheckpointModel):
         self.mapper: QPMapper | LinearMapper | None = None
         self.llm = llm or new_llm(config_of(config.llm_config or {}))
         self.llm.requires_grad_(False)
-        lay_out_rows(self.llm)
-        group_heads(self.llm)
-        skip_unread(self.llm)
+        prepare(self.llm)
         if recipe.encoder is not None and recipe.mapper is not None:
             self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
             width = int(self.llm.get_input_embeddings().embedding_dim)
@@ -183,9 +179,8 @@ class SpeechLLM(CheckpointModel):
         totals = first.gather(1, places)
         if C > 1:
             assert cache is not None
-            past = torch.cat(
-                [attention_mask.new_ones(B, cache.get_seq_length() - input_ids.shape[1]), attention_mask], 1
-            )
+            before = cache.get_seq_length() - input_ids.shape[1]
+            past = nn.functional.pad(attention_mask, (before, 0), value=1)
             totals = totals + self._continue(candidates, cache, past)
         return totals.log_softmax(-1)
 
@@ -201,7 +196,7 @@ class SpeechLLM(CheckpointModel):
         embeddings = self._embed(input_ids, **parts)
         if prefix is not None:
             embeddings, attention_mask = self._prepend(prefix, embeddings, attention_mask)
-        embeddings, attention_mask = _pad_left(embeddings, attention_mask)
+        embeddings, attention_mask = pad_left(embeddings, attention_mask)
         check_room(self.llm, embeddings.shape[1] + inputs.get("max_new_tokens", 0))
         if prefix is not None:  # generation skips what is cached, of padding and prefix as many as the prefix is long
             inputs["past_key_values"] = shift_cache(self._read_prefix(prefix), (attention_mask == 0).sum(-1))
@@ -303,9 +298,3 @@ class SpeechLLM(CheckpointModel):
 
 
 _PARTS = ("prefix_ids", "audio_mask", "audio", "audio_attention", "windows", "frames", "frames_mask")
-
-
-def _pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows padded on the right, moved to the right edge, as generation wants them."""
-    order = padding_first(mask)
-    return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
