@@ -169,7 +169,7 @@ class SpeechLLM(CheckpointModel):
 
     def _score(self, input_ids: Tensor, attention_mask: Tensor, candidates: Tensor, **inputs: Tensor) -> Tensor:
         """`score`, with gradients."""
-        B, _, C = candidates.shape
+        C = candidates.shape[-1]
         last = attention_mask.sum(-1) - 1
         wanted = torch.arange(input_ids.shape[1], device=last.device) == last[:, None]
         hidden, cache = self._read(input_ids, attention_mask, wanted, C > 1, **inputs)
