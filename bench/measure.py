@@ -35,7 +35,7 @@ class Timing:
         plain: seconds of each round.
         ours: likewise.
         rates: multiplications and additions a second of the machine's matrix products, before, between and after.
-        reading: bytes a second of weights that the machine multiplies with a single row, likewise.
+        reading: bytes a second of weights that the machine multiplies with a single row, where that may be what limits.
         busy: what part of the cores the products had; less than all where others were computing.
         compared: what `compare` said.
     """
@@ -71,12 +71,13 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
     compared: dict[str, float] = {}
     for number in range(rounds):
         given = {}
+        if dtype is not None and "weight_bytes" in pair.facts:
+            reading.append(reading_rate(dtype, device))
         for way in ("plain", "ours") if number % 2 == 0 else ("ours", "plain"):
             if dtype is not None:
                 rate, share = matrix_rate(dtype, device)
                 rates.append(rate)
                 shares.append(share)
-                reading.append(reading_rate(dtype, device))
             began = time.perf_counter()
             given[way] = getattr(pair, way)()
             _wait(device)

@@ -1,10 +1,10 @@
-"""Attention of LLMs whose heads of queries share heads of keys, on a CPU: without a copy of the keys for each of them.
+"""Attention of LLMs whose heads of queries share heads of keys: without a copy of the keys for each of them.
 
-transformers repeats keys and values for every head of a group before PyTorch's fused attention. On a CPU that kernel
-takes groups as they are, to the same bit; and where gradients are wanted, a group's queries laid one after the other
-as a single longer sequence take half the time (Llama-3.2-1B, four rows of 104 tokens after 325: 62 ms a layer forth
-and back as transformers does it, 45 by groups, 29 laid out). Given up: other devices, where transformers' own way
-goes on, as there nothing was measured.
+transformers repeats keys and values for every head of a group before PyTorch's fused attention, wherever there is a
+mask. Where gradients are wanted, a group's queries are laid one after the other here, as a single longer sequence over
+the keys that they share: the same sums, half the time on a CPU (Llama-3.2-1B, four rows of 104 tokens after 325: 62 ms
+a layer forth and back as transformers does it, 29 so), and no copies to keep. Where none are, a CPU's kernel takes
+groups as they are, to the same bit. Given up: recognition on other devices, where transformers' own way goes on.
 """
 
 import math
@@ -32,12 +32,12 @@ def group_heads(llm: PreTrainedModel) -> None:
 def _mask(**asked: Any) -> Tensor | None:
     """What each position sees, made once for all layers: `[B, 1, L, S]`, or `[B, 1, H / H_k * L, S]` for gradients.
 
-    On a CPU it is added to the scores, 0 where a position is seen; elsewhere it is transformers' own.
+    It is added to the scores, 0 where a position is seen; where we leave attention to transformers it is its own.
     """
     seen = sdpa_mask(**asked)
-    if seen is None or seen.device.type != "cpu":
+    if seen is None or (seen.device.type != "cpu" and not torch.is_grad_enabled()):
         return seen
-    added = torch.zeros(seen.shape, dtype=asked["dtype"]).masked_fill_(~seen, -math.inf)
+    added = torch.zeros(seen.shape, dtype=asked["dtype"], device=seen.device).masked_fill_(~seen, -math.inf)
     config = asked["config"].get_text_config()
     groups = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     return added.repeat(1, 1, config.num_attention_heads // groups, 1) if torch.is_grad_enabled() else added
@@ -70,14 +70,15 @@ def _attend(
     """
     B, H, L, width = query.shape
     groups = key.shape[1]
-    if attention_mask is None or query.device.type != "cpu" or groups == H or L == 1:
+    if attention_mask is None or groups == H or L == 1:
         mask = None if attention_mask is None else attention_mask[:, :, :L]
         return sdpa_attention_forward(module, query, key, value, mask, dropout, scaling, **special)
-    mask = attention_mask.to(query.dtype)
     attend = partial(scaled_dot_product_attention, dropout_p=dropout, scale=scaling)
-    if query.requires_grad and mask.shape[2] == H // groups * L:
-        laid_out = query.reshape(B, groups, -1, width)  # [B, H_k, H / H_k * L, D_h]
-        seen = attend(laid_out, key, value, mask).reshape(query.shape)
+    if query.requires_grad and attention_mask.shape[2] == H // groups * L:
+        together = query.reshape(B, groups, -1, width)  # [B, H_k, H / H_k * L, D_h]
+        seen = attend(together, key, value, attention_mask.to(query.dtype)).reshape(query.shape)
+    elif query.device.type == "cpu":
+        seen = attend(query, key, value, attention_mask[:, :, :L].to(query.dtype), enable_gqa=True)
     else:
-        seen = attend(query, key, value, mask[:, :, :L], enable_gqa=True)
+        return sdpa_attention_forward(module, query, key, value, attention_mask[:, :, :L], dropout, scaling, **special)
     return seen.transpose(1, 2).contiguous(), None

@@ -20,6 +20,7 @@ from emosllm.training import dataset as dataset_module
 from emosllm.training import run as run_module
 from emosllm.training.cues import MeasuredCues
 from emosllm.training.dataset import PhaseDataset, load_utterance
+from emosllm.training.plan import plan_phases
 from emosllm.training.run_data import RunData
 
 pytest.importorskip("parselmouth")
@@ -84,7 +85,7 @@ def test_a_run_is_the_run_that_measures_every_time(trained, make_run, tmp_path, 
 def test_conversations_are_those_of_cues_measured_anew(trained):
     run, _, _ = trained
     processor = run._processor({})
-    for number, (name, plan) in enumerate(run._plans().items(), start=1):
+    for number, (name, plan) in enumerate(plan_phases(run.recipe, run.data.train).items(), start=1):
         kept = run._dataset(number, name, plan, processor)
         anew = PhaseDataset(plan, run.data.train, processor, kept.phase, kept.seed)
         assert kept.measured is not None
