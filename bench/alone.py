@@ -35,7 +35,9 @@ def alone(case: str, way: str, setting: Setting) -> dict[str, int]:
 def _measured(name: str, way: str, setting: Setting) -> dict[str, int]:
     """Run it for the peak first, and once more for the count where it is ours and things are kept over calls."""
     torch.set_num_threads(setting.threads)
-    run = getattr(CASES[name].prepare(setting), way)
+    pair = CASES[name].prepare(setting)
+    run = getattr(pair, way)
+    getattr(pair, f"before_{way}")()
     found: list[int] = []
     if way == "plain":
         peak = peak_of(lambda: found.append(operations(run)), setting.device)

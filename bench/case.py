@@ -19,6 +19,8 @@ class Pair:
         ours: our way; likewise.
         compare: says how far apart the two are, and raises AssertionError where that is too far.
         samples: how many samples one call goes through.
+        before_plain: builds what the plain way needs and ours does not; not measured.
+        before_ours: the other way round.
         facts: what the figures depend on: layers, tokens, seconds of sound.
     """
 
@@ -27,6 +29,8 @@ class Pair:
     compare: Callable[[Any, Any], dict[str, float]]
     samples: int
     facts: dict[str, Any] = field(default_factory=dict)
+    before_plain: Callable[[], Any] = lambda: None
+    before_ours: Callable[[], Any] = lambda: None
 
 
 @dataclass(frozen=True)

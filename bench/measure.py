@@ -65,6 +65,8 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
     Raises:
         AssertionError: they differ.
     """
+    pair.before_plain()
+    pair.before_ours()
     pair.ours()  # what is kept over calls is there from now on, as in a run
     rates, shares, reading = [], [], []
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}

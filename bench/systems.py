@@ -4,8 +4,8 @@ The weights are one block of noise laid end to end, which fills gigabytes in a s
 minute. What such a system says means nothing; what it costs is what the published one costs.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -133,16 +133,45 @@ def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
     return model, SpeechProcessor.build(recipe, extractor, None, AudioVectors())
 
 
-def ready(model: SpeechLLM) -> SpeechLLM:
-    """As we load a system to be asked."""
-    make_ready(model, model.device)
-    return model
+class Both:
+    """One system twice, with the same weights: as anybody loads it, and as we do to ask it.
 
+    Each is built when it is first wanted, so that a process that runs one way holds one.
 
-def merged(model: SpeechLLM) -> SpeechLLM:
-    """As anybody does: LoRA folded in, nothing learns."""
-    merge_lora(model)
-    return model.eval().requires_grad_(False)
+    Args:
+        build: makes the system.
+    """
+
+    def __init__(self, build: Callable[[], tuple[SpeechLLM, SpeechProcessor]]) -> None:
+        self._build = build
+        self._spare: SpeechLLM | None
+        self._spare, self.processor = build()
+
+    @cached_property
+    def published(self) -> SpeechLLM:
+        """LoRA folded in, nothing learns."""
+        model = self._take()
+        merge_lora(model)
+        return model.eval().requires_grad_(False)
+
+    @cached_property
+    def ready(self) -> SpeechLLM:
+        """The same, its weights laid out for the processor."""
+        model = self._take()
+        make_ready(model, model.device)
+        return model
+
+    def weight_bytes(self, listens: bool) -> int:
+        """What a batch must read of the weights at least: LLM's layers, mapper, and the encoder if it listens."""
+        model = self._spare
+        assert model is not None, "nobody has asked for either"
+        parts = [model.llm.get_decoder().layers, model.mapper, model.encoder if listens else None]
+        named = [parameter for part in parts if part is not None for parameter in part.named_parameters()]
+        return sum(parameter.nbytes for name, parameter in named if ".lora_" not in name)
+
+    def _take(self) -> SpeechLLM:
+        model, self._spare = self._spare or self._build()[0], None
+        return model
 
 
 def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor]:

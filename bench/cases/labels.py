@@ -1,13 +1,13 @@
 """Labels of several tokens: the whole prompt read for each label, as evaluation harnesses do, or one continuation."""
 
-from functools import cache
+from functools import partial
 
 import torch
 
 from bench import plain
 from bench.case import Case, Pair
 from bench.scale import Setting
-from bench.systems import in_words, merged, ready, speech_system, voice
+from bench.systems import Both, in_words, speech_system, voice
 from emosllm.prompting.batch import Sample, SpeechProcessor
 from emosllm.prompting.rows import IGNORED
 
@@ -26,21 +26,20 @@ def labels(setting: Setting, count: int) -> Pair:
         count: of labels; all nine of EmoSLLM's where 0.
     """
     layers = setting.layers or setting.sizes.layers_long
-    model, processor = speech_system(setting, layers)
-    processor, model = in_words(processor), ready(model)
-    published = cache(lambda: merged(speech_system(setting, layers)[0]))  # the same weights, not laid out
+    both = Both(partial(speech_system, setting, layers))
+    processor = in_words(both.processor)
     wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels
     clip = voice(_SECONDS, 0)
     question = processor.converse("ser", emotion=wanted.names[0], labels=wanted)
     sample = Sample(question, samples=clip)
-    batch = processor.for_labels([sample], wanted).to(model.device)
+    batch = processor.for_labels([sample], wanted)
     assert processor.chat is not None
     tokens, named = processor.chat.candidates([question.with_emotion(_word(processor, name)) for name in wanted.names])
 
     @torch.inference_mode()
     def plain_way() -> torch.Tensor:
         """Log-probability of each label, from as many whole rows as there are labels."""
-        model = published()
+        model = both.published
         vector = plain.vectors_of(model, processor, [clip])[0]
         embed = model.get_input_embeddings()
         before, after = (embed(torch.tensor(ids, device=model.device)) for ids in (tokens.head, tokens.tail))
@@ -60,8 +59,8 @@ def labels(setting: Setting, count: int) -> Pair:
 
     def ours() -> torch.Tensor:
         with torch.inference_mode():
-            fresh = processor.for_labels([sample], wanted).to(model.device)
-            return model.score(**fresh)[0].cpu()
+            fresh = processor.for_labels([sample], wanted).to(both.ready.device)
+            return both.ready.score(**fresh)[0].cpu()
 
     # Numbers, not labels: the likeliest of nine, and how likely each is beside it.
     limit = 1e-3 if setting.sizes.dtype == torch.float32 else 0.1
@@ -74,7 +73,8 @@ def labels(setting: Setting, count: int) -> Pair:
     longest = int((batch["candidates"] != IGNORED).sum(-1).max())
     facts = {"layers": layers, "labels": len(wanted.names), "tokens_of_the_longest_label": longest}
     facts |= {"prefix_tokens": len(batch["prefix_ids"]), "other_tokens": batch["input_ids"].shape[1]}
-    return Pair(plain_way, ours, compare, 1, facts)
+    build = {"before_plain": lambda: both.published, "before_ours": lambda: both.ready}
+    return Pair(plain_way, ours, compare, 1, facts, **build)
 
 
 def _word(processor: SpeechProcessor, name: str) -> str:

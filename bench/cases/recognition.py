@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,13 +11,15 @@ import torch
 from bench import plain
 from bench.case import Case, Pair, same_labels
 from bench.scale import Setting
-from bench.systems import longer, merged, ready, speech_system, voice
+from bench.systems import Both, longer, speech_system, voice
 from emosllm.inference.loading import load
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Strategy, Task
 from emosllm.prompting.batch import Sample, SpeechProcessor
 from emosllm.utterance import Prediction, Utterance
+
+Way = Literal["published", "ready"]
 
 _SECONDS = 3.7  # the mean of acted corpora
 _WINDOW = 5.0  # of the long recording
@@ -46,45 +49,48 @@ def recognise(
     short = clips == 1 and strategy == "ser"
     layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
-    build = partial(speech_system, setting, layers, 1.0, *changes)
-    model, processor = build()
-    weight_bytes = _weight_bytes(model, heard_before)
-    model, processor = ready(model), longer(processor, prompts)
-    published = cache(lambda: merged(build()[0]))  # the same weights, not laid out
+    both = Both(partial(speech_system, setting, layers, 1.0, *changes))
+    processor, weight_bytes = longer(both.processor, prompts), both.weight_bytes(listens=not heard_before)
     together = together or clips
     heard = [voice(seconds, number) for number in range(clips)]
-    frames = [_frames(model, processor, clip) for clip in heard] if heard_before else []
-    recogniser = Recogniser(
-        model,
-        processor,
-        strategy=strategy,
-        answer="score",
-        remembered=(lambda utterance: frames[int(utterance.id)]) if frames else None,
-    )
+
+    @cache
+    def frames(way: Way) -> list[np.ndarray]:
+        """What the encoder made of the clips, where that was before."""
+        return [_frames(getattr(both, way), processor, clip) for clip in heard] if heard_before else []
+
+    @cache
+    def recogniser() -> Recogniser:
+        known = frames("ready")
+        remembered = (lambda utterance: known[int(utterance.id)]) if known else None
+        return Recogniser(both.ready, processor, strategy=strategy, answer="score", remembered=remembered)
+
     task: Task = "ser" if strategy == "ser" else "joint"
     free = 0 if strategy == "ser" else _TRANSCRIPT
 
     def plain_way() -> list[str]:
-        given = frames or heard
+        given = frames("published") or heard
         batches = [given[start : start + together] for start in range(0, clips, together)]
-        said = [answer for batch in batches for answer in plain.answers_of(published(), processor, batch, task, free)]
+        answers = partial(plain.answers_of, both.published, processor)
+        said = [answer for batch in batches for answer in answers(batch, task, free)]
         return parsed(processor, said)
 
     def ours() -> list[Prediction]:
-        return list(recogniser.predict(_utterances(heard), batch_size=together))
+        return list(recogniser().predict(_utterances(heard), batch_size=together))
 
     facts = {"layers": layers, "batch": together, "seconds_a_clip": seconds, "transcript_tokens": free}
     facts |= row_lengths(processor, task, seconds)
     if not free:
         facts["weight_bytes"] = weight_bytes * len(range(0, clips, together))
-    return Pair(plain_way, ours, same_labels(setting.sizes.dtype), clips, facts)
-
-
-def _weight_bytes(model: SpeechLLM, heard_before: bool) -> int:
-    """What a batch must read of the weights at least: the LLM's layers, the mapper, and the encoder if it listens."""
-    parts = [model.llm.get_decoder().layers, model.mapper, None if heard_before else model.encoder]
-    named = [parameter for part in parts if part is not None for parameter in part.named_parameters()]
-    return sum(parameter.nbytes for name, parameter in named if ".lora_" not in name)
+    return Pair(
+        plain_way,
+        ours,
+        same_labels(setting.sizes.dtype),
+        clips,
+        facts,
+        before_plain=lambda: both.published and frames("published"),
+        before_ours=recogniser,
+    )
 
 
 def parsed(processor: SpeechProcessor, answers: Sequence[str]) -> list[str]:

@@ -6,6 +6,9 @@ operators are those of torch's own compiler, which has no public name for them: 
 they are. Given up: gradients, saving the backbone, and other devices from then on.
 """
 
+import ctypes
+import sys
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -56,12 +59,20 @@ def pack_linears(llm: PreTrainedModel) -> int:
             if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16 and layer.weight.device.type == "cpu":
                 setattr(module, name, PackedLinear(layer))
                 packed += 1
+    _give_back()
     return packed
 
 
 def is_packed(model: nn.Module) -> bool:
     """Whether weights of a model are laid out, and so can't be saved."""
     return any(isinstance(module, PackedLinear) for module in model.modules())
+
+
+def _give_back() -> None:
+    """Return to the system what was freed: glibc would keep a quarter of a system's size, of weights as they were."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _of_use() -> bool:
