@@ -16,6 +16,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from emosllm.errors import UserError
+from emosllm.models.convolutions import keep_channels_last
 from emosllm.prompting.vectors import Convolutions, convolved
 
 
@@ -52,12 +53,19 @@ def _feature_encoder(config: PretrainedConfig) -> Convolutions:
     return tuple((kernel, stride, 0) for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
 
 
+def _channels_last(model: PreTrainedModel) -> None:
+    """Of wav2vec 2.0's kin, those with a layer norm after each convolution; a group norm wants channels apart."""
+    if model.config.feat_extract_norm == "layer":
+        keep_channels_last(model.feature_extractor.conv_layers)
+
+
 def _time_first(model: PreTrainedModel) -> None:
     """Have WavLM's attention read memory in which time comes first, as it turns its input round so.
 
     Its products would meet a view whose rows don't lie one after the other; for more than one clip PyTorch then copies
     the frozen weights once for every frame, which for two clips of WavLM-large takes forty times the time.
     """
+    _channels_last(model)
     for module in model.modules():
         if isinstance(module, WavLMAttention):
             module.register_forward_pre_hook(_turned)
@@ -77,11 +85,15 @@ def _subsampling(config: PretrainedConfig) -> Convolutions:
 WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
 QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled behind the layers
 
+_WAV2VEC2 = Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_channels_last)
+
 FAMILIES: dict[str, Family] = {
     "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_time_first),
-    "wav2vec2": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
-    "hubert": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm),
-    "emotion2vec": Family("input_values", convolutions=_feature_encoder),
+    "wav2vec2": _WAV2VEC2,
+    "hubert": _WAV2VEC2,
+    "emotion2vec": Family(
+        "input_values", convolutions=_feature_encoder, prepare=lambda model: keep_channels_last(model.convolutions)
+    ),
     "wav2vec2-bert": Family("input_features"),
     "parakeet_encoder": Family("input_features", convolutions=_subsampling),
     "whisper": Family("input_features", "d_model", convolutions=lambda config: WHISPER_STEM, window="max_length"),
