@@ -192,7 +192,7 @@ class Emotion2VecModel(PreTrainedModel):
             raise UserError(
                 f"a clip of {int(sound.sum(-1).min())} samples is too short for emotion2vec: it needs {self._reach()}"
             )
-        signal = _normalise(input_values, sound)[:, None].to(self.projection.weight.dtype)
+        signal = _normalise(input_values, sound)[:, None].to(self.extra_tokens.dtype)
         for convolution in self.convolutions:
             signal = convolution(signal)
         frames = self.projection(self.frame_norm(signal.transpose(1, 2)))

@@ -108,6 +108,10 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+#: Modules of encoders that multiply by their layers' weights themselves.
+READ_THEMSELVES = (WavLMAttention,)
+
+
 def family(config: PretrainedConfig) -> Family:
     """The family of an encoder's config.
 

@@ -1,9 +1,9 @@
-"""The LLM's linear layers laid out once as oneDNN multiplies them, for a system on a CPU that is only asked.
+"""Linear layers laid out once as oneDNN multiplies them, for a system on a CPU that is only asked.
 
 Left as they are, PyTorch lays bfloat16 weights out anew in every product, which for the hundred rows of one clip takes
 a third of it (2048 x 8192 on two cores with AMX: 4.0 ms, and 2.8 laid out; from 400 rows on no difference). The
 operators are those of torch's own compiler, which has no public name for them: where they are missing, layers stay as
-they are. Given up: gradients, saving the backbone, and other devices from then on.
+they are. Given up: gradients, saving the backbones, and other devices from then on.
 """
 
 import ctypes
@@ -11,7 +11,6 @@ import sys
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from emosllm.models.lora import lora_layers
 
@@ -41,20 +40,21 @@ class PackedLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-def pack_linears(llm: PreTrainedModel) -> int:
-    """Lay out an LLM's frozen linear layers, its output layer left as it is, since that may also be its embedding.
+def pack_linears(model: nn.Module, but: tuple[type[nn.Module], ...] = ()) -> int:
+    """Lay out a frozen model's linear layers.
 
     Args:
-        llm: a causal LM whose adapters, if it has any, are merged.
+        model: layers of an LLM, whose adapters, if it has any, are merged, or an encoder.
+        but: modules that read their layers' weights themselves.
 
     Returns:
         How many; 0 where this machine or torch has no use for it.
     """
     if not _of_use():
         return 0
-    assert all(layer.merged for layer in lora_layers(llm)), "adapters that are not merged would be lost"
+    assert all(layer.merged for layer in lora_layers(model)), "adapters that are not merged would be lost"
     packed = 0
-    for module in list(llm.get_decoder().modules()):
+    for module in [module for module in model.modules() if not isinstance(module, but)]:
         for name, layer in list(module.named_children()):
             if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16 and layer.weight.device.type == "cpu":
                 setattr(module, name, PackedLinear(layer))

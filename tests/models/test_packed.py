@@ -7,6 +7,7 @@ import torch
 from emosllm.errors import UserError
 from emosllm.inference.loading import make_ready
 from emosllm.models.build import build_model, build_processor
+from emosllm.models.encoders import READ_THEMSELVES, SpeechEncoder
 from emosllm.models.lora import lora_layers
 from emosllm.models.packed import PackedLinear, _of_use, is_packed, pack_linears
 from emosllm.prompting.batch import Sample
@@ -45,8 +46,8 @@ def test_a_system_that_is_ready_answers_as_it_did(system):
     before = model.score(**batch)
     make_ready(model)
     assert len(packed_layers(model.llm)) == 7 * model.llm.config.num_hidden_layers
+    assert packed_layers(model.encoder)
     torch.testing.assert_close(model.score(**batch), before, rtol=0.05, atol=0.05)
-    assert all(not isinstance(module, PackedLinear) for module in (model.encoder.modules()))
 
 
 @needs_bfloat16
@@ -59,9 +60,23 @@ def test_what_is_laid_out_is_not_saved_as_if_it_were_whole(system, tmp_path):
     assert (tmp_path / "own" / "model.safetensors").is_file()
 
 
+@needs_bfloat16
+@pytest.mark.parametrize("name", tiny.ENCODERS)
+def test_every_encoder_hears_as_it_did(name):
+    encoder = SpeechEncoder(tiny.encoder(name).to(torch.bfloat16))
+    features = tiny.feature_extractor(name)(
+        [tiny.clip(0.9)], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True
+    )
+    audio, mask = features[encoder.family.audio], features["attention_mask"].long()
+    before, _ = encoder(audio, mask)
+    pack_linears(encoder, but=READ_THEMSELVES)
+    assert packed_layers(encoder)
+    torch.testing.assert_close(encoder(audio, mask)[0], before, rtol=0.05, atol=0.05)
+
+
 def test_in_float32_and_where_torch_cannot_layers_stay(system, monkeypatch):
     llm = tiny.llm("llama")
-    assert pack_linears(llm) == 0
+    assert pack_linears(llm.get_decoder()) == 0
     monkeypatch.setattr("emosllm.models.packed._of_use", lambda: False)
     make_ready(system[0])
     assert not is_packed(system[0])
