@@ -79,7 +79,7 @@ _LLM_SMALL = {
 
 _FULL = Scale(
     llm=_LLAMA_1B,
-    gemma={"num_hidden_layers": 1},
+    gemma={"num_hidden_layers": 2},
     wavlm={},
     whisper={},
     mapper={},

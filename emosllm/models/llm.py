@@ -154,7 +154,9 @@ def read_rows(
     if cache is not None:
         past = mask.new_ones(len(mask), cache.get_seq_length()) if past is None else past
         positions, mask = past.sum(-1, keepdim=True) + positions, torch.cat([past, mask], dim=-1)
-    with reading_only(wanted):
+    # With checkpoints layers run again in the backward pass, where nobody says what is wanted.
+    recomputed = llm.training and llm.is_activation_checkpointing
+    with reading_only(None if recomputed else wanted):
         output = llm.get_decoder()(
             inputs_embeds=embeddings,
             attention_mask=mask,
