@@ -33,7 +33,6 @@ from emosllm.models.backbones import (
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.fetching import fetch_checkpoint
 from emosllm.models.lora import lora_layers
-from emosllm.models.packed import is_packed
 from emosllm.parts import LinearMapperPart
 from emosllm.recipe import Recipe, parse
 
@@ -175,16 +174,12 @@ class CheckpointModel(PreTrainedModel):
             **hub: `repo_id`, `token`, `private`, `revision`, `commit_message`, `commit_description`, `create_pr`.
 
         Raises:
-            UserError: the backbone is to be saved, and the adapters are merged into it (loading would add them again)
-                or its weights are laid out for a CPU.
+            UserError: the adapters are merged into the backbone that is to be saved: loading would add them again.
         """
         if not is_main_process:
             return
-        if self_contained and (any(layer.merged for layer in lora_layers(self)) or is_packed(self)):
-            raise UserError(
-                f"{save_directory}: this system is ready to be asked, its adapters merged or its weights laid out; "
-                "save it before that, or use `emosllm export`"
-            )
+        if self_contained and any(layer.merged for layer in lora_layers(self)):
+            raise UserError(f"{save_directory}: the adapters are merged; save before merge_lora, or load anew and save")
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         state = self.state_dict() if state_dict is None else state_dict

@@ -3,11 +3,12 @@
 Left as they are, PyTorch lays bfloat16 weights out anew in every product, which for the hundred rows of one clip takes
 a third of it (2048 x 8192 on two cores with AMX: 4.0 ms, and 2.8 laid out; from 400 rows on no difference). The
 operators are those of torch's own compiler, which has no public name for them: where they are missing, layers stay as
-they are. Given up: gradients, saving the backbones, and other devices from then on.
+they are. Given up: gradients, and other devices from then on.
 """
 
 import ctypes
 import sys
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,11 @@ class PackedLinear(nn.Module):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._weight, self.bias, "none", [], "")
         return product
 
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """The weight as it was, so that checkpoints and the names of kept frames stay what they are."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}weight"] = self._weight.to_dense()
+
     def extra_repr(self) -> str:
         """As `nn.Linear`."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -61,11 +67,6 @@ def pack_linears(model: nn.Module, but: tuple[type[nn.Module], ...] = ()) -> int
                 packed += 1
     _give_back()
     return packed
-
-
-def is_packed(model: nn.Module) -> bool:
-    """Whether weights of a model are laid out, and so can't be saved."""
-    return any(isinstance(module, PackedLinear) for module in model.modules())
 
 
 def _give_back() -> None:

@@ -4,13 +4,13 @@ import pytest
 import tiny
 import torch
 
-from emosllm.errors import UserError
 from emosllm.inference.loading import make_ready
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.encoders import READ_THEMSELVES, SpeechEncoder
 from emosllm.models.lora import lora_layers
-from emosllm.models.packed import PackedLinear, _of_use, is_packed, pack_linears
+from emosllm.models.packed import PackedLinear, _of_use, pack_linears
 from emosllm.prompting.batch import Sample
+from emosllm.training.features import fingerprint
 
 needs_bfloat16 = pytest.mark.skipif(not _of_use(), reason="oneDNN multiplies no bfloat16 on this processor")
 
@@ -51,13 +51,18 @@ def test_a_system_that_is_ready_answers_as_it_did(system):
 
 
 @needs_bfloat16
-def test_what_is_laid_out_is_not_saved_as_if_it_were_whole(system, tmp_path):
-    model, _ = system
+def test_weights_and_the_name_of_kept_frames_are_what_they_were(system):
+    model, processor = system
+    for layer in lora_layers(model.llm):  # merged, they would change the weights rightly
+        torch.nn.init.zeros_(layer.lora_B["default"].weight)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    named = fingerprint(model.encoder, processor)
     make_ready(model)
-    with pytest.raises(UserError, match="emosllm export"):
-        model.save_pretrained(tmp_path / "whole", self_contained=True)
-    model.save_pretrained(tmp_path / "own")  # what it learned is there still
-    assert (tmp_path / "own" / "model.safetensors").is_file()
+    assert packed_layers(model.encoder)
+    after = model.state_dict()
+    assert set(after) == set(before)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert fingerprint(model.encoder, processor) == named
 
 
 @needs_bfloat16
@@ -79,4 +84,4 @@ def test_in_float32_and_where_torch_cannot_layers_stay(system, monkeypatch):
     assert pack_linears(llm.get_decoder()) == 0
     monkeypatch.setattr("emosllm.models.packed._of_use", lambda: False)
     make_ready(system[0])
-    assert not is_packed(system[0])
+    assert not packed_layers(system[0])
