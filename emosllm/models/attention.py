@@ -19,11 +19,13 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 GROUPED = "grouped_sdpa"
+# What some families ask of attention that is for transformers to do, or to refuse.
+_ODD = ("position_bias", "softcap", "cache")
 
 
 def group_heads(llm: PreTrainedModel) -> None:
     """Have an LLM that attends by PyTorch's fused attention do so by groups; any other stays as it is."""
-    if llm.config._attn_implementation == "sdpa":
+    if llm.config._attn_implementation == "sdpa" and llm._supports_attention_backend:
         AttentionInterface.register(GROUPED, _attend)
         AttentionMaskInterface.register(GROUPED, _mask)
         llm.set_attn_implementation(GROUPED)
@@ -70,7 +72,8 @@ def _attend(
     """
     B, H, L, width = query.shape
     groups = key.shape[1]
-    if attention_mask is None or groups == H or L == 1:
+    odd = any(special.get(name) is not None for name in _ODD)
+    if attention_mask is None or groups == H or L == 1 or odd:
         mask = None if attention_mask is None else attention_mask[:, :, :L]
         return sdpa_attention_forward(module, query, key, value, mask, dropout, scaling, **special)
     attend = partial(scaled_dot_product_attention, dropout_p=dropout, scale=scaling)

@@ -18,7 +18,8 @@ _WANTED: ContextVar[Tensor | None] = ContextVar("wanted", default=None)
 
 def skip_unread(llm: PreTrainedModel) -> None:
     """Have an LLM's last feed-forward block keep to what `reading_only` names."""
-    block = getattr(llm.get_decoder().layers[-1], "mlp", None)
+    layers = getattr(llm.get_decoder(), "layers", None)  # GPT-2's and Falcon's are called otherwise, and other blocks
+    block = getattr(layers[-1], "mlp", None) if isinstance(layers, nn.ModuleList) else None
     if isinstance(block, nn.Module) and hasattr(block, "down_proj"):
         block.register_forward_pre_hook(_gather)
         block.register_forward_hook(_scatter)
@@ -35,12 +36,12 @@ def reading_only(wanted: Tensor | None) -> Iterator[None]:
 
 
 def _gather(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    wanted, (hidden, *rest) = _WANTED.get(), inputs
-    return inputs if wanted is None else (hidden[wanted], *rest)  # [N, D]
+    wanted = _WANTED.get()
+    return inputs if wanted is None or not inputs else (inputs[0][wanted], *inputs[1:])  # [N, D]
 
 
 def _scatter(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
     wanted = _WANTED.get()
-    if wanted is None:
+    if wanted is None or output.dim() == wanted.dim() + 1:  # whoever names the argument has everything computed
         return output
     return output.new_zeros(*wanted.shape, output.shape[-1]).masked_scatter(wanted[..., None], output)

@@ -78,7 +78,8 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     """
     llm = model.llm.config.get_text_config()
     head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
-    width, shared = llm.num_attention_heads * head, llm.num_key_value_heads * head
+    width = llm.num_attention_heads * head
+    shared = (getattr(llm, "num_key_value_heads", None) or llm.num_attention_heads) * head
     layers, gated = llm.num_hidden_layers, 3 * size * llm.intermediate_size
     token = 2 * _FLOAT * llm.hidden_size + 2 * size * width
     if learns:

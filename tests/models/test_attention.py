@@ -93,3 +93,17 @@ def test_keys_are_not_repeated_for_each_head(learns):
     with Largest() as largest, torch.set_grad_enabled(learns):
         llm.get_decoder()(input_ids=ids, attention_mask=mask)
     assert largest.elements == ids.numel() * config.num_key_value_heads * config.head_dim
+
+
+def test_a_bias_of_positions_is_left_to_transformers():
+    module = SimpleNamespace(num_key_value_groups=HEADS // KEYS, is_causal=True)
+    query, key, value = states(2)
+    bias = torch.randn(1, HEADS, L, P + L)
+    options = {"scaling": 0.3, "position_bias": bias}
+    expected, _ = sdpa_attention_forward(module, query, key, value, sdpa_mask(**asked(0)), **options)
+    with torch.no_grad():
+        mask = attention._mask(**asked(0), dtype=torch.float32)
+    found, _ = attention._attend(module, query, key, value, mask, **options)
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ValueError, match="softcap"):
+        attention._attend(module, query, key, value, mask, softcap=30.0)

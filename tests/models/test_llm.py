@@ -3,8 +3,9 @@
 import pytest
 import tiny
 import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
-from emosllm.models.llm import output_logits, read_prefix, read_rows, repeat_cache, select_rows
+from emosllm.models.llm import output_logits, prepare, read_prefix, read_rows, repeat_cache, select_rows
 
 P, LENGTHS = 24, (9, 5, 7)  # longer than the sliding window of the families that have one, so that it matters
 
@@ -79,3 +80,19 @@ def test_some_of_these_llms_slide_scale_and_cap():
     configs = [tiny.llm(name).config for name in tiny.LLMS]
     for option in ("sliding_window", "final_logit_softcapping", "logits_scaling"):
         assert any(getattr(config, option, None) for config in configs), option
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "falcon"])
+def test_families_that_are_built_otherwise_are_left_as_they_are(kind):
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 99}
+    torch.manual_seed(0)
+    config = CONFIG_MAPPING[kind](**shape, bos_token_id=None, eos_token_id=1)
+    llm = AutoModelForCausalLM.from_config(config).eval()
+    prefix, rows = torch.randint(2, 99, (20,)), torch.randint(2, 99, (2, 5))
+    with torch.no_grad():
+        expected = llm.get_decoder()(input_ids=torch.cat([prefix.expand(2, -1), rows], 1)).last_hidden_state[:, 20:]
+        prepare(llm)
+        cache = repeat_cache(read_prefix(llm, prefix), 2)
+        last = torch.arange(5)[None].expand(2, -1) == 4
+        hidden, _ = read_rows(llm, llm.get_input_embeddings()(rows), torch.ones_like(rows), cache, wanted=last)
+    torch.testing.assert_close(hidden[last], expected[:, -1], rtol=1e-4, atol=1e-4)
