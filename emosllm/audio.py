@@ -59,7 +59,7 @@ def load_audio(
     if isinstance(source, np.ndarray):
         samples = _as_channels(source)
         first, last = _stretch(name, len(samples), rate, start, end)
-        return _to_16k([samples[first:last]], rate, name)
+        return _to_16k([_as_floats(samples[first:last])], rate, name)
     with _opened(source) as sound:
         first, last = _stretch(name, sound.frames, sound.samplerate, start, end)
         return _to_16k(_blocks(sound, first, last, name), sound.samplerate, name)
@@ -112,7 +112,7 @@ def _name(source: Path | str | bytes | np.ndarray) -> str:
 
 
 def _as_channels(array: np.ndarray) -> np.ndarray:
-    """Any array as float32 `[T, C]`."""
+    """Any array as `[T, C]`, nothing copied; its kind of numbers checked."""
     if array.size == 0:
         return np.zeros((0, 1), np.float32)
     if array.ndim == 1:
@@ -122,13 +122,19 @@ def _as_channels(array: np.ndarray) -> np.ndarray:
     elif array.shape[0] < array.shape[1]:
         array = array.T
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind == "f":
-        return array.astype(np.float32)
     # 64-bit integers are what NumPy makes of a plain list: 16-bit values in them would be scaled to silence.
-    if kind not in "iu" or size > 4:
+    if kind not in "fiu" or (kind != "f" and size > 4):
         raise AudioError(f"the given array holds {array.dtype}: give float32 in [-1, 1], or int16 as in WAV files")
-    half = 2.0 ** (8 * size - 1)
-    return ((array.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
+    return array
+
+
+def _as_floats(samples: np.ndarray) -> np.ndarray:
+    """Samples of any kind as float32, integers scaled by their range to [-1, 1)."""
+    kind = samples.dtype.kind
+    if kind == "f":
+        return samples.astype(np.float32)
+    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    return ((samples.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
 
 
 @contextmanager

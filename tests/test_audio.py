@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from emosllm import audio
 from emosllm.audio import MIN_SECONDS, SAMPLE_RATE, AudioError, duration, load_audio
 from emosllm.errors import UserError
 
@@ -144,6 +145,17 @@ def test_a_stretch_of_an_array_is_the_same_as_of_a_file():
     part = load_audio(samples, start=0.5, end=1.5)
     np.testing.assert_array_equal(part, load_audio(encoded(samples, subtype="FLOAT"), start=0.5, end=1.5))
     np.testing.assert_array_equal(part, samples[8_000:24_000])
+
+
+def test_only_the_stretch_of_an_array_is_converted(monkeypatch):
+    converted = []
+    whole = audio._as_floats
+    monkeypatch.setattr(audio, "_as_floats", lambda samples: converted.append(samples.shape) or whole(samples))
+    hour = np.zeros((2, 3600 * 16_000), np.int16)
+    hour[:, 16_000:24_000] = 100
+    assert len(load_audio(hour, start=1.0, end=1.5)) == 8_000
+    assert duration(hour) == 3600
+    assert converted == [(8_000, 2)]
 
 
 def test_only_the_stretch_is_decoded():
