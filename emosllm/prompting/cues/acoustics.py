@@ -9,6 +9,11 @@ Source: AA-SLLM, section 2.2.1, equations 2 to 7, with librosa's defaults where 
 """
 
 import math
+import os
+from functools import cache
+from pathlib import Path
+from tempfile import gettempdir
+from types import ModuleType
 
 import numpy as np
 
@@ -45,7 +50,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
         UserError: librosa is not installed, or the samples are not finite numbers `[T]`.
     """
     try:
-        from librosa.effects import split
+        split = import_librosa().effects.split
     except ImportError:
         raise UserError("these text cues are measured with librosa: pip install 'emosllm[cues]'") from None
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
@@ -84,16 +89,13 @@ def _peaks(padded: np.ndarray) -> np.ndarray:
     there. The lower half of the bins at half the rate names the same frequencies; they begin at 0 Hz, as piptrack
     counts from there. Frames are rows, windowed in double precision and kept in single, as in `librosa.stft`.
     """
-    from librosa import get_fftlib, piptrack
-    from librosa.filters import get_window
-    from librosa.util import frame
-
-    frames = frame(padded, frame_length=WINDOW, hop_length=HOP, axis=0)  # [N, WINDOW], a view
-    spectrum = get_fftlib().rfft(frames * get_window("hann", WINDOW), axis=-1)
+    librosa = import_librosa()
+    frames = librosa.util.frame(padded, frame_length=WINDOW, hop_length=HOP, axis=0)  # [N, WINDOW], a view
+    spectrum = librosa.get_fftlib().rfft(frames * librosa.filters.get_window("hann", WINDOW), axis=-1)
     magnitudes = np.abs(spectrum.astype(np.complex64))  # [N, 1 + WINDOW / 2]
     largest = magnitudes.max(axis=-1)
     nearby = round(WINDOW * PEAKS_TO / SAMPLE_RATE) + 1  # the bin at PEAKS_TO, which is no peak but a neighbour of one
-    hertz, _ = piptrack(
+    hertz, _ = librosa.piptrack(
         S=magnitudes[:, :nearby].T,
         sr=2 * PEAKS_TO,
         fmin=PEAKS_FROM,
@@ -102,3 +104,25 @@ def _peaks(padded: np.ndarray) -> np.ndarray:
         ref=lambda _, axis: largest,
     )
     return hertz[hertz > 0]
+
+
+@cache
+def import_librosa() -> ModuleType:
+    """Librosa and what of it is used here, by one process of a user at a time.
+
+    numba compiles its loops on the first import and keeps them on disk. Two processes that do so at once can leave a
+    mixture behind, on which every later one dies (numba/numba#10128, a segmentation fault).
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    import librosa
+    from filelock import FileLock
+
+    user = os.getuid() if hasattr(os, "getuid") else 0  # elsewhere the folder is the user's own
+    with FileLock(Path(gettempdir()) / f"emosllm-librosa-{user}.lock"):
+        import librosa.core.pitch
+        import librosa.effects
+        import librosa.filters
+        import librosa.util
+    return librosa

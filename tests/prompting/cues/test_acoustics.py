@@ -9,18 +9,20 @@ import math
 import sys
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from emosllm.audio import load_audio
 from emosllm.corpora.manifest import read_manifest
 from emosllm.errors import UserError
-from emosllm.prompting.cues import Thresholds, measure_all
-from emosllm.prompting.cues.acoustics import BLOCK, CUES, HOP, TOP_DB, WINDOW, measure
+from emosllm.prompting.cues import Thresholds, acoustics, measure_all
+from emosllm.prompting.cues.acoustics import BLOCK, CUES, HOP, TOP_DB, WINDOW, import_librosa, measure
 
-librosa = pytest.importorskip("librosa")
+pytest.importorskip("librosa")
 
 RATE = 16_000
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "acoustics.json").read_text(encoding="utf-8"))
@@ -61,6 +63,7 @@ CLIPS = {
 
 def by_the_formulas(samples: np.ndarray) -> dict[str, float]:
     """Equations 2 to 7 as they stand."""
+    librosa = import_librosa()
     peaks = librosa.piptrack(y=samples, sr=RATE)[0].astype(np.float64)
     pieces = librosa.effects.split(samples, top_db=20)
     spoken = sum((end - start) / RATE for start, end in pieces)
@@ -86,6 +89,7 @@ def test_a_long_clip_measured_in_blocks_is_the_whole():
 
 def by_whole_calls(samples: np.ndarray) -> dict[str, float]:
     """The same in the types and the order of sums of this package: piptrack over all bins, the clip at once."""
+    librosa = import_librosa()
     peaks = librosa.piptrack(y=samples, sr=RATE, n_fft=WINDOW, hop_length=HOP)[0]
     peaks = peaks[peaks > 0]
     assert peaks.dtype == np.float32
@@ -114,7 +118,7 @@ def test_a_peak_is_measured_by_the_loudest_bin_wherever_it_lies():
 
 
 def test_piptrack_looks_at_half_the_bins(monkeypatch: pytest.MonkeyPatch):
-    seen = []
+    seen, librosa = [], import_librosa()
     whole = librosa.piptrack
     monkeypatch.setattr(librosa, "piptrack", lambda **options: seen.append(options["S"].shape) or whole(**options))
     measure(CLIPS["four syllables"])
@@ -179,9 +183,23 @@ def test_samples_that_are_no_sound_are_refused(samples: np.ndarray):
 
 
 def test_without_librosa_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "librosa.effects", None)
+    monkeypatch.setattr(acoustics, "import_librosa", import_librosa.__wrapped__)  # as if for the first time
+    monkeypatch.setitem(sys.modules, "librosa", None)
     with pytest.raises(UserError, match=r"pip install 'emosllm\[cues\]'"):
         measure(tone())
+
+
+def test_librosa_is_imported_by_one_process_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    # Two that compile its loops at once can leave what kills every later one (numba/numba#10128).
+    monkeypatch.setattr(acoustics, "gettempdir", lambda: str(tmp_path))
+    import_librosa.__wrapped__()
+    (lock,) = tmp_path.iterdir()
+    with ThreadPoolExecutor(1) as another:
+        with FileLock(lock):
+            waiting = another.submit(import_librosa.__wrapped__)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+        assert waiting.result(timeout=60) is import_librosa()
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the shared recordings are not here")
