@@ -60,9 +60,11 @@ class Chat:
         self._system_role = self._knows_system()
         self._check_template()
         self._markup = _markup(tokenizer)
-        # Tasks have few wordings and all rows one beginning: a template and a tokenizer need not see them each time.
+        # Tasks have few wordings, emotions fewer names, and all rows one beginning: a template and a tokenizer need not
+        # see them each time.
         self._rendered: dict[tuple[str, str], tuple[str, str]] = {}
         self._heads: dict[str, list[int]] = {}
+        self._answers: dict[tuple[str, tuple[Span, ...]], tuple[list[int], list[Kind | None]]] = {}
 
     def check_tokens(self, tokens: Sequence[str]) -> None:
         """Refuse a tokenizer that lacks special tokens which the prompts contain.
@@ -96,8 +98,8 @@ class Chat:
         ends = (Span(closing, "format"),) if closed else ()
         return [self._row(head, after, (*one.answer, *ends), bool(audio)) for one in conversations]
 
-    def _row(self, head: list[int], after: str, spans: Sequence[Span], audio: bool) -> Tokens:
-        tail, kinds = self._answer(after, spans)
+    def _row(self, head: list[int], after: str, spans: tuple[Span, ...], audio: bool) -> Tokens:
+        tail, kinds = _kept(self._answers, (after, spans), lambda: self._answer(after, spans))
         if not audio:  # text alone: everything before the answer is head
             asked = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
             head, tail, kinds = tail[:asked], tail[asked:], kinds[asked:]

@@ -199,3 +199,17 @@ def test_a_wording_is_rendered_once_and_gives_the_same_row_each_time(monkeypatch
     for number in range(600):  # what is remembered is bounded
         chat.encode(replace(first, user=f"{first.user}{number}"))
     assert len(chat._rendered) <= 256
+
+
+def test_the_emotions_of_a_question_are_looked_up_once(monkeypatch):
+    chat, texts = Chat(tokenizer()), []
+    answer = chat._answer
+    monkeypatch.setattr(chat, "_answer", lambda prompt, spans: texts.append(prompt) or answer(prompt, spans))
+    asked = [ask("ser").with_emotion(letter) for letter in "ASH"]
+    first = chat.candidates(asked)
+    assert len(texts) == 3
+    assert chat.candidates(asked) == first == Chat(tokenizer()).candidates(asked)
+    assert len(texts) == 3
+    for number in range(600):
+        chat.encode(ask(transcript=f"Number {number}."))
+    assert len(chat._answers) <= 256
