@@ -11,7 +11,6 @@ from emosllm.inference.calibrated import Calibrated, read_calibration
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.backbones import builtins
 from emosllm.models.build import System, build_model, build_processor, load_model
-from emosllm.models.encoders import READ_THEMSELVES
 from emosllm.models.lora import merge_lora
 from emosllm.models.packed import pack_linears
 from emosllm.models.speech_llm import SpeechLLM
@@ -65,7 +64,7 @@ def make_ready(model: System, device: torch.device | str = "cpu") -> None:
     if isinstance(model, SpeechLLM):
         pack_linears(model.llm.get_decoder())  # the output layer may also be the embedding
     if model.encoder is not None:
-        pack_linears(model.encoder, but=READ_THEMSELVES)
+        pack_linears(model.encoder)
 
 
 def stored_calibration(name: str) -> Calibrated | None:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
-from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from emosllm.errors import UserError
 from emosllm.models.convolutions import keep_channels_last
+from emosllm.models.wavlm import fuse_attention
 from emosllm.prompting.vectors import Convolutions, convolved
 
 
@@ -59,21 +59,9 @@ def _channels_last(model: PreTrainedModel) -> None:
         keep_channels_last(model.feature_extractor.conv_layers)
 
 
-def _time_first(model: PreTrainedModel) -> None:
-    """Have WavLM's attention read memory in which time comes first, as it turns its input round so.
-
-    Its products would meet a view whose rows don't lie one after the other; for more than one clip PyTorch then copies
-    the frozen weights once for every frame, which for two clips of WavLM-large takes forty times the time.
-    """
+def _wavlm(model: PreTrainedModel) -> None:
     _channels_last(model)
-    for module in model.modules():
-        if isinstance(module, WavLMAttention):
-            module.register_forward_pre_hook(_turned)
-
-
-def _turned(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    hidden, *rest = inputs
-    return hidden.transpose(0, 1).contiguous().transpose(0, 1), *rest
+    fuse_attention(model)
 
 
 def _subsampling(config: PretrainedConfig) -> Convolutions:
@@ -88,7 +76,7 @@ QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled beh
 _WAV2VEC2 = Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_channels_last)
 
 FAMILIES: dict[str, Family] = {
-    "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_time_first),
+    "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_wavlm),
     "wav2vec2": _WAV2VEC2,
     "hubert": _WAV2VEC2,
     "emotion2vec": Family(
@@ -106,10 +94,6 @@ FAMILIES: dict[str, Family] = {
         attended=WHISPER_STEM,
     ),
 }
-
-
-#: Modules of encoders that multiply by their layers' weights themselves.
-READ_THEMSELVES = (WavLMAttention,)
 
 
 def family(config: PretrainedConfig) -> Family:

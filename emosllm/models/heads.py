@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from emosllm.models.transformer import read
+
 
 class ClassHead(nn.Module):
     """Transformer layers over the frames, pooling over time, one linear layer to the classes.
@@ -65,8 +67,8 @@ class ClassHead(nn.Module):
             `[A, K]`.
         """
         hidden = self.input(frames)
-        if self.layers is not None:
-            hidden = self.layers(hidden, src_key_padding_mask=~mask)
+        for layer in self.layers.layers if self.layers is not None else ():
+            hidden = read(layer, hidden, hidden, mask)
         weights = hidden.new_zeros(mask.shape) if self.attention is None else self.attention(hidden)[..., 0]
         shares = weights.masked_fill(~mask, float("-inf")).softmax(-1)  # [A, N]; equal ones are the mean
         return self.output(torch.einsum("an,and->ad", shares, hidden))

@@ -1,10 +1,9 @@
 """Mappers: from the encoder's frames to vectors that the LLM can read as if they were words."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
+from emosllm.models.transformer import read
 from emosllm.parts import MapperPart, QPMapperPart
 
 
@@ -70,28 +69,13 @@ class QPMapper(nn.Module):
         """
         A, Q = len(frames), len(self.queries)
         sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
-        padding = torch.cat([~mask, mask.new_zeros(A, Q)], dim=1)
-        unseen = torch.zeros_like(padding, dtype=sequence.dtype).masked_fill(padding, -torch.inf)
+        seen = torch.cat([mask, mask.new_ones(A, Q)], dim=1)
         *others, last = self.layers.layers
         for layer in others:
-            sequence = layer(sequence, src_key_padding_mask=unseen)
-        return self.output(_pooled(last, sequence, unseen, Q)), mask.new_ones(A, Q)
-
-
-def _pooled(layer: nn.TransformerEncoderLayer, sequence: Tensor, unseen: Tensor, queries: int) -> Tensor:
-    """What the last layer makes of the queries, `[A, Q, W]`, as nobody reads what it would make of the frames.
-
-    Args:
-        layer: post-norm.
-        sequence: `[A, N + Q, W]`, the queries last.
-        unseen: `[A, N + Q]`, minus infinity where there is padding, else 0.
-        queries: Q.
-    """
-    asked = sequence[:, -queries:]
-    heard = layer.self_attn(asked, sequence, sequence, key_padding_mask=unseen, need_weights=False)[0]
-    asked = layer.norm1(asked + layer.dropout1(heard))
-    answered = layer.linear2(layer.dropout(layer.activation(layer.linear1(asked))))
-    return cast(Tensor, layer.norm2(asked + layer.dropout2(answered)))
+            sequence = read(layer, sequence, sequence, seen)
+        # Nobody reads what the last layer would make of the frames.
+        pooled = read(last, sequence[:, -Q:].contiguous(), sequence, seen)
+        return self.output(pooled), mask.new_ones(A, Q)
 
 
 class LinearMapper(nn.Module):

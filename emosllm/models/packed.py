@@ -46,12 +46,11 @@ class PackedLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-def pack_linears(model: nn.Module, but: tuple[type[nn.Module], ...] = ()) -> int:
+def pack_linears(model: nn.Module) -> int:
     """Lay out a frozen model's linear layers.
 
     Args:
         model: layers of an LLM, whose adapters, if it has any, are merged, or an encoder.
-        but: modules that read their layers' weights themselves.
 
     Returns:
         How many; 0 where this machine or torch has no use for it.
@@ -60,7 +59,7 @@ def pack_linears(model: nn.Module, but: tuple[type[nn.Module], ...] = ()) -> int
         return 0
     assert all(layer.merged for layer in lora_layers(model)), "adapters that are not merged would be lost"
     packed = 0
-    for module in [module for module in model.modules() if not isinstance(module, but)]:
+    for module in list(model.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16 and layer.weight.device.type == "cpu":
                 setattr(module, name, PackedLinear(layer))

@@ -5,6 +5,7 @@ AA-SLLM published no code; the reference here is its description (section 3.3.1)
 
 import pytest
 import torch
+from spread import Spread
 
 from emosllm.models.heads import ClassHead
 
@@ -79,3 +80,10 @@ def test_the_published_count():
 def test_layers_begin_different_from_one_another():
     first, second = make(layers=2).layers.layers
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
+
+
+def test_no_frozen_weight_is_copied_for_every_frame(frames):
+    head = make().requires_grad_(False)
+    with torch.no_grad(), Spread(head) as watched:
+        head(frames, torch.ones(3, 9, dtype=torch.bool))
+    assert not watched.found

@@ -1,11 +1,13 @@
 """QPMapper is what its paper describes: a plain post-norm transformer over frames and queries."""
 
+import copy
 import math
 
 import golden
 import pytest
 import torch
 from safetensors.torch import load_file
+from spread import Spread
 from torch import nn
 
 from emosllm.models.mappers import QPMapper
@@ -139,3 +141,33 @@ def test_the_last_layer_computes_for_the_queries_alone(mapper, frames):
     for hook in hooks:
         hook.remove()
     assert read == [7 + SMALL["queries"], SMALL["queries"]]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_it_is_the_transformer_of_torch(mapper, frames, learns):
+    mask = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
+    sequence = torch.cat([mapper.input(frames), mapper.queries.expand(2, -1, -1)], dim=1)
+    padding = torch.cat([~mask, mask.new_zeros(2, SMALL["queries"])], dim=1)
+    with torch.set_grad_enabled(learns):
+        expected = mapper.output(mapper.layers(sequence, src_key_padding_mask=padding)[:, -SMALL["queries"] :])
+        torch.testing.assert_close(mapper(frames, mask)[0], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("place", ["self_attn.dropout", "dropout.p", "dropout1.p", "dropout2.p"])
+def test_each_dropout_of_a_layer_counts_in_training_alone(mapper, frames, place):
+    changed = copy.deepcopy(mapper)
+    for layer in changed.layers.layers:
+        for name in ("self_attn.dropout", "dropout.p", "dropout1.p", "dropout2.p"):
+            owner, _, attribute = name.rpartition(".")
+            setattr(layer.get_submodule(owner), attribute, 0.5 if name == place else 0.0)
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    expected = mapper(frames, mask)[0]
+    torch.testing.assert_close(changed(frames, mask)[0], expected, rtol=0, atol=0)
+    assert not torch.allclose(changed.train()(frames, mask)[0], expected)
+
+
+def test_no_frozen_weight_is_copied_for_every_frame(mapper, frames):
+    frozen = copy.deepcopy(mapper).requires_grad_(False)
+    with torch.no_grad(), Spread(frozen) as watched:
+        frozen(frames, torch.ones(2, 7, dtype=torch.bool))
+    assert not watched.found
