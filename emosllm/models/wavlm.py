@@ -39,7 +39,8 @@ class FusedWavLMAttention(WavLMAttention):
             `[A, N, D]`, no weights, and the bias for the next layer.
         """
         if position_bias is None:
-            position_bias = self.compute_bias(hidden_states.shape[1], hidden_states.shape[1])[None]
+            # Laid out as it will be read: it comes with its heads last in memory.
+            position_bias = self.compute_bias(hidden_states.shape[1], hidden_states.shape[1])[None].contiguous()
         queries, keys, values = (
             projection(hidden_states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # [A, H, N, D_h]
             for projection in (self.q_proj, self.k_proj, self.v_proj)
