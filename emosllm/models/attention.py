@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from emosllm.models.last_layer import first_read
 
 GROUPED = "grouped_sdpa"
 # What some families ask of attention that is for transformers to do, or to refuse.
@@ -70,6 +72,28 @@ def _attend(
     Returns:
         `[B, L, H, D_h]`, and no weights.
     """
+    first, (B, H, L, width) = first_read(module), query.shape
+    odd = any(special.get(name) is not None for name in _ODD)
+    if first == L:
+        return query.new_zeros(B, L, H, width), None
+    if first and attention_mask is not None and not odd:  # without a mask, places are counted from the first query
+        mask = attention_mask.unflatten(2, (-1, L))[:, :, :, first:].flatten(2, 3)
+        read, _ = _attend_all(module, query[:, :, first:], key, value, mask, dropout, scaling, **special)
+        return pad(read, (0, 0, 0, 0, first, 0)), None
+    return _attend_all(module, query, key, value, attention_mask, dropout, scaling, **special)
+
+
+def _attend_all(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float,
+    scaling: float | None,
+    **special: Any,
+) -> tuple[Tensor, None]:
+    """The same with every query."""
     B, H, L, width = query.shape
     groups = key.shape[1]
     odd = any(special.get(name) is not None for name in _ODD)

@@ -1,12 +1,14 @@
-"""The last feed-forward block reads only what is looked at: the same states there, and fewer operations."""
+"""The last layer works only for what is looked at: the same states there, and fewer operations."""
 
 import pytest
 import tiny
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from emosllm.models.attention import GROUPED
 from emosllm.models.last_layer import reading_only, skip_unread
-from emosllm.models.llm import read_prefix
+from emosllm.models.llm import prepare, read_prefix, read_rows, repeat_cache
 
 
 def prepared(name="llama"):
@@ -58,3 +60,62 @@ def test_a_prefix_needs_none_of_it():
     assert everywhere - counter.get_total_flops() == IDS.shape[1] * 6 * llm.config.hidden_size * (
         llm.config.intermediate_size
     )
+
+
+class Queries(TorchDispatchMode):
+    """Notes the positions that each attention is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        if "scaled_dot_product" in str(function) and "backward" not in str(function):
+            self.asked.append(arguments[0].shape[2])
+        return function(*arguments, **(options or {}))
+
+
+def read_after_a_prefix(llm, wanted):
+    """Rows of nine tokens, one of them padded, after a prefix of nine."""
+    mask = torch.ones_like(IDS)
+    mask[1, 6:] = 0
+    embeddings = llm.get_input_embeddings()(IDS)
+    return read_rows(llm, embeddings, mask, repeat_cache(read_prefix(llm, IDS[0]), 2), wanted=wanted)[0]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("name", tiny.LLMS)
+def test_queries_that_nobody_reads_are_not_asked(name, learns):
+    llm = tiny.llm(name).eval()
+    prepare(llm)
+    wanted = torch.zeros(2, 9, dtype=torch.bool)
+    wanted[0, 5], wanted[1, 4] = True, True
+    gradients, states = [], []
+    for each in (None, wanted):
+        with torch.set_grad_enabled(learns), Queries() as queries:
+            found = read_after_a_prefix(llm, each)[wanted]
+        states.append(found)
+        if learns:
+            llm.zero_grad()
+            found.square().sum().backward()
+            gradients.append({part: value.grad for part, value in llm.named_parameters() if value.grad is not None})
+    torch.testing.assert_close(states[1], states[0], rtol=1e-4, atol=1e-4)
+    if llm.config._attn_implementation == GROUPED:
+        config = llm.config.get_text_config()
+        groups = config.num_attention_heads // config.num_key_value_heads if learns else 1  # of heads in a row
+        assert queries.asked[-1] == groups * 5
+        assert len(queries.asked) == 2 * config.num_hidden_layers - 1  # the prefix's last layer is asked nothing
+    if learns:
+        assert gradients[0].keys() == gradients[1].keys()
+        for part, expected in gradients[0].items():
+            torch.testing.assert_close(gradients[1][part], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_where_positions_are_told_by_no_mask_all_are_asked():
+    llm = tiny.llm().eval()
+    prepare(llm)
+    whole = torch.ones_like(IDS)
+    embeddings = llm.get_input_embeddings()(IDS)
+    expected, _ = read_rows(llm, embeddings, whole, None)
+    found, _ = read_rows(llm, embeddings, whole, None, wanted=WANTED)
+    torch.testing.assert_close(found[WANTED], expected[WANTED], rtol=1e-4, atol=1e-4)

@@ -36,7 +36,7 @@ def kept_and_estimated(phase: str, layers: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("phase", LEARNS)
 def test_what_a_layer_keeps_for_the_backward_pass(phase: str) -> None:
-    few, many = kept_and_estimated(phase, 1), kept_and_estimated(phase, 5)
+    few, many = kept_and_estimated(phase, 2), kept_and_estimated(phase, 6)  # the last one keeps less
     assert many[1] - few[1] == pytest.approx(many[0] - few[0], rel=0.15)
 
 
