@@ -161,13 +161,19 @@ class Both:
         make_ready(model, model.device)
         return model
 
-    def weight_bytes(self, listens: bool) -> int:
-        """What a batch must read of the weights at least: LLM's layers, mapper, and the encoder if it listens."""
+    def weight_bytes(self, listens: bool, said: int = 0) -> int:
+        """What a batch must read of the weights at least.
+
+        Args:
+            listens: the encoder is asked too.
+            said: tokens that are generated one by one before the question: each reads layers and output layer anew.
+        """
         model = self._spare
         assert model is not None, "nobody has asked for either"
-        parts = [model.llm.get_decoder().layers, model.mapper, model.encoder if listens else None]
-        named = [parameter for part in parts if part is not None for parameter in part.named_parameters()]
-        return sum(parameter.nbytes for name, parameter in named if ".lora_" not in name)
+        layers, output = _bytes(model.llm.get_decoder().layers), _bytes(model.get_output_embeddings())
+        ears = _bytes(model.encoder) if listens and model.encoder is not None else 0
+        mapper = _bytes(model.mapper) if model.mapper is not None else 0
+        return ears + mapper + (1 + said) * layers + said * output
 
     def _take(self) -> SpeechLLM:
         model, self._spare = self._spare or self._build()[0], None
@@ -215,6 +221,11 @@ def utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str]
     soundfile.write(path, voice(seconds, number), 16_000)
     said, emotion = SENTENCES[number % len(SENTENCES)], emotions[number % len(emotions)]
     return Utterance(str(number), path, transcript=said, emotion=emotion, split="train", duration=seconds)
+
+
+def _bytes(part: nn.Module) -> int:
+    """Of a part's weights, adapters apart, as they are folded in."""
+    return sum(parameter.nbytes for name, parameter in part.named_parameters() if ".lora_" not in name)
 
 
 def _config(name: str, part: Any, changes: dict[str, Any]) -> Any:

@@ -50,7 +50,8 @@ def recognise(
     layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
     both = Both(partial(speech_system, setting, layers, 1.0, *changes))
-    processor, weight_bytes = longer(both.processor, prompts), both.weight_bytes(listens=not heard_before)
+    free = 0 if strategy == "ser" else _TRANSCRIPT
+    processor, weight_bytes = longer(both.processor, prompts), both.weight_bytes(not heard_before, free)
     together = together or clips
     heard = [voice(seconds, number) for number in range(clips)]
 
@@ -66,7 +67,6 @@ def recognise(
         return Recogniser(both.ready, processor, strategy=strategy, answer="score", remembered=remembered)
 
     task: Task = "ser" if strategy == "ser" else "joint"
-    free = 0 if strategy == "ser" else _TRANSCRIPT
 
     def plain_way() -> list[str]:
         given = frames("published") or heard
@@ -80,8 +80,7 @@ def recognise(
 
     facts = {"layers": layers, "batch": together, "seconds_a_clip": seconds, "transcript_tokens": free}
     facts |= row_lengths(processor, task, seconds)
-    if not free:
-        facts["weight_bytes"] = weight_bytes * len(range(0, clips, together))
+    facts["weight_bytes"] = weight_bytes * len(range(0, clips, together))
     return Pair(
         plain_way,
         ours,
