@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.case import Pair
 
 _RATE_SECONDS = 0.4
+_RUNS, _ROUND_SECONDS = 5, 2.0  # of each way in a round: at most, and what is enough
 _PRODUCT = 1024, 2048, 8192  # a feed-forward block of Llama-3.2-1B
 _PRODUCT_GPU = 8192, 8192, 8192  # a GPU is not filled by less
 _UNDER_WAY = 20
@@ -28,22 +29,35 @@ _STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
+class Round:
+    """Ours in one round, and what the machine could do then: a shared one changes from one minute to the next.
+
+    Attributes:
+        seconds: the median of its runs.
+        rate: multiplications and additions a second of matrix products, before and after them.
+        reading: bytes a second of weights that are multiplied with a single row; `None` where that is not what limits.
+    """
+
+    seconds: float
+    rate: float
+    reading: float | None
+
+
+@dataclass(frozen=True)
 class Timing:
     """Both ways' times.
 
     Attributes:
-        plain: seconds of each round.
+        plain: seconds of each run.
         ours: likewise.
-        rates: multiplications and additions a second of the machine's matrix products, before, between and after.
-        reading: bytes a second of weights that the machine multiplies with a single row, where that may be what limits.
+        rounds: of ours alone, as each round met the machine.
         busy: what part of the cores the products had; less than all where others were computing.
         compared: what `compare` said.
     """
 
     plain: list[float]
     ours: list[float]
-    rates: list[float]
-    reading: list[float]
+    rounds: list["Round"]
     busy: float
     compared: dict[str, float]
 
@@ -55,6 +69,8 @@ class Timing:
 
 def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -> Timing:
     """Run both ways in turn, the order changing each round, and compare what they give in every round.
+
+    Each runs again within a round until two seconds have gone by, five times at most.
 
     Args:
         pair: both ways.
@@ -68,24 +84,36 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
     pair.before_plain()
     pair.before_ours()
     pair.ours()  # what is kept over calls is there from now on, as in a run
-    rates, shares, reading = [], [], []
+    weights = "weight_bytes" in pair.facts
+    rounds_of_ours, shares = [], []
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}
     compared: dict[str, float] = {}
     for number in range(rounds):
         given = {}
-        if dtype is not None and "weight_bytes" in pair.facts:
-            reading.append(reading_rate(dtype, device))
         for way in ("plain", "ours") if number % 2 == 0 else ("ours", "plain"):
-            if dtype is not None:
-                rate, share = matrix_rate(dtype, device)
-                rates.append(rate)
-                shares.append(share)
-            began = time.perf_counter()
-            given[way] = getattr(pair, way)()
-            _wait(device)
-            seconds[way].append(time.perf_counter() - began)
+            reading = reading_rate(dtype, device) if dtype is not None and weights and way == "ours" else None
+            before = matrix_rate(dtype, device) if dtype is not None else None
+            given[way], runs = _runs(getattr(pair, way), device)
+            seconds[way] += runs
+            if dtype is not None and before is not None:
+                after = matrix_rate(dtype, device)
+                shares += [before[1], after[1]]
+                if way == "ours":
+                    rounds_of_ours.append(Round(median(runs), (before[0] + after[0]) / 2, reading))
         compared = pair.compare(given["plain"], given["ours"])
-    return Timing(seconds["plain"], seconds["ours"], rates, reading, median(shares) if shares else 1.0, compared)
+    return Timing(seconds["plain"], seconds["ours"], rounds_of_ours, median(shares) if shares else 1.0, compared)
+
+
+def _runs(way: Callable[[], Any], device: str) -> tuple[Any, list[float]]:
+    """What a way gives, and the seconds of its runs: short ones are noise alone, so they are repeated."""
+    runs: list[float] = []
+    given = None
+    while len(runs) < _RUNS and sum(runs) < _ROUND_SECONDS:
+        began = time.perf_counter()
+        given = way()
+        _wait(device)
+        runs.append(time.perf_counter() - began)
+    return given, runs
 
 
 def matrix_rate(dtype: torch.dtype, device: str) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import torch
 
 from bench.alone import alone
 from bench.case import Case
-from bench.measure import alternate, cores
+from bench.measure import Round, alternate, cores
 from bench.scale import Setting
 from emosllm.evaluation.report import versions_here
 from emosllm.files import write_atomically
@@ -54,15 +54,31 @@ def measure(case: Case, setting: Setting) -> Result:
     }
     result["took_seconds"] = time.perf_counter() - began
     if peaks:
-        rate = median(timing.rates)
         result["memory_ratio"] = peaks["ours"]["peak_bytes"] / peaks["plain"]["peak_bytes"]
-        result["matrix_products_a_second"] = rate
-        needed = peaks["ours"]["operations"] / rate
-        result["of_the_limit"] = needed / median(timing.ours)
-        if weights := pair.facts.get("weight_bytes"):
-            result["weight_bytes_a_second"] = median(timing.reading)
-            result["of_the_roof"] = max(needed, weights / median(timing.reading)) / median(timing.ours)
+        result |= limits(timing.rounds, peaks["ours"]["operations"], pair.facts.get("weight_bytes"))
     return result | speeds(result)
+
+
+def limits(rounds: Sequence[Round], operations: float, weight_bytes: float | None) -> Result:
+    """How near ours comes to what the machine could do in the same round, the median of the rounds.
+
+    Args:
+        rounds: of ours.
+        operations: of one run.
+        weight_bytes: that a run must read at least, where that may be what limits.
+    """
+    computing = [operations / one.rate for one in rounds]  # seconds
+    found: Result = {
+        "matrix_products_a_second": median(one.rate for one in rounds),
+        "of_the_limit": median(least / one.seconds for least, one in zip(computing, rounds, strict=True)),
+    }
+    rates = [one.reading for one in rounds if one.reading is not None]
+    if weight_bytes is not None and rates:
+        reading = [weight_bytes / rate for rate in rates]
+        pairs = zip(computing, reading, rounds, strict=True)
+        found["weight_bytes_a_second"] = median(rates)
+        found["of_the_roof"] = median(max(first, second) / one.seconds for first, second, one in pairs)
+    return found
 
 
 def speeds(result: Result) -> Result:

@@ -13,9 +13,9 @@ from bench.__main__ import main
 from bench.cases import CASES, training
 from bench.cases.recognition import parsed
 from bench.curves import AXES, order
-from bench.measure import alternate, operations
+from bench.measure import Round, alternate, operations
 from bench.pages import draw, fill
-from bench.results import speeds, table
+from bench.results import limits, speeds, table
 from bench.scale import SCALES, Setting
 from bench.systems import speech_system, tokenizer
 from emosllm.models import packed
@@ -90,10 +90,20 @@ def test_tokens_are_read_once_and_logits_are_made_of_answers_only(name: str, mon
 def test_rounds_alternate_and_what_is_compared_is_kept() -> None:
     pair = CASES["phase-1"].prepare(SMALL)
     timing = alternate(pair, 3, torch.float32, "cpu")
-    assert len(timing.plain) == len(timing.ours) == 3
-    assert len(timing.rates) == 6
+    assert len(timing.plain) == len(timing.ours) == 15  # short runs are repeated
+    assert len(timing.rounds) == 3
+    assert all(one.rate > 0 and one.reading is None for one in timing.rounds)
     assert timing.ratio > 0
     assert timing.compared["loss"] > 0
+
+
+def test_ours_is_set_against_the_machine_as_each_round_met_it() -> None:
+    fast, slow = Round(1.0, 100.0, 20.0), Round(4.0, 20.0, 10.0)
+    found = limits([fast, slow, slow], 60.0, 16.0)
+    assert found["of_the_limit"] == pytest.approx(0.75)  # 3 of 4 seconds, where the first round had 0.6 of 1
+    assert found["of_the_roof"] == pytest.approx(0.75)  # the weights take 1.6 of these 4, and 0.8 of the first's 1
+    assert limits([fast], 60.0, 16.0)["of_the_roof"] == pytest.approx(0.8)
+    assert "of_the_roof" not in limits([Round(1.0, 100.0, None)], 60.0, None)
 
 
 def test_generated_answers_are_parsed() -> None:
