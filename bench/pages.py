@@ -50,7 +50,7 @@ def provenance(results: Sequence[Result]) -> str:
         for one in results
     }
     minutes = sum(one["took_seconds"] for one in results if one["settings"]["scale"] == "full") / 60
-    text = f"Measured on: {'; '.join(sorted(places))}. `make bench` took {minutes:.0f} minutes.\n"
+    text = f"Measured on: {'; '.join(sorted(places))}. Measuring the usual size took {minutes:.0f} minutes.\n"
     if any(one["crowded"] for one in results):
         text += "\nRows marked *crowded* were measured while others computed: their ratios hold less.\n"
     return text
