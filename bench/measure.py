@@ -57,7 +57,7 @@ class Timing:
 
     plain: list[float]
     ours: list[float]
-    rounds: list["Round"]
+    rounds: list[Round]
     busy: float
     compared: dict[str, float]
 

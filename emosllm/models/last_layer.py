@@ -3,7 +3,7 @@
 Nothing after its attention mixes positions, so what it would say of all others is never looked at. Its feed-forward
 block is most of a layer (five sixths of Llama-3.2-1B's), so one of 16 layers nearly whole, and of the shared prefix, of
 which only keys and values are wanted, all of it. Of its attention queries are spared, keys and values are not. Given
-up: mixtures of experts and families without such a block, which read everywhere.
+up: feed-forward blocks of another kind, mixtures of experts among them, which read everywhere.
 """
 
 from collections.abc import Iterator

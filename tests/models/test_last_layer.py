@@ -117,5 +117,7 @@ def test_where_positions_are_told_by_no_mask_all_are_asked():
     whole = torch.ones_like(IDS)
     embeddings = llm.get_input_embeddings()(IDS)
     expected, _ = read_rows(llm, embeddings, whole, None)
-    found, _ = read_rows(llm, embeddings, whole, None, wanted=WANTED)
+    with Queries() as queries:
+        found, _ = read_rows(llm, embeddings, whole, None, wanted=WANTED)
+    assert queries.asked == [9] * llm.config.num_hidden_layers
     torch.testing.assert_close(found[WANTED], expected[WANTED], rtol=1e-4, atol=1e-4)
