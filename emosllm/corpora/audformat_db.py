@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from emosllm.corpora.audformat_tables import load_database
 from emosllm.corpora.card import Card
 from emosllm.corpora.folder import check_folder, nothing_of
 from emosllm.errors import UserError
@@ -19,7 +20,7 @@ from emosllm.utterance import Split, Utterance
 
 CARD = Card(
     title="an audformat database",
-    layout="db.yaml, its tables db.<table>.csv (or parquet, pkl) and the recordings that they name",
+    layout="db.yaml, its tables db.<table>.csv (or parquet) and the recordings that they name",
     origin="see the database's db.yaml",
     licence="see the database's db.yaml",
     citation="of the format: Wagner, Wierstorf and others, audformat, https://audeering.github.io/audformat",
@@ -116,15 +117,7 @@ def _load(root: Path) -> Any:
     check_folder(root, CARD)
     if not (root / "db.yaml").is_file():
         raise nothing_of(root, CARD)
-    try:
-        audformat = import_module("audformat")  # brings pandas: not before it is needed
-    except ImportError:
-        raise UserError("audformat databases need the package audformat: pip install 'emosllm[corpora]'") from None
-    try:
-        return audformat.Database.load(str(root), load_data=True)
-    except Exception as error:  # whatever YAML, pandas and pyarrow raise
-        line = " ".join(str(error).split())
-        raise UserError(f"{root} is a broken audformat database ({line[:200]}): get it again") from None
+    return load_database(root)
 
 
 def _values(db: Any, root: Path, scheme: str, tables: Sequence[str] = (), split: str | None = None) -> dict[Place, Any]:

@@ -1,5 +1,7 @@
 """audformat databases, made here with the package itself: files and segments, mapped labels, splits, mistakes."""
 
+import pickle
+
 import pytest
 
 pytest.importorskip("audformat")
@@ -136,3 +138,60 @@ def test_without_the_package(tmp_path, monkeypatch):
     (tmp_path / "db.yaml").write_text("name: x")
     monkeypatch.setitem(__import__("sys").modules, "audformat", None)
     assert "pip install 'emosllm[corpora]'" in refusal(tmp_path)
+
+
+class Marker:
+    """An object whose unpickling, or construction by an unsafe YAML loader, makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_pickled_table_is_never_opened(database, tmp_path):
+    database.save(str(tmp_path))
+    ran = tmp_path / "RAN"
+    (tmp_path / "db.emotion.pkl").write_bytes(pickle.dumps(Marker(ran)))  # newer than the CSV: audformat prefers it
+    assert len(read_corpus("audformat", tmp_path)) == 3
+    assert not ran.exists()
+    for path in tmp_path.glob("db.emotion.*"):
+        if path.suffix in (".csv", ".parquet") and path.stem == "db.emotion":
+            path.unlink()
+    message = refusal(tmp_path)
+    assert "db.emotion.pkl is a pickle, which can run code when opened: save the table as CSV" in message
+    assert not ran.exists()
+    audformat.Database.load(str(tmp_path), load_data=False)  # the header is sound
+    with pytest.raises(Exception):  # noqa: B017
+        audformat.Database.load(str(tmp_path), load_data=True)
+    assert ran.exists()  # the planted pickle works where it is opened
+
+
+def test_a_header_that_constructs_objects_is_refused(database, tmp_path):
+    database.save(str(tmp_path))
+    ran = tmp_path / "RAN"
+    text = (tmp_path / "db.yaml").read_text("utf-8")
+    planted = f'source: !!python/object/apply:os.mkdir ["{ran}"]'
+    lines = [planted if line.startswith("source:") else line for line in text.splitlines()]
+    (tmp_path / "db.yaml").write_text("\n".join(lines), "utf-8")
+    message = refusal(tmp_path)
+    assert f"{tmp_path} is a broken audformat database" in message
+    assert "python/object/apply:os.mkdir" in message
+    with pytest.raises(UserError):
+        card_of("audformat", tmp_path)
+    assert not ran.exists()
+
+
+def test_a_table_without_a_file(database, tmp_path):
+    database.save(str(tmp_path))
+    for path in tmp_path.glob("db.files.*"):
+        path.unlink()
+    assert "has no file for the table 'files': expected db.files.csv or db.files.parquet" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("storage", ["csv", "parquet"])
+def test_tables_in_both_formats(database, tmp_path, storage):
+    database.save(str(tmp_path), storage_format=storage)
+    assert [path.suffix for path in tmp_path.glob("db.files.*")] == [f".{storage}"]
+    assert [u.emotion for u in read_corpus("audformat", tmp_path)] == ["neutral", "angry", "bored"]

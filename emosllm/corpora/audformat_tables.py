@@ -1,0 +1,70 @@
+"""Load the header and the tables of an audformat database without running code that the database contains.
+
+`audformat.Database.load` reads `db.yaml` with a YAML loader that can construct any Python object, and prefers a
+pickled table (`db.<table>.pkl`) to the CSV or Parquet file beside it. Opening a pickle can run code too. Here the header
+is read with YAML's safe loader, and pickled tables are ignored; a table that exists only as a pickle is refused.
+"""
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from emosllm.errors import UserError
+
+# The same loader in C, where PyYAML has it: headers with the labels of thousands of speakers are long.
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Endings of table files, the preferred one first, in audformat's own order.
+SUFFIXES = (".parquet", ".csv")
+
+
+def load_database(root: Path) -> Any:
+    """Load a database with all its tables.
+
+    Args:
+        root: the folder with `db.yaml`.
+
+    Returns:
+        An `audformat.Database`. Files in its tables are named relative to `root`.
+
+    Raises:
+        UserError: the package is not installed, the header or a table is broken, the header holds more than plain
+            YAML, or a table has no CSV or Parquet file.
+    """
+    try:
+        audformat = import_module("audformat")  # imports pandas, therefore only when it is needed
+    except ImportError:
+        raise UserError("audformat databases need the package audformat: pip install 'emosllm[corpora]'") from None
+    try:
+        header = yaml.load((root / "db.yaml").read_text("utf-8"), Loader=_SAFE_LOADER)
+        database = audformat.Database.load_header_from_yaml(header)
+        # Schemes may take their labels from miscellaneous tables: these come first.
+        for name in (*database.misc_tables, *database.tables):
+            _load_table(database[name], root, name)
+    except UserError:
+        raise
+    except Exception as error:  # whatever YAML, audformat, pandas and pyarrow raise
+        line = " ".join(str(error).split())
+        raise UserError(f"{root} is a broken audformat database ({line[:200]}): get it again") from None
+    return database
+
+
+def _load_table(table: Any, root: Path, name: str) -> None:
+    """Load a table from a copy in a folder without pickles, as audformat would open a pickle that lies beside it."""
+    source = _table_file(root, name)
+    with TemporaryDirectory() as folder:
+        shutil.copyfile(source, Path(folder) / f"table{source.suffix}")
+        table.load(str(Path(folder) / "table"))
+
+
+def _table_file(root: Path, name: str) -> Path:
+    for suffix in SUFFIXES:
+        if (path := root / f"db.{name}{suffix}").is_file():
+            return path
+    pickled = root / f"db.{name}.pkl"
+    if pickled.is_file():
+        raise UserError(f"{pickled} is a pickle, which can run code when opened: save the table as CSV or Parquet")
+    raise UserError(f"{root} has no file for the table {name!r}: expected db.{name}.csv or db.{name}.parquet")
