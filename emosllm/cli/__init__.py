@@ -13,7 +13,18 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import experimenting, knowing, listening, making, predicting, preparing, reporting, serving, using
+from emosllm.cli import (
+    experimenting,
+    knowing,
+    listening,
+    making,
+    predicting,
+    preparing,
+    reporting,
+    samples,
+    serving,
+    using,
+)
 from emosllm.errors import UserError
 
 app = typer.Typer(
@@ -53,6 +64,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     making.train,
     knowing.info,
     preparing.prepare,
+    samples.samples,
     using.export,
     serving.serve,
     experimenting.sweep,

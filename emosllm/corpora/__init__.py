@@ -5,12 +5,14 @@ decodes audio or needs torch. A corpus without a reader goes through the generic
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from emosllm.corpora import (
+    audb_database,
     audformat_db,
     crema_d,
     emobox,
@@ -66,6 +68,26 @@ CARDS: Mapping[str, Card] = MappingProxyType(
         "ravdess": ravdess.CARD,
         "tess": tess.CARD,
     }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A source of corpora that are downloaded before they are read.
+
+    Attributes:
+        reader: the key of `READERS` that reads what was downloaded.
+        fetch: downloads a corpus by its name; see `audb_database.fetch`.
+        card: the source's own card.
+    """
+
+    reader: str
+    fetch: Callable[[str, Path, str | None, Callable[[Path], Sequence[Utterance]] | None], Path]
+    card: Card
+
+
+DOWNLOADS: Mapping[str, Download] = MappingProxyType(
+    {"audb": Download("audformat", audb_database.fetch, audb_database.CARD)}
 )
 
 

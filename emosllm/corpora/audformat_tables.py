@@ -1,8 +1,8 @@
 """Load the header and the tables of an audformat database without running code that the database contains.
 
 `audformat.Database.load` reads `db.yaml` with a YAML loader that can construct any Python object, and prefers a
-pickled table (`db.<table>.pkl`) to the CSV or Parquet file beside it. Opening a pickle can run code too. Here the header
-is read with YAML's safe loader, and pickled tables are ignored; a table that exists only as a pickle is refused.
+pickled table (`db.<table>.pkl`) to the CSV or Parquet file beside it. Opening a pickle can run code too. This module
+reads the header with YAML's safe loader and ignores pickled tables. It refuses a table that exists only as a pickle.
 """
 
 import shutil

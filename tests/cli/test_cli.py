@@ -21,7 +21,7 @@ from emosllm.recipe import load_recipe, names
 
 VERBS = (
     *("predict", "listen", "evaluate", "calibrate", "report", "train", "info", "prepare", "export", "serve"),
-    *("sweep", "study"),
+    *("samples", "sweep", "study"),
 )
 PUBLISHED = [name for name in names() if name != "nano"]
 FIELDS = ["path", "label", "probabilities", "transcript", "error"]

@@ -7,7 +7,7 @@ import soundfile as sf
 import tiny
 from commandline import emosllm, refused
 
-from emosllm.corpora import READERS
+from emosllm.corpora import DOWNLOADS, READERS
 from emosllm.corpora.manifest import read_manifest
 
 
@@ -109,5 +109,6 @@ def test_a_manifest_of_another_kind_is_refused_before_anything_is_read(tmp_path)
 
 def test_the_list_has_every_reader_with_its_licence():
     lines = emosllm("prepare", "list").out.splitlines()
-    assert [line.split()[0] for line in lines] == list(READERS)
+    assert [line.split()[0] for line in lines] == [*READERS, *DOWNLOADS]
+    assert any("audb" in line and "downloaded" in line for line in lines)
     assert any("ravdess" in line and "CC BY-NC-SA 4.0" in line for line in lines)

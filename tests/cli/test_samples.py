@@ -1,0 +1,274 @@
+"""samples and `prepare audb`: from a real repository of audb on this disk, from copies, and without a network."""
+
+import csv
+import pickle
+import shutil
+import zipfile
+from contextlib import suppress
+
+import pytest
+
+pytest.importorskip("audb")
+
+import audb
+import audb_repository
+import numpy as np
+import soundfile as sf
+from commandline import emosllm, refused
+
+from emosllm.corpora.manifest import read_manifest
+from emosllm.corpora.samples import LICENCE_FILE, STEMS
+
+FILES = sorted([*(f"{stem}.wav" for stem in STEMS), LICENCE_FILE, "manifest.csv"])
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDB_CACHE_ROOT", str(tmp_path / "cache"))
+    monkeypatch.setenv("AUDB_SHARED_CACHE_ROOT", str(tmp_path / "shared"))
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A repository with versions 1.3.0 (tables as CSV) and 1.4.1 (as Parquet) of a miniature emodb."""
+    with audb_repository.repository(tmp_path) as place:
+        audb_repository.publish(place, tmp_path / "old", "1.3.0", "csv")
+        audb_repository.publish(place, tmp_path / "new", "1.4.1")
+        yield tmp_path / "host" / "local" / "emodb"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the corpus in its original layout."""
+    audb_repository.make_database(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- samples
+
+
+def test_samples_from_audb(published, tmp_path):
+    answer = emosllm("samples", tmp_path / "mine")
+    assert answer.code == 0, answer
+    assert names(tmp_path / "mine") == FILES
+    assert str(tmp_path / "mine" / "12a05Nd.wav") in answer.out
+    assert "eight recordings of EMO-DB (CC0 1.0)" in answer.err
+    for stem in STEMS:
+        written, rate = sf.read(tmp_path / "mine" / f"{stem}.wav", dtype="int16")
+        assert rate == 16_000
+        assert np.array_equal(written, sf.read(tmp_path / "new" / "wav" / f"{stem}.wav", dtype="int16")[0])
+
+
+def test_the_manifest_and_the_licence(copy, tmp_path):
+    assert emosllm("samples", tmp_path / "mine", "--from", copy).code == 0
+    utterances = read_manifest(tmp_path / "mine" / "manifest.csv")
+    assert sorted((u.emotion, u.speaker) for u in utterances) == sorted(
+        (emotion, f"emodb_{speaker}") for emotion in ("angry", "happy", "neutral", "sad") for speaker in (12, 14)
+    )
+    assert {(u.language, u.split, u.audio.is_file()) for u in utterances} == {("de", "test", True)}
+    assert utterances[0].transcript.startswith("Das schwarze Stück Papier")
+    with (tmp_path / "mine" / "manifest.csv").open(encoding="utf-8") as lines:
+        assert {row["licence"] for row in csv.DictReader(lines)} == {"CC0-1.0"}
+    licence = (tmp_path / "mine" / LICENCE_FILE).read_text("utf-8")
+    assert "creativecommons.org/publicdomain/zero/1.0" in licence
+    assert "Burkhardt" in licence
+
+
+@pytest.mark.parametrize("layout", ["flac", "flat", "audformat"])
+def test_samples_from_copies_of_the_corpus(layout, copy, tmp_path):
+    first, _ = sf.read(copy / "wav" / "12a05Nd.wav", dtype="int16")
+    if layout == "flac":
+        for path in (copy / "wav").iterdir():
+            sf.write(path.with_suffix(".flac"), *sf.read(path, dtype="int16"), subtype="PCM_16")
+            path.unlink()
+    if layout == "audformat":  # emodb 2.0.0 has laryngograms of the same names beside the recordings
+        shutil.copytree(copy / "wav", copy / "laryngo")
+    source = copy / "wav" if layout == "flat" else copy
+    assert emosllm("samples", tmp_path / "mine", "--from", source).code == 0
+    assert names(tmp_path / "mine") == FILES
+    assert np.array_equal(first, sf.read(tmp_path / "mine" / "12a05Nd.wav", dtype="int16")[0])
+
+
+def test_samples_are_written_again_over_samples_only(copy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert emosllm("samples", "--from", copy).code == 0
+    (tmp_path / "samples" / "12a05Nd.wav").write_bytes(b"")
+    assert emosllm("samples", "--from", copy).code == 0
+    assert names(tmp_path / "samples") == FILES
+    assert sf.info(tmp_path / "samples" / "12a05Nd.wav").frames == 4_800
+    assert "it holds files but no LICENCE-EMO-DB.txt" in refused("samples", copy, "--from", copy)
+    assert (copy / "wav").is_dir()
+
+
+def test_a_copy_without_a_sample_or_with_a_broken_one(copy, tmp_path):
+    (copy / "wav" / "14b02Tc.wav").write_bytes(b"no sound")
+    assert "14b02Tc.wav is not audio" in refused("samples", tmp_path / "mine", "--from", copy)
+    (copy / "wav" / "14b02Tc.wav").unlink()
+    message = refused("samples", tmp_path / "mine", "--from", copy)
+    assert f"{copy} has no wav/14b02Tc.wav or .flac: --from needs a copy of EMO-DB" in message
+    assert not (tmp_path / "mine").exists()
+
+
+# --- prepare audb
+
+
+def test_prepare_a_database(published, tmp_path):
+    out = tmp_path / "made" / "emodb.csv"
+    answer = emosllm("prepare", "audb", "emodb", "--out", out)
+    assert answer.code == 0, answer
+    utterances = read_manifest(out)
+    assert len(utterances) == 9
+    assert [(u.id, u.emotion, u.speaker, u.language, u.duration) for u in utterances[:2]] == [
+        ("wav/03a01Fa.wav", "happy", "emodb_03", "de", 1.1),
+        ("wav/12a05Nd.wav", "neutral", "emodb_12", "de", 0.3),
+    ]
+    assert utterances[0].audio == out.parent / "emodb-1.4.1" / "wav" / "03a01Fa.wav"
+    assert (out.parent / "emodb.csv.datasheet.md").read_text("utf-8").startswith("# emodb\n\n9 utterances")
+    assert not list(out.parent.rglob("*.pkl"))
+    assert not list(out.parent.rglob("*.tmp"))
+
+
+def test_prepare_a_version_with_tables_as_csv(published, tmp_path):
+    out = tmp_path / "m.csv"
+    assert emosllm("prepare", "audb", "emodb", "--version", "1.3.0", "--out", out).code == 0
+    assert len(read_manifest(out)) == 9
+    assert sorted(path.name for path in (tmp_path / "emodb-1.3.0").iterdir()) == [
+        "db.emotion.csv", "db.files.csv", "db.yaml", "wav",
+    ]  # fmt: skip
+
+
+def test_a_legacy_dependency_table(published, tmp_path):
+    """audb before 1.7 published `db.csv` in `db.zip` in place of `db.parquet`."""
+    folder = published / "1.3.0"
+    files = audb.Dependencies()
+    files.load(str(folder / "db.parquet"))
+    files.save(str(tmp_path / "db.csv"))
+    with zipfile.ZipFile(folder / "db.zip", "w") as archive:
+        archive.write(tmp_path / "db.csv", "db.csv")
+    (folder / "db.parquet").unlink()
+    assert emosllm("prepare", "audb", "emodb", "--version", "1.3.0", "--out", tmp_path / "m.csv").code == 0
+    assert len(read_manifest(tmp_path / "m.csv")) == 9
+
+
+def test_only_what_is_missing_or_spoilt_is_downloaded_again(published, tmp_path):
+    words = ("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
+    assert emosllm(*words).code == 0
+    wav = tmp_path / "emodb-1.4.1" / "wav"
+    kept = (wav / "03a01Fa.wav").stat().st_mtime_ns
+    whole = (wav / "12a05Nd.wav").read_bytes()
+    (wav / "12a05Nd.wav").write_bytes(whole[:100])
+    assert emosllm(*words).code == 0
+    assert (wav / "12a05Nd.wav").read_bytes() == whole
+    assert (wav / "03a01Fa.wav").stat().st_mtime_ns == kept
+
+
+def test_words_alone_need_no_recordings_and_options_choose_them(published, tmp_path):
+    words = ("prepare", "audb", "emodb", "transcript=emotion", "--text", "--out", tmp_path / "m.csv")
+    assert emosllm(*words).code == 0
+    assert [u.audio for u in read_manifest(tmp_path / "m.csv")] == [None] * 9
+    assert not (tmp_path / "emodb-1.4.1" / "wav").exists()
+    assert "has no option 'mood'" in refused("prepare", "audb", "emodb", "mood=x", "--out", tmp_path / "m.csv")
+
+
+def test_names_and_versions_that_are_not_there(published, tmp_path):
+    out = ("--out", tmp_path / "m.csv")
+    assert "audb has no database 'msppodcast' in local" in refused("prepare", "audb", "msppodcast", *out)
+    message = refused("prepare", "audb", "emodb", "--version", "9.9.9", *out)
+    assert "audb has no version 9.9.9 of emodb: it has 1.3.0, 1.4.1" in message
+    for name in ("../emodb", "a/b", ".."):
+        assert f"'{name}' is no name or version of a database" in refused("prepare", "audb", name, *out)
+    assert "--version 1 is for audb; emodb is read from a folder" in refused(
+        "prepare", "emodb", tmp_path, "--version", "1", *out
+    )
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the client's tries
+    monkeypatch.setattr(audb.config, "REPOSITORIES", [audb.Repository("audb-public", "127.0.0.1:9", "s3")])
+    message = refused("samples", tmp_path / "mine")
+    assert message.startswith("emosllm: audb cannot reach its repository audb-public at 127.0.0.1:9: ")
+    assert "Connection refused" in message
+    assert "--from FOLDER" in message
+    message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
+    assert "audb cannot reach its repository audb-public at 127.0.0.1:9: " in message
+    assert not (tmp_path / "mine").exists()
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_without_the_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "audb", None)
+    message = refused("samples", tmp_path / "mine")
+    assert "pip install 'emosllm[corpora]'" in message
+    assert "--from FOLDER" in message
+
+
+# --- a repository that means harm
+
+
+class Marker:
+    """An object whose unpickling makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def repack(archive, **members):
+    """Replace an archive by one with the same members and more."""
+    with zipfile.ZipFile(archive) as old:
+        content = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(archive, "w") as new:
+        for name, text in {**content, **members}.items():
+            new.writestr(name, text)
+
+
+def test_pickles_and_paths_in_archives_are_left_there(published, tmp_path):
+    ran, bomb = tmp_path / "RAN", pickle.dumps(Marker(tmp_path / "RAN"))
+    for archive in published.rglob("*.zip"):
+        repack(archive, **{"db.emotion.pkl": bomb, "db.pkl": bomb, "../../escaped": "x", f"{tmp_path}/absolute": "x"})
+    for version in ("1.3.0", "1.4.1"):
+        words = ("prepare", "audb", "emodb", "--version", version, "--out", tmp_path / "made" / "m.csv")
+        assert emosllm(*words).code == 0
+    assert not ran.exists()
+    assert not list(tmp_path.rglob("escaped"))
+    assert not list(tmp_path.rglob("absolute"))
+    assert not list((tmp_path / "made").rglob("*.pkl"))
+    with suppress(Exception):
+        audb.load("emodb", version="1.3.0", verbose=False)
+    assert ran.exists()  # the planted files do harm where audb itself opens them
+    assert list(tmp_path.rglob("absolute"))
+
+
+def test_a_header_that_constructs_objects(published, tmp_path):
+    ran, header = tmp_path / "RAN", published / "1.4.1" / "db.yaml"
+    lines = header.read_text("utf-8").splitlines()
+    planted = f'source: !!python/object/apply:os.mkdir ["{ran}"]'
+    header.write_text("\n".join(planted if line.startswith("source:") else line for line in lines), "utf-8")
+    message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
+    assert "is a broken audformat database (could not determine a constructor for the tag" in message
+    assert not ran.exists()
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_files_outside_of_the_folder_and_files_that_were_changed(published, tmp_path):
+    table = published / "1.4.1" / "db.parquet"
+    files = audb.Dependencies()
+    files.load(str(table))
+    media = published / "media" / "1.4.1" / f"{files.archive('wav/12a05Nd.wav')}.zip"
+    repack(media, **{"wav/12a05Nd.wav": b"other"})
+    message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
+    assert "audb: wav/12a05Nd.wav of emodb 1.4.1 came with another MD5 sum: try again" in message
+    assert not (tmp_path / "emodb-1.4.1" / "wav" / "12a05Nd.wav").exists()
+    rows = files()
+    rows.index = [file.replace("db.emotion", "../db.emotion") for file in rows.index]
+    files.save(str(table))
+    message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
+    assert "emodb-1.4.1: its file '../db.emotion.parquet' lies outside of the database's folder" in message
+    assert not (tmp_path / "db.emotion.parquet").exists()
