@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emosllm import cli
+from emosllm.corpora.samples import STEMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,6 +57,8 @@ def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch:
         monkeypatch.setattr("sys.argv", evaluation.split())
         with pytest.raises(SystemExit):
             cli.main()
+    if words[1] == "samples":  # from a copy, as tests have no network
+        words += ["--from", str(miniature_emodb(desk))]
     if words[1] == "prepare" and "FOLDER" in words:
         words[words.index("FOLDER")] = str(miniature_ravdess(desk))
     monkeypatch.setattr("sys.argv", words)
@@ -69,6 +72,13 @@ def miniature_ravdess(desk: Path) -> Path:
     actor.mkdir(parents=True)
     shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", actor / "03-01-04-01-01-01-01.flac")
     return actor.parent
+
+
+def miniature_emodb(desk: Path) -> Path:
+    (desk / "EMO-DB" / "wav").mkdir(parents=True)
+    for stem in STEMS:
+        shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", desk / "EMO-DB" / "wav" / f"{stem}.flac")
+    return desk / "EMO-DB"
 
 
 def test_the_first_example_prints_what_the_readme_says(

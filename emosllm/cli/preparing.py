@@ -80,6 +80,7 @@ def _downloaded(
     """
     from emosllm.corpora import DOWNLOADS, read_corpus
 
+    corpus = corpus.lower()
     if corpus not in DOWNLOADS:
         if version is not None:
             raise UserError(f"--version {version} is for {', '.join(DOWNLOADS)}; {corpus} is read from a folder")

@@ -91,8 +91,12 @@ class AudbDatabase:
         console = Console(stderr=True)
         with _one_line(self.name), ThreadPoolExecutor(_DOWNLOADS) as pool:
             done = pool.map(lambda file: self._fetch_recording(folder, file), wanted)
-            for _ in track(done, "recordings", len(wanted), console=console, disable=not console.is_terminal):
-                pass
+            try:
+                for _ in track(done, "recordings", len(wanted), console=console, disable=not console.is_terminal):
+                    pass
+            except BaseException:  # Ctrl-C too: do not wait for the hundreds that have not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _fetch_recording(self, folder: Path, file: str) -> None:
         path = _inside(folder, file)
@@ -140,7 +144,8 @@ def open_database(name: str, version: str | None = None) -> Iterator[AudbDatabas
     for word in (name, version or "0"):
         if not _NAME.fullmatch(word):
             raise UserError(f"{word!r} is no name or version of a database of audb: give one such as emodb, 1.4.1")
-    repository, version = _find(audb, name, version)
+    with _one_line(name):
+        repository, version = _find(audb, name, version)
     try:
         with _one_line(name):
             files = _dependencies(audb, repository, name, version)
@@ -166,7 +171,7 @@ def fetch(name: str, parent: Path, version: str | None, read: Callable[[Path], S
         folder = parent / f"{database.name}-{database.version}"
         database.fetch_tables(folder)
         audio = [utterance.audio for utterance in read(folder)] if read else []
-        database.fetch_recordings(folder, [a.relative_to(folder).as_posix() for a in audio if isinstance(a, Path)])
+        database.fetch_recordings(folder, [_name_in(folder, path) for path in audio if isinstance(path, Path)])
     return folder
 
 
@@ -218,6 +223,12 @@ def _inside(folder: Path, file: str) -> Path:
     return folder / path
 
 
+def _name_in(folder: Path, path: Path) -> str:
+    """The name of a recording in the database, which its tables may not set outside of the folder."""
+    file = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    return _inside(folder, file).relative_to(folder).as_posix()
+
+
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
     try:
@@ -225,7 +236,8 @@ def _one_line(name: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # whatever the backend, pyarrow or zipfile raise
-        raise UserError(f"audb cannot download {name} ({_reason(error)}): check the network and try again") from None
+        way = "check the network and audb's configuration, and try again"
+        raise UserError(f"audb cannot download {name} ({_reason(error)}): {way}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ pytest.importorskip("audb")
 
 import audb
 import audb_repository
+import audformat
 import numpy as np
 import soundfile as sf
 from commandline import emosllm, refused
@@ -139,6 +140,18 @@ def test_prepare_a_version_with_tables_as_csv(published, tmp_path):
     assert sorted(path.name for path in (tmp_path / "emodb-1.3.0").iterdir()) == [
         "db.emotion.csv", "db.files.csv", "db.yaml", "wav",
     ]  # fmt: skip
+
+
+def test_a_version_that_shares_files_with_an_older_one(published, tmp_path):
+    folder = tmp_path / "next"
+    db = audb.load_to(str(folder), "emodb", version="1.4.1", verbose=False)
+    db["emotion"]["emotion"] = audformat.Column(scheme_id="emotion")
+    db["emotion"]["emotion"].set(["anger"] * 9)
+    db.save(str(folder), storage_format="parquet")
+    audb.publish(str(folder), "1.5.0", audb.config.REPOSITORIES[0], previous_version="1.4.1", verbose=False)
+    assert not (published / "media" / "1.5.0").exists()
+    assert emosllm("prepare", "audb", "emodb", "--out", tmp_path / "m.csv").code == 0
+    assert {(u.emotion, u.audio.parts[-3]) for u in read_manifest(tmp_path / "m.csv")} == {("angry", "emodb-1.5.0")}
 
 
 def test_a_legacy_dependency_table(published, tmp_path):
@@ -272,3 +285,32 @@ def test_files_outside_of_the_folder_and_files_that_were_changed(published, tmp_
     message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
     assert "emodb-1.4.1: its file '../db.emotion.parquet' lies outside of the database's folder" in message
     assert not (tmp_path / "db.emotion.parquet").exists()
+
+
+@pytest.mark.parametrize("file", ["../secret.wav", "/secret.wav"])
+def test_tables_that_name_recordings_elsewhere(tmp_path, file):
+    db = audb_repository.make_database(tmp_path / "new")
+    db.save(str(tmp_path / "new"), storage_format="parquet")
+    db["more"] = audformat.Table(audformat.filewise_index([file]))
+    db["more"]["emotion"] = audformat.Column(scheme_id="emotion")
+    db["more"]["emotion"].set(["anger"])
+    with audb_repository.repository(tmp_path) as place:
+        audb_repository.publish(place, tmp_path / "new", "1.4.1")
+        meta = tmp_path / "host" / "local" / "emodb" / "meta" / "1.4.1"
+        db["more"].save(str(meta / "more"), storage_format="parquet")
+        db.save(str(tmp_path / "changed"), storage_format="parquet")
+        shutil.copy(tmp_path / "changed" / "db.yaml", meta.parents[1] / "1.4.1" / "db.yaml")
+        table = meta.parents[1] / "1.4.1" / "db.parquet"
+        files = audb.Dependencies()
+        files.load(str(table))
+        rows = files()
+        rows.loc["db.more.parquet"] = rows.loc["db.emotion.parquet"]
+        files.save(str(table))
+        message = refused("prepare", "audb", "emodb", "--out", tmp_path / "made" / "m.csv")
+    assert f"its file '{file}' lies outside of the database's folder: do not use it" in message
+
+
+def test_a_broken_configuration_of_audb(tmp_path, monkeypatch):
+    monkeypatch.setattr(audb.config, "REPOSITORIES", [audb.Repository("local", str(tmp_path), "carrier-pigeon")])
+    message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
+    assert f"audb cannot reach its repository local at {tmp_path}: 'carrier-pigeon' is not a registered" in message

@@ -195,3 +195,16 @@ def test_tables_in_both_formats(database, tmp_path, storage):
     database.save(str(tmp_path), storage_format=storage)
     assert [path.suffix for path in tmp_path.glob("db.files.*")] == [f".{storage}"]
     assert [u.emotion for u in read_corpus("audformat", tmp_path)] == ["neutral", "angry", "bored"]
+
+
+def test_labels_that_lie_in_a_table_of_their_own(database, tmp_path):
+    database["people"] = audformat.MiscTable(pd.Index([3, 8], dtype="Int64", name="speaker"))
+    database["people"]["gender"] = audformat.Column()
+    database["people"]["gender"].set(["male", "female"])
+    del database["files"].columns["speaker"]
+    database["files"].df.drop(columns="speaker", inplace=True)
+    database.schemes["speaker"].replace_labels("people")
+    database["files"]["speaker"] = audformat.Column(scheme_id="speaker")
+    database["files"]["speaker"].set([8, 3, 3])
+    database.save(str(tmp_path))
+    assert [u.speaker for u in read_corpus("audformat", tmp_path)] == ["emodb_3", "emodb_3", "emodb_8"]
