@@ -1,5 +1,6 @@
 """What the tests of the command line share: a corpus made in code, and a tiny run of `emosllm train`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,17 @@ def run(trained) -> Path:
 def clips(corpus) -> list[Path]:
     """Three good recordings."""
     return [corpus.parent / f"{index:02}.flac" for index in range(3)]
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A repository with versions 1.3.0 (tables as CSV) and 1.4.1 (as Parquet) of a miniature emodb."""
+    pytest.importorskip("audb")
+    import audb_repository
+
+    monkeypatch.setenv("AUDB_CACHE_ROOT", str(tmp_path / "cache"))
+    monkeypatch.setenv("AUDB_SHARED_CACHE_ROOT", str(tmp_path / "shared"))
+    with audb_repository.repository(tmp_path) as place:
+        audb_repository.publish(place, tmp_path / "old", "1.3.0", "csv")
+        audb_repository.publish(place, tmp_path / "new", "1.4.1")
+        yield tmp_path / "host" / "local" / "emodb"
