@@ -15,6 +15,8 @@ Task = Literal["asr", "ser", "joint"]
 Learner = Literal["mapper", "lora", "head"]
 Strategy = Literal["ser", "transcript-in-prompt", "transcript-first"]
 Answer = Literal["score", "generate"]
+Layers = Literal["last", "weighted"] | int
+Normalise = Literal["none", "clip", "statistics"]
 Metric = Literal["ua", "wa", "macro_f1", "weighted_f1"]
 
 
@@ -33,6 +35,15 @@ class EncoderPart(Part):
     """The frozen speech encoder."""
 
     model: str = Field(description="Hub id, local folder, or builtin:NAME, of a speech encoder, or of a model with one")
+    layers: Literal["last", "weighted"] | Annotated[int, Field(ge=1)] = Field(
+        "last", description="hidden states that are read: the last, the one after a layer, or a learned mix of all"
+    )
+    window: Literal["model", "clip"] = Field(
+        "model", description="what a fixed-window encoder runs on: its own window (Whisper: 30 s) or the clip's length"
+    )
+    normalise: Normalise = Field(
+        "none", description="of each hidden state: nothing, the clip's mean and deviation, or the training recordings'"
+    )
 
 
 class QPMapperPart(Part):
@@ -124,6 +135,9 @@ class AudioPart(Part):
     """What counts as one utterance."""
 
     max_seconds: float = Field(30.0, gt=0, description="longer recordings are refused, never cut in silence")
+    level: float | None = Field(
+        None, le=0, description="dBFS that the loud parts of every clip are brought to; null leaves levels as they are"
+    )
     beyond_window: Literal["refuse", "windows"] = Field(
         "refuse", description="what becomes of clips longer than the encoder's own window: windows are read in turn"
     )

@@ -17,7 +17,8 @@ from transformers.utils import ModelOutput
 from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
-from emosllm.models.encoders import SpeechEncoder
+from emosllm.models.encoders import SpeechEncoder, new_states
+from emosllm.models.hidden_states import HiddenStates
 from emosllm.models.llm import (
     check_room,
     output_logits,
@@ -76,9 +77,11 @@ class SpeechLLM(CheckpointModel):
         self.llm.requires_grad_(False)
         prepare(self.llm)
         if recipe.encoder is not None and recipe.mapper is not None:
-            self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
+            ears = encoder or new_encoder(config_of(config.encoder_config or {}))
+            self.encoder = SpeechEncoder(ears, recipe.encoder)
             width = int(self.llm.get_input_embeddings().embedding_dim)
-            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width)
+            states = new_states(self.encoder, recipe.encoder)
+            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width, states)
         self.post_init()
         if recipe.lora is not None:  # after post_init, which would give B other values than zero
             add_lora(self.llm, recipe.lora)
@@ -87,7 +90,7 @@ class SpeechLLM(CheckpointModel):
         self._prefix: tuple[Tensor, Cache] | None = None
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, QPMapper | LinearMapper):
+        if isinstance(module, QPMapper | LinearMapper | HiddenStates):
             module.reset_parameters()
 
     def get_input_embeddings(self) -> nn.Module:

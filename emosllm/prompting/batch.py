@@ -7,7 +7,7 @@ extractor, one without an LLM no tokenizer.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from transformers import BatchFeature, FeatureExtractionMixin, PreTrainedTokeniz
 
 from emosllm.audio import SAMPLE_RATE, AudioError
 from emosllm.labels import LABEL_SETS, LabelSet
+from emosllm.level import set_level
 from emosllm.log_mel import register as register_log_mel
 from emosllm.parts import AudioPart, PromptPart, Task
 from emosllm.prompting.chat import Chat, Tokens
@@ -29,6 +30,9 @@ from emosllm.prompting.vectors import AudioVectors
 from emosllm.recipe import Recipe
 
 __all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
+
+_HOP = 160  # samples between the mel frames of Whisper's extractor
+_SILENT_HOPS = 4  # more than half of the extractor's 25 ms window
 
 register_log_mel()  # so that a checkpoint's AutoFeatureExtractor knows nano's
 
@@ -43,6 +47,7 @@ class ProcessorSettings(BaseModel):
         audio: how long a clip may be.
         vectors: how many of the LLM's vectors a clip takes.
         thresholds: where the cues' levels meet, if the system is told cues.
+        window: what a fixed-window encoder runs on, as in the recipe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +58,7 @@ class ProcessorSettings(BaseModel):
     audio: AudioPart = AudioPart()
     vectors: AudioVectors = AudioVectors()
     thresholds: Thresholds | None = None
+    window: Literal["model", "clip"] = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class SpeechProcessor(SavedProcessor):
             audio=recipe.audio,
             vectors=vectors,
             thresholds=thresholds,
+            window=recipe.encoder.window if recipe.encoder is not None else "model",
         )
         return cls(feature_extractor, tokenizer, settings)
 
@@ -270,11 +277,14 @@ class SpeechProcessor(SavedProcessor):
         assert self.feature_extractor is not None, "this system does not listen"
         for clip in clips:
             self.check_length(clip)
+        if (level := self.settings.audio.level) is not None:
+            clips = [set_level(clip, level) for clip in clips]
         cut = [self._windows(clip) for clip in clips]
+        pieces = [window for windows in cut for window in windows]
         features = self.feature_extractor(
-            [window for windows in cut for window in windows],
+            pieces,
             sampling_rate=SAMPLE_RATE,
-            padding="longest" if self._window is None else "max_length",
+            **self._padding(max(map(len, pieces))),
             return_attention_mask=True,
             return_tensors="pt",
         )
@@ -285,6 +295,19 @@ class SpeechProcessor(SavedProcessor):
         if len(batch["audio"]) > len(clips):
             batch["windows"] = torch.tensor([len(windows) for windows in cut])
         return batch
+
+    def _padding(self, longest: int) -> dict[str, Any]:
+        """How the extractor pads: to the longest clip, to its window, or to a little more than the longest clip.
+
+        The last is for a fixed window that is cut to the clips: the frames at a clip's end must see the silence that
+        they see in the whole window.
+        """
+        if self._window is None:
+            return {"padding": "longest"}
+        if self.settings.window == "model":
+            return {"padding": "max_length"}
+        hops = -(-longest // _HOP) + _SILENT_HOPS
+        return {"padding": "max_length", "max_length": min(hops * _HOP, int(self._window * SAMPLE_RATE))}
 
     def _windows(self, clip: np.ndarray) -> list[np.ndarray]:
         """A clip in pieces of one length that fit the encoder's window; mostly one."""

@@ -1,0 +1,27 @@
+"""Level of a clip: bring its loud parts to a given level, so that microphone, distance and gain do not matter.
+
+The level is that of the loud 25 ms frames and not of the whole clip, because a clip with long pauses is as loud as one
+without. Gives up: how loudly somebody spoke, where recordings share one gain.
+"""
+
+import numpy as np
+
+_FRAME = 400  # samples: 25 ms at 16 kHz
+_LOUD = 95  # percentile of the frames' levels
+_FLOOR = 1e-5  # -100 dBFS: below that there is no speech to amplify
+
+
+def set_level(samples: np.ndarray, dbfs: float) -> np.ndarray:
+    """Scale a clip so that its loud frames have the given level.
+
+    Args:
+        samples: float32 mono `[T]` at 16 kHz.
+        dbfs: RMS level in dB relative to full scale.
+
+    Returns:
+        float32 `[T]`; peaks may pass full scale, because nothing is cut off.
+    """
+    frames = samples[: max(1, len(samples) // _FRAME) * _FRAME]
+    shaped = frames.reshape(-1, _FRAME) if len(frames) >= _FRAME else frames[None]
+    loud = float(np.percentile(np.sqrt(np.mean(np.square(shaped, dtype=np.float64), axis=1)), _LOUD))
+    return (samples * np.float32(10 ** (dbfs / 20) / max(loud, _FLOOR))).astype(np.float32)
