@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ import typer
 from emosllm import __version__
 from emosllm.cli import experimenting, knowing, listening, making, predicting, preparing, reporting, serving, using
 from emosllm.errors import UserError
+from emosllm.models.places import MODELS
 
 app = typer.Typer(
     name="emosllm",
@@ -37,11 +39,21 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _emosllm(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of published models, where each is looked up before the hub. "
+            "Example: `emosllm --models ~/models info emosllm`",
+            envvar=MODELS,
+        ),
+    ] = None,
 ) -> None:
     """Speech emotion recognition with large language models, on your own machine.
 
     Example: `emosllm predict nano interview.wav`
     """
+    if models is not None:
+        os.environ[MODELS] = str(models)
 
 
 VERBS: tuple[Callable[..., None], ...] = (

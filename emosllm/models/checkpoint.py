@@ -142,7 +142,7 @@ class CheckpointModel(PreTrainedModel):
         if recipe.encoder is not None:
             parts["encoder"] = load_encoder(recipe.encoder.model, dtype)
         if recipe.llm is not None:
-            parts["llm"] = load_llm(recipe.llm.model, dtype)
+            parts["llm"] = load_llm(recipe.llm.model, dtype, recipe.llm.file)
         shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}
         model = cls(cls.config_class(recipe=recipe.model_dump(mode="json"), **shapes), **parts)
         if isinstance(recipe.mapper, LinearMapperPart) and recipe.mapper.model is not None:
