@@ -15,7 +15,7 @@ import typer
 
 from emosllm import __version__
 from emosllm.cli import experimenting, knowing, listening, making, predicting, preparing, reporting, serving, using
-from emosllm.errors import UserError
+from emosllm.errors import Caution, UserError
 from emosllm.models.places import MODELS
 
 app = typer.Typer(
@@ -102,3 +102,9 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.simplefilter("ignore")
+    warnings.simplefilter("always", Caution)
+    warnings.showwarning = _tell  # ours are one line, without the place in the code
+
+
+def _tell(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"emosllm: warning: {message}", file=sys.stderr)

@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModel, AutoProcessor, PreTrainedConfig
 
 from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer
+from emosllm.models.base_weights import warn_of_others
 from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
 from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
 from emosllm.models.encoders import family
@@ -61,6 +62,7 @@ def build_model(recipe: Recipe) -> System:
     model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
     if recipe.start is not None:
         folder = fetch_checkpoint(locate(recipe.start))
+        warn_of_others(read_config(folder).base_weights, model.config.base_weights, recipe, folder)
         trained = model.trained_names()
         found = {name: tensor for name, tensor in read_weights(folder).items() if name in trained}
         put_weights(model, found, trained, folder)

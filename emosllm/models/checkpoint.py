@@ -30,6 +30,7 @@ from emosllm.models.backbones import (
     new_encoder,
     new_llm,
 )
+from emosllm.models.base_weights import fingerprint, warn_of_others
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.fetching import fetch_checkpoint
 from emosllm.models.lora import lora_layers
@@ -144,7 +145,9 @@ class CheckpointModel(PreTrainedModel):
         if recipe.llm is not None:
             parts["llm"] = load_llm(recipe.llm.model, dtype, recipe.llm.file)
         shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}
-        model = cls(cls.config_class(recipe=recipe.model_dump(mode="json"), **shapes), **parts)
+        kept = {name: fingerprint(part) for name, part in parts.items()}  # before adapters change the names
+        config = cls.config_class(recipe=recipe.model_dump(mode="json"), base_weights=kept, **shapes)
+        model = cls(config, **parts)
         if isinstance(recipe.mapper, LinearMapperPart) and recipe.mapper.model is not None:
             load_mapper(recipe.mapper.model, model.mapper)
         if recipe.head is not None and recipe.head.model is not None:
@@ -223,6 +226,8 @@ class CheckpointModel(PreTrainedModel):
             model = cls(config, **parts)
         else:
             model = cls.begin(recipe, dtype)
+            warn_of_others(config.base_weights, model.config.base_weights, recipe, folder)
+            model.config.base_weights = config.base_weights
         expected = model._all_names() if config.self_contained else model.trained_names()
         put_weights(model, read_weights(folder), expected, folder)
         model.tie_weights()
