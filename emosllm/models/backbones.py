@@ -36,6 +36,7 @@ from emosllm.models.emotion2vec import register as register_emotion2vec
 from emosllm.models.encoders import family
 from emosllm.models.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
 from emosllm.models.heads import ClassHead
+from emosllm.models.int8_weights import WEIGHTS, is_int8, load_int8
 from emosllm.models.mappers import LinearMapper
 from emosllm.models.places import is_hub_name, locate
 from emosllm.models.published.find import find_layout
@@ -95,7 +96,12 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32) -> PreTrain
             encoder = new_encoder(config_of(_part_of(layout.configs(folder), "encoder", reference)), dtype)
         load_part(folder, layout, "encoder", encoder)
         return encoder.eval()
-    family(_load(AutoConfig, reference))
+    config = _load(AutoConfig, reference)
+    family(config)
+    if is_int8(path := Path(locate(reference)) / WEIGHTS):
+        return load_int8(path, new_encoder(config, dtype))
+    if config.architectures == [WhisperEncoder.__name__]:  # saved without the half that writes
+        return _load(WhisperEncoder, reference, dtype=dtype, use_safetensors=True)
     model = _load(AutoModel, reference, dtype=dtype, use_safetensors=True)
     return model.encoder if model.config.model_type == "whisper" else model
 
@@ -112,6 +118,8 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | Non
         load_part(folder, layout, "llm", llm)
         llm.tie_weights()
         return llm.eval()
+    if is_int8(path := Path(locate(reference)) / WEIGHTS):
+        return load_int8(path, new_llm(_load(AutoConfig, reference), dtype))
     return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True)
 
 

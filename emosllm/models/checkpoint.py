@@ -33,6 +33,7 @@ from emosllm.models.backbones import (
 from emosllm.models.base_weights import fingerprint, warn_of_others
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.fetching import fetch_checkpoint
+from emosllm.models.int8_weights import is_int8, read_int8
 from emosllm.models.lora import lora_layers
 from emosllm.parts import LinearMapperPart
 from emosllm.recipe import Recipe, parse
@@ -62,7 +63,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             names = sorted(set(index["weight_map"].values()))
         tensors: dict[str, Tensor] = {}
         for name in names:
-            tensors |= load_file(folder / name)
+            tensors |= read_int8(folder / name) if is_int8(folder / name) else load_file(folder / name)
     except FileNotFoundError:
         raise UserError(
             f"{folder}: {name} is missing, so the checkpoint is not complete; fetch or save it again"
