@@ -7,6 +7,7 @@ Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
 from struct import error as StructError
@@ -32,6 +33,8 @@ from emosllm.errors import UserError
 from emosllm.models.loaded import put_loaded
 from emosllm.models.places import is_hub_name, locate
 
+_READ: dict[tuple[Path, int], PreTrainedConfig] = {}  # by the file and the time of its last change
+
 
 def load_gguf_config(reference: str, file: str) -> PreTrainedConfig:
     """The config of an LLM in a GGUF file, from its header alone.
@@ -40,7 +43,7 @@ def load_gguf_config(reference: str, file: str) -> PreTrainedConfig:
         UserError: the file can't be had, or is no GGUF.
     """
     with _alone(reference, file) as place:
-        return AutoConfig.from_pretrained(place, gguf_file=file)
+        return _config(place, file)
 
 
 def load_gguf_tokenizer(reference: str, file: str) -> PreTrainedTokenizerBase:
@@ -60,7 +63,7 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
         UserError: the file can't be had, or is no GGUF.
     """
     with _alone(reference, file) as place:
-        config = AutoConfig.from_pretrained(place, gguf_file=file)
+        config = _config(place, file)
         whole: dict[str, Any] = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)}
         stored = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=dtype, **whole)
     config = stored.config
@@ -71,6 +74,15 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
     put_loaded(plain, stored.state_dict())
     plain.generation_config = stored.generation_config
     return plain.eval()
+
+
+def _config(folder: str, file: str) -> PreTrainedConfig:
+    """The header takes seconds to read, and a training asks for it several times: it is read once a process."""
+    path = (Path(folder) / file).resolve()
+    key = (path, path.stat().st_mtime_ns)
+    if key not in _READ:
+        _READ[key] = AutoConfig.from_pretrained(folder, gguf_file=file)
+    return deepcopy(_READ[key])
 
 
 @contextmanager
