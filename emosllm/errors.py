@@ -1,4 +1,4 @@
-"""The one exception that is a user's to mend: it names the thing, the value and the way out."""
+"""The one exception, and the one warning, for users: they name the thing, the value and the way out."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +10,10 @@ class UserError(ValueError):
     The message is one line. The command line prints it and leaves with exit code 2; in Python it is an
     ordinary `ValueError`. Mistakes of our own are `assert`s and keep their traceback.
     """
+
+
+class Caution(UserWarning):
+    """A warning that is a user's to read: one line. The command line prints it and goes on."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -79,6 +79,7 @@ class LlmPart(Part):
     """The causal LM."""
 
     model: str = Field(description="Hub id, local folder, or builtin:NAME, of a causal LM, or of a model with one")
+    file: str | None = Field(None, description="GGUF file of the model that holds the LLM; null is its safetensors")
 
 
 class HeadPart(Part):

@@ -20,7 +20,7 @@ from emosllm.evaluation.fitting import fit_recogniser
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.calibrated import write_calibration
 from emosllm.inference.loading import load
-from emosllm.models.backbones import BUILTIN
+from emosllm.models.places import BUILTIN
 from emosllm.recipe import load_recipe
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData

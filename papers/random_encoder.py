@@ -12,7 +12,7 @@ import typer
 from transformers import AutoConfig, AutoModel
 
 from emosllm.files import atomic_folder
-from emosllm.models.backbones import locate
+from emosllm.models.places import locate
 
 _EXTRACTOR = "preprocessor_config.json"
 

@@ -9,9 +9,16 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import pytest
 import torch
 from transformers.utils import logging
 
 torch.set_num_threads(1)
 logging.set_verbosity_error()
 logging.disable_progress_bar()
+
+
+@pytest.fixture(autouse=True)
+def models_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder of models, whatever the environment says; `tests/real` has its own fixture of this name."""
+    monkeypatch.delenv("EMOSLLM_MODELS", raising=False)

@@ -155,11 +155,13 @@ def tokenizer(system_role: bool = True, letters: bool = True) -> PreTrainedToken
     )
 
 
-def llm(name: str = "llama", seed: int = 0) -> PreTrainedModel:
+def llm(name: str = "llama", seed: int = 0, **shape: int) -> PreTrainedModel:
     """A causal LM; weights large enough that its answers depend on what it reads."""
     kind, values = LLMS[name]
     torch.manual_seed(seed)
-    config = CONFIG_MAPPING[kind](**{**_LLM, "vocab_size": len(tokenizer()), "initializer_range": 0.15, **values})
+    config = CONFIG_MAPPING[kind](
+        **{**_LLM, "vocab_size": len(tokenizer()), "initializer_range": 0.15, **values, **shape}
+    )
     return AutoModelForCausalLM.from_config(config)
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +26,8 @@ from emosllm.cli import (
     serving,
     using,
 )
-from emosllm.errors import UserError
+from emosllm.errors import Caution, UserError
+from emosllm.models.places import MODELS
 
 app = typer.Typer(
     name="emosllm",
@@ -48,11 +50,21 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _emosllm(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of published models, where each is looked up before the hub. "
+            "Example: `emosllm --models ~/models info emosllm`",
+            envvar=MODELS,
+        ),
+    ] = None,
 ) -> None:
     """Speech emotion recognition with large language models, on your own machine.
 
     Example: `emosllm predict nano interview.wav`
     """
+    if models is not None:
+        os.environ[MODELS] = str(models)
 
 
 VERBS: tuple[Callable[..., None], ...] = (
@@ -102,3 +114,9 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.simplefilter("ignore")
+    warnings.simplefilter("always", Caution)
+    warnings.showwarning = _tell  # ours are one line, without the place in the code
+
+
+def _tell(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"emosllm: warning: {message}", file=sys.stderr)

@@ -57,6 +57,7 @@ def info(
         _tell_needs(console, found)
     else:
         _tell_trained(console, trained)
+    _tell_places(console, found)
     _tell_origin(console, found)
 
 
@@ -90,6 +91,13 @@ def _tell_needs(console: Console, found: "Description") -> None:
     console.print(f"training memory, estimated: {memory:.1f} GiB at {found.recipe.training.micro_batch} samples a pass")
     for model, download in downloads(found.recipe).items():
         console.print(f"needs: {model}, {download.gigabytes:g} GB, {download.licence}")
+
+
+def _tell_places(console: Console, found: "Description") -> None:
+    from emosllm.models.describe import places
+
+    for model, place in places(found.recipe).items():
+        console.print(f"found: {model}: {place}")
 
 
 def _tell_trained(console: Console, trained: "Trained") -> None:

@@ -133,7 +133,7 @@ def _place(model: str) -> Path:
     """Where a system's calibration belongs."""
     from emosllm.inference.calibrated import CALIBRATION
     from emosllm.inference.loading import checkpoint_folder
-    from emosllm.models.backbones import builtins
+    from emosllm.models.places import builtins
 
     folder = checkpoint_folder(model)
     if folder in {str(each) for each in builtins().values()} or not (Path(folder) / "config.json").is_file():

@@ -13,6 +13,7 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.inference.transcripts import Transcriber
+from emosllm.models.places import locate
 
 _FASTER = "faster-whisper:"
 _WINDOW = 30 * SAMPLE_RATE  # what Whisper hears at once; more of it has to be asked for
@@ -46,7 +47,7 @@ class PipelineASR:
 
         self.name = f"asr {name}"
         try:
-            self.pipe: Any = pipeline("automatic-speech-recognition", model=name, device=device or "cpu")
+            self.pipe: Any = pipeline("automatic-speech-recognition", model=locate(name), device=device or "cpu")
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
             raise UserError(

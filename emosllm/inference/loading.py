@@ -9,10 +9,10 @@ import torch
 from emosllm.errors import UserError
 from emosllm.inference.calibrated import Calibrated, read_calibration
 from emosllm.inference.recogniser import Recogniser
-from emosllm.models.backbones import builtins
 from emosllm.models.build import System, build_model, build_processor, load_model
 from emosllm.models.lora import merge_lora
 from emosllm.models.packed import pack_linears
+from emosllm.models.places import builtins
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import Answer, Strategy
 from emosllm.prompting.batch import SpeechProcessor

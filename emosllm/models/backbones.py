@@ -34,8 +34,11 @@ from transformers.utils import logging
 from emosllm.errors import UserError
 from emosllm.models.emotion2vec import register as register_emotion2vec
 from emosllm.models.encoders import family
+from emosllm.models.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
 from emosllm.models.heads import ClassHead
+from emosllm.models.int8_weights import WEIGHTS, is_int8, load_int8
 from emosllm.models.mappers import LinearMapper
+from emosllm.models.places import is_hub_name, locate
 from emosllm.models.published.find import find_layout
 from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.qwen_audio import register as register_qwen_audio
@@ -43,38 +46,22 @@ from emosllm.models.qwen_audio import register as register_qwen_audio
 for _register in (register_emotion2vec, register_qwen_audio):  # transformers has none of these
     _register()
 
-BUILTIN = "builtin:"
 
-
-def builtins() -> dict[str, Path]:
-    """The models that come with the package: name -> folder."""
-    root = Path(str(files("emosllm"))) / "builtin"
-    return {path.name: path for path in sorted(root.glob("*")) if (path / "config.json").is_file()}
-
-
-def locate(reference: str) -> str:
-    """Where a model named in a recipe lies: the folder of a `builtin:NAME`, else the hub id or folder itself.
-
-    Raises:
-        UserError: no such builtin.
-    """
-    if not reference.startswith(BUILTIN):
-        return reference
-    known = builtins()
-    name = reference.removeprefix(BUILTIN)
-    if name not in known:
-        raise UserError(f"no builtin model {reference!r}; known are {', '.join(known) or 'none'}")
-    return str(known[name])
-
-
-def load_config(reference: str, part: Part) -> PreTrainedConfig:
+def load_config(reference: str, part: Part, file: str | None = None) -> PreTrainedConfig:
     """The config of a model's encoder or LLM: from a folder, from the shapes kept in the package, or from the hub.
+
+    Args:
+        reference: the model.
+        part: which of its parts.
+        file: the GGUF file that holds it, where one does.
 
     Raises:
         UserError: it is nowhere to be found.
     """
+    if file is not None:
+        return load_gguf_config(reference, file)
     shape = files("emosllm.models") / "shapes" / f"{reference.replace('/', '--')}.json"
-    if not Path(reference).is_dir() and shape.is_file():
+    if not Path(locate(reference)).is_dir() and shape.is_file():
         values = json.loads(shape.read_text(encoding="utf-8"))
         return config_of(values if "model_type" in values else _part_of(values, part, reference))
     if found := find_layout(locate(reference)):
@@ -109,13 +96,21 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32) -> PreTrain
             encoder = new_encoder(config_of(_part_of(layout.configs(folder), "encoder", reference)), dtype)
         load_part(folder, layout, "encoder", encoder)
         return encoder.eval()
-    family(_load(AutoConfig, reference))
+    config = _load(AutoConfig, reference)
+    family(config)
+    if is_int8(path := Path(locate(reference)) / WEIGHTS):
+        return load_int8(path, new_encoder(config, dtype))
+    if config.architectures == [WhisperEncoder.__name__]:  # saved without the half that writes
+        return _load(WhisperEncoder, reference, dtype=dtype, use_safetensors=True)
     model = _load(AutoModel, reference, dtype=dtype, use_safetensors=True)
     return model.encoder if model.config.model_type == "whisper" else model
 
 
-def load_llm(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A causal LM's published weights."""
+def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | None = None) -> PreTrainedModel:
+    """A causal LM's published weights; from the GGUF file of that name where one is given."""
+    if file is not None:
+        with _without_bars():
+            return load_gguf_llm(reference, file, dtype)
     if found := find_layout(locate(reference)):
         folder, layout = found
         with no_init_weights():
@@ -123,6 +118,8 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedMo
         load_part(folder, layout, "llm", llm)
         llm.tie_weights()
         return llm.eval()
+    if is_int8(path := Path(locate(reference)) / WEIGHTS):
+        return load_int8(path, new_llm(_load(AutoConfig, reference), dtype))
     return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True)
 
 
@@ -172,8 +169,10 @@ def load_feature_extractor(reference: str) -> FeatureExtractionMixin:
     return _load(AutoFeatureExtractor, reference)
 
 
-def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
-    """The LLM's tokenizer."""
+def load_tokenizer(reference: str, file: str | None = None) -> PreTrainedTokenizerBase:
+    """The LLM's tokenizer; from the GGUF file of that name where one is given."""
+    if file is not None:
+        return load_gguf_tokenizer(reference, file)
     found = find_layout(locate(reference))
     if found and found[1].tokenizer:
         return found[1].tokenizer(found[0])
@@ -228,6 +227,5 @@ def _without_bars() -> Iterator[None]:
 
 
 def _way_out(reference: str) -> str:
-    # A hub id is NAME or OWNER/NAME; anything with more slashes can only be a folder.
-    fetch = f", or fetch it once with `hf download {reference}`" if locate(reference).count("/") < 2 else ""
+    fetch = f", or fetch it once with `hf download {reference}`" if is_hub_name(reference) else ""
     return f"give a folder that has one{fetch}"

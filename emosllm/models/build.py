@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 from transformers import AutoModel, AutoProcessor, PreTrainedConfig
 
-from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer, locate
+from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer
+from emosllm.models.base_weights import warn_of_others
 from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
 from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
 from emosllm.models.encoders import family
+from emosllm.models.places import locate
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.parts import QPMapperPart
@@ -31,7 +33,7 @@ def build_empty(recipe: Recipe) -> System:
     if recipe.encoder is not None:
         shapes["encoder_config"] = load_config(recipe.encoder.model, "encoder").to_dict()
     if recipe.llm is not None:
-        shapes["llm_config"] = load_config(recipe.llm.model, "llm").to_dict()
+        shapes["llm_config"] = load_config(recipe.llm.model, "llm", recipe.llm.file).to_dict()
     kind = _kind(recipe)
     with torch.device("meta"):
         return kind(kind.config_class(recipe=recipe.model_dump(mode="json"), **shapes))
@@ -60,6 +62,7 @@ def build_model(recipe: Recipe) -> System:
     model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
     if recipe.start is not None:
         folder = fetch_checkpoint(locate(recipe.start))
+        warn_of_others(read_config(folder).base_weights, model.config.base_weights, recipe, folder)
         trained = model.trained_names()
         found = {name: tensor for name, tensor in read_weights(folder).items() if name in trained}
         put_weights(model, found, trained, folder)
@@ -83,7 +86,7 @@ def load_model(name: str) -> System:
 def build_processor(recipe: Recipe, thresholds: Thresholds | None = None) -> SpeechProcessor:
     """The recipe's processor, with tokenizer and feature extractor of its backbones."""
     extractor = load_feature_extractor(recipe.encoder.model) if recipe.encoder is not None else None
-    tokenizer = load_tokenizer(recipe.llm.model) if recipe.llm is not None else None
+    tokenizer = load_tokenizer(recipe.llm.model, recipe.llm.file) if recipe.llm is not None else None
     return SpeechProcessor.build(recipe, extractor, tokenizer, audio_vectors(recipe), thresholds)
 
 

@@ -30,8 +30,10 @@ from emosllm.models.backbones import (
     new_encoder,
     new_llm,
 )
+from emosllm.models.base_weights import fingerprint, warn_of_others
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.fetching import fetch_checkpoint
+from emosllm.models.int8_weights import is_int8, read_int8
 from emosllm.models.lora import lora_layers
 from emosllm.parts import LinearMapperPart
 from emosllm.recipe import Recipe, parse
@@ -61,7 +63,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             names = sorted(set(index["weight_map"].values()))
         tensors: dict[str, Tensor] = {}
         for name in names:
-            tensors |= load_file(folder / name)
+            tensors |= read_int8(folder / name) if is_int8(folder / name) else load_file(folder / name)
     except FileNotFoundError:
         raise UserError(
             f"{folder}: {name} is missing, so the checkpoint is not complete; fetch or save it again"
@@ -142,9 +144,11 @@ class CheckpointModel(PreTrainedModel):
         if recipe.encoder is not None:
             parts["encoder"] = load_encoder(recipe.encoder.model, dtype)
         if recipe.llm is not None:
-            parts["llm"] = load_llm(recipe.llm.model, dtype)
+            parts["llm"] = load_llm(recipe.llm.model, dtype, recipe.llm.file)
         shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}
-        model = cls(cls.config_class(recipe=recipe.model_dump(mode="json"), **shapes), **parts)
+        kept = {name: fingerprint(part) for name, part in parts.items()}  # before adapters change the names
+        config = cls.config_class(recipe=recipe.model_dump(mode="json"), base_weights=kept, **shapes)
+        model = cls(config, **parts)
         if isinstance(recipe.mapper, LinearMapperPart) and recipe.mapper.model is not None:
             load_mapper(recipe.mapper.model, model.mapper)
         if recipe.head is not None and recipe.head.model is not None:
@@ -223,6 +227,8 @@ class CheckpointModel(PreTrainedModel):
             model = cls(config, **parts)
         else:
             model = cls.begin(recipe, dtype)
+            warn_of_others(config.base_weights, model.config.base_weights, recipe, folder)
+            model.config.base_weights = config.base_weights
         expected = model._all_names() if config.self_contained else model.trained_names()
         put_weights(model, read_weights(folder), expected, folder)
         model.tie_weights()

@@ -15,6 +15,7 @@ class SpeechLLMConfig(PreTrainedConfig):
         encoder_config: the encoder's config, as a dict with its `model_type`.
         llm_config: the LLM's. Either is `None` where the system has none.
         self_contained: whether the checkpoint holds the backbones' weights too.
+        base_weights: fingerprints of the backbones that it was trained on, by part (`emosllm.models.base_weights`).
     """
 
     model_type = "emosllm"
@@ -25,12 +26,14 @@ class SpeechLLMConfig(PreTrainedConfig):
         encoder_config: dict[str, Any] | None = None,
         llm_config: dict[str, Any] | None = None,
         self_contained: bool = False,
+        base_weights: dict[str, dict[str, list[float]]] | None = None,
         **kwargs: Any,
     ) -> None:
         self.recipe = recipe or {}
         self.encoder_config = _anywhere(encoder_config)
         self.llm_config = _anywhere(llm_config)
         self.self_contained = self_contained
+        self.base_weights = base_weights
         super().__init__(**kwargs)
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:

@@ -9,6 +9,7 @@ from torch import nn
 
 from emosllm.models.build import System, audio_vectors, build_empty
 from emosllm.models.memory import Load, training_memory
+from emosllm.models.places import describe_place
 from emosllm.parts import LinearMapperPart, QPMapperPart
 from emosllm.recipe import Recipe
 
@@ -69,6 +70,7 @@ class Description:
                 "by_phase": self.by_phase,
             },
             "training_memory_bytes": {**self.memory, "total": sum(self.memory.values())},
+            "places": places(recipe),
             "downloads": {name: asdict(found) for name, found in downloads(recipe).items()},
             "paper": dict(recipe.paper),
             "assumed": list(recipe.assumed),
@@ -93,6 +95,12 @@ def downloads(recipe: Recipe) -> dict[str, Download]:
     text = (files("emosllm.models") / "downloads.yaml").read_text(encoding="utf-8")
     known = yaml.safe_load(text)
     return {name: Download(**known[name]) for name in recipe.models if name in known}
+
+
+def places(recipe: Recipe) -> dict[str, str]:
+    """Where each published model that a recipe needs is found now, in words."""
+    files = {recipe.llm.model: recipe.llm.file} if recipe.llm is not None else {}
+    return {name: describe_place(name, files.get(name)) for name in recipe.models}
 
 
 def describe(recipe: Recipe, model: System | None = None) -> Description:

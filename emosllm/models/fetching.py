@@ -14,7 +14,7 @@ from huggingface_hub.errors import (
 )
 
 from emosllm.errors import UserError, did_you_mean
-from emosllm.models.backbones import builtins
+from emosllm.models.places import builtins
 from emosllm.recipe import names as recipe_names
 
 # What the hub's function takes of what transformers passes on.

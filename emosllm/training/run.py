@@ -218,7 +218,7 @@ class Run:
             thresholds = self.measured.thresholds
         processor = build_processor(self.recipe, thresholds)
         if self.recipe.llm is not None:
-            config = load_config(self.recipe.llm.model, "llm")
+            config = load_config(self.recipe.llm.model, "llm", self.recipe.llm.file)
             for number, (name, plan) in enumerate(plans.items(), start=1):
                 check_rows(name, self._dataset(number, name, plan, processor), config)
         return processor

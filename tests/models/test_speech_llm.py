@@ -1,11 +1,11 @@
 """What SpeechLLM does once, or in one pass, gives what the plain way gives: loss, gradients, scores and text."""
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import tiny
 import torch
+from plain_way import IGNORED, brute_force, gradients, plain_loss, whole
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from emosllm.labels import label_set
@@ -14,7 +14,6 @@ from emosllm.models.build import build_model, build_processor
 from emosllm.models.lora import lora_layers
 from emosllm.prompting.batch import Sample, SpeechProcessor
 
-IGNORED = -100
 SAID = ("Put it on the table.", "No, and I never will, whatever you say!", "Well")
 
 
@@ -60,35 +59,6 @@ def samples(processor, task="joint", weight=1.0):
 
 def written(processor, task="joint"):
     return [Sample(processor.converse(task, audio=False, transcript=text, emotion="sad", hint=text)) for text in SAID]
-
-
-def whole(model, processor, sample, closed=True):
-    """One sample the plain way: embeddings of the whole prompt `[1, L, D]`, and its labels."""
-    tokens = processor.chat.encode(sample.conversation, closed)
-    embed = partial(torch.nn.functional.embedding, weight=model.get_input_embeddings().weight)
-    scale = model.get_input_embeddings()(torch.tensor([7]))[0, 0] / model.get_input_embeddings().weight[7, 0]
-    parts = [embed(torch.tensor(tokens.head, dtype=torch.long)) * scale]
-    if sample.samples is not None:
-        parts += [model.hear(**processor.features([sample.samples]))]
-    parts += [embed(torch.tensor(tokens.tail, dtype=torch.long)) * scale]
-    before = sum(len(part) for part in parts[:-1])
-    labels = [token if kind else IGNORED for token, kind in zip(tokens.tail, tokens.kinds, strict=True)]
-    return torch.cat(parts)[None], torch.tensor([[IGNORED] * before + labels])
-
-
-def plain_loss(model, processor, rows):
-    """One row at a time, the loss transformers computes itself, weighed by each row's number of answer tokens."""
-    total, count = 0.0, 0
-    for sample in rows:
-        embeddings, labels = whole(model, processor, sample)
-        answers = int((labels != IGNORED).sum())
-        total = total + model.llm(inputs_embeds=embeddings, labels=labels).loss * answers
-        count += answers
-    return total / count
-
-
-def gradients(model):
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.fixture
@@ -306,18 +276,6 @@ def in_words(processor):
     templates = processor.settings.templates.model_copy(update={"words": WORDS})
     settings = processor.settings.model_copy(update={"templates": templates})
     return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
-
-
-@torch.no_grad()
-def brute_force(model, processor, sample, words):
-    """Log-likelihood of each whole answer with each word in it, by a plain forward pass, normalised over the words."""
-    totals = []
-    for word in words:
-        embeddings, labels = whole(model, processor, Sample(sample.conversation.with_emotion(word), sample.samples))
-        log_probs = model.llm(inputs_embeds=embeddings).logits[0, :-1].float().log_softmax(-1)
-        answers = labels[0, 1:] != IGNORED
-        totals.append(log_probs[answers].gather(1, labels[0, 1:][answers][:, None]).sum())
-    return torch.stack(totals).log_softmax(-1)
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma2", "gemma3", "mistral", "granite"])

@@ -1,0 +1,32 @@
+"""Weights put into a newly built model, and marked as loaded.
+
+transformers initialises every weight without that mark once more, when a larger model takes the module in.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+
+def put_loaded(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+    """Give a model all its weights.
+
+    Args:
+        model: newly built; its dtype is kept.
+        tensors: every weight by its name; of tied weights one is enough.
+
+    Raises:
+        RuntimeError: names or shapes differ; torch's words.
+    """
+    tied = set(getattr(model, "all_tied_weights_keys", ()))
+    found = model.load_state_dict(dict(tensors), strict=False)
+    missing = [name for name in found.missing_keys if name not in tied]
+    if missing or found.unexpected_keys:
+        what = f"lacks {missing[0]}" if missing else f"has {found.unexpected_keys[0]}"
+        raise RuntimeError(f"not the weights of its config: {what}")
+    for parameter in model.parameters():
+        parameter._is_hf_initialized = True
+    for buffer in model.buffers():
+        buffer._is_hf_initialized = True
+    model.tie_weights()
