@@ -203,4 +203,11 @@ class TrainingPart(Part):
     augmentation: Augment | None = Field(
         None, description="changes to the recordings; null caches the encoder's frames"
     )
+    views: int = Field(0, ge=0, description="augmented versions of each recording, made once; 0: anew each time")
     balance: bool = Field(False, description="draw every class of every corpus equally often")
+
+    @model_validator(mode="after")
+    def _views_of_something(self) -> Self:
+        if self.views and self.augmentation is None:
+            raise ValueError(f"training.views {self.views}: nothing is augmented; set training.augmentation={{}}")
+        return self

@@ -40,6 +40,11 @@ class SpeechHead(CheckpointModel):
         self.head = ClassHead(self.encoder.width, len(recipe.label_set.names), states=states, **shape)
         self.post_init()
 
+    @property
+    def states(self) -> HiddenStates | None:
+        """What normalises and mixes the encoder's hidden states."""
+        return self.head.states
+
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, ClassHead | HiddenStates):
             module.reset_parameters()

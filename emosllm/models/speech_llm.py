@@ -93,6 +93,11 @@ class SpeechLLM(CheckpointModel):
         if isinstance(module, QPMapper | LinearMapper | HiddenStates):
             module.reset_parameters()
 
+    @property
+    def states(self) -> HiddenStates | None:
+        """What normalises and mixes the encoder's hidden states."""
+        return None if self.mapper is None else self.mapper.states
+
     def get_input_embeddings(self) -> nn.Module:
         """The LLM's."""
         return self.llm.get_input_embeddings()

@@ -27,7 +27,8 @@ class PhaseDataset(Dataset[Sample]):
         phase: gives the transcript's weight over the course of the phase.
         seed: of this phase; a sample's draws depend on it and on the sample's place alone.
         augmentation: how recordings are changed; `None` leaves them.
-        cached: where the encoder's frames of an utterance lie, if they were computed before.
+        cached: where the encoder's frames of an utterance's view lie, if they were computed before.
+        views: augmented versions of each recording that lie there beside the recording as it is, view 0.
         measured: the cues of an utterance, if they were measured before; they are measured anew where not given.
     """
 
@@ -39,10 +40,11 @@ class PhaseDataset(Dataset[Sample]):
         phase: Phase,
         seed: tuple[int, ...],
         augmentation: Augment | None = None,
-        cached: Callable[[Utterance], Path] | None = None,
+        cached: Callable[[Utterance, int], Path] | None = None,
         measured: Callable[[Utterance], Mapping[str, float]] | None = None,
+        views: int = 0,
     ) -> None:
-        assert augmentation is None or cached is None, "what changes every time can't be cached"
+        assert augmentation is None or cached is None or views, "what changes every time can't be cached"
         self.plan = plan
         self.utterances = utterances
         self.processor = processor
@@ -51,6 +53,7 @@ class PhaseDataset(Dataset[Sample]):
         self.augmentation = augmentation
         self.cached = cached
         self.measured = measured
+        self.views = views
         self.class_weights = self._weights()
 
     def __len__(self) -> int:
@@ -71,7 +74,9 @@ class PhaseDataset(Dataset[Sample]):
         rng = np.random.default_rng((*self.seed, index))
         samples, frames = None, stand_in
         if frames is None and self.cached is not None:
-            frames = np.load(self.cached(utterance), mmap_mode="r")
+            # A generator of its own, so that views change no other draw.
+            view = int(np.random.default_rng((*self.seed, index, 1)).integers(self.views + 1))
+            frames = np.load(self.cached(utterance, view), mmap_mode="r")
         thresholds = self.processor.settings.thresholds
         if self.processor.listens and (frames is None or (thresholds is not None and self.measured is None)):
             samples = load_utterance(utterance)

@@ -1,8 +1,10 @@
 """Frozen means computed once: the encoder's frames on disk, half precision, memory-mapped.
 
-A clip's file is named by what it was computed from: the samples, the encoder's weights, the extractor's settings. So a
-cache may be shared by runs and processes, and nothing in it can go stale. Given up: disk (about 100 kB a second of
-speech for a 1024-wide encoder at 50 Hz), and augmentation, which makes every epoch's audio new.
+A clip's file is named by what it was computed from: the samples, their augmentation, the encoder's weights, which of
+its layers are read on which window, the extractor's settings. So a cache may be shared by runs and processes, and
+nothing in it can go stale; `cache.json` says what it holds. Frames are kept as the encoder gives them, before they are
+normalised and mixed. Gives up: disk (about 100 kB a second of speech for each hidden state that is read, 1024 wide at
+50 Hz), and an augmentation that is new in every epoch.
 """
 
 import hashlib
@@ -14,6 +16,8 @@ from uuid import uuid4
 import numpy as np
 import torch
 
+from emosllm.augment import Augment, augment
+from emosllm.files import write_atomically
 from emosllm.models.encoders import SpeechEncoder
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.training.dataset import load_utterance
@@ -34,17 +38,43 @@ class FeatureCache:
         self.processor = processor
         self.folder = folder / fingerprint(encoder, processor)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._files: dict[str, Path] = {}
+        held = {
+            "encoder": encoder.model.config.model_type,
+            "layers": encoder.layers,
+            "states": encoder.states,
+            "own_length": encoder.own_length,
+            "level": processor.settings.audio.level,
+        }
+        write_atomically(self.folder / "cache.json", json.dumps(held, indent=2) + "\n")
+        self._files: dict[tuple[str, int], Path] = {}
 
-    def fill(self, utterances: Iterable[Utterance], batch_size: int = 8) -> None:
-        """Compute what is not there yet; other processes may be doing the same."""
+    def fill(
+        self,
+        utterances: Iterable[Utterance],
+        batch_size: int = 8,
+        augmentation: Augment | None = None,
+        view: int = 0,
+    ) -> None:
+        """Compute what is not there yet; other processes may be doing the same.
+
+        Args:
+            utterances: whose frames are wanted.
+            batch_size: clips that are computed together.
+            augmentation: how the recordings are changed; a change depends on the samples and on `view` alone.
+            view: the number of the augmented version; 0 is the recording as it is.
+        """
         waiting: list[tuple[Path, np.ndarray]] = []
+        change = "" if augmentation is None or not view else f"{augmentation.model_dump_json()} {view}"
         for utterance in utterances:
             samples = load_utterance(utterance)
             self.processor.check_length(samples, utterance.id)
-            path = self.folder / f"{_digest(np.ascontiguousarray(samples).tobytes())}.npy"
-            self._files[utterance.id] = path
+            name = _digest(np.ascontiguousarray(samples).tobytes() + change.encode())
+            path = self.folder / f"{name}.npy"
+            self._files[utterance.id, view] = path
             if not path.exists():
+                if augmentation is not None and change:
+                    changed = augment(samples, np.random.default_rng(int(name, 16)), augmentation)
+                    samples = changed if self.processor.has_room(changed) else samples
                 waiting.append((path, samples))
             if len(waiting) == batch_size:
                 self._compute(waiting)
@@ -52,12 +82,12 @@ class FeatureCache:
         if waiting:
             self._compute(waiting)
 
-    def path(self, utterance: Utterance) -> Path:
-        """The file of an utterance that `fill` has seen: frames `[N, D]` float16."""
-        return self._files[utterance.id]
+    def path(self, utterance: Utterance, view: int = 0) -> Path:
+        """The file of an utterance that `fill` has seen: frames `[N, D]` or `[N, S, D]` float16."""
+        return self._files[utterance.id, view]
 
     def load(self, utterance: Utterance) -> np.ndarray:
-        """The frames of an utterance that `fill` has seen, `[N, D]` float32."""
+        """The frames of an utterance that `fill` has seen, `[N, D]` or `[N, S, D]` float32."""
         return np.load(self.path(utterance)).astype(np.float32)
 
     @torch.inference_mode()
@@ -74,6 +104,9 @@ def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
     """Names an encoder by its weights and its extractor's settings, 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
     assert processor.feature_extractor is not None
+    read = {"layers": encoder.layers, "own_length": encoder.own_length, "level": processor.settings.audio.level}
+    if read != {"layers": "last", "own_length": False, "level": None}:  # caches of the default keep their names
+        digest.update(json.dumps(read, sort_keys=True).encode())
     for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
         settings.pop("_name_or_path", None)  # where the weights lie does not matter
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())

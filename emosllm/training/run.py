@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
@@ -48,6 +49,10 @@ from emosllm.training.trainer import (
     phase_arguments,
     these_processes,
 )
+from emosllm.utterance import Utterance
+
+
+_MEASURED = 2000  # recordings that statistics of frames are taken of
 
 
 class Run:
@@ -155,10 +160,18 @@ class Run:
         """The frozen encoder's frames: of what is validated on, and of what is trained on unless that changes."""
         assert model.encoder is not None
         store = FeatureCache(self.cache, model.encoder, processor)
-        changes = self.recipe.training.augmentation is not None
-        wanted = [*([] if changes else self.data.train), *self.data.val]
+        training = self.recipe.training
+        changes = training.augmentation is not None and not training.views
+        states = model.states
+        measured = _sample(self.data.train, training.seed) if states and states.normalise == "statistics" else []
+        wanted = [*(measured if changes else self.data.train), *self.data.val]
         with Progress(console=self.console) as bar:
             store.fill(bar.track(wanted, description="frames of the frozen encoder"))
+            for view in range(1, 1 + training.views):
+                told = bar.track(self.data.train, description=f"augmented version {view} of {training.views}")
+                store.fill(told, augmentation=training.augmentation, view=view)
+        if states is not None and measured:
+            states.measure(torch.from_numpy(store.load(utterance)) for utterance in measured)
         return store
 
     def _phase(
@@ -204,9 +217,20 @@ class Run:
         frames: FeatureCache | None = None,
     ) -> PhaseDataset:
         training, phase = self.recipe.training, self.recipe.phases[name]
-        cached = frames.path if frames is not None and training.augmentation is None else None
+        kept = training.augmentation is None or training.views
+        cached = frames.path if frames is not None and kept else None
         seed = (training.seed, number)
-        return PhaseDataset(plan, self.data.train, processor, phase, seed, training.augmentation, cached, self.measured)
+        return PhaseDataset(
+            plan,
+            self.data.train,
+            processor,
+            phase,
+            seed,
+            training.augmentation,
+            cached,
+            self.measured,
+            training.views,
+        )
 
     def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:
         """The processor, every row of the plans known to have room in the LLM: now, and not when its batch comes."""
@@ -260,6 +284,14 @@ class Run:
 
     def _note(self, **notes: Any) -> None:
         write_atomically(self.folder / "run.json", json.dumps(notes, indent=2) + "\n")
+
+
+def _sample(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """The recordings that statistics of frames are taken of: all, or a seeded choice of many."""
+    if len(utterances) <= _MEASURED:
+        return list(utterances)
+    chosen = np.random.default_rng(seed).choice(len(utterances), _MEASURED, replace=False)
+    return [utterances[index] for index in sorted(chosen)]
 
 
 def set_learning(model: System, learns: Sequence[Learner], lora_learned: bool) -> None:
