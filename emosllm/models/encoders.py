@@ -1,125 +1,58 @@
 """Speech encoders of transformers behind one call: audio in, frames and their mask out; a batch equals its clips alone.
 
-They differ in what they eat (waveform or log-mel), in how many frames come of it, in whether padding leaks, in whether
-their window is fixed, and in what of it they attend to. These facts are the table below; nothing else in the house
-knows one encoder from another.
+What one encoder needs and another does not stands in the table of `families.py`.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
-from emosllm.errors import UserError
-from emosllm.models.convolutions import keep_channels_last
-from emosllm.models.wavlm import fuse_attention
-from emosllm.prompting.vectors import Convolutions, convolved
+from emosllm.models.families import FAMILIES, cut, cut_weights, depth, family
+from emosllm.models.hidden_states import HiddenStates
+from emosllm.models.layer_states import collect, watch
+from emosllm.models.whisper_tower import read_clips
+from emosllm.parts import EncoderPart
+from emosllm.prompting.vectors import convolved
 
-
-@dataclass(frozen=True)
-class Family:
-    """What is particular to one kind of encoder.
-
-    Attributes:
-        audio: the feature extractor's name for what the encoder eats.
-        width: attribute of the config that holds D.
-        convolutions: what makes fewer frames of the extractor's steps; none where each step is a frame.
-        padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
-        window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
-        attended: of a fixed window, the convolutions before the layers if these attend to the clip alone.
-        prepare: what is done to a model once, so that a batch costs no more than its clips.
-    """
-
-    audio: str
-    width: str = "hidden_size"
-    convolutions: Callable[[PretrainedConfig], Convolutions] = lambda config: ()
-    padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
-    window: str = "longest"
-    attended: Convolutions | None = None
-    prepare: Callable[[PreTrainedModel], None] = lambda model: None
-
-
-def _group_norm(config: PretrainedConfig) -> bool:
-    """The base models of wav2vec 2.0 normalise over time, padding included (feat_extract_norm "group")."""
-    return bool(config.feat_extract_norm == "group")
-
-
-def _feature_encoder(config: PretrainedConfig) -> Convolutions:
-    """Of the wav2vec 2.0 kin: over samples, without padding."""
-    return tuple((kernel, stride, 0) for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
-
-
-def _channels_last(model: PreTrainedModel) -> None:
-    """Of wav2vec 2.0's kin, those with a layer norm after each convolution; a group norm wants channels apart."""
-    if model.config.feat_extract_norm == "layer":
-        keep_channels_last(model.feature_extractor.conv_layers)
-
-
-def _wavlm(model: PreTrainedModel) -> None:
-    _channels_last(model)
-    fuse_attention(model)
-
-
-def _subsampling(config: PretrainedConfig) -> Convolutions:
-    """Of FastConformer: each convolution halves the mel frames."""
-    kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
-    return ((kernel, stride, (kernel - 1) // 2),) * int(math.log2(config.subsampling_factor))
-
-
-WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
-QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled behind the layers
-
-_WAV2VEC2 = Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_channels_last)
-
-FAMILIES: dict[str, Family] = {
-    "wavlm": Family("input_values", convolutions=_feature_encoder, padding_leaks=_group_norm, prepare=_wavlm),
-    "wav2vec2": _WAV2VEC2,
-    "hubert": _WAV2VEC2,
-    "emotion2vec": Family(
-        "input_values", convolutions=_feature_encoder, prepare=lambda model: keep_channels_last(model.convolutions)
-    ),
-    "wav2vec2-bert": Family("input_features"),
-    "parakeet_encoder": Family("input_features", convolutions=_subsampling),
-    "whisper": Family("input_features", "d_model", convolutions=lambda config: WHISPER_STEM, window="max_length"),
-    "qwen_audio_encoder": Family("input_features", "d_model", convolutions=lambda config: QWEN_STEM),
-    "qwen2_audio_encoder": Family(
-        "input_features",
-        "d_model",
-        convolutions=lambda config: QWEN_STEM,
-        window="max_length",
-        attended=WHISPER_STEM,
-    ),
-}
-
-
-def family(config: PretrainedConfig) -> Family:
-    """The family of an encoder's config.
-
-    Raises:
-        UserError: no encoder of that kind is known.
-    """
-    if config.model_type not in FAMILIES:
-        raise UserError(f"{config.model_type!r} is no speech encoder known here; known are {', '.join(FAMILIES)}")
-    return FAMILIES[config.model_type]
+__all__ = ["FAMILIES", "SpeechEncoder", "family"]
 
 
 class SpeechEncoder(nn.Module):
     """A frozen encoder of transformers, with the one interface that mappers need.
 
     Args:
-        model: a loaded or newly built encoder (for Whisper, the encoder half).
+        model: a loaded or newly built encoder (for Whisper, the encoder half); cut here where it is not yet.
+        part: which layers are read, on whose length, and what becomes of them; the last one as published where not
+            given.
+
+    Raises:
+        UserError: the encoder does not have what `part` asks for.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, part: EncoderPart | None = None) -> None:
         super().__init__()
+        self.part = part or EncoderPart(model="")
+        cut(model.config, self.part.layers, self.part.window)
+        cut_weights(model, self.part.layers)
         self.model = model
         self.family = family(model.config)
         self.family.prepare(model)
+        if self.part.layers == "weighted":
+            watch([layer for name in self.family.layers for layer in model.get_submodule(name)])
         self.requires_grad_(False)
+
+    @property
+    def states(self) -> int:
+        """S, how many hidden states are read."""
+        return depth(self.model.config) + 1 if self.part.layers == "weighted" else 1
+
+    def new_reading(self) -> HiddenStates:
+        """What makes frames of the hidden states, for the mapper or head that reads them; its weights new."""
+        weighted = self.part.layers == "weighted"
+        return HiddenStates(self.width, self.states, weighted=weighted, normalise=self.part.normalise)
 
     @property
     def width(self) -> int:
@@ -140,40 +73,56 @@ class SpeechEncoder(nn.Module):
             windows: `[A]`, how many rows each of the A clips has; one each where not given.
 
         Returns:
-            frames `[A, N, D]`, zero where padded, and their mask `[A, N]` bool.
+            frames `[A, N, D]`, or `[A, N, S, D]` where several hidden states are read, zero where padded, and their
+            mask `[A, N]` bool.
         """
         audio = audio.to(self.model.dtype)
         if self.family.window == "max_length":
-            frames, keep = self._fixed_window(audio, mask)
+            frames, keep = self._window(audio, mask)
         elif self.family.padding_leaks(self.model.config):
             frames, keep = self._one_by_one(audio, mask)
         else:
-            frames = self.model(**{self.family.audio: audio}, attention_mask=mask).last_hidden_state
+            frames = self._run(**{self.family.audio: audio}, attention_mask=mask)
             keep = _frame_mask(self._frames(mask), frames)
-            frames = frames * keep[..., None]
+            frames = _silenced(frames, keep)
         return (frames, keep) if windows is None else _joined(frames, keep, windows)
+
+    def _run(self, **inputs: Tensor) -> Tensor:
+        """What is read of one call of the encoder, `[A, N, D]` or `[A, N, S, D]`."""
+        return self._read(lambda: self.model(**inputs).last_hidden_state)
+
+    def _read(self, run: Callable[[], Tensor]) -> Tensor:
+        return collect(run) if self.part.layers == "weighted" else run()
 
     def _frames(self, mask: Tensor) -> Tensor:
         """Number of frames of each row, `[W]`."""
-        return convolved(mask.sum(-1), self.family.convolutions(self.model.config)).clamp(min=0)
+        return convolved(mask.sum(-1), self.family.steps(self.model.config, self.part.layers)).clamp(min=0)
 
     def _one_by_one(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         clips = [
-            self.model(**{self.family.audio: clip[None, : int(length)]}).last_hidden_state[0]
+            self._run(**{self.family.audio: clip[None, : int(length)]})[0]
             for clip, length in zip(audio, mask.sum(-1), strict=True)
         ]
         hidden = nn.utils.rnn.pad_sequence(clips, batch_first=True)
         return hidden, _frame_mask(torch.tensor([len(clip) for clip in clips], device=hidden.device), hidden)
 
-    def _fixed_window(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The window is always full; of its frames, those that hold the clip are kept."""
-        inputs = {self.family.audio: audio}
-        if self.family.attended is not None:
-            inputs["attention_mask"] = self._attention(convolved(mask.sum(-1), self.family.attended))
-        hidden = self.model(**inputs).last_hidden_state
+    def _window(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The full window, of whose frames those that hold the clip are kept, or as much of it as the clips fill."""
+        if self.part.window == "clip":
+            hidden = self._read(lambda: read_clips(self.model, audio, mask.sum(-1)))
+        else:
+            inputs = {self.family.audio: audio}
+            if self.family.attends:
+                inputs["attention_mask"] = self._attention(self._before_layers(mask))
+            hidden = self._run(**inputs)
         keep = _frame_mask(self._frames(mask), hidden)
         longest = int(keep.sum(-1).max())
-        return (hidden * keep[..., None])[:, :longest], keep[:, :longest]
+        return _silenced(hidden, keep)[:, :longest], keep[:, :longest]
+
+    def _before_layers(self, mask: Tensor) -> Tensor:
+        """Number of places of each row that the layers see, `[W]`."""
+        config = self.model.config
+        return convolved(mask.sum(-1), self.family.stem or self.family.convolutions(config))
 
     def _attention(self, lengths: Tensor) -> Tensor:
         """A fixed window's mask in the form that the encoder's attention takes."""
@@ -188,8 +137,13 @@ def _frame_mask(lengths: Tensor, hidden: Tensor) -> Tensor:
     return torch.arange(hidden.shape[1], device=hidden.device)[None] < lengths[:, None]
 
 
+def _silenced(frames: Tensor, keep: Tensor) -> Tensor:
+    """Frames `[A, N, ...]` with zeros where `keep` `[A, N]` is false."""
+    return frames * keep.view(*keep.shape, *[1] * (frames.dim() - 2))
+
+
 def _joined(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
-    """The frames of each clip's windows, one window after the other: `[A, N, D]` and `[A, N]`."""
+    """The frames of each clip's windows, one window after the other: `[A, N, ...]` and `[A, N]`."""
     clips = [
         part[mask] for part, mask in zip(frames.split(windows.tolist()), keep.split(windows.tolist()), strict=True)
     ]

@@ -32,9 +32,10 @@ class SpeechHead(CheckpointModel):
         super().__init__(config)
         recipe = self.recipe
         assert recipe.head is not None
-        self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
+        self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})), recipe.encoder)
         shape = recipe.head.model_dump(exclude={"model"})
-        self.head = ClassHead(self.encoder.width, len(recipe.label_set.names), **shape)
+        reading = self.encoder.new_reading()
+        self.head = ClassHead(self.encoder.width, len(recipe.label_set.names), hidden_states=reading, **shape)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

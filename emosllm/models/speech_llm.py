@@ -76,9 +76,9 @@ class SpeechLLM(CheckpointModel):
         self.llm.requires_grad_(False)
         prepare(self.llm)
         if recipe.encoder is not None and recipe.mapper is not None:
-            self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})))
-            width = int(self.llm.get_input_embeddings().embedding_dim)
-            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width)
+            self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})), recipe.encoder)
+            width, reading = int(self.llm.get_input_embeddings().embedding_dim), self.encoder.new_reading()
+            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width, reading)
         self.post_init()
         if recipe.lora is not None:  # after post_init, which would give B other values than zero
             add_lora(self.llm, recipe.lora)
@@ -130,7 +130,7 @@ class SpeechLLM(CheckpointModel):
                 where it is not given.
             return_logits: give the answer positions' logits too.
             **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio`, `audio_attention` (and `windows`),
-                or `frames` `[A, N, D]` and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
+                or `frames` `[A, N, D]` or `[A, N, S, D]`, and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
         """
         if candidates is not None:
             scores = self._score(input_ids, attention_mask, candidates, **inputs)

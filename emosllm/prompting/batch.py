@@ -18,7 +18,7 @@ from transformers import BatchFeature, FeatureExtractionMixin, PreTrainedTokeniz
 from emosllm.audio import SAMPLE_RATE, AudioError
 from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.log_mel import register as register_log_mel
-from emosllm.parts import AudioPart, PromptPart, Task
+from emosllm.parts import AudioPart, PromptPart, Task, Window
 from emosllm.prompting.chat import Chat, Tokens
 from emosllm.prompting.conversation import Conversation, converse
 from emosllm.prompting.cues import Thresholds
@@ -26,6 +26,7 @@ from emosllm.prompting.rows import IGNORED, lay_out, open_rows, pad_candidates
 from emosllm.prompting.saved import SavedProcessor
 from emosllm.prompting.templates import Templates, check_templates, load_templates
 from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.windows import in_windows, padding
 from emosllm.recipe import Recipe
 
 __all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
@@ -41,6 +42,7 @@ class ProcessorSettings(BaseModel):
         prompt: the recipe's; `None` without an LLM.
         templates: the wording, whole; likewise.
         audio: how long a clip may be.
+        window: whether clips are padded to the encoder's fixed window, or to the longest of a batch.
         vectors: how many of the LLM's vectors a clip takes.
         thresholds: where the cues' levels meet, if the system is told cues.
     """
@@ -51,6 +53,7 @@ class ProcessorSettings(BaseModel):
     prompt: PromptPart | None = None
     templates: Templates | None = None
     audio: AudioPart = AudioPart()
+    window: Window = "model"
     vectors: AudioVectors = AudioVectors()
     thresholds: Thresholds | None = None
 
@@ -62,7 +65,7 @@ class Sample:
     Attributes:
         conversation: what is said; `None` where there is no LLM to say it to.
         samples: the clip, `[T]` at 16 kHz.
-        frames: or the encoder's frames of it, `[N, D]`, computed before.
+        frames: or the encoder's frames of it, `[N, D]` or `[N, S, D]` with several hidden states, computed before.
         transcript_weight: what a token of the transcript counts in the loss over tokens.
         target: the class's place in the label set, for the loss over classes.
         class_weight: what the clip counts in that loss.
@@ -121,6 +124,7 @@ class SpeechProcessor(SavedProcessor):
             prompt=recipe.prompt,
             templates=templates,
             audio=recipe.audio,
+            window=recipe.encoder.window if recipe.encoder is not None else "model",
             vectors=vectors,
             thresholds=thresholds,
         )
@@ -270,13 +274,14 @@ class SpeechProcessor(SavedProcessor):
         assert self.feature_extractor is not None, "this system does not listen"
         for clip in clips:
             self.check_length(clip)
-        cut = [self._windows(clip) for clip in clips]
+        cut = [in_windows(clip, self._window) for clip in clips]
+        pieces = [window for windows in cut for window in windows]
         features = self.feature_extractor(
-            [window for windows in cut for window in windows],
+            pieces,
             sampling_rate=SAMPLE_RATE,
-            padding="longest" if self._window is None else "max_length",
             return_attention_mask=True,
             return_tensors="pt",
+            **padding(self.feature_extractor, self.settings.window, max(map(len, pieces))),
         )
         batch = {
             "audio": features[self.feature_extractor.model_input_names[0]],
@@ -285,12 +290,6 @@ class SpeechProcessor(SavedProcessor):
         if len(batch["audio"]) > len(clips):
             batch["windows"] = torch.tensor([len(windows) for windows in cut])
         return batch
-
-    def _windows(self, clip: np.ndarray) -> list[np.ndarray]:
-        """A clip in pieces of one length that fit the encoder's window; mostly one."""
-        if self._window is None:
-            return [clip]
-        return np.array_split(clip, max(1, -(-len(clip) // int(self._window * SAMPLE_RATE))))
 
 
 def _said(sample: Sample) -> Conversation:

@@ -1,19 +1,23 @@
 """Frozen means computed once: the encoder's frames on disk, half precision, memory-mapped.
 
-A clip's file is named by what it was computed from: the samples, the encoder's weights, the extractor's settings. So a
-cache may be shared by runs and processes, and nothing in it can go stale. Given up: disk (about 100 kB a second of
-speech for a 1024-wide encoder at 50 Hz), and augmentation, which makes every epoch's audio new.
+A clip's file is named by what it was computed from: the samples, the encoder's weights, the layers and the window that
+are read, the extractor's settings. So a cache may be shared by runs and processes, and nothing in it can go stale.
+Frames are kept before normalisation: statistics can be replaced without hearing a clip anew. Given up: disk (about 100
+kB a second of speech for each hidden state of a 1024-wide encoder at 50 Hz), and augmentation, which makes every
+epoch's audio new.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import torch
 
+from emosllm.files import write_atomically
 from emosllm.models.encoders import SpeechEncoder
 from emosllm.prompting.batch import SpeechProcessor
 from emosllm.training.dataset import load_utterance
@@ -34,6 +38,7 @@ class FeatureCache:
         self.processor = processor
         self.folder = folder / fingerprint(encoder, processor)
         self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder.with_suffix(".json"), json.dumps(contents(encoder), indent=2) + "\n")
         self._files: dict[str, Path] = {}
 
     def fill(self, utterances: Iterable[Utterance], batch_size: int = 8) -> None:
@@ -53,11 +58,11 @@ class FeatureCache:
             self._compute(waiting)
 
     def path(self, utterance: Utterance) -> Path:
-        """The file of an utterance that `fill` has seen: frames `[N, D]` float16."""
+        """The file of an utterance that `fill` has seen: frames `[N, D]` or `[N, S, D]`, float16."""
         return self._files[utterance.id]
 
     def load(self, utterance: Utterance) -> np.ndarray:
-        """The frames of an utterance that `fill` has seen, `[N, D]` float32."""
+        """The frames of an utterance that `fill` has seen, `[N, D]` or `[N, S, D]`, float32."""
         return np.load(self.path(utterance)).astype(np.float32)
 
     @torch.inference_mode()
@@ -70,13 +75,28 @@ class FeatureCache:
             _write(path, clip[keep].to(torch.float16).cpu().numpy())
 
 
+def contents(encoder: SpeechEncoder) -> dict[str, Any]:
+    """What the files of a cache hold, in words: it lies beside the folder."""
+    shape = (
+        ["frames", encoder.states, encoder.width] if encoder.part.layers == "weighted" else ["frames", encoder.width]
+    )
+    return {
+        "encoder": encoder.model.config.model_type,
+        "layers": encoder.part.layers,
+        "window": encoder.part.window,
+        "shape": shape,
+        "normalised": False,
+    }
+
+
 def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
-    """Names an encoder by its weights and its extractor's settings, 32 hex digits."""
+    """Names an encoder by its weights, what is read of it and its extractor's settings, 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
     assert processor.feature_extractor is not None
     for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
         settings.pop("_name_or_path", None)  # where the weights lie does not matter
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(f"{encoder.part.layers} {encoder.part.window}".encode())
     for name, tensor in sorted(encoder.model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())

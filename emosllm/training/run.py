@@ -40,6 +40,7 @@ from emosllm.training.plan import Item, plan_phases
 from emosllm.training.progress import PhaseProgress
 from emosllm.training.room import check_rows
 from emosllm.training.run_data import RunData
+from emosllm.training.statistics import store_statistics
 from emosllm.training.trainer import (
     PhaseTrainer,
     Validate,
@@ -140,6 +141,8 @@ class Run:
         folders = {name: self.folder / "phases" / f"{number}-{name}" for number, name in enumerate(plans, start=1)}
         done = {name for name, folder in folders.items() if (folder / "kept").is_dir()}
         frames = self._frames(model, processor) if model.encoder is not None and done != set(plans) else None
+        if frames is not None and not done:
+            store_statistics(model, frames, self.data.train, self.recipe.training.seed, self.console)
         for number, (name, folder) in enumerate(folders.items(), start=1):
             if name not in done:
                 self._phase(number, name, plans[name], folder, model, processor, frames)
