@@ -7,7 +7,7 @@ together. What a part is called here is what a recipe file calls it.
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from emosllm.augment import Augment
 
@@ -15,14 +15,25 @@ Task = Literal["asr", "ser", "joint"]
 Learner = Literal["mapper", "lora", "head"]
 Strategy = Literal["ser", "transcript-in-prompt", "transcript-first"]
 Answer = Literal["score", "generate"]
-Layers = Literal["last", "weighted"] | int
-Normalise = Literal["none", "clip", "statistics"]
 Metric = Literal["ua", "wa", "macro_f1", "weighted_f1"]
-
+Window = Literal["model", "clip"]
+Normalise = Literal["none", "clip", "statistics"]
 
 #: strategy -> the task whose prompt asks for the emotion, and the one whose answer holds the transcript it rests on.
 EMOTION_TASK: Mapping[Strategy, Task] = {"ser": "ser", "transcript-in-prompt": "ser", "transcript-first": "joint"}
 TRANSCRIPT_TASK: Mapping[Strategy, Task] = {"ser": "asr", "transcript-in-prompt": "asr", "transcript-first": "joint"}
+
+
+def _layers(value: object) -> object:
+    """One message for whatever is no choice of layers, instead of one for each kind of choice."""
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not number and value not in ("last", "weighted"):
+        raise ValueError("give last, weighted, or the number of a layer (0 is what enters the first)")
+    return value
+
+
+#: Which hidden states are read; `last` is with the encoder's final norm, the others are without.
+Layers = Annotated[Literal["last", "weighted"] | int, BeforeValidator(_layers)]
 
 
 class Part(BaseModel):
@@ -35,14 +46,10 @@ class EncoderPart(Part):
     """The frozen speech encoder."""
 
     model: str = Field(description="Hub id, local folder, or builtin:NAME, of a speech encoder, or of a model with one")
-    layers: Literal["last", "weighted"] | Annotated[int, Field(ge=1)] = Field(
-        "last", description="hidden states that are read: the last, the one after a layer, or a learned mix of all"
-    )
-    window: Literal["model", "clip"] = Field(
-        "model", description="what a fixed-window encoder runs on: its own window (Whisper: 30 s) or the clip's length"
-    )
+    layers: Layers = Field("last", description="last, the number of one layer, or weighted: a learned mean of all")
+    window: Window = Field("model", description="clip reads a fixed-window encoder on the clip's own length")
     normalise: Normalise = Field(
-        "none", description="of each hidden state: nothing, the clip's mean and deviation, or the training recordings'"
+        "none", description="of each state's frames: by the clip's own mean and deviation, or the training set's"
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from emosllm.models.build import System, audio_vectors
+from emosllm.models.families import depth
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.recipe import Recipe
@@ -47,9 +48,9 @@ def hearing(system: System, seconds: float) -> float:
     if system.encoder is None:
         return 0.0
     encoder = system.encoder
-    frames = WINDOW if encoder.family.window == "max_length" else FRAMES_A_SECOND * seconds
-    depth = getattr(encoder.model.config, "num_hidden_layers", None) or encoder.model.config.encoder_layers
-    return Layers(_weights(encoder), depth, encoder.width).over(frames, frames)
+    fixed = encoder.family.window == "max_length" and encoder.part.window == "model"
+    frames = WINDOW if fixed else FRAMES_A_SECOND * seconds
+    return Layers(_weights(encoder), depth(encoder.model.config), encoder.width).over(frames, frames)
 
 
 def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> float:

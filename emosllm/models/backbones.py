@@ -4,6 +4,7 @@ A name may also stand for a model that holds several of our parts, in its author
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -33,7 +34,7 @@ from transformers.utils import logging
 
 from emosllm.errors import UserError
 from emosllm.models.emotion2vec import register as register_emotion2vec
-from emosllm.models.encoders import family
+from emosllm.models.encoders import cut, cut_weights, depth, family
 from emosllm.models.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
 from emosllm.models.heads import ClassHead
 from emosllm.models.int8_weights import WEIGHTS, is_int8, load_int8
@@ -42,6 +43,7 @@ from emosllm.models.places import is_hub_name, locate
 from emosllm.models.published.find import find_layout
 from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.qwen_audio import register as register_qwen_audio
+from emosllm.parts import Layers
 
 for _register in (register_emotion2vec, register_qwen_audio):  # transformers has none of these
     _register()
@@ -88,22 +90,64 @@ def new_llm(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> Pre
     return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
-def load_encoder(reference: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A speech encoder's published weights; of Whisper only the half that listens."""
+def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Layers = "last") -> PreTrainedModel:
+    """A speech encoder's published weights; of Whisper only the half that listens.
+
+    Args:
+        reference: hub id, folder or builtin.
+        dtype: of the weights.
+        layers: what is read of it; what lies behind the deepest layer is not loaded.
+
+    Raises:
+        UserError: it can't be had, or does not have so many layers.
+    """
     if found := find_layout(locate(reference)):
         folder, layout = found
+        whole = config_of(_part_of(layout.configs(folder), "encoder", reference))
         with no_init_weights():
-            encoder = new_encoder(config_of(_part_of(layout.configs(folder), "encoder", reference)), dtype)
-        load_part(folder, layout, "encoder", encoder)
+            encoder = new_encoder(cut(whole, layers), dtype)
+        cut_weights(encoder, layers)
+        load_part(folder, layout, "encoder", encoder, _unread(whole, encoder))
         return encoder.eval()
-    config = _load(AutoConfig, reference)
-    family(config)
+    whole = _load(AutoConfig, reference)
+    shorter = cut(whole, layers)
     if is_int8(path := Path(locate(reference)) / WEIGHTS):
-        return load_int8(path, new_encoder(config, dtype))
-    if config.architectures == [WhisperEncoder.__name__]:  # saved without the half that writes
-        return _load(WhisperEncoder, reference, dtype=dtype, use_safetensors=True)
-    model = _load(AutoModel, reference, dtype=dtype, use_safetensors=True)
-    return model.encoder if model.config.model_type == "whisper" else model
+        encoder = new_encoder(shorter, dtype)
+        cut_weights(encoder, layers)
+        return load_int8(path, encoder, _unread(whole, encoder))
+    # A Whisper encoder that was saved without the half that writes has other names for its weights.
+    kind = WhisperEncoder if whole.architectures == [WhisperEncoder.__name__] else AutoModel
+    with _leaving_out(whole, shorter):
+        model = _load(kind, reference, dtype=dtype, use_safetensors=True, config=shorter)
+    encoder = model.encoder if model.config.model_type == "whisper" and kind is AutoModel else model
+    cut_weights(encoder, layers)
+    return encoder
+
+
+def _unread(whole: PreTrainedConfig, encoder: PreTrainedModel) -> set[str]:
+    """Names of the weights that an encoder of the whole shape has and a shorter one does not."""
+    with torch.device("meta"):
+        return set(new_encoder(whole).state_dict()) - set(encoder.state_dict())
+
+
+@contextmanager
+def _leaving_out(whole: PreTrainedConfig, shorter: PreTrainedConfig) -> Iterator[None]:
+    """Have transformers load a shorter encoder without a report of the weights that it is meant to leave out."""
+    if depth(whole) == depth(shorter):
+        yield
+        return
+    with torch.device("meta"):
+        built = new_encoder(shorter)
+        unread = _unread(whole, built)
+    kinds = {AutoModel._model_mapping[type(whole)], type(built)}
+    kept = {kind: kind._keys_to_ignore_on_load_unexpected for kind in kinds}
+    for kind, before in kept.items():
+        kind._keys_to_ignore_on_load_unexpected = [*(before or ()), *(rf"(^|\.){re.escape(name)}$" for name in unread)]
+    try:
+        yield
+    finally:
+        for kind, before in kept.items():
+            kind._keys_to_ignore_on_load_unexpected = before
 
 
 def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | None = None) -> PreTrainedModel:

@@ -9,7 +9,7 @@ from emosllm.models.backbones import load_config, load_feature_extractor, load_t
 from emosllm.models.base_weights import warn_of_others
 from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
 from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
-from emosllm.models.encoders import family
+from emosllm.models.encoders import cut, family
 from emosllm.models.places import locate
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
@@ -31,7 +31,8 @@ def build_empty(recipe: Recipe) -> System:
     """The recipe's model on the meta device: every shape and name, no memory, no weights needed."""
     shapes = {}
     if recipe.encoder is not None:
-        shapes["encoder_config"] = load_config(recipe.encoder.model, "encoder").to_dict()
+        whole = load_config(recipe.encoder.model, "encoder")
+        shapes["encoder_config"] = cut(whole, recipe.encoder.layers, recipe.encoder.window).to_dict()
     if recipe.llm is not None:
         shapes["llm_config"] = load_config(recipe.llm.model, "llm", recipe.llm.file).to_dict()
     kind = _kind(recipe)
@@ -102,7 +103,8 @@ def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> Aud
     if isinstance(recipe.mapper, QPMapperPart):
         return AudioVectors(fixed=recipe.mapper.queries)
     config = config or load_config(recipe.encoder.model, "encoder")
-    return AudioVectors(convolutions=family(config).convolutions(config), extra=2 * recipe.mapper.ends)
+    convolutions = family(config).steps(config, recipe.encoder.layers)
+    return AudioVectors(convolutions=convolutions, extra=2 * recipe.mapper.ends)
 
 
 def _kind(recipe: Recipe) -> type[SpeechLLM] | type[SpeechHead]:

@@ -33,6 +33,7 @@ from emosllm.models.backbones import (
 from emosllm.models.base_weights import fingerprint, warn_of_others
 from emosllm.models.config import SpeechLLMConfig
 from emosllm.models.fetching import fetch_checkpoint
+from emosllm.models.hidden_states import HiddenStates
 from emosllm.models.int8_weights import is_int8, read_int8
 from emosllm.models.lora import lora_layers
 from emosllm.parts import LinearMapperPart
@@ -124,10 +125,21 @@ class CheckpointModel(PreTrainedModel):
         return parse(self.config.recipe, "of the checkpoint")
 
     def trained_names(self) -> set[str]:
-        """Names of the weights that are the system's own: adapters, and mapper or head unless as published."""
+        """Names of the weights that are the system's own: adapters, and mapper or head unless as published.
+
+        How hidden states are read is always the system's own: nobody published mixing weights or statistics.
+        """
         recipe = self.recipe
         own = {"mapper", "head"} & (recipe.learned | set(recipe.unpublished))
-        return {name for name in self.state_dict() if name.partition(".")[0] in own or ".lora_" in name}
+        kinds = (".lora_", ".hidden_states.")
+        names = self.state_dict()
+        return {name for name in names if name.partition(".")[0] in own or any(kind in name for kind in kinds)}
+
+    @property
+    def hidden_states(self) -> HiddenStates | None:
+        """How the encoder's hidden states are read; `None` for a system that only reads text."""
+        reader = getattr(self, "mapper", None) or getattr(self, "head", None)
+        return None if reader is None else reader.hidden_states
 
     @classmethod
     def begin(cls, recipe: Recipe, dtype: torch.dtype) -> Self:
@@ -142,7 +154,7 @@ class CheckpointModel(PreTrainedModel):
         """
         parts: dict[str, PreTrainedModel] = {}
         if recipe.encoder is not None:
-            parts["encoder"] = load_encoder(recipe.encoder.model, dtype)
+            parts["encoder"] = load_encoder(recipe.encoder.model, dtype, recipe.encoder.layers)
         if recipe.llm is not None:
             parts["llm"] = load_llm(recipe.llm.model, dtype, recipe.llm.file)
         shapes = {f"{name}_config": part.config.to_dict() for name, part in parts.items()}

@@ -8,14 +8,17 @@ import yaml
 from torch import nn
 
 from emosllm.models.build import System, audio_vectors, build_empty
+from emosllm.models.encoders import SpeechEncoder
+from emosllm.models.families import depth
 from emosllm.models.memory import Load, training_memory
 from emosllm.models.places import describe_place
-from emosllm.parts import LinearMapperPart, QPMapperPart
+from emosllm.parts import EncoderPart, LinearMapperPart, QPMapperPart
 from emosllm.recipe import Recipe
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _PREFIX_TOKENS = 320  # system prompt; ASSUMED, tokenizers differ
 _ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
+_NORMALISED = {"clip": "the clip", "statistics": "the training set's statistics"}
 _FRAMES_A_SECOND = 50  # of the encoders whose every frame becomes a vector
 
 
@@ -130,9 +133,7 @@ def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
     """What each part is and how large, in words."""
     words = {}
     if recipe.encoder is not None and model.encoder is not None:
-        ears = model.encoder.model.config
-        layers = getattr(ears, "num_hidden_layers", None) or ears.encoder_layers
-        words["encoder"] = (recipe.encoder.model, f"{layers} layers of {model.encoder.width}")
+        words["encoder"] = (recipe.encoder.model, _heard(recipe.encoder, model.encoder))
     if isinstance(recipe.mapper, QPMapperPart):
         shape = f"{recipe.mapper.queries} queries, {recipe.mapper.layers} layers of {recipe.mapper.width}"
         words["mapper"] = ("qp", shape)
@@ -149,6 +150,21 @@ def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
         depth = f"{head.layers} layer{'s' * (head.layers != 1)} of {head.width}, " if head.layers else ""
         words["head"] = (head.model or "new", f"{depth}{head.pooling}, {len(recipe.label_set.names)} classes")
     return words
+
+
+def _heard(part: EncoderPart, encoder: SpeechEncoder) -> str:
+    """The encoder's size, and whatever is read of it in another way than published."""
+    layers = depth(encoder.model.config)
+    words = [f"{layers} layer{'s' * (layers != 1)} of {encoder.width}"]
+    if part.layers == "weighted":
+        words.append(f"{encoder.states} hidden states mixed")
+    elif part.layers != "last":
+        words.append(f"hidden state {part.layers}")
+    if part.window == "clip":
+        words.append("on the clip's length")
+    if part.normalise != "none":
+        words.append(f"normalised by {_NORMALISED[part.normalise]}")
+    return ", ".join(words)
 
 
 def _count(module: nn.Module, kind: str = "") -> int:

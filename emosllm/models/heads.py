@@ -26,7 +26,7 @@ class ClassHead(nn.Module):
         feedforward: width of their feed-forward blocks.
         dropout: in attention, feed-forward and residual.
         pooling: `mean` over the frames, or `attention`: a learned weight for each frame.
-        states: makes one sequence of the hidden states that are read; none where frames come as one already.
+        hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class ClassHead(nn.Module):
         feedforward: int = 512,
         dropout: float = 0.1,
         pooling: str = "mean",
-        states: HiddenStates | None = None,
+        hidden_states: HiddenStates | None = None,
     ) -> None:
         super().__init__()
-        self.states = states
+        self.hidden_states = hidden_states or HiddenStates(frame_width)
         width = width if layers else frame_width
         self.input = nn.Identity() if frame_width == width else nn.Linear(frame_width, width)
         self.layers = None
@@ -64,13 +64,13 @@ class ClassHead(nn.Module):
         """Logits of the classes.
 
         Args:
-            frames: `[A, N, D]`, or `[A, N, S, D]` where several hidden states are read.
+            frames: `[A, N, D]`, or `[A, N, S, D]` where hidden states are mixed.
             mask: `[A, N]` bool, true where a frame is speech and not padding.
 
         Returns:
             `[A, K]`.
         """
-        hidden = self.input(frames if self.states is None else self.states(frames, mask))
+        hidden = self.input(self.hidden_states(frames, mask))
         for layer in self.layers.layers if self.layers is not None else ():
             hidden = read(layer, hidden, hidden, mask)
         weights = hidden.new_zeros(mask.shape) if self.attention is None else self.attention(hidden)[..., 0]

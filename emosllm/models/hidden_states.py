@@ -1,183 +1,158 @@
-"""Hidden states of an encoder: which layers are read, how their frames are normalised, and how they are mixed.
+"""How hidden states of an encoder become the frames that a mapper or a head reads: normalised, then mixed.
 
-The published systems read the last layer. Emotion is easier to find in the middle layers, so a recipe may name one
-layer, or let the system learn the weight of each (Yang et al. 2021, "SUPERB", section 2.2). Gives up: weights that
-depend on the clip or on the dimension.
+The module belongs to the mapper or head, so its mixing weights learn, count and are saved with it. The encoder gives
+hidden states without normalisation, and cached frames hold them so: statistics can be replaced without hearing anew.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from emosllm.errors import UserError
-from emosllm.parts import Layers, Normalise
+from emosllm.parts import Normalise
 
-_SMALLEST_DEVIATION = 1e-3  # a dimension that is constant must not be divided by zero
+_VARIANCE_EPS = 1e-5
+_LEAST_DEVIATION = 1e-5  # a value that never changes is divided by this
 
 
-@contextmanager
-def recorded(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect the hidden states of a forward pass: the first layer's input, then each layer's output.
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and deviation of hidden states over all frames of some recordings.
 
-    Args:
-        layers: the transformer layers in their order.
-
-    Yields:
-        A list that is filled with `[W, N, D]` tensors, one more than there are layers.
+    Attributes:
+        mean: `[S, D]`, float32.
+        deviation: `[S, D]`, the population's, float32.
+        recordings: how many they were measured on.
     """
-    states: list[Tensor] = []
 
-    def before(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        states.append(inputs[0] if inputs else named["hidden_states"])
+    mean: Tensor
+    deviation: Tensor
+    recordings: int
 
-    def after(_: nn.Module, __: Any, output: Any) -> None:
-        states.append(output[0] if isinstance(output, tuple) else output)
+    @classmethod
+    def of(cls, clips: Iterable[Tensor]) -> Self:
+        """Measure clips one after the other, in double precision and constant memory.
 
-    hooks = [layers[0].register_forward_pre_hook(before, with_kwargs=True)]
-    hooks += [layer.register_forward_hook(after) for layer in layers]
-    try:
-        yield states
-    finally:
-        for hook in hooks:
-            hook.remove()
+        Args:
+            clips: of each its frames, `[N, D]`, or `[N, S, D]` with S hidden states; N may differ.
 
-
-def cut_layers(model: PreTrainedModel, blocks: Sequence[nn.ModuleList], layers: Layers, final_norm: str | None) -> None:
-    """Remove what lies after the deepest layer that is read.
-
-    Args:
-        model: an encoder.
-        blocks: its lists of transformer layers in their order.
-        layers: which hidden states are read.
-        final_norm: the path of the norm after the last layer, where there is one.
-
-    Raises:
-        UserError: the encoder has fewer layers.
-    """
-    if layers == "last":
-        return
-    there = sum(len(block) for block in blocks)
-    wanted = there if layers == "weighted" else layers
-    if wanted > there:
-        raise UserError(f"encoder.layers={wanted}: this {model.config.model_type} encoder has {there} layers")
-    for block in blocks:
-        kept = min(len(block), wanted)
-        wanted -= kept
-        del block[kept:]
-    if final_norm is not None:
-        parent, _, name = final_norm.rpartition(".")
-        setattr(model.get_submodule(parent), name, nn.Identity())
+        Raises:
+            UserError: there is no frame.
+        """
+        count, recordings = 0, 0
+        mean, squares = torch.zeros(()), torch.zeros(())  # squares: the sum of squared distances from the mean
+        for clip in clips:
+            frames = clip.double().reshape(len(clip), -1, clip.shape[-1])
+            N = len(frames)
+            recordings += 1
+            if N == 0:
+                continue
+            own = frames.mean(0)
+            apart = own - mean
+            squares = squares + (frames - own).square().sum(0) + apart.square() * (count * N / (count + N))
+            mean = mean + apart * (N / (count + N))
+            count += N
+        if count == 0:
+            raise UserError("no statistics can be measured: no recording has a single frame; give some speech")
+        return cls(mean.float(), (squares / count).sqrt().float(), recordings)
 
 
 class HiddenStates(nn.Module):
-    """Frames of the hidden states that are read, normalised and mixed to one sequence for a mapper or a head.
+    """Normalises each hidden state of a clip, and mixes them by a learned softmax.
+
+    The weights of the softmax start at zero, so that the mean of the states is where it starts.
+
+    Source: Yang et al. 2021, "SUPERB: Speech processing Universal PERformance Benchmark", section 3 (weighted sum of
+    hidden states).
 
     Args:
-        states: S, how many hidden states each frame has.
-        width: D of the frames.
-        layers: which hidden states these are; `weighted` learns a softmax over them that starts as their mean.
-        normalise: what each state is normalised by before the mix.
-
-    Attributes:
-        mean: `[S, D]`, of the recordings that `measure` saw.
-        deviation: `[S, D]`, likewise.
-        recordings: how many recordings these statistics come from.
+        width: D.
+        states: S, how many hidden states are read.
+        weighted: whether they are mixed; without it S is 1.
+        normalise: what is done to each state before: nothing, each clip's own mean and deviation over time, or stored
+            statistics. Until these are set they are mean 0 and deviation 1.
     """
 
     mean: Tensor
     deviation: Tensor
     recordings: Tensor
 
-    def __init__(self, states: int, width: int, layers: Layers, normalise: Normalise) -> None:
+    def __init__(self, width: int, states: int = 1, *, weighted: bool = False, normalise: Normalise = "none") -> None:
         super().__init__()
-        self.normalise: Normalise = normalise
-        self.weights = nn.Parameter(torch.zeros(states)) if layers == "weighted" else None
+        assert weighted or states == 1, "several states must be mixed"
+        self.normalise = normalise
+        self.weights = nn.Parameter(torch.zeros(states)) if weighted else None
         if normalise == "statistics":
             self.register_buffer("mean", torch.zeros(states, width))
             self.register_buffer("deviation", torch.ones(states, width))
             self.register_buffer("recordings", torch.zeros((), dtype=torch.long))
 
-    def reset_parameters(self) -> None:
-        """Equal weights; statistics that change nothing."""
-        if self.weights is not None:
-            nn.init.zeros_(self.weights)
-        if self.normalise == "statistics":
-            self.set_statistics(torch.zeros_like(self.mean), torch.ones_like(self.deviation), 0)
+    @property
+    def statistics(self) -> Statistics | None:
+        """A copy of the stored statistics; `None` where the system normalises in another way, or not at all."""
+        if self.normalise != "statistics":
+            return None
+        return Statistics(self.mean.clone(), self.deviation.clone(), int(self.recordings))
+
+    @statistics.setter
+    def statistics(self, statistics: Statistics) -> None:
+        if self.normalise != "statistics":
+            raise UserError(
+                f"encoder.normalise is {self.normalise}: there are no statistics to replace; it needs "
+                "encoder.normalise=statistics"
+            )
+        if statistics.mean.shape != self.mean.shape or statistics.deviation.shape != self.mean.shape:
+            raise UserError(
+                f"statistics of shape {list(statistics.mean.shape)}, and this system has {list(self.mean.shape)}: they "
+                "are of another encoder; measure them with this one"
+            )
+        self.mean.copy_(statistics.mean)
+        self.deviation.copy_(statistics.deviation)
+        self.recordings.fill_(statistics.recordings)
+
+    @contextmanager
+    def replaced(self, statistics: Statistics) -> Iterator[None]:
+        """Within it other statistics hold; those before come back afterwards. Not for several threads at a time."""
+        before = self.statistics
+        self.statistics = statistics
+        try:
+            yield
+        finally:
+            assert before is not None
+            self.statistics = before
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """One sequence of frames for each clip.
+        """Normalise and mix.
 
         Args:
-            frames: `[A, N, S, D]`, or `[A, N, D]` where one state is read.
+            frames: `[A, N, D]`, or `[A, N, S, D]` where states are mixed.
             mask: `[A, N]` bool, true where a frame is speech and not padding.
 
         Returns:
-            `[A, N, D]`, zero where padded.
+            `[A, N, D]`, zero in the padding; the frames as they are where there is nothing to do.
         """
-        if self.weights is None and self.normalise == "none":
+        if self.normalise == "none" and self.weights is None:
             return frames
-        single = frames.dim() == 3
-        states = frames[:, :, None] if single else frames
-        keep = mask[..., None, None]
+        with torch.autocast(frames.device.type, enabled=False):  # in bfloat16 a deviation would have three digits
+            states = frames if frames.dim() == 4 else frames[:, :, None]  # [A, N, S, D]
+            states = self._normalised(states.float(), mask)
+            if self.weights is None:
+                mixed = states[:, :, 0]
+            else:
+                mixed = torch.einsum("ansd,s->and", states, self.weights.float().softmax(0))
+            return (mixed * mask[..., None]).to(frames.dtype)
+
+    def _normalised(self, states: Tensor, mask: Tensor) -> Tensor:
+        if self.normalise == "statistics":
+            return (states - self.mean) / self.deviation.clamp(min=_LEAST_DEVIATION)
         if self.normalise == "clip":
-            mean, deviation = _moments(states, keep)
-            states = (states - mean) / deviation
-        elif self.normalise == "statistics":
-            states = (states - self.mean) / self.deviation
-        if self.weights is None:
-            mixed = states[:, :, 0]
-        else:
-            mixed = torch.einsum("ansd,s->and", states, self.weights.softmax(0).to(states.dtype))
-        return mixed * keep[..., 0]
-
-    def measure(self, clips: Iterable[Tensor]) -> None:
-        """Take the statistics of recordings.
-
-        Args:
-            clips: frames `[N, S, D]` or `[N, D]` of each recording.
-        """
-        self.set_statistics(*statistics(clips))
-
-    def set_statistics(self, mean: Tensor, deviation: Tensor, recordings: int) -> None:
-        """Normalise by these statistics from now on."""
-        self.mean.copy_(mean)
-        self.deviation.copy_(deviation)
-        self.recordings.fill_(recordings)
-
-
-def statistics(clips: Iterable[Tensor]) -> tuple[Tensor, Tensor, int]:
-    """Mean and deviation over all frames of some recordings.
-
-    Args:
-        clips: frames `[N, S, D]` or `[N, D]` of each recording.
-
-    Returns:
-        Mean and deviation `[S, D]`, and the number of recordings.
-
-    Raises:
-        ValueError: there is no frame.
-    """
-    frames = recordings = 0
-    total: Tensor | float = 0.0
-    squares: Tensor | float = 0.0
-    for clip in clips:
-        states = (clip[:, None] if clip.dim() == 2 else clip).double()
-        frames, recordings = frames + len(states), recordings + 1
-        total, squares = total + states.sum(0), squares + states.square().sum(0)
-    if not frames:
-        raise ValueError("statistics need at least one frame")
-    mean = torch.as_tensor(total) / frames
-    deviation = (torch.as_tensor(squares) / frames - mean.square()).clamp(min=0).sqrt()
-    return mean.float(), deviation.clamp(min=_SMALLEST_DEVIATION).float(), recordings
-
-
-def _moments(states: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation over each clip's own frames, `[A, 1, S, D]`."""
-    count = keep.sum(1, keepdim=True).clamp(min=1)
-    mean = (states * keep).sum(1, keepdim=True) / count
-    variance = ((states - mean).square() * keep).sum(1, keepdim=True) / count
-    return mean, variance.sqrt().clamp(min=_SMALLEST_DEVIATION)
+            keep = mask[..., None, None].to(states.dtype)
+            count = keep.sum(1, keepdim=True).clamp(min=1)
+            centred = states - (states * keep).sum(1, keepdim=True) / count
+            variance = (centred.square() * keep).sum(1, keepdim=True) / count
+            return centred / (variance + _VARIANCE_EPS).sqrt()
+        return states

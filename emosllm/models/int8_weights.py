@@ -7,7 +7,7 @@ float16. The way is that of Jacob et al. 2018 ("Quantization and Training of Neu
 point of 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -90,14 +90,19 @@ def read_int8(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_int8(path: Path, model: PreTrainedModel) -> PreTrainedModel:
+def load_int8(path: Path, model: PreTrainedModel, unread: Collection[str] = ()) -> PreTrainedModel:
     """Put such a file's weights into a newly built model, in the model's dtype.
+
+    Args:
+        path: the file.
+        model: what they belong to.
+        unread: names in the file that the model leaves out.
 
     Raises:
         UserError: the file is damaged, or holds the weights of another model.
     """
     try:
-        put_loaded(model, read_int8(path))
+        put_loaded(model, {name: tensor for name, tensor in read_int8(path).items() if name not in unread})
     except RuntimeError as error:
         raise _damaged(path, error) from None
     return model.eval()

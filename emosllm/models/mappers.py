@@ -27,7 +27,7 @@ class QPMapper(nn.Module):
         width: width of the mapper.
         feedforward: width of the feed-forward blocks.
         dropout: as in the reference, in attention, feed-forward and residual.
-        states: makes one sequence of the hidden states that are read; none where frames come as one already.
+        hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class QPMapper(nn.Module):
         width: int = 768,
         feedforward: int = 768,
         dropout: float = 0.1,
-        states: HiddenStates | None = None,
+        hidden_states: HiddenStates | None = None,
     ) -> None:
         super().__init__()
-        self.states = states
+        self.hidden_states = hidden_states or HiddenStates(frame_width)
         self.input = nn.Identity() if frame_width == width else nn.Linear(frame_width, width)
         self.queries = nn.Parameter(torch.empty(queries, width))
         layer = nn.TransformerEncoderLayer(
@@ -65,14 +65,13 @@ class QPMapper(nn.Module):
         """Pool the frames of each clip.
 
         Args:
-            frames: `[A, N, D]`, or `[A, N, S, D]` where several hidden states are read.
+            frames: `[A, N, D]`, or `[A, N, S, D]` where hidden states are mixed.
             mask: `[A, N]` bool, true where a frame is speech and not padding.
 
         Returns:
             `[A, Q, D_llm]`, and a mask `[A, Q]` that is true everywhere.
         """
-        if self.states is not None:
-            frames = self.states(frames, mask)
+        frames = self.hidden_states(frames, mask)
         A, Q = len(frames), len(self.queries)
         sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
         seen = torch.cat([mask, mask.new_ones(A, Q)], dim=1)
@@ -94,7 +93,7 @@ class LinearMapper(nn.Module):
         llm_width: D of the LLM's input embeddings.
         ends: put a learned vector before and another after each clip's vectors.
         bias: of the linear layer.
-        states: as in `QPMapper`.
+        hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
     """
 
     def __init__(
@@ -104,10 +103,10 @@ class LinearMapper(nn.Module):
         *,
         ends: bool = False,
         bias: bool = True,
-        states: HiddenStates | None = None,
+        hidden_states: HiddenStates | None = None,
     ) -> None:
         super().__init__()
-        self.states = states
+        self.hidden_states = hidden_states or HiddenStates(frame_width)
         self.output = nn.Linear(frame_width, llm_width, bias=bias)
         self.ends = nn.Parameter(torch.empty(2, llm_width)) if ends else None
         self.reset_parameters()
@@ -122,14 +121,14 @@ class LinearMapper(nn.Module):
         """Map the frames of each clip.
 
         Args:
-            frames: `[A, N, D]`, or `[A, N, S, D]` where several hidden states are read.
+            frames: `[A, N, D]`, or `[A, N, S, D]` where hidden states are mixed.
             mask: `[A, N]` bool, true where a frame is speech and not padding, which comes last.
 
         Returns:
             vectors `[A, N, D_llm]` and their mask `[A, N]`; with ends `[A, N + 2, D_llm]` and `[A, N + 2]`, where the
             end follows directly on a clip's last frame.
         """
-        vectors = self.output(frames if self.states is None else self.states(frames, mask))
+        vectors = self.output(self.hidden_states(frames, mask))
         if self.ends is None:
             return vectors, mask
         A, N, D = vectors.shape
@@ -141,9 +140,9 @@ class LinearMapper(nn.Module):
 
 
 def new_mapper(
-    part: MapperPart, frame_width: int, llm_width: int, states: HiddenStates | None = None
+    part: MapperPart, frame_width: int, llm_width: int, hidden_states: HiddenStates | None = None
 ) -> QPMapper | LinearMapper:
     """The mapper that a recipe names, its weights new."""
     if isinstance(part, QPMapperPart):
-        return QPMapper(frame_width, llm_width, states=states, **part.model_dump(exclude={"kind"}))
-    return LinearMapper(frame_width, llm_width, ends=part.ends, states=states)
+        return QPMapper(frame_width, llm_width, hidden_states=hidden_states, **part.model_dump(exclude={"kind"}))
+    return LinearMapper(frame_width, llm_width, ends=part.ends, hidden_states=hidden_states)

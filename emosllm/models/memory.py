@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from emosllm.models.encoders import SpeechEncoder
 from emosllm.models.lora import lora_layers
 from emosllm.models.mappers import QPMapper
 from emosllm.models.speech_llm import SpeechLLM
@@ -61,6 +62,8 @@ def training_memory(model: nn.Module, learns: Collection[str], load: Load, size:
     memory["activations"] = _llm(model, "lora" in learns, load, size)
     if "mapper" in learns and isinstance(model.mapper, QPMapper):
         memory["activations"] += _mapper(model.mapper, load, size)
+    if "mapper" in learns and model.encoder is not None:
+        memory["activations"] += _hidden_states(model.encoder, load)
     vocabulary = model.llm.config.get_text_config().vocab_size
     # The softmax of the backward pass, its gradient before and after, and the gradient in the LLM's precision.
     memory["logits"] = load.samples * load.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
@@ -103,3 +106,10 @@ def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
         width, feedforward = layer.linear1.in_features, layer.linear1.out_features
         total += places * (4 * _FLOAT * width + size * (6 * width + 3 * feedforward))
     return total
+
+
+def _hidden_states(encoder: SpeechEncoder, load: Load) -> int:
+    """What mixing keeps: all hidden states of each clip in float32, as they are or normalised."""
+    if encoder.part.layers != "weighted":
+        return 0
+    return load.samples * load.frames * encoder.states * encoder.width * _FLOAT

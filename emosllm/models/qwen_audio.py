@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, BatchFeature, WhisperFeatureExtractor
-from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.qwen2_audio.configuration_qwen2_audio import Qwen2AudioEncoderConfig
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
 from emosllm.audio import AudioError
+from emosllm.models.whisper_tower import after_convolutions, first, read_clips
 
 
 class QwenAudioEncoderConfig(Qwen2AudioEncoderConfig):
@@ -34,7 +34,7 @@ class QwenAudioEncoder(Qwen2AudioEncoder):
 
     def count_frames(self, lengths: Tensor) -> Tensor:
         """Frames `[B]` that come of clips of so many mel frames `[B]`."""
-        return _after_convolutions(lengths) // 2
+        return after_convolutions(lengths) // 2
 
     def forward(self, input_features: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
         """Encode a batch.
@@ -48,20 +48,7 @@ class QwenAudioEncoder(Qwen2AudioEncoder):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_features[:, 0], dtype=torch.long)
-        heard = _after_convolutions(attention_mask.sum(-1)).clamp(min=1)  # attention over nothing is not a number
-        longest = max(2, int(heard.max()))  # one pair
-        features = input_features[:, :, : 2 * longest].to(self.conv1.weight.dtype)
-        # A clip alone ends where its last pair of mel frames ends; in a batch the convolutions must see no further.
-        features = features * _first(2 * heard, features.shape[-1])[:, None]
-        hidden = nn.functional.gelu(self.conv2(nn.functional.gelu(self.conv1(features)))).transpose(1, 2)
-        hidden = hidden + self.embed_positions.weight[: hidden.shape[1]]
-        mask = create_bidirectional_mask(
-            config=self.config, inputs_embeds=hidden, attention_mask=_first(heard, hidden.shape[1]).long()
-        )
-        for layer in self.layers:
-            hidden = layer(hidden, mask)
-        pooled = self.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2)
-        return BaseModelOutput(last_hidden_state=self.layer_norm(pooled))
+        return BaseModelOutput(last_hidden_state=read_clips(self, input_features, attention_mask.sum(-1)))
 
 
 class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
@@ -98,18 +85,8 @@ class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
             )
         features = super().__call__(clips, sampling_rate=sampling_rate, return_attention_mask=False)
         lengths = torch.tensor([len(clip) // self.hop_length for clip in clips])
-        features["attention_mask"] = _first(lengths, self.nb_max_frames).long().numpy()
+        features["attention_mask"] = first(lengths, self.nb_max_frames).long().numpy()
         return features.convert_to_tensors(return_tensors)
-
-
-def _after_convolutions(lengths: Tensor) -> Tensor:
-    """The second convolution takes two mel frames a step."""
-    return (lengths + 1) // 2
-
-
-def _first(lengths: Tensor, width: int) -> Tensor:
-    """`[B, width]` bool, true on the first `lengths` `[B]` of each row."""
-    return torch.arange(width, device=lengths.device)[None] < lengths[:, None]
 
 
 def register() -> None:

@@ -9,9 +9,8 @@ from transformers import PreTrainedModel
 from emosllm.models.backbones import config_of, new_encoder
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechHeadConfig
-from emosllm.models.encoders import SpeechEncoder, new_states
+from emosllm.models.encoders import SpeechEncoder
 from emosllm.models.heads import ClassHead
-from emosllm.models.hidden_states import HiddenStates
 from emosllm.models.losses import class_loss
 from emosllm.models.speech_llm import SpeechLLMOutput
 
@@ -33,20 +32,14 @@ class SpeechHead(CheckpointModel):
         super().__init__(config)
         recipe = self.recipe
         assert recipe.head is not None
-        assert recipe.encoder is not None
         self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})), recipe.encoder)
         shape = recipe.head.model_dump(exclude={"model"})
-        states = new_states(self.encoder, recipe.encoder)
-        self.head = ClassHead(self.encoder.width, len(recipe.label_set.names), states=states, **shape)
+        reading = self.encoder.new_reading()
+        self.head = ClassHead(self.encoder.width, len(recipe.label_set.names), hidden_states=reading, **shape)
         self.post_init()
 
-    @property
-    def states(self) -> HiddenStates | None:
-        """What normalises and mixes the encoder's hidden states."""
-        return self.head.states
-
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, ClassHead | HiddenStates):
+        if isinstance(module, ClassHead):
             module.reset_parameters()
 
     def forward(

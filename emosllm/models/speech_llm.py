@@ -17,8 +17,7 @@ from transformers.utils import ModelOutput
 from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.checkpoint import CheckpointModel
 from emosllm.models.config import SpeechLLMConfig
-from emosllm.models.encoders import SpeechEncoder, new_states
-from emosllm.models.hidden_states import HiddenStates
+from emosllm.models.encoders import SpeechEncoder
 from emosllm.models.llm import (
     check_room,
     output_logits,
@@ -77,11 +76,9 @@ class SpeechLLM(CheckpointModel):
         self.llm.requires_grad_(False)
         prepare(self.llm)
         if recipe.encoder is not None and recipe.mapper is not None:
-            ears = encoder or new_encoder(config_of(config.encoder_config or {}))
-            self.encoder = SpeechEncoder(ears, recipe.encoder)
-            width = int(self.llm.get_input_embeddings().embedding_dim)
-            states = new_states(self.encoder, recipe.encoder)
-            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width, states)
+            self.encoder = SpeechEncoder(encoder or new_encoder(config_of(config.encoder_config or {})), recipe.encoder)
+            width, reading = int(self.llm.get_input_embeddings().embedding_dim), self.encoder.new_reading()
+            self.mapper = new_mapper(recipe.mapper, self.encoder.width, width, reading)
         self.post_init()
         if recipe.lora is not None:  # after post_init, which would give B other values than zero
             add_lora(self.llm, recipe.lora)
@@ -90,13 +87,8 @@ class SpeechLLM(CheckpointModel):
         self._prefix: tuple[Tensor, Cache] | None = None
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, QPMapper | LinearMapper | HiddenStates):
+        if isinstance(module, QPMapper | LinearMapper):
             module.reset_parameters()
-
-    @property
-    def states(self) -> HiddenStates | None:
-        """What normalises and mixes the encoder's hidden states."""
-        return None if self.mapper is None else self.mapper.states
 
     def get_input_embeddings(self) -> nn.Module:
         """The LLM's."""
@@ -138,7 +130,7 @@ class SpeechLLM(CheckpointModel):
                 where it is not given.
             return_logits: give the answer positions' logits too.
             **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio`, `audio_attention` (and `windows`),
-                or `frames` `[A, N, D]` and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
+                or `frames` `[A, N, D]` or `[A, N, S, D]`, and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
         """
         if candidates is not None:
             scores = self._score(input_ids, attention_mask, candidates, **inputs)

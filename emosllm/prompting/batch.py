@@ -7,7 +7,7 @@ extractor, one without an LLM no tokenizer.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from emosllm.audio import SAMPLE_RATE, AudioError
 from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.level import set_level
 from emosllm.log_mel import register as register_log_mel
-from emosllm.parts import AudioPart, PromptPart, Task
+from emosllm.parts import AudioPart, PromptPart, Task, Window
 from emosllm.prompting.chat import Chat, Tokens
 from emosllm.prompting.conversation import Conversation, converse
 from emosllm.prompting.cues import Thresholds
@@ -27,12 +27,10 @@ from emosllm.prompting.rows import IGNORED, lay_out, open_rows, pad_candidates
 from emosllm.prompting.saved import SavedProcessor
 from emosllm.prompting.templates import Templates, check_templates, load_templates
 from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.windows import in_windows, padding
 from emosllm.recipe import Recipe
 
 __all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
-
-_HOP = 160  # samples between the mel frames of Whisper's extractor
-_SILENT_HOPS = 4  # more than half of the extractor's 25 ms window
 
 register_log_mel()  # so that a checkpoint's AutoFeatureExtractor knows nano's
 
@@ -45,9 +43,9 @@ class ProcessorSettings(BaseModel):
         prompt: the recipe's; `None` without an LLM.
         templates: the wording, whole; likewise.
         audio: how long a clip may be.
+        window: whether clips are padded to the encoder's fixed window, or to the longest of a batch.
         vectors: how many of the LLM's vectors a clip takes.
         thresholds: where the cues' levels meet, if the system is told cues.
-        window: what a fixed-window encoder runs on, as in the recipe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,9 +54,9 @@ class ProcessorSettings(BaseModel):
     prompt: PromptPart | None = None
     templates: Templates | None = None
     audio: AudioPart = AudioPart()
+    window: Window = "model"
     vectors: AudioVectors = AudioVectors()
     thresholds: Thresholds | None = None
-    window: Literal["model", "clip"] = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Sample:
     Attributes:
         conversation: what is said; `None` where there is no LLM to say it to.
         samples: the clip, `[T]` at 16 kHz.
-        frames: or the encoder's frames of it, `[N, D]`, computed before.
+        frames: or the encoder's frames of it, `[N, D]` or `[N, S, D]` with several hidden states, computed before.
         transcript_weight: what a token of the transcript counts in the loss over tokens.
         target: the class's place in the label set, for the loss over classes.
         class_weight: what the clip counts in that loss.
@@ -127,9 +125,9 @@ class SpeechProcessor(SavedProcessor):
             prompt=recipe.prompt,
             templates=templates,
             audio=recipe.audio,
+            window=recipe.encoder.window if recipe.encoder is not None else "model",
             vectors=vectors,
             thresholds=thresholds,
-            window=recipe.encoder.window if recipe.encoder is not None else "model",
         )
         return cls(feature_extractor, tokenizer, settings)
 
@@ -279,14 +277,14 @@ class SpeechProcessor(SavedProcessor):
             self.check_length(clip)
         if (level := self.settings.audio.level) is not None:
             clips = [set_level(clip, level) for clip in clips]
-        cut = [self._windows(clip) for clip in clips]
+        cut = [in_windows(clip, self._window) for clip in clips]
         pieces = [window for windows in cut for window in windows]
         features = self.feature_extractor(
             pieces,
             sampling_rate=SAMPLE_RATE,
-            **self._padding(max(map(len, pieces))),
             return_attention_mask=True,
             return_tensors="pt",
+            **padding(self.feature_extractor, self.settings.window, max(map(len, pieces))),
         )
         batch = {
             "audio": features[self.feature_extractor.model_input_names[0]],
@@ -295,25 +293,6 @@ class SpeechProcessor(SavedProcessor):
         if len(batch["audio"]) > len(clips):
             batch["windows"] = torch.tensor([len(windows) for windows in cut])
         return batch
-
-    def _padding(self, longest: int) -> dict[str, Any]:
-        """How the extractor pads: to the longest clip, to its window, or to a little more than the longest clip.
-
-        The last is for a fixed window that is cut to the clips: the frames at a clip's end must see the silence that
-        they see in the whole window.
-        """
-        if self._window is None:
-            return {"padding": "longest"}
-        if self.settings.window == "model":
-            return {"padding": "max_length"}
-        hops = -(-longest // _HOP) + _SILENT_HOPS
-        return {"padding": "max_length", "max_length": min(hops * _HOP, int(self._window * SAMPLE_RATE))}
-
-    def _windows(self, clip: np.ndarray) -> list[np.ndarray]:
-        """A clip in pieces of one length that fit the encoder's window; mostly one."""
-        if self._window is None:
-            return [clip]
-        return np.array_split(clip, max(1, -(-len(clip) // int(self._window * SAMPLE_RATE))))
 
 
 def _said(sample: Sample) -> Conversation:

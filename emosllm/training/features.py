@@ -1,16 +1,17 @@
 """Frozen means computed once: the encoder's frames on disk, half precision, memory-mapped.
 
-A clip's file is named by what it was computed from: the samples, their augmentation, the encoder's weights, which of
-its layers are read on which window, the extractor's settings. So a cache may be shared by runs and processes, and
-nothing in it can go stale; `cache.json` says what it holds. Frames are kept as the encoder gives them, before they are
-normalised and mixed. Gives up: disk (about 100 kB a second of speech for each hidden state that is read, 1024 wide at
-50 Hz), and an augmentation that is new in every epoch.
+A clip's file is named by what it was computed from: the samples, their augmentation, the encoder's weights, the layers
+and the window that are read, the extractor's settings. So a cache may be shared by runs and processes, and nothing in
+it can go stale. Frames are kept before normalisation: statistics can be replaced without hearing a clip anew. Gives up:
+disk (about 100 kB a second of speech for each hidden state of a 1024-wide encoder at 50 Hz), and an augmentation that
+is new in every epoch.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -38,14 +39,8 @@ class FeatureCache:
         self.processor = processor
         self.folder = folder / fingerprint(encoder, processor)
         self.folder.mkdir(parents=True, exist_ok=True)
-        held = {
-            "encoder": encoder.model.config.model_type,
-            "layers": encoder.layers,
-            "states": encoder.states,
-            "own_length": encoder.own_length,
-            "level": processor.settings.audio.level,
-        }
-        write_atomically(self.folder / "cache.json", json.dumps(held, indent=2) + "\n")
+        held = contents(encoder) | {"level": processor.settings.audio.level}
+        write_atomically(self.folder.with_suffix(".json"), json.dumps(held, indent=2) + "\n")
         self._files: dict[tuple[str, int], Path] = {}
 
     def fill(
@@ -83,11 +78,11 @@ class FeatureCache:
             self._compute(waiting)
 
     def path(self, utterance: Utterance, view: int = 0) -> Path:
-        """The file of an utterance that `fill` has seen: frames `[N, D]` or `[N, S, D]` float16."""
+        """The file of an utterance that `fill` has seen: frames `[N, D]` or `[N, S, D]`, float16."""
         return self._files[utterance.id, view]
 
     def load(self, utterance: Utterance) -> np.ndarray:
-        """The frames of an utterance that `fill` has seen, `[N, D]` or `[N, S, D]` float32."""
+        """The frames of an utterance that `fill` has seen, `[N, D]` or `[N, S, D]`, float32."""
         return np.load(self.path(utterance)).astype(np.float32)
 
     @torch.inference_mode()
@@ -100,16 +95,29 @@ class FeatureCache:
             _write(path, clip[keep].to(torch.float16).cpu().numpy())
 
 
+def contents(encoder: SpeechEncoder) -> dict[str, Any]:
+    """What the files of a cache hold, in words: it lies beside the folder."""
+    shape = (
+        ["frames", encoder.states, encoder.width] if encoder.part.layers == "weighted" else ["frames", encoder.width]
+    )
+    return {
+        "encoder": encoder.model.config.model_type,
+        "layers": encoder.part.layers,
+        "window": encoder.part.window,
+        "shape": shape,
+        "normalised": False,
+    }
+
+
 def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
-    """Names an encoder by its weights and its extractor's settings, 32 hex digits."""
+    """Names an encoder by its weights, what is read of it and its extractor's settings, 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
     assert processor.feature_extractor is not None
-    read = {"layers": encoder.layers, "own_length": encoder.own_length, "level": processor.settings.audio.level}
-    if read != {"layers": "last", "own_length": False, "level": None}:  # caches of the default keep their names
-        digest.update(json.dumps(read, sort_keys=True).encode())
     for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
         settings.pop("_name_or_path", None)  # where the weights lie does not matter
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    level = processor.settings.audio.level
+    digest.update(f"{encoder.part.layers} {encoder.part.window} {level}".encode())
     for name, tensor in sorted(encoder.model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())

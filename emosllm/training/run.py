@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
@@ -41,6 +40,7 @@ from emosllm.training.plan import Item, plan_phases
 from emosllm.training.progress import PhaseProgress
 from emosllm.training.room import check_rows
 from emosllm.training.run_data import RunData
+from emosllm.training.statistics import store_statistics
 from emosllm.training.trainer import (
     PhaseTrainer,
     Validate,
@@ -49,10 +49,6 @@ from emosllm.training.trainer import (
     phase_arguments,
     these_processes,
 )
-from emosllm.utterance import Utterance
-
-
-_MEASURED = 2000  # recordings that statistics of frames are taken of
 
 
 class Run:
@@ -145,6 +141,8 @@ class Run:
         folders = {name: self.folder / "phases" / f"{number}-{name}" for number, name in enumerate(plans, start=1)}
         done = {name for name, folder in folders.items() if (folder / "kept").is_dir()}
         frames = self._frames(model, processor) if model.encoder is not None and done != set(plans) else None
+        if frames is not None and not done:
+            store_statistics(model, frames, self.data.train, self.recipe.training.seed, self.console)
         for number, (name, folder) in enumerate(folders.items(), start=1):
             if name not in done:
                 self._phase(number, name, plans[name], folder, model, processor, frames)
@@ -162,16 +160,12 @@ class Run:
         store = FeatureCache(self.cache, model.encoder, processor)
         training = self.recipe.training
         changes = training.augmentation is not None and not training.views
-        states = model.states
-        measured = _sample(self.data.train, training.seed) if states and states.normalise == "statistics" else []
-        wanted = [*(measured if changes else self.data.train), *self.data.val]
+        wanted = [*([] if changes else self.data.train), *self.data.val]
         with Progress(console=self.console) as bar:
             store.fill(bar.track(wanted, description="frames of the frozen encoder"))
             for view in range(1, 1 + training.views):
                 told = bar.track(self.data.train, description=f"augmented version {view} of {training.views}")
                 store.fill(told, augmentation=training.augmentation, view=view)
-        if states is not None and measured:
-            states.measure(torch.from_numpy(store.load(utterance)) for utterance in measured)
         return store
 
     def _phase(
@@ -284,14 +278,6 @@ class Run:
 
     def _note(self, **notes: Any) -> None:
         write_atomically(self.folder / "run.json", json.dumps(notes, indent=2) + "\n")
-
-
-def _sample(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """The recordings that statistics of frames are taken of: all, or a seeded choice of many."""
-    if len(utterances) <= _MEASURED:
-        return list(utterances)
-    chosen = np.random.default_rng(seed).choice(len(utterances), _MEASURED, replace=False)
-    return [utterances[index] for index in sorted(chosen)]
 
 
 def set_learning(model: System, learns: Sequence[Learner], lora_learned: bool) -> None:

@@ -5,7 +5,7 @@ knows, one that is missing and one of another shape each end in one line. Files 
 torch's with `weights_only`); no code that comes with a checkpoint is run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,10 +57,17 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module) -> None:
+def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unread: Collection[str] = ()) -> None:
     """Stream the tensors of one part of a checkpoint into a module, which is complete afterwards or unusable.
 
     The tensors of the other parts are known by their keys and not read: all parts together read a checkpoint once.
+
+    Args:
+        folder: of the checkpoint.
+        layout: of it.
+        part: which part.
+        module: its shape.
+        unread: names that the whole part has and this module, a shorter one, does not.
 
     Raises:
         UserError: the checkpoint lacks tensors of the part, holds some that nobody knows, or has other shapes.
@@ -71,7 +78,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module) -> No
         places = layout.place(key)
         if places is None:
             surplus.append(key)
-        here = [place for place in places or () if place[0] == part]
+        here = [place for place in places or () if place[0] == part and place[1] not in unread]
         if not here:
             continue
         tensor = read()

@@ -1,0 +1,37 @@
+"""Statistics of the hidden states over a training set, measured once before the first phase, on clean recordings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from emosllm.models.build import System
+from emosllm.models.hidden_states import Statistics
+from emosllm.training.features import FeatureCache
+from emosllm.utterance import Utterance
+
+MOST_CLIPS = 2_000
+
+
+def store_statistics(
+    model: System, frames: FeatureCache, utterances: Sequence[Utterance], seed: int, console: Console
+) -> None:
+    """Put the statistics into a system that normalises by them; any other is left as it is.
+
+    Args:
+        model: the system.
+        frames: of its encoder; what is missing is computed.
+        utterances: the training set, of which at most `MOST_CLIPS` are drawn.
+        seed: of the draw.
+        console: where to tell how far it is.
+    """
+    reading = model.hidden_states
+    if reading is None or reading.statistics is None:
+        return
+    places = np.random.default_rng(seed).permutation(len(utterances))[:MOST_CLIPS]
+    heard = [utterances[place] for place in sorted(places)]
+    with Progress(console=console) as bar:
+        frames.fill(bar.track(heard, description="statistics of the hidden states"))
+    reading.statistics = Statistics.of(torch.from_numpy(frames.load(utterance)) for utterance in heard)
