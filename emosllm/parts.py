@@ -134,6 +134,9 @@ class InferencePart(Part):
     """How a trained system is asked."""
 
     strategy: Strategy = "ser"
+    transcribes: bool | None = Field(
+        None, description="whether the words that it writes are shown; null is yes where a phase trains asr or joint"
+    )
     max_new_tokens: int = Field(128, ge=1, description="longest transcript or free answer, in tokens")
     answer: Answer = Field("score", description="labels are scored, or generated as text and looked for in it")
     fallback: str | None = Field(None, description="class of a generated text that names none; null counts as wrong")

@@ -87,6 +87,8 @@ class Recipe(Part):
                 yield f"phases.{name}.loss: a head has no tokens; set it to classes"
         if self.strategy_hears and (self.llm is None or self.encoder is None):
             yield f"inference.strategy {self.inference.strategy!r} needs a system that transcribes; use ser"
+        if self.inference.transcribes and (self.llm is None or self.encoder is None):
+            yield "inference.transcribes: only a system that hears and writes can transcribe; set it to false or null"
         if self.inference.answer == "generate" and self.llm is None:
             yield "inference.answer 'generate' needs an llm"
         if self.inference.fallback is not None and self.inference.fallback not in self.label_set.names:
@@ -96,6 +98,13 @@ class Recipe(Part):
     def strategy_hears(self) -> bool:
         """Whether answers rest on a transcript that the system may have to write itself."""
         return self.inference.strategy != "ser"
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether the system claims to transcribe: what the recipe says, else whether a phase trains it."""
+        if self.inference.transcribes is not None:
+            return self.inference.transcribes
+        return any(phase.asked != {"ser"} for phase in self.phases.values())
 
     @property
     def label_set(self) -> LabelSet:

@@ -14,7 +14,7 @@ _BLOCK = re.compile(r"(<!-- nano: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 def card(figures: Mapping[str, Any]) -> str:
     """The card as Markdown."""
     parts = "\n".join(_part(name, *part) for name, part in figures["parts"].items())
-    return _read("card.md").format(parts=parts, results=results(figures).rstrip("\n"))
+    return _read("card.md").format(parts=parts, results=results(figures).rstrip("\n"), **_calibration(figures))
 
 
 def results(figures: Mapping[str, Any]) -> str:
@@ -26,7 +26,6 @@ def results(figures: Mapping[str, Any]) -> str:
             f"`{name}` {', '.join(_figure(row[corpus]) for corpus in test)}"
             for name, row in figures["strategies"].items()
         ),
-        wer=", ".join(f"{_NAMES[corpus]} {_figure(row['wer'])}" for corpus, row in test.items()),
         overlap=figures["sentences"],
     )
 
@@ -34,6 +33,10 @@ def results(figures: Mapping[str, Any]) -> str:
 def fill(page: str, figures: Mapping[str, Any]) -> str:
     """A page of the documents with the results in the block that is theirs."""
     return _BLOCK.sub(lambda found: found[1] + results(figures) + found[2], page)
+
+
+def _calibration(figures: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _figure(value) for name, value in figures["calibration"].items()}
 
 
 def _read(name: str) -> str:

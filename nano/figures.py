@@ -11,7 +11,7 @@ from typing import Any
 from emosllm.corpora.manifest import read_manifest
 from emosllm.evaluation.report import build_report, versions_here
 from emosllm.inference.loading import load
-from emosllm.inference.recogniser import Recogniser
+from emosllm.inference.recogniser import Recogniser, Transcripts
 from emosllm.models.describe import describe
 from emosllm.parts import Strategy
 from emosllm.utterance import Utterance
@@ -25,7 +25,8 @@ def figures(manifest: Path) -> dict[str, Any]:
     """Score the builtin nano and the baseline on val and test.
 
     Returns:
-        `nano` and `baseline`: split -> corpus -> figures; `strategies`: val UA by inference strategy.
+        `nano` and `baseline`: split -> corpus -> figures; `strategies`: val UA by inference strategy, which is told the
+        true transcripts; `calibration`: ECE on val before and after.
     """
     utterances = read_manifest(manifest)
     recogniser = load("nano")
@@ -37,12 +38,14 @@ def figures(manifest: Path) -> dict[str, Any]:
         }
     for strategy in STRATEGIES:
         asked = Recogniser(recogniser.model, recogniser.processor, strategy)
-        found["strategies"][strategy] = {c: _score(asked, utterances, "val", c)["ua"] for c in CORPORA}
+        found["strategies"][strategy] = {c: _score(asked, utterances, "val", c, "given")["ua"] for c in CORPORA}
     found["baseline"] = fit_and_score(manifest)
     found["parts"] = {
         name: [f"{part.shape}", part.total] for name, part in describe(recogniser.model.recipe).parts.items()
     }
     found["sentences"] = _overlap(utterances)
+    if recogniser.calibrated is not None:
+        found["calibration"] = {name: getattr(recogniser.calibrated, name) for name in ("ece_before", "ece_after")}
     return found
 
 
@@ -56,16 +59,16 @@ def _overlap(utterances: Sequence[Utterance]) -> str:
     return ", ".join(shares)
 
 
-def _score(recogniser: Recogniser, utterances: Sequence[Utterance], split: str, corpus: str) -> dict[str, Any]:
+def _score(
+    recogniser: Recogniser, utterances: Sequence[Utterance], split: str, corpus: str, transcripts: Transcripts = "own"
+) -> dict[str, Any]:
     chosen = [u for u in utterances if u.split == split and u.corpus == corpus]
-    predictions = list(recogniser.predict(chosen, batch_size=16))
-    report = build_report(
-        chosen, predictions, recogniser.labels, model="nano", data=corpus, split=split, transcripts_from="model"
-    )
+    predictions = list(recogniser.predict(chosen, 16, transcripts))
+    report = build_report(chosen, predictions, recogniser.labels, model="nano", data=corpus, split=split)
     intervals = {name: interval and [interval.low, interval.high] for name, interval in report.intervals.items()}
     scores = asdict(report.scores)
     kept = {name: scores[name] for name in ("n", "ua", "wa", "macro_f1", "weighted_f1", "confusion", "labels")}
-    return {**kept, "intervals": intervals, "speakers": report.speakers, "wer": report.wer}
+    return {**kept, "intervals": intervals, "speakers": report.speakers}
 
 
 def _narrowed(recogniser: Recogniser, utterances: Sequence[Utterance], corpus: str) -> Recogniser:

@@ -19,6 +19,7 @@ ENDINGS = (".parquet", ".jsonl", ".csv")
 _BEFORE = ("id", "path", "start", "end", "label", "confidence")
 _AFTER = ("transcript", "transcript_from", "said", "unnamed", "error")
 _FREE = ("said", "unnamed")  # of free answers alone
+_WORDS = ("transcript", "transcript_from")  # where somebody knows the words
 _NUMBERS = ("start", "end", "confidence")
 _GROUP = 10_000  # rows of a Parquet row group
 
@@ -54,7 +55,9 @@ def place(utterance: Utterance) -> str | None:
     return str(utterance.audio) if isinstance(utterance.audio, Path) else None
 
 
-def write_results(rows: Iterable[Mapping[str, Any]], path: Path, labels: Sequence[str], free: bool = False) -> None:
+def write_results(
+    rows: Iterable[Mapping[str, Any]], path: Path, labels: Sequence[str], *, free: bool = False, worded: bool = True
+) -> None:
     """Write rows in constant memory, all of them or nothing.
 
     Args:
@@ -62,6 +65,7 @@ def write_results(rows: Iterable[Mapping[str, Any]], path: Path, labels: Sequenc
         path: ends in `.parquet`, `.csv` (a column an emotion in both) or `.jsonl` (the rows as they are).
         labels: the emotions.
         free: whether answers were free, and their words are a column.
+        worded: whether transcripts are columns.
 
     Raises:
         UserError: another ending, pyarrow is not installed, or the file cannot be written.
@@ -69,7 +73,7 @@ def write_results(rows: Iterable[Mapping[str, Any]], path: Path, labels: Sequenc
     check_result(path)
     write = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[path.suffix.lower()]
     with atomic_file(path) as temporary:
-        write(rows, temporary, _columns(labels, free))
+        write(rows, temporary, _columns(labels, free, worded))
 
 
 def _jsonl(rows: Iterable[Mapping[str, Any]], path: Path, columns: Sequence[str]) -> None:
@@ -107,8 +111,9 @@ def _flat(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator
         yield {name: row.get(name, odds.get(name)) for name in columns}
 
 
-def _columns(labels: Sequence[str], free: bool) -> tuple[str, ...]:
-    return (*_BEFORE, *labels, *(name for name in _AFTER if free or name not in _FREE))
+def _columns(labels: Sequence[str], free: bool, worded: bool) -> tuple[str, ...]:
+    absent = (() if free else _FREE) + (() if worded else _WORDS)
+    return (*_BEFORE, *labels, *(name for name in _AFTER if name not in absent))
 
 
 def _text(value: str) -> str:

@@ -88,9 +88,12 @@ def run_bulk(
                 rows, began = [], time.monotonic()
         if rows:
             journal.keep(rows)
-        failed = sum(row["error"] is not None for row in journal.rows())
+        failed, worded = 0, False
+        for row in journal.rows():
+            failed += row["error"] is not None
+            worded = worded or row["transcript_from"] is not None
         free = getattr(recogniser, "answer", None) == "generate"
-        write_results(journal.rows(), out, labels, free)
+        write_results(journal.rows(), out, labels, free=free, worded=worded)
     journal.remove()
     return Tally(len(utterances), failed, earlier)
 

@@ -41,8 +41,8 @@ CuesOpt = Annotated[
 WordsOpt = Annotated[
     str | None,
     typer.Option(
-        help="`own`: the system listens itself; `given`: the manifest's column; or a table with columns path, "
-        "start, end, transcript. Example: `--transcripts words.csv`"
+        help="`own`: the system transcribes, where it can; `given`: the manifest's column; or a table with columns "
+        "path, start, end, transcript. Example: `--transcripts words.csv`"
     ),
 ]
 WorkersOpt = Annotated[

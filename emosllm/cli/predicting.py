@@ -102,12 +102,18 @@ def predict(
     recogniser = load(
         model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, utterances)
     )
+    if transcripts == "own" and asr is not None:
+        raise UserError("--transcripts own and --asr: either the system listens itself, or another one does")
+    if transcripts == "own" and not recogniser.model.recipe.transcribes:
+        raise UserError(
+            f"--transcripts own: {model} does not transcribe; leave it out, name a table of words, or give --asr"
+        )
+    if transcripts is None and (asr is not None or not recogniser.writes_words):
+        words = replace(words, column=data is not None)
     if asr is not None:
         from emosllm.inference.asr import load_asr
 
-        if transcripts == "own":
-            raise UserError("--transcripts own and --asr: either the system listens itself, or another one does")
-        words = replace(words, column=words.column or transcripts is None, transcriber=load_asr(asr, device))
+        words = replace(words, transcriber=load_asr(asr, device))
     if timeline:
         full = replace(options, given=words.table, transcriber=words.transcriber, batch_size=batch_size)
         code = predicting_timeline.run(recogniser, utterances[0], model, full, format, out or [], picture)

@@ -77,7 +77,8 @@ def show(
     if picture is not None:
         from emosllm.evaluation.picture import draw_predictions
 
-        draw_predictions(predictions, picture, f"Emotions by {model}")
+        sources = dict.fromkeys(answer.transcript_from for answer in found if answer.transcript_from)
+        draw_predictions(predictions, picture, f"Emotions by {model}", list(sources))
     return _exit_code(sum(prediction.error is not None for prediction in predictions), len(predictions))
 
 
@@ -117,18 +118,20 @@ def _exit_code(failed: int, rows: int) -> int:
 
 
 def _print_sources(found: Sequence["Recognised"]) -> None:
-    """Whose words the transcripts are, where they are not all the system's."""
+    """Whose words the transcripts are, where there are any."""
     sources = Counter(answer.transcript_from for answer in found if answer.transcript_from)
-    if set(sources) - {"model"}:
+    if sources:
         told = ", ".join(f"{source} ({count})" for source, count in sources.items())
         Console().print(Text(f"transcripts from: {told}", style="dim"))
 
 
 def _print_csv(found: Sequence["Recognised"], names: Sequence[str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", *names, "transcript", "transcript_from", "error"])
+    worded = any(answer.transcript_from for answer in found)
+    writer.writerow(["path", "label", *names, *(["transcript", "transcript_from"] if worded else []), "error"])
     for answer in found:
         said = answer.prediction
         shares = [said.probabilities.get(name) for name in names]
         rounded = ["" if share is None else f"{share:.4f}" for share in shares]
-        writer.writerow([said.path, said.label or "", *rounded, said.transcript, answer.transcript_from, said.error])
+        words = [said.transcript, answer.transcript_from] if worded else []
+        writer.writerow([said.path, said.label or "", *rounded, *words, said.error])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emosllm.cli.options import DeviceOpt, LabelsOpt, ModelArgument, StrategyOpt, chosen_labels, chosen_strategy
+from emosllm.cli.options import AsrOpt, DeviceOpt, LabelsOpt, ModelArgument, StrategyOpt, chosen_labels, chosen_strategy
 
 
 def serve(
@@ -22,6 +22,7 @@ def serve(
     max_megabytes: Annotated[float, typer.Option(min=0.1, help="Largest upload.")] = 100,
     queue: Annotated[int, typer.Option(min=1, help="Requests taken at a time; one more is answered 503.")] = 32,
     batch_size: Annotated[int, typer.Option(min=1, help="Recordings of any clients computed together.")] = 8,
+    asr: AsrOpt = None,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
     device: DeviceOpt = None,
@@ -41,6 +42,6 @@ def serve(
         from emosllm.serving.run import serve as run
 
     limits = Limits(max_seconds, round(max_megabytes * 1e6), queue, batch_size)
-    systems = Systems((model, *(compare or ())), device, chosen_strategy(strategy), chosen_labels(labels, []))
+    systems = Systems((model, *(compare or ())), device, chosen_strategy(strategy), chosen_labels(labels, []), asr)
     with serve_extra():  # Gradio is imported where the page is made
         run(systems, Address(host, port, token_file), limits, page=page)

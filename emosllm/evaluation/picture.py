@@ -22,13 +22,16 @@ _LETTER = 0.076  # inches that a letter of 9 points takes, on average and a litt
 _WIDTH = 0.86  # of a bar at probability 1, in columns
 
 
-def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) -> None:
-    """Draw what was recognised, with transcripts, and write it to `path`, whole or not at all.
+def draw_predictions(
+    predictions: Sequence[Prediction], path: Path, title: str, transcripts_from: Sequence[str] = ()
+) -> None:
+    """Draw what was recognised, with transcripts where there are any, and write it to `path`, whole or not at all.
 
     Args:
         predictions: a row each, in this order; one with an error shows it in place of bars.
         path: ends in `.png`, `.svg` or `.pdf`.
         title: above it all.
+        transcripts_from: where the transcripts come from.
 
     Raises:
         UserError: matplotlib is not installed, another ending, nothing to draw, or `path` cannot be written.
@@ -51,6 +54,9 @@ def draw_predictions(predictions: Sequence[Prediction], path: Path, title: str) 
         heading = title + more
         size = min(13, 13 * (width - 0.3) / (_LETTER * 13 / 9 * len(heading) + 1e-9))
         _write(figure, 0.15 / width, 1 - 0.33 / height, heading, size=size, weight="bold", color=INK)
+        if transcripts_from:
+            source = shorten(f"transcripts from: {', '.join(transcripts_from)}", 44)
+            _write(axes, (0.15 - _NAMES) / _CLASS, -0.32, source, size=7.5, color=FAINT)
         for column, name in enumerate(names):
             _write(axes, column, -0.32, name, size=9.5, color=INK)
         for row, (recording, prediction) in enumerate(zip(_recordings(shown), shown, strict=True)):

@@ -106,6 +106,12 @@ class Experiment:
             UserError: something can't.
         """
         for variant in self.plan.variants:
+            recipe = variant.recipe
+            if recipe.strategy_hears and not recipe.transcribes and variant.reshaping.transcripts == "own":
+                raise UserError(
+                    f"strategy {recipe.inference.strategy!r} needs the words, and {recipe.name} does not transcribe: "
+                    "give them (--transcripts given), use strategy ser, or set inference.transcribes=true"
+                )
             if variant.system is None:
                 if not variant.recipe.phases:
                     raise UserError(f"recipe {variant.recipe.name} has no phases, so there is nothing to train")

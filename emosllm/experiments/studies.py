@@ -45,6 +45,7 @@ class Study(_Part):
     title: str = Field(description="the question")
     source: str = Field(description="paper and table, or that it is ours")
     says: str = Field(description="what the figures do not show")
+    set: tuple[str, ...] = Field((), description="overrides that hold for all its systems")
     grid: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="key -> values")
     name: str = Field("variant", description="what the cases differ in")
     variants: Mapping[str, Case] = Field(default_factory=dict)
@@ -109,6 +110,7 @@ def lay_out_study(study: Study, recipe: str, overrides: Sequence[str] = ()) -> S
         UserError: a variant is no recipe, or has no such phase.
     """
     notes = (f"Source: {study.source}.", study.says)
+    overrides = [*study.set, *overrides]
     if study.grid:
         given = {text.partition("=")[0] for text in overrides}
         added = [f"{key}={','.join(values)}" for key, values in study.grid.items() if key not in given]

@@ -81,7 +81,7 @@ class Recogniser:
 
         Args:
             source: a file, its bytes, mono samples `[T]` at 16 kHz, or an utterance; `None` for text alone.
-            transcript: what is said, for systems that read.
+            transcript: what is said, where that is known.
 
         Raises:
             UserError: the recording can't be read or is not one utterance, or the system needs the other.
@@ -89,7 +89,7 @@ class Recogniser:
         utterance = Utterance("the given text") if source is None else as_utterance(source)
         if transcript is not None:
             utterance = replace(utterance, transcript=transcript)
-        prediction = next(self.predict([utterance], batch_size=1))
+        prediction = next(self.predict([utterance], 1, "own" if transcript is None else "given"))
         if prediction.error is not None:
             raise UserError(prediction.error)
         return prediction
@@ -103,9 +103,17 @@ class Recogniser:
             utterances: what to recognise.
             batch_size: how many are computed together; the answers do not depend on it.
             transcripts: `given` takes the utterances' own transcripts where they have one.
+
+        Raises:
+            UserError: the strategy rests on the system's own words, and the system does not transcribe.
         """
         if batch_size < 1:
             raise UserError(f"batch_size {batch_size}: give 1 or more")
+        if transcripts == "own" and self.needs_words and not self.processor.reads:
+            raise UserError(
+                f"strategy {self.strategy!r} needs the words, and {self.model.recipe.name} does not transcribe: give "
+                "them (transcripts or an ASR), or use strategy ser"
+            )
         remaining = iter(utterances)
         while batch := list(islice(remaining, batch_size)):
             yield from self._batch(batch, transcripts)
@@ -126,9 +134,10 @@ class Recogniser:
 
     def _hear(self, utterance: Utterance) -> "_Heard":
         """What this system needs of an utterance; an error if that is not there."""
-        if self.processor.reads and not utterance.transcript:
+        if self.needs_words and not utterance.transcript:
+            way = "reads one" if self.processor.reads else f"needs one under strategy {self.strategy}"
             raise UserError(
-                f"{_path(utterance)}: no transcript, and this system reads one; give it in the manifest's column "
+                f"{_path(utterance)}: no transcript, and this system {way}; give it in the manifest's column "
                 "'transcript'"
             )
         if not self.processor.listens:
@@ -206,6 +215,16 @@ class Recogniser:
         heard = transcribe(self.model, self.processor, samples, self.inference.max_new_tokens)
         filled = dict(zip(silent, heard, strict=True))
         return [filled.get(index, text) for index, text in enumerate(texts)]
+
+    @property
+    def writes_words(self) -> bool:
+        """Whether predictions hold transcripts that the system itself wrote."""
+        return self.strategy != "ser" and self.model.recipe.transcribes
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether transcripts must be given: the system reads them, or its strategy does and it does not transcribe."""
+        return self.processor.reads or (self.strategy != "ser" and not self.model.recipe.transcribes)
 
     @property
     def _tells_cues(self) -> bool:

@@ -49,7 +49,13 @@ def emotion_routes(service: Service) -> APIRouter:
         """Name the systems that are served, the first one asked where none is named."""
         return Models(
             data=[
-                Model(id=name, created=began, labels=list(system.labels.names), longest=system.processor.longest)
+                Model(
+                    id=name,
+                    created=began,
+                    labels=list(system.labels.names),
+                    longest=system.processor.longest,
+                    transcribes=service.has_words(name),
+                )
                 for name, system in service.systems.items()
             ]
         )

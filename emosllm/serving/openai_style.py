@@ -1,7 +1,8 @@
 """OpenAI's way to ask for a transcript, answered with emotions: clients that know the one need not know the other.
 
-The text is what the system heard. A recording that fits is taken whole for `json` and `text`; turns with times
-(`verbose_json`, `srt`, `vtt`, and whatever is too long for one utterance) come from the timeline.
+The text is what the system heard, or the recogniser of speech that the server was started with. A recording that fits
+is taken whole for `json` and `text`; turns with times (`verbose_json`, `srt`, `vtt`, and whatever is too long for one
+utterance) come from the timeline.
 """
 
 import zlib
@@ -49,6 +50,7 @@ def openai_routes(service: Service) -> APIRouter:
             upload = await read_upload(request, TranscriptionForm)
             wanted = upload.fields.response_format
             system = upload.fields.model if upload.fields.model in service.systems else None
+            _check_writes(service, system)
 
             async def answer(upload: Upload[TranscriptionForm]) -> Timeline:
                 if wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system):
@@ -56,14 +58,20 @@ def openai_routes(service: Service) -> APIRouter:
                 return await service.whole(line, upload.audio, upload.name, system=system)
 
             timeline = await unless_gone(request, answer(upload))
-        if any(segment.label and segment.transcript is None for segment in timeline.segments):
-            raise UserError(
-                f"{timeline.model} recognises emotions without hearing words: ask /v1/emotions, or start the server "
-                "with --strategy transcript-first"
-            )
         return _written(timeline, upload.fields)
 
     return routes
+
+
+def _check_writes(service: Service, system: str | None) -> None:
+    """Refuse, before anything is computed, a system whose answers hold no words."""
+    name = service.chosen(system)
+    if service.has_words(name):
+        return
+    own = " or --strategy transcript-first" if service.systems[name].model.recipe.transcribes else ""
+    raise UserError(
+        f"{name} recognises emotions without hearing words: ask /v1/emotions, or start the server with --asr{own}"
+    )
 
 
 def _written(timeline: Timeline, form: TranscriptionForm) -> Response:

@@ -12,7 +12,7 @@ import os
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 
 import gradio as gr
@@ -81,7 +81,7 @@ def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
     look, hands = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     gr.mount_gradio_app(
         app,
-        page(list(service.systems), asks_token=asks_token),
+        page({name: service.has_words(name) for name in service.systems}, asks_token=asks_token),
         "/",
         theme=_theme(),
         css=look,
@@ -97,11 +97,12 @@ def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
     )
 
 
-def page(systems: Sequence[str], *, asks_token: bool) -> gr.Blocks:
+def page(systems: Mapping[str, bool], *, asks_token: bool) -> gr.Blocks:
     """The page's parts, and what its one button does.
 
     Args:
-        systems: names; a choice is offered where there are several.
+        systems: name -> whether its answers hold a transcript that nobody gave; a choice is offered where there are
+            several.
         asks_token: whether there is a field for a token.
     """
     several = len(systems) > 1
@@ -112,7 +113,7 @@ def page(systems: Sequence[str], *, asks_token: bool) -> gr.Blocks:
             mode = gr.Radio(_MODES, value="auto", label="How to listen", elem_id="em-mode", min_width=280)
             chosen = gr.CheckboxGroup(
                 list(systems),
-                value=list(systems[:1]),
+                value=list(systems)[:1],
                 label="Ask (two to compare)",
                 visible=several,
                 elem_id="em-ask",
@@ -120,7 +121,9 @@ def page(systems: Sequence[str], *, asks_token: bool) -> gr.Blocks:
             )
         with gr.Accordion("More", open=asks_token, elem_classes="em-more"):
             transcript = gr.Textbox(
-                label="What is said, if you know it", placeholder="the system listens for itself", elem_id="em-words"
+                label="What is said, if you know it",
+                placeholder="heard by the system if you leave it out" if any(systems.values()) else "",
+                elem_id="em-words",
             )
             cues = gr.Checkbox(
                 value=cues_available(),

@@ -78,7 +78,7 @@ def _turns(answer: Emotions) -> str:
     count = len(answer.segments)
     head = (
         f'<p class="em-summary"><b>{count}</b> turn{"s" if count > 1 else ""}, {clock(seconds)} of speech in '
-        f"{clock(answer.duration)}; click one to hear it</p>"
+        f"{clock(answer.duration)}; click one to hear it</p>" + "".join(dict.fromkeys(map(_source, answer.segments)))
     )
     ribbon = "".join(_stretch(number, turn, answer.duration) for number, turn in enumerate(answer.segments))
     rows = "".join(_row(number, turn) for number, turn in enumerate(answer.segments))
@@ -154,11 +154,12 @@ def _voice(turn: Turn) -> str:
 
 
 def _source(turn: Turn) -> str:
+    """Where the words come from; nothing where there are none."""
     if turn.transcript is None:
-        return '<p class="em-source">this system does not say what it heard</p>'
-    return (
-        f'<p class="em-source">{"as you gave it" if turn.transcript_from == "given" else "as the system heard it"}</p>'
-    )
+        return ""
+    known = {"given": "as you gave them", "model": "as the system heard them"}
+    source = known.get(turn.transcript_from or "", f"as {turn.transcript_from} heard them")
+    return f'<p class="em-source">the words {escape(source)}</p>'
 
 
 def _downloads(answer: Emotions) -> str:

@@ -13,6 +13,7 @@ import uvicorn
 
 from emosllm import load
 from emosllm.errors import UserError
+from emosllm.inference.asr import load_asr
 from emosllm.inference.recogniser import Recogniser
 from emosllm.parts import Strategy
 from emosllm.serving.app import STOP_SECONDS, build_app
@@ -45,12 +46,14 @@ class Systems:
         device: as `load` takes it.
         strategy: likewise.
         labels: likewise.
+        asr: a recogniser of speech, as `load_asr` takes it.
     """
 
     names: Sequence[str] = ("nano",)
     device: str | None = None
     strategy: Strategy | None = None
     labels: Sequence[str] | None = field(default=None)
+    asr: str | None = None
 
 
 def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = True) -> None:
@@ -71,7 +74,8 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
                 "give --token-file, or --host 127.0.0.1",
                 file=sys.stderr,
             )
-        service = Service(load_systems(systems), limits)
+        transcriber = None if systems.asr is None else load_asr(systems.asr, systems.device)
+        service = Service(load_systems(systems), limits, transcriber)
         app = build_app(service, token, page=page, only_local=only_local)
         config = uvicorn.Config(
             app,

@@ -164,6 +164,7 @@ class Model(BaseModel):
     owned_by: Literal["local"] = "local"
     labels: Annotated[list[str], Field(examples=[[*_PROBABILITIES]])]
     longest: Annotated[float, Field(description="Seconds that it takes as one utterance.", examples=[30.0])]
+    transcribes: Annotated[bool, Field(description="Whether its answers hold words that it heard.", examples=[False])]
 
 
 class Models(BaseModel):

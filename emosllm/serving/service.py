@@ -16,6 +16,7 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE, duration, load_audio, stream_audio
 from emosllm.errors import UserError
 from emosllm.inference.recogniser import Recogniser
+from emosllm.inference.transcripts import Transcriber
 from emosllm.serving.batching import Batcher
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued import Job, JobLine, Queued
@@ -51,10 +52,17 @@ class Service:
     Args:
         systems: by the name that answers call them; the first is asked where none is named.
         limits: what is taken.
+        transcriber: a recogniser of speech, asked for transcripts that no client gave.
     """
 
-    def __init__(self, systems: Mapping[str, Recogniser], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        systems: Mapping[str, Recogniser],
+        limits: Limits | None = None,
+        transcriber: Transcriber | None = None,
+    ) -> None:
         self.systems = dict(systems)
+        self.transcriber = transcriber
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.batcher: Batcher[Job, Prediction] = Batcher(
@@ -86,6 +94,10 @@ class Service:
             raise UserError(f"model {name!r} is not served here; there is {', '.join(self.systems)}")
         return name or next(iter(self.systems))
 
+    def has_words(self, name: str) -> bool:
+        """Whether answers of that system hold a transcript that no client gave."""
+        return self.transcriber is not None or self.systems[name].writes_words
+
     async def whole(
         self,
         line: JobLine,
@@ -110,10 +122,13 @@ class Service:
             UserError: it can't be read, or is too long for one utterance.
         """
         chosen = self.chosen(system)
-        processor = self.systems[chosen].processor
-        if processor.reads and not transcript:
+        recogniser = self.systems[chosen]
+        if recogniser.needs_words and not transcript and self.transcriber is None:
             raise UserError(f"{chosen} reads what is said and does not hear it: send the field `transcript` too")
-        samples = await self._beside(self._read, audio, name, processor.longest)
+        samples = await self._beside(self._read, audio, name, recogniser.processor.longest)
+        source: str | None = "model" if transcript is None else "given"
+        if transcript is None and self.transcriber is not None:
+            source, (transcript,) = self.transcriber.name, await self._beside(self.transcriber, [samples])
         found = line.submit(Job(chosen, Utterance(name, samples, transcript=transcript)))
         voice = await self._beside(measured, samples) if cues and cues_available() else {}
         said = await asyncio.wrap_future(found)
@@ -121,7 +136,7 @@ class Service:
             raise UserError(said.error.replace("the given array", name))
         seconds = len(samples) / SAMPLE_RATE
         self.metrics.audio_seconds.inc(seconds)
-        source = None if said.transcript is None else "given" if transcript is not None else "model"
+        source = None if said.transcript is None else source
         segment = Segment(0.0, seconds, said.label, said.probabilities, said.transcript, source, cues=voice)
         return self._timeline(name, chosen, seconds, [segment])
 
@@ -141,9 +156,10 @@ class Service:
             UserError: it can't be read, or is too long for this server.
         """
         chosen = self.chosen(system)
-        if self.systems[chosen].processor.reads:
+        if self.systems[chosen].needs_words and self.transcriber is None:
             raise UserError(f"{chosen} reads what is said and does not hear it: turns have no transcript to read")
-        options = Options(cues=cues and cues_available(), batch_size=self.limits.batch_size)
+        measures = cues and cues_available()
+        options = Options(transcriber=self.transcriber, cues=measures, batch_size=self.limits.batch_size)
         # Its interface is all that the timeline asks of a recogniser.
         asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))
 

@@ -21,6 +21,7 @@ import emosllm
 from emosllm.bulk import run as bulk
 from emosllm.bulk.run import Options, run_bulk
 from emosllm.corpora.manifest import read_manifest
+from emosllm.inference.loading import stored_calibration
 from emosllm.utterance import Prediction
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def nano():
 def manifest(tmp_path):
     """Forty recordings of the demonstration; three of them can't be read."""
     (tmp_path / "noise.wav").write_text("not audio " * 99)
-    paths = [utterance.audio for utterance in CORPUS[::4]]
+    paths = [utterance.audio for utterance in CORPUS[::2]][:40]
     paths[7], paths[20], paths[39] = tmp_path / "noise.wav", tmp_path / "gone.wav", tmp_path / "gone too.wav"
     rows = [{"path": str(path), "id": f"row {n}", "transcript": "The door is open."} for n, path in enumerate(paths)]
     return write_rows(tmp_path / "manifest.csv", rows)
@@ -48,13 +49,13 @@ def json_rows(path):
 
 def test_the_rows_are_predicts_answers_in_order(nano, manifest, tmp_path):
     utterances = read_manifest(manifest)
-    tally = run_bulk(nano, utterances, tmp_path / "r.jsonl", Options("nano"))
+    tally = run_bulk(nano, utterances, tmp_path / "r.jsonl", Options("nano", given=True))
     assert (tally.rows, tally.failed, tally.earlier) == (40, 3, 0)
-    for row, said in zip(json_rows(tmp_path / "r.jsonl"), nano.predict(utterances), strict=True):
+    for row, said in zip(json_rows(tmp_path / "r.jsonl"), nano.predict(utterances, transcripts="given"), strict=True):
         assert row["path"] == said.path
         assert (row["label"], row["transcript"], row["error"]) == (said.label, said.transcript, said.error)
         assert row["probabilities"] == pytest.approx(dict(said.probabilities), abs=2e-3)
-        assert row["transcript_from"] == ("model" if said.label else None)
+        assert row["transcript_from"] == ("given" if said.label else None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.csv", "noise.wav", "r.jsonl"]
 
 
@@ -67,7 +68,7 @@ def test_each_format_holds_the_same(manifest, tmp_path):
         assert (answer.code, answer.out) == (1, "")
         summary, calibrated = answer.err.splitlines()
         assert summary == f"{tmp_path}/r.{ending}: 40 rows, 3 of them with an error"
-        assert calibrated.startswith("probabilities are at temperature 1.8")
+        assert calibrated == stored_calibration("nano").note
     rows = json_rows(tmp_path / "r.jsonl")
     with (tmp_path / "r.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
@@ -79,6 +80,15 @@ def test_each_format_holds_the_same(manifest, tmp_path):
         for name, odds in row["probabilities"].items():
             assert float(cells[name]) == values[name] == odds
     assert {row["transcript_from"] for row in rows} == {"given", None}
+
+
+def test_where_nobody_knows_the_words_there_is_no_column_for_them(nano, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    for ending in ("csv", "parquet"):
+        run_bulk(nano, CORPUS[:2], tmp_path / f"r.{ending}", Options("nano"))
+    head = (tmp_path / "r.csv").read_text("utf-8").splitlines()[0].split(",")
+    assert head == ["id", "path", "start", "end", "label", "confidence", *nano.labels.names, "error"]
+    assert pq.read_table(tmp_path / "r.parquet").column_names == head
 
 
 SCRIPT = """
@@ -125,7 +135,7 @@ def test_a_run_that_was_killed_ends_with_every_row_once(nano, manifest, tmp_path
     utterances = read_manifest(manifest)
     rows = json_rows(out)
     assert [row["id"] for row in rows] == [utterance.id for utterance in utterances]
-    run_bulk(nano, utterances, tmp_path / "whole.jsonl", Options("nano", batch_size=2))
+    run_bulk(nano, utterances, tmp_path / "whole.jsonl", Options("nano", given=True, batch_size=2))
     for row, whole in zip(rows, json_rows(tmp_path / "whole.jsonl"), strict=True):
         assert row["probabilities"] == pytest.approx(whole["probabilities"], abs=2e-3)
         assert {k: v for k, v in row.items() if k not in ("probabilities", "confidence")} == {
@@ -137,7 +147,7 @@ def test_a_run_that_was_killed_ends_with_every_row_once(nano, manifest, tmp_path
 def test_a_kill_while_the_result_is_written_costs_nothing(nano, manifest, tmp_path, monkeypatch):
     utterances, out = read_manifest(manifest), tmp_path / "r.csv"
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
@@ -153,7 +163,7 @@ def test_a_kill_while_the_result_is_written_costs_nothing(nano, manifest, tmp_pa
 def test_another_model_or_manifest_does_not_go_on_with_it(manifest, tmp_path, monkeypatch):
     out = tmp_path / "r.jsonl"
     with monkeypatch.context() as broken:
-        broken.setattr(bulk, "write_results", lambda *_: sys.exit(9))
+        broken.setattr(bulk, "write_results", lambda *_, **__: sys.exit(9))
         assert command("predict", "nano", "--data", manifest, "--out", out).code == 9
     other = write_rows(tmp_path / "other.csv", [{"path": str(CORPUS[0].audio)}])
     assert "was begun with another data" in refused("predict", "nano", "--data", other, "--out", out)

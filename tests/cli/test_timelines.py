@@ -14,6 +14,7 @@ import soundfile as sf
 import tiny_whisper
 import typer.main
 from commandline import emosllm, refused, write_rows
+from talking import talking_folder
 
 from emosllm.audio import load_audio
 from emosllm.cli import app
@@ -36,8 +37,14 @@ def whisper(tmp_path_factory):
     return tiny_whisper.save(tmp_path_factory.mktemp("whisper"))
 
 
-def rows_of(*words):
-    answer = emosllm("predict", "nano", *words, "--format", "json")
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory):
+    """A system that claims the words it writes."""
+    return talking_folder(tmp_path_factory.mktemp("talking") / "talker")
+
+
+def rows_of(*words, system="nano"):
+    answer = emosllm("predict", system, *words, "--format", "json")
     assert answer.code == 0, answer
     return [json.loads(line) for line in answer.out.splitlines()]
 
@@ -50,17 +57,17 @@ def test_every_option_has_an_example():
                 assert re.search(rf"Example: `[\w. ]*{option.opts[0]}[ `]", option.help), option.name
 
 
-def test_a_timeline_is_printed_three_ways(interview):
-    rows = rows_of(interview, "--timeline")
+def test_a_timeline_is_printed_three_ways(interview, talker):
+    rows = rows_of(interview, "--timeline", system=talker)
     assert len(rows) == 3
     assert all(row["start"] < row["end"] and row["label"] and row["transcript_from"] == "model" for row in rows)
-    table = emosllm("predict", "nano", interview, "--timeline", "--no-cues")
+    table = emosllm("predict", talker, interview, "--timeline", "--no-cues")
     assert (table.code, table.err) == (0, "")
     assert all(row["label"] in table.out for row in rows)
     assert "of speech in 3 turns" in table.out
     assert "transcripts from: model" in table.out
     cells = list(
-        csv.DictReader(io.StringIO(emosllm("predict", "nano", interview, "--timeline", "--format", "csv").out))
+        csv.DictReader(io.StringIO(emosllm("predict", talker, interview, "--timeline", "--format", "csv").out))
     )
     assert [float(row["start"]) for row in cells] == [row["start"] for row in rows]
 
@@ -107,20 +114,68 @@ def test_another_recogniser_of_speech_fills_the_words(interview, whisper):
     assert "transcripts from: asr" in table
 
 
-def test_a_table_of_words_goes_first_and_the_rest_is_heard(whisper, tmp_path):
+def test_a_system_that_does_not_transcribe_shows_no_words(interview):
+    """nano never shows a transcript that nobody gave: not as a word, a column, a tier or a pair of quotes."""
+    whole, turns = rows_of(VOICES[0]), rows_of(interview, "--timeline")
+    assert [(row["transcript"], row["transcript_from"]) for row in (*whole, *turns)] == [(None, None)] * 4
+    for words in ((VOICES[0],), (interview, "--timeline")):
+        table = emosllm("predict", "nano", *words).out
+        assert whole[0]["label"] in table
+        assert "transcripts from" not in table
+        assert "transcript" not in emosllm("predict", "nano", *words, "--format", "csv").out
+
+
+def test_its_page_of_exports_has_no_words_either(interview, tmp_path):
+    names = ["t.csv", "t.TextGrid", "t.eaf", "t.srt"]
+    out = [word for name in names for word in ("--out", tmp_path / name)]
+    assert emosllm("predict", "nano", interview, "--timeline", *out).code == 0
+    assert not any("transcript" in (tmp_path / name).read_text("utf-8") for name in names)
+    said = (tmp_path / "t.srt").read_text("utf-8").splitlines()[2::4]
+    assert len(said) == 3
+    assert all(re.fullmatch(r"\[\w+\]", line) for line in said)
+
+
+def test_a_strategy_that_rests_on_its_own_words_is_refused(tmp_path):
+    needs = "strategy 'transcript-first' needs the words, and nano does not transcribe"
+    first = ("--strategy", "transcript-first")
+    assert needs in refused("predict", "nano", VOICES[0], *first)
+    rows = [{"path": str(VOICES[0]), "transcript": "I said this.", "emotion": "angry", "split": "test"}]
+    data = ("--data", write_rows(tmp_path / "m.csv", rows))
+    assert needs in refused("evaluate", "nano", *data, *first)
+    (row,) = rows_of(*data, *first)
+    assert (row["transcript"], row["transcript_from"]) == ("I said this.", "given")
+    line = refused("predict", "nano", VOICES[0], "--transcripts", "own")
+    assert "--transcripts own: nano does not transcribe; leave it out" in line
+
+
+def test_word_error_rate_is_told_of_systems_that_claim_words(talker, tmp_path):
+    rows = [{"path": str(VOICES[0]), "transcript": "I said this.", "emotion": "angry", "split": "test"}]
+    data = ("--data", write_rows(tmp_path / "m.csv", rows))
+    found = {}
+    for system in ("nano", talker):
+        assert emosllm("evaluate", system, *data, "--out", tmp_path / "report").code == 0
+        found[system] = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    assert (found["nano"]["wer"], found["nano"]["transcripts_from"]) == (None, None)
+    assert found[talker]["wer"] > 0
+    assert found[talker]["transcripts_from"] == "model"
+
+
+def test_a_table_of_words_goes_first_and_the_rest_is_heard(whisper, talker, tmp_path):
     words = write_rows(tmp_path / "w.csv", [{"path": str(VOICES[0]), "transcript": "I said this."}])
-    rows = rows_of(*VOICES[:2], "--transcripts", words)
+    rows = rows_of(*VOICES[:2], "--transcripts", words, system=talker)
     assert (rows[0]["transcript"], rows[0]["transcript_from"]) == ("I said this.", "given")
     assert rows[1]["transcript_from"] == "model"
     rows = rows_of(*VOICES[:2], "--transcripts", words, "--asr", whisper)
     assert [row["transcript_from"] for row in rows] == ["given", f"asr {whisper}"]
 
 
-def test_a_manifests_words_are_taken_when_asked(whisper, tmp_path):
+def test_a_manifests_words_are_taken_when_asked(whisper, talker, tmp_path):
     rows = [{"path": str(VOICES[0]), "transcript": "mine"}, {"path": str(VOICES[1]), "transcript": ""}]
     data = ("--data", write_rows(tmp_path / "m.csv", rows))
-    assert [r["transcript_from"] for r in rows_of(*data)] == ["model", "model"]
-    assert [r["transcript_from"] for r in rows_of(*data, "--transcripts", "given")] == ["given", "model"]
+    assert [r["transcript_from"] for r in rows_of(*data, system=talker)] == ["model", "model"]
+    given = rows_of(*data, "--transcripts", "given", system=talker)
+    assert [r["transcript_from"] for r in given] == ["given", "model"]
+    assert [r["transcript_from"] for r in rows_of(*data)] == ["given", None]  # nano has no words of its own to prefer
     assert [r["transcript_from"] for r in rows_of(*data, "--asr", whisper)] == ["given", f"asr {whisper}"]
 
 

@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import tiny
+from talking import talking_folder
 
 import emosllm
+from emosllm.errors import UserError
+from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import recognise
 from emosllm.utterance import Prediction, Utterance
 
@@ -31,6 +34,12 @@ def nano():
     return emosllm.load("nano", device="cpu")
 
 
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory):
+    """A system that claims the words it writes."""
+    return emosllm.load(talking_folder(tmp_path_factory.mktemp("talking") / "talker"), device="cpu")
+
+
 @pytest.fixture
 def utterances():
     """A recording with words, one without, a missing one, and samples in memory."""
@@ -46,17 +55,41 @@ def sources(found):
     return [(answer.prediction.transcript, answer.transcript_from) for answer in found]
 
 
-def test_by_itself_the_system_listens(nano, utterances):
-    found = list(recognise(nano, utterances, 2))
+def test_a_system_that_transcribes_listens_by_itself(talker, utterances):
+    found = list(recognise(talker, utterances, 2))
     assert [source for _, source in sources(found)] == ["model", "model", None, "model"]
-    assert [answer.prediction for answer in found] == list(nano.predict(utterances, 2))
+    assert [answer.prediction for answer in found] == list(talker.predict(utterances, 2))
     assert [answer.utterance for answer in found] == utterances
 
 
-def test_given_words_are_taken_and_the_rest_heard(nano, utterances):
-    found = sources(recognise(nano, utterances, given=True))
+def test_given_words_are_taken_and_the_rest_heard(talker, utterances):
+    found = sources(recognise(talker, utterances, given=True))
     assert found[0] == ("I said this.", "given")
     assert [source for _, source in found[1:]] == ["model", None, "model"]
+
+
+def test_a_system_that_does_not_transcribe_shows_given_words_and_no_others(nano, utterances):
+    assert sources(recognise(nano, utterances)) == [(None, None)] * 4
+    found = sources(recognise(nano, utterances, given=True))
+    assert found == [("I said this.", "given"), (None, None), (None, None), (None, None)]
+    assert nano(VOICES[0]).transcript is None
+    assert nano(VOICES[0], transcript="I said this.").transcript == "I said this."
+
+
+@pytest.mark.parametrize("strategy", ["transcript-first", "transcript-in-prompt"])
+def test_a_strategy_that_rests_on_words_needs_real_ones(nano, utterances, strategy):
+    """nano writes the same few sentences for any recording, so such a strategy is told the words or refused."""
+    asked = Recogniser(nano.model, nano.processor, strategy)
+    assert (asked.writes_words, asked.needs_words) == (False, True)
+    refused = rf"strategy '{strategy}' needs the words, and nano does not transcribe: give them .*, or use strategy ser"
+    with pytest.raises(UserError, match=refused):
+        asked(VOICES[0])
+    found = [answer.prediction for answer in recognise(asked, utterances[:2], given=True)]
+    assert found[0].transcript == "I said this."
+    assert found[0].probabilities != nano(VOICES[0]).probabilities
+    assert f"needs one under strategy {strategy}" in found[1].error
+    heard = sources(recognise(asked, utterances[:2], transcriber=Scribe()))
+    assert [source for _, source in heard] == ["asr scribe", "asr scribe"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -84,10 +117,10 @@ def test_a_stretch_is_transcribed_and_recognised_as_that_stretch(nano):
     assert answer.prediction.path == str(VOICES[0])
 
 
-def test_words_matter_to_the_answer(nano):
+def test_words_matter_to_the_answer(talker):
     """The given words stand in the question: other words, other probabilities."""
     asked = [Utterance(words, VOICES[0], transcript=words) for words in ("I am so happy!", "Leave me alone!")]
-    one, other = recognise(nano, asked, given=True)
+    one, other = recognise(talker, asked, given=True)
     assert one.prediction.probabilities != other.prediction.probabilities
 
 

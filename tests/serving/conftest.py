@@ -7,6 +7,7 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 from serving_recordings import RECORDINGS, as_wav
 from starlette.testclient import TestClient
+from talking import talking_folder
 
 import emosllm
 from emosllm.audio import load_audio
@@ -17,6 +18,17 @@ from emosllm.serving.service import Limits, Service
 @pytest.fixture(scope="session")
 def nano():
     return emosllm.load("nano", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def talking(tmp_path_factory):
+    """The folder of a system that claims the words it writes."""
+    return talking_folder(tmp_path_factory.mktemp("talking") / "talker")
+
+
+@pytest.fixture(scope="session")
+def talker(talking):
+    return emosllm.load(talking, device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +48,8 @@ def long_clip() -> bytes:
 def serve(nano):
     """Makes clients of apps with the given limits; the model is shared, the queue is not."""
 
-    def made(token: str | None = None, page: bool = False, systems=None, **limits) -> TestClient:
-        service = Service(systems or {"nano": nano}, Limits(**limits))
+    def made(token: str | None = None, page: bool = False, systems=None, transcriber=None, **limits) -> TestClient:
+        service = Service(systems or {"nano": nano}, Limits(**limits), transcriber)
         return TestClient(build_app(service, token, page=page), raise_server_exceptions=False)
 
     return made

@@ -94,7 +94,7 @@ def test_a_clip_is_recognised_and_downloaded(opened, nano):
     expected = nano(RECORDINGS[0])
     assert page.inner_text(".em-name-of") == expected.label
     assert page.inner_text(".em-label .em-number") == f"{expected.confidence:.0%}"
-    assert page.inner_text(".em-said") == expected.transcript
+    assert page.locator(".em-said").count() == 0  # nano does not transcribe
     assert page.locator(".em-bar").count() == len(nano.labels.names)
     (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV")))
     assert row["label"] == expected.label

@@ -22,10 +22,10 @@ TOKEN = "correct-horse-battery"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory, talking):
     token = tmp_path_factory.mktemp("token") / "token"
     token.write_text(TOKEN + "\n", encoding="utf-8")
-    with serving("--no-page", "--token-file", token, "--max-megabytes", 2, "--queue", 4) as live:
+    with serving("--no-page", "--token-file", token, "--max-megabytes", 2, "--queue", 4, "--compare", talking) as live:
         yield live
 
 
@@ -36,20 +36,26 @@ def client(server):
 
 def test_it_says_where_it_is_and_warns_of_nothing(server):
     assert len(server.lines) == 1
-    assert server.lines[0].startswith("emosllm: nano at http://127.0.0.1:")
+    assert server.lines[0].startswith("emosllm: nano, talker at http://127.0.0.1:")
 
 
-def test_openais_client_gets_a_transcript(client, nano, clip):
-    answer = client.audio.transcriptions.create(file=("clip.flac", clip), model="whisper-1")
-    assert answer.text == nano(clip).transcript
-    text = client.audio.transcriptions.create(file=("clip.flac", clip), model="nano", response_format="text")
-    assert text == nano(clip).transcript + "\n"
+def test_openais_client_gets_a_transcript(client, talker, clip):
+    answer = client.audio.transcriptions.create(file=("clip.flac", clip), model="talker")
+    assert answer.text == talker(clip).transcript
+    text = client.audio.transcriptions.create(file=("clip.flac", clip), model="talker", response_format="text")
+    assert text == talker(clip).transcript + "\n"
+
+
+def test_openais_client_gets_no_transcript_of_a_system_that_does_not_transcribe(client, clip):
+    for model in ("nano", "whisper-1"):
+        with pytest.raises(openai.UnprocessableEntityError, match="nano recognises emotions without hearing words"):
+            client.audio.transcriptions.create(file=("clip.flac", clip), model=model)
 
 
 def test_openais_client_gets_emotions_by_segment(client, long_clip):
     answer = client.audio.transcriptions.create(
         file=("long.wav", long_clip),
-        model="nano",
+        model="talker",
         response_format="verbose_json",
         timestamp_granularities=["segment"],
         language="en",
@@ -67,16 +73,16 @@ def test_openais_client_gets_emotions_by_segment(client, long_clip):
 
 
 def test_a_long_recording_has_a_transcript_too(client, long_clip):
-    plain = client.audio.transcriptions.create(file=("long.wav", long_clip), model="nano")
+    plain = client.audio.transcriptions.create(file=("long.wav", long_clip), model="talker")
     verbose = client.audio.transcriptions.create(
-        file=("long.wav", long_clip), model="nano", response_format="verbose_json"
+        file=("long.wav", long_clip), model="talker", response_format="verbose_json"
     )
     assert plain.text == verbose.text
 
 
 def test_openais_client_gets_subtitles(client, long_clip):
     srt, vtt = (
-        client.audio.transcriptions.create(file=("long.wav", long_clip), model="nano", response_format=kind)
+        client.audio.transcriptions.create(file=("long.wav", long_clip), model="talker", response_format=kind)
         for kind in ("srt", "vtt")
     )
     assert srt.startswith("1\n00:00:0")
@@ -86,14 +92,14 @@ def test_openais_client_gets_subtitles(client, long_clip):
 
 def test_openais_client_shows_our_errors_as_its_own(client, server, clip):
     with pytest.raises(openai.UnprocessableEntityError, match=r"clip\.wav is not audio"):
-        client.audio.transcriptions.create(file=("clip.wav", b"no audio"), model="nano")
+        client.audio.transcriptions.create(file=("clip.wav", b"no audio"), model="talker")
     with pytest.raises(openai.UnprocessableEntityError, match=r"timestamp_granularities\.0: Input should be 'segment'"):
-        client.audio.transcriptions.create(file=clip, model="nano", timestamp_granularities=["word"])
+        client.audio.transcriptions.create(file=clip, model="talker", timestamp_granularities=["word"])
     with pytest.raises(openai.UnprocessableEntityError, match="stream: Input should be False"):
-        client.audio.transcriptions.create(file=clip, model="nano", stream=True)
+        client.audio.transcriptions.create(file=clip, model="talker", stream=True)
     with pytest.raises(openai.AuthenticationError, match="wants its token"):
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="wrong").models.list()
-    assert [model.id for model in client.models.list()] == ["nano"]
+    assert [model.id for model in client.models.list()] == ["nano", "talker"]
 
 
 def headers(**more):

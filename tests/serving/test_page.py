@@ -45,7 +45,7 @@ def test_gradio_calls_nobody():
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
     from emosllm.serving.page import page
 
-    assert page(["nano"], asks_token=False).analytics_enabled is False
+    assert page({"nano": False}, asks_token=False).analytics_enabled is False
 
 
 def test_the_server_calls_nobody(serve, clip, monkeypatch):
@@ -138,6 +138,19 @@ def test_what_is_recognised_is_drawn():
     assert re.findall(r'download="([^"]+)"', html) == [
         f"clip.nano.{kind}" for kind in ("csv", "json", "srt", "TextGrid")
     ]
+
+
+def test_words_are_shown_with_where_they_come_from_or_not_at_all():
+    assert "the words as the system heard them" in drawn(emotions())
+    for source, told in (("given", "as you gave them"), ("asr scribe", "as asr scribe heard them")):
+        heard = emotions().segments[0].model_copy(update={"transcript_from": source})
+        assert f"the words {told}" in drawn(emotions(segments=[heard]))
+        assert f"the words {told}" in drawn(emotions(emotion=None, segments=[heard, heard]))
+    silent = emotions().segments[0].model_copy(update={"transcript": None, "transcript_from": None})
+    for html in (drawn(emotions(segments=[silent])), drawn(emotions(emotion=None, segments=[silent]))):
+        assert "em-said" not in html
+        assert "em-words" not in html
+        assert "the words" not in html
 
 
 def test_answers_in_free_words_have_no_numbers():

@@ -117,7 +117,7 @@ def test_cues_are_told_by_the_runs_own_thirds(make, utterances):
 def test_cached_frames_take_the_recordings_place(make, tmp_path):
     frames = np.arange(12, dtype=np.float16).reshape(4, 3)
     np.save(tmp_path / "x.npy", frames)
-    sample = make(cached=lambda utterance: tmp_path / "x.npy")[0]
+    sample = make(cached=lambda utterance, view: tmp_path / "x.npy")[0]
     assert sample.samples is None
     assert isinstance(sample.frames, np.memmap)
     np.testing.assert_array_equal(sample.frames, frames)

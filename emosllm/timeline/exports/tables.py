@@ -20,7 +20,7 @@ def as_json(timeline: Timeline) -> str:
 
 
 def as_csv(timeline: Timeline) -> str:
-    """A row a segment; empty cells where there is nothing to say."""
+    """A row a segment; empty cells where there is nothing to say, and no columns of words where nobody knows any."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(timeline), lineterminator="\n")
     writer.writeheader()
@@ -50,9 +50,13 @@ def parquet(timeline: Timeline) -> bytes:
 
 
 def _columns(timeline: Timeline) -> list[str]:
-    cues = _cue_names(timeline.segments)
-    said = ["transcript", "transcript_from", "speaker"]
-    return ["start", "end", "label", "confidence", *timeline.labels, *said, *cues, *_cue_words(timeline), "error"]
+    cues = [*_cue_names(timeline.segments), *_cue_words(timeline)]
+    return ["start", "end", "label", "confidence", *timeline.labels, *_said(timeline), *cues, "error"]
+
+
+def _said(timeline: Timeline) -> list[str]:
+    """The columns of words and speakers."""
+    return [*(["transcript", "transcript_from"] if timeline.transcripts_from else []), "speaker"]
 
 
 def _rows(timeline: Timeline) -> list[dict[str, Any]]:
@@ -60,7 +64,7 @@ def _rows(timeline: Timeline) -> list[dict[str, Any]]:
     for segment, words in zip(timeline.segments, in_words(timeline.segments), strict=True):
         found = segment.to_dict()
         row = {name: found[name] for name in ("start", "end", "label", "confidence")}
-        row |= found["probabilities"] | {name: found[name] for name in ("transcript", "transcript_from", "speaker")}
+        row |= found["probabilities"] | {name: found[name] for name in _said(timeline)}
         row |= found["cues"] | {f"{name} in words": word for name, word in words.items()}
         rows.append(row | {"error": found["error"]})
     return rows
