@@ -121,6 +121,7 @@ def _facts(recogniser: Recogniser, utterances: Sequence[Utterance], options: Opt
         "number of rows": len(utterances),
         "choice of labels": list(recogniser.labels.names),
         "strategy": str(getattr(recogniser, "strategy", None)),
+        "adaptation": adaptation.to_dict() if (adaptation := getattr(recogniser, "adaptation", None)) else None,
         "kind of answer": str(getattr(recogniser, "answer", None)),
         "source of transcripts": [options.given, options.transcriber.name if options.transcriber else None],
     }

@@ -45,6 +45,14 @@ WordsOpt = Annotated[
         "path, start, end, transcript. Example: `--transcripts words.csv`"
     ),
 ]
+AdaptOpt = Annotated[
+    bool,
+    typer.Option(
+        "--adapt",
+        help="Normalise by the recordings at hand, or by the turns of one long recording, without labels. This helps "
+        "where they hold varied emotions. Example: `recordings/ --adapt`",
+    ),
+]
 WorkersOpt = Annotated[
     int, typer.Option(min=0, help="Threads that decode recordings for --out. Example: `--workers 4`")
 ]

@@ -21,6 +21,7 @@ from emosllm.cli.options import (
     chosen_strategy,
 )
 from emosllm.cli.predict_options import (
+    AdaptOpt,
     CuesOpt,
     FilesArgument,
     FormatOpt,
@@ -75,6 +76,7 @@ def predict(
     labels: LabelsOpt = None,
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
+    adapt: AdaptOpt = False,
 ) -> None:
     """Recognise emotions in recordings.
 
@@ -114,6 +116,14 @@ def predict(
         from emosllm.inference.asr import load_asr
 
         words = replace(words, transcriber=load_asr(asr, device))
+    if adapt:
+        from emosllm.timeline.timeline import turn_samples
+
+        audio = utterances[0].audio
+        if timeline and isinstance(audio, Path):
+            recogniser.adapt(turn_samples(recogniser, audio, options), batch_size)
+        else:
+            recogniser.adapt(utterances, batch_size)
     if timeline:
         full = replace(options, given=words.table, transcriber=words.transcriber, batch_size=batch_size)
         code = predicting_timeline.run(recogniser, utterances[0], model, full, format, out or [], picture)

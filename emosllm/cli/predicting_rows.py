@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -61,7 +61,12 @@ def show(
             found.append(answer)
             told.advance()
             if format is Format.json:
-                more = {"transcript_from": answer.transcript_from, "temperature": recogniser.temperature}
+                more: dict[str, Any] = {
+                    "transcript_from": answer.transcript_from,
+                    "temperature": recogniser.temperature,
+                }
+                if recogniser.adaptation is not None:
+                    more["adapted"] = recogniser.adaptation.to_dict()
                 row = answer.prediction.to_dict() | more
                 print(json.dumps(row, ensure_ascii=False), flush=True)
     predictions = [answer.prediction for answer in found]
@@ -72,8 +77,8 @@ def show(
 
         Console().print(prediction_table(predictions))
         _print_sources(found)
-        if recogniser.calibrated is not None:
-            Console().print(Text(recogniser.calibrated.note, style="dim"))
+        for note in recogniser.notes:
+            Console().print(Text(note, style="dim"))
     if picture is not None:
         from emosllm.evaluation.picture import draw_predictions
 
@@ -108,8 +113,8 @@ def write(
     told_failed = f", {tally.failed:,} of them with an error" if tally.failed else ""
     told_earlier = f"; {tally.earlier:,} were there from before" if tally.earlier else ""
     print(f"{out}: {tally.rows:,} rows{told_failed}{told_earlier}", file=sys.stderr)
-    if recogniser.calibrated is not None:
-        print(recogniser.calibrated.note, file=sys.stderr)
+    for note in recogniser.notes:
+        print(note, file=sys.stderr)
     return _exit_code(tally.failed, tally.rows)
 
 

@@ -34,6 +34,7 @@ class Calibrated:
         nll_after: the same at this temperature.
         ece_before: their expected calibration error at temperature 1.
         ece_after: the same at this temperature.
+        adapted: the temperature where the system is adapted to the recordings; `None` where none was fitted.
     """
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -48,6 +49,7 @@ class Calibrated:
     nll_after: float
     ece_before: float
     ece_after: float
+    adapted: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @property
     def note(self) -> str:

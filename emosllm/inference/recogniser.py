@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -12,8 +13,10 @@ import torch
 
 from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
+from emosllm.inference.adaptation import Adaptation, adapt, adapted_temperature
 from emosllm.inference.asking import emotion_question, named_emotion, say_emotions, score_emotions, transcribe
 from emosllm.inference.calibrated import Calibrated
+from emosllm.inference.source import Source, as_utterance
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
@@ -24,8 +27,7 @@ from emosllm.utterance import Prediction, Utterance
 #: Where transcripts come from: the system's own ears, or what the utterance brings along.
 Transcripts = Literal["own", "given"]
 
-#: What can be recognised: a file, its bytes, mono samples `[T]` at 16 kHz, or an utterance.
-Source = str | Path | bytes | np.ndarray | Utterance
+__all__ = ["Recogniser", "Source", "Transcripts", "as_utterance"]
 
 
 class Recogniser:
@@ -43,9 +45,12 @@ class Recogniser:
 
     Attributes:
         calibrated: where `temperature` comes from; `None` where nothing was fitted.
+        adaptation: the recordings that the system was adapted to; `None` where it was not.
+        trained_statistics: of the hidden states on the training set; `None` where the system does not use any.
     """
 
     calibrated: Calibrated | None = None
+    adaptation: Adaptation | None = None
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class Recogniser:
         self.temperature = temperature
         self.model = model
         self.processor = processor
+        self.trained_statistics = model.hidden_states.statistics if model.hidden_states is not None else None
         self.inference: InferencePart = model.recipe.inference
         self.strategy: Strategy = strategy or self.inference.strategy
         self.answer: Answer = answer or self.inference.answer
@@ -117,6 +123,34 @@ class Recogniser:
         remaining = iter(utterances)
         while batch := list(islice(remaining, batch_size)):
             yield from self._batch(batch, transcripts)
+
+    def adapt(self, recordings: Iterable[Source], batch_size: int = 8) -> Adaptation:
+        """Adapt to recordings of varied emotions without labels, until this is called again.
+
+        Raises:
+            UserError: the system does not normalise by statistics.
+        """
+        states = self.model.hidden_states
+        if states is None or self.trained_statistics is None:
+            raise UserError(
+                f"{self.model.recipe.name} can't be adapted: it does not normalise by statistics; train one with "
+                "encoder.normalise=statistics"
+            )
+        count, weight = adapt(states, self.trained_statistics, self._clips(map(as_utterance, recordings), batch_size))
+        if self.calibrated is not None:
+            self.temperature = adapted_temperature(self.calibrated.temperature, self.calibrated.adapted, weight)
+        self.adaptation = Adaptation(count, weight, self.temperature)
+        return self.adaptation
+
+    @torch.inference_mode()
+    def _clips(self, utterances: Iterator[Utterance], batch_size: int) -> Iterator[torch.Tensor]:
+        """The encoder's frames of the utterances that can be read, before they are normalised."""
+        while batch := list(islice(utterances, batch_size)):
+            heard = []
+            for utterance in batch:
+                with suppress(UserError):
+                    heard.append(self._hear(replace(utterance, transcript="-")))  # words are not asked for here
+            yield from (torch.from_numpy(frames) for frames in self._frames(heard) if frames is not None)
 
     def _batch(self, utterances: Sequence[Utterance], transcripts: Transcripts) -> list[Prediction]:
         heard: list[_Heard] = []
@@ -217,6 +251,12 @@ class Recogniser:
         return [filled.get(index, text) for index, text in enumerate(texts)]
 
     @property
+    def notes(self) -> list[str]:
+        """What a reader of the probabilities should know, a line each."""
+        calibrated = [] if self.calibrated is None or self.adaptation is not None else [self.calibrated.note]
+        return calibrated + ([] if self.adaptation is None else [self.adaptation.note])
+
+    @property
     def writes_words(self) -> bool:
         """Whether predictions hold transcripts that the system itself wrote."""
         return self.strategy != "ser" and self.model.recipe.transcribes
@@ -228,8 +268,7 @@ class Recogniser:
 
     @property
     def _tells_cues(self) -> bool:
-        prompt = self.processor.settings.prompt
-        return prompt is not None and prompt.cues is not None
+        return self.processor.settings.prompt is not None and self.processor.settings.prompt.cues is not None
 
     def _known(self, heard: "_Heard") -> dict[str, Any]:
         """The hints that this system was trained with: gender as given, cues as measured."""
@@ -256,15 +295,6 @@ class _Heard:
     utterance: Utterance
     samples: np.ndarray | None = None
     frames: np.ndarray | None = None
-
-
-def as_utterance(source: Source) -> Utterance:
-    """Whatever a user holds in hand, as an utterance."""
-    if isinstance(source, Utterance):
-        return source
-    if isinstance(source, str | Path):
-        return Utterance(str(source), Path(source))
-    return Utterance("the given bytes" if isinstance(source, bytes) else "the given samples", source)
 
 
 def _path(utterance: Utterance) -> str:

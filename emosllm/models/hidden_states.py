@@ -16,7 +16,6 @@ from emosllm.errors import UserError
 from emosllm.parts import Normalise
 
 _VARIANCE_EPS = 1e-5
-_LEAST_DEVIATION = 1e-5  # a value that never changes is divided by this
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,8 @@ class HiddenStates(nn.Module):
         normalise: what is done to each state before: nothing, each clip's own mean and deviation over time, or stored
             statistics. Until these are set they are mean 0 and deviation 1.
     """
+
+    LEAST_DEVIATION = 1e-5  # a value that never changes is divided by this
 
     mean: Tensor
     deviation: Tensor
@@ -148,7 +149,7 @@ class HiddenStates(nn.Module):
 
     def _normalised(self, states: Tensor, mask: Tensor) -> Tensor:
         if self.normalise == "statistics":
-            return (states - self.mean) / self.deviation.clamp(min=_LEAST_DEVIATION)
+            return (states - self.mean) / self.deviation.clamp(min=self.LEAST_DEVIATION)
         if self.normalise == "clip":
             keep = mask[..., None, None].to(states.dtype)
             count = keep.sum(1, keepdim=True).clamp(min=1)

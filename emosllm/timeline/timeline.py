@@ -94,7 +94,8 @@ def make_timeline(
         heard(max(0.0, seconds - at))
     names = tuple(recogniser.labels.names)
     name = str(source).encode("utf-8", "replace").decode("utf-8")  # a file's name may be no text at all
-    settings = _kept_to(options, recogniser).settings()
+    adapted = recogniser.adaptation.to_dict() if recogniser.adaptation is not None else None
+    settings = _kept_to(options, recogniser).settings() | {"adapted": adapted}
     return Timeline(name, seconds, model, names, segments, settings, np.asarray(envelope, np.float32))
 
 
@@ -135,6 +136,21 @@ def recognise_timeline(
             turn.start, turn.end, said.label, said.probabilities, said.transcript, found.transcript_from,
             turn.speakers, cues, said.error,
         )  # fmt: skip
+
+
+def turn_samples(recogniser: Recogniser, source: Path, options: Options | None = None) -> Iterator[np.ndarray]:
+    """The samples `[T]` of a recording's turns, one after the other, to adapt a system to.
+
+    Args:
+        recogniser: the system.
+        source: the recording.
+        options: how turns are cut.
+    """
+    options = _kept_to(options or Options(), recogniser)
+    detector = SpeechDetector(options.detection)
+    maker = TurnMaker(options.limits, detector.quietest, options.speakers)
+    for _, samples in spoken_turns(stream_audio(source), detector, maker):
+        yield samples
 
 
 def _kept_to(options: Options, recogniser: Recogniser) -> Options:
@@ -210,4 +226,4 @@ def _watched(blocks: Iterable[np.ndarray], envelope: "array[float] | None") -> I
         envelope.append(float(rest.max()))
 
 
-__all__ = ["Options", "make_timeline", "recognise_timeline", "spoken_turns"]
+__all__ = ["Options", "make_timeline", "recognise_timeline", "spoken_turns", "turn_samples"]
