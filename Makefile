@@ -34,8 +34,10 @@ bench: setup  ## ours beside the plain way, in at most a quarter of an hour on t
 
 # The real speech nano learns from; see emosllm/builtin/nano/README.md for what it is and where it comes from.
 DATA ?= ../shared/data
-nano: setup  ## rebuild the builtin models from the speech and text under DATA
-	$(BIN)/python -m nano --data $(DATA)
+# The published weights it begins with: a folder that holds whisper-base as transformers lays it out.
+MODELS ?= ../models
+nano: setup  ## rebuild the builtin models from the speech and text under DATA and the weights under MODELS
+	$(BIN)/python -m nano --data $(DATA) --models $(MODELS)
 
 results: setup  ## the tables of docs/results.md, from the rows and results in docs/results
 	$(BIN)/python -m papers

@@ -1,9 +1,10 @@
-"""Rebuild nano from the speech and text under a data folder: encoder, language model, three phases, figures, card.
+"""Rebuild nano from speech, text and Whisper's weights: encoder, language model, three phases, figures, card.
 
-    python -m nano --data FOLDER
+    python -m nano --data FOLDER --models FOLDER
 
-Every step leaves its outcome in runs/nano and is not repeated when that is there. What is chosen is chosen on val; test
-is looked at once, by the last step. FOLDER is laid out as `emosllm/builtin/nano/README.md` says.
+Every step leaves its outcome in runs/nano and is not repeated when that is there. What is chosen is chosen on val and
+with one corpus left out; test is looked at once, by the last step. The data folder is laid out as
+`emosllm/builtin/nano/README.md` says; the folder of models holds whisper-base.
 """
 
 import json
@@ -16,14 +17,13 @@ from typing import Annotated
 import typer
 
 from emosllm.corpora.manifest import read_manifest
-from emosllm.evaluation.fitting import fit_recogniser
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.calibrated import write_calibration
-from emosllm.inference.loading import load
 from emosllm.models.places import BUILTIN
-from emosllm.recipe import load_recipe
+from emosllm.recipe import Recipe, load_recipe
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
+from nano import left_out
 from nano.card import card, fill
 from nano.figures import figures
 
@@ -31,17 +31,18 @@ WORK = Path("runs/nano")
 BUILTINS = Path("emosllm/builtin")
 FIGURES = Path("docs/results/nano.json")
 RESULTS = Path("docs/results.md")
-PARTS = ("config.json", "model.safetensors", "preprocessor_config.json", "pretraining.json", "run.json", "recipe.yaml")
+PARTS = ("config.json", "model.safetensors", "preprocessor_config.json", "pretraining.json", "LICENSE")
 TEXTS = ("tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja")
 
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with manifest.csv and text/goemotions.")],
+    models: Annotated[Path, typer.Option(help="Folder of models with whisper-base.")],
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 2,
 ) -> None:
     """Go through the steps that are not done."""
     manifest = data / "manifest.csv"
-    _step("encoder", "nano.pretrain_encoder", "--data", manifest, "--threads", threads)
+    _step("encoder", "nano.encoder", "--models", models)
     _step("llm", "nano.pretrain_llm", "--data", manifest, "--text", data / "text/goemotions", "--threads", threads)
     for part in ("encoder", "llm"):
         _install(WORK / part, f"nano-{part}")
@@ -50,16 +51,32 @@ def main(
     assert recipe.encoder.model.startswith(BUILTIN), "the recipe trains on what was just installed"
     run = WORK / "run"
     if not (run / "model" / "config.json").is_file():
-        Run(recipe, RunData.of(read_manifest(manifest), recipe), run).train(resume=(run / "run.json").is_file())
+        data_of_run = RunData.of(read_manifest(manifest), recipe)
+        Run(recipe, data_of_run, run, WORK / "features").train(resume=(run / "run.json").is_file())
     _install(run / "model", "nano")
     shutil.copy(run / "run.json", BUILTINS / "nano" / "training.json")
-    val = [utterance for utterance in read_manifest(manifest) if utterance.split == "val"]
-    found = fit_recogniser(load("nano", temperature=1.0), val, data=manifest.name, split="val")
-    write_calibration(found, BUILTINS / "nano" / "calibration.json")
-    write_atomically(FIGURES, json.dumps(figures(manifest), indent=2) + "\n")
+    carried = _leave_out(manifest, recipe)
+    write_atomically(FIGURES, json.dumps(figures(manifest) | carried, indent=2) + "\n")
     figured = json.loads(FIGURES.read_text(encoding="utf-8"))
     write_atomically(BUILTINS / "nano" / "README.md", card(figured))
     write_atomically(RESULTS, fill(RESULTS.read_text(encoding="utf-8"), figured))
+
+
+def _leave_out(manifest: Path, recipe: Recipe) -> dict[str, object]:
+    """Train nano without each corpus, fit its temperatures on the answers, and give their figures."""
+    systems = {
+        corpus: left_out.train_without(corpus, manifest, recipe, WORK / f"without-{corpus}", WORK / "features")
+        for corpus in left_out.CORPORA
+    }
+    plain, adapted = (left_out.ask(systems, manifest, recipe, adapted) for adapted in (False, True))
+    fitted = left_out.fit(plain, adapted, recipe, manifest.name)
+    assert fitted.adapted is not None
+    write_calibration(fitted, BUILTINS / "nano" / "calibration.json")
+    return {
+        "left_out": left_out.figures(plain, recipe, fitted.temperature),
+        "left_out_adapted": left_out.figures(adapted, recipe, fitted.adapted),
+        "temperatures": {"plain": fitted.temperature, "adapted": fitted.adapted},
+    }
 
 
 def _step(name: str, module: str, *arguments: object) -> None:

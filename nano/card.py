@@ -1,11 +1,13 @@
 """nano's model card: `card.md` filled with its figures, so that no number in it is typed by hand."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 _NAMES = {"ravdess": "RAVDESS (English)", "emodb": "EMO-DB (German)", "nemo": "nEMO (Polish)"}
+
+_UNITS = {"white noise": "dB", "reverberation": "s RT60", "A-law": "kbit/s"}
 
 _HERE = Path(__file__).parent
 _BLOCK = re.compile(r"(<!-- nano: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -18,13 +20,16 @@ def card(figures: Mapping[str, Any]) -> str:
 
 
 def results(figures: Mapping[str, Any]) -> str:
-    """The table of results and how to read it, as Markdown."""
+    """The tables of results and how to read them, as Markdown."""
     test = figures["nano"]["test"]
+    left_out = [_left_out(corpus, figures) for corpus in figures["left_out"]]
     return _read("results.md").format(
         rows="\n".join(_row(corpus, figures) for corpus in test),
-        strategies="; ".join(
-            f"`{name}` {', '.join(_figure(row[corpus]) for corpus in test)}"
-            for name, row in figures["strategies"].items()
+        left_out="\n".join([*left_out, _mean_left_out(figures)]),
+        clean=", ".join(_figure(row["ua"]) for row in test.values()),
+        spoilt="; ".join(
+            f"{name} {_UNITS[name.rpartition(' ')[0]]} {', '.join(_figure(ua) for ua in row.values())}"
+            for name, row in figures["spoilt"].items()
         ),
         overlap=figures["sentences"],
     )
@@ -36,7 +41,8 @@ def fill(page: str, figures: Mapping[str, Any]) -> str:
 
 
 def _calibration(figures: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _figure(value) for name, value in figures["calibration"].items()}
+    told = figures["calibration"] | figures["temperatures"]
+    return {name: _figure(value) for name, value in told.items()}
 
 
 def _read(name: str) -> str:
@@ -58,9 +64,48 @@ def _row(corpus: str, figures: Mapping[str, Any]) -> str:
         f"**{_with_interval(test)}**",
         _with_interval(own),
         _figure(test["wa"]),
+        _figure(test["ece"]),
         f"{test['n']}, {test['speakers']}",
         _figure(figures["baseline"]["test"][corpus]["UA"]),
+        _figure(figures["probe"]["test"][corpus]["UA"]),
     )
+    return _cells(cells)
+
+
+def _left_out(corpus: str, figures: Mapping[str, Any]) -> str:
+    plain, adapted = figures["left_out"][corpus], figures["left_out_adapted"][corpus]
+    probe = figures["probe"]
+    low, high = (_figure(end) for end in plain["interval"])
+    return _cells(
+        (
+            _NAMES[corpus],
+            plain["n"],
+            f"**{_figure(plain['ua'])}** [{low}, {high}]",
+            *(_figure(plain[name]) for name in ("ua_own_classes", "ece")),
+            *(_figure(adapted[name]) for name in ("ua", "ua_own_classes", "ece")),
+            *(_figure(probe[name][corpus]["UA"]) for name in ("left_out", "left_out_adapted")),
+        )
+    )
+
+
+def _mean_left_out(figures: Mapping[str, Any]) -> str:
+    def mean(part: Mapping[str, Any], name: str) -> str:
+        return _figure(sum(row[name] for row in part.values()) / len(part))
+
+    plain, adapted, probe = figures["left_out"], figures["left_out_adapted"], figures["probe"]
+    return _cells(
+        (
+            "mean",
+            "",
+            f"**{mean(plain, 'ua')}**",
+            *(mean(plain, name) for name in ("ua_own_classes", "ece")),
+            *(mean(adapted, name) for name in ("ua", "ua_own_classes", "ece")),
+            *(mean(probe[name], "UA") for name in ("left_out", "left_out_adapted")),
+        )
+    )
+
+
+def _cells(cells: Iterable[object]) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 

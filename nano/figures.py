@@ -1,45 +1,59 @@
-"""nano's figures: UA and WA on val and test per corpus, among all its classes or the corpus's own, beside a baseline.
+"""nano's figures: UA, WA and ECE on val and test per corpus, spoilt recordings, and what it is compared with.
 
-Gives up: significance against the baseline; the intervals are nano's own.
+Gives up: significance against the baselines; the intervals are nano's own.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from emosllm.audio import load_audio
 from emosllm.corpora.manifest import read_manifest
+from emosllm.evaluation.answers import answers_of
+from emosllm.evaluation.calibration import calibrate
+from emosllm.evaluation.conditions import condition
 from emosllm.evaluation.report import build_report, versions_here
 from emosllm.inference.loading import load
-from emosllm.inference.recogniser import Recogniser, Transcripts
+from emosllm.inference.recogniser import Recogniser
 from emosllm.models.describe import describe
-from emosllm.parts import Strategy
-from emosllm.utterance import Utterance
+from emosllm.utterance import Prediction, Utterance
 from nano.baseline import fit_and_score
+from nano.left_out import CORPORA
+from nano.probe import probe
 
-CORPORA = ("ravdess", "emodb", "nemo")
-STRATEGIES: tuple[Strategy, ...] = ("ser", "transcript-in-prompt", "transcript-first")
+#: What a recording suffers on its way to a user's machine: condition and severity.
+SPOILT = (("white noise", 20.0), ("reverberation", 0.6), ("A-law", 64.0))
 
 
 def figures(manifest: Path) -> dict[str, Any]:
-    """Score the builtin nano and the baseline on val and test.
+    """Score the builtin nano and what it is compared with.
 
     Returns:
-        `nano` and `baseline`: split -> corpus -> figures; `strategies`: val UA by inference strategy, which is told the
-        true transcripts; `calibration`: ECE on val before and after.
+        `nano` and `own_classes`: split -> corpus -> figures; `spoilt`: condition -> corpus -> UA on test; `baseline`
+        and `probe`: the same of an SVM and of a logistic regression; `parts`, `sentences`, `calibration`, `versions`.
     """
     utterances = read_manifest(manifest)
     recogniser = load("nano")
-    found: dict[str, Any] = {"versions": versions_here(), "nano": {}, "own_classes": {}, "strategies": {}}
+    found: dict[str, Any] = {"versions": versions_here(), "nano": {}, "own_classes": {}}
     for split in ("val", "test"):
-        found["nano"][split] = {corpus: _score(recogniser, utterances, split, corpus) for corpus in CORPORA}
-        found["own_classes"][split] = {
-            corpus: _score(_narrowed(recogniser, utterances, corpus), utterances, split, corpus) for corpus in CORPORA
+        found["nano"][split], found["own_classes"][split] = {}, {}
+        for corpus in CORPORA:
+            chosen = _chosen(utterances, split, corpus)
+            predictions = list(recogniser.predict(chosen, 16))
+            found["nano"][split][corpus] = _figures(recogniser, chosen, predictions, split)
+            narrowed = _narrowed(recogniser, chosen, predictions)
+            found["own_classes"][split][corpus] = _figures(recogniser, chosen, narrowed, split)
+    found["spoilt"] = {
+        f"{name} {severity:g}": {
+            corpus: _spoilt(recogniser, _chosen(utterances, "test", corpus), name, severity) for corpus in CORPORA
         }
-    for strategy in STRATEGIES:
-        asked = Recogniser(recogniser.model, recogniser.processor, strategy)
-        found["strategies"][strategy] = {c: _score(asked, utterances, "val", c, "given")["ua"] for c in CORPORA}
+        for name, severity in SPOILT
+    }
     found["baseline"] = fit_and_score(manifest)
+    found["probe"] = probe(recogniser, manifest)
     found["parts"] = {
         name: [f"{part.shape}", part.total] for name, part in describe(recogniser.model.recipe).parts.items()
     }
@@ -49,30 +63,52 @@ def figures(manifest: Path) -> dict[str, Any]:
     return found
 
 
+def _chosen(utterances: Sequence[Utterance], split: str, corpus: str) -> list[Utterance]:
+    return [u for u in utterances if u.split == split and u.corpus == corpus]
+
+
 def _overlap(utterances: Sequence[Utterance]) -> str:
     """How many of the test sentences of each corpus were said in training."""
     said = {u.transcript for u in utterances if u.split == "train"}
-    tested = {
-        corpus: {u.transcript for u in utterances if u.split == "test" and u.corpus == corpus} for corpus in CORPORA
-    }
+    tested = {corpus: {u.transcript for u in _chosen(utterances, "test", corpus)} for corpus in CORPORA}
     shares = [f"{len(sentences & said)} of {len(sentences)} on {corpus}" for corpus, sentences in tested.items()]
     return ", ".join(shares)
 
 
-def _score(
-    recogniser: Recogniser, utterances: Sequence[Utterance], split: str, corpus: str, transcripts: Transcripts = "own"
+def _figures(
+    recogniser: Recogniser, chosen: Sequence[Utterance], predictions: Sequence[Prediction], split: str
 ) -> dict[str, Any]:
-    chosen = [u for u in utterances if u.split == split and u.corpus == corpus]
-    predictions = list(recogniser.predict(chosen, 16, transcripts))
-    report = build_report(chosen, predictions, recogniser.labels, model="nano", data=corpus, split=split)
+    data = chosen[0].corpus or ""
+    report = build_report(chosen, predictions, recogniser.labels, model="nano", data=data, split=split)
     intervals = {name: interval and [interval.low, interval.high] for name, interval in report.intervals.items()}
     scores = asdict(report.scores)
     kept = {name: scores[name] for name in ("n", "ua", "wa", "macro_f1", "weighted_f1", "confusion", "labels")}
-    return {**kept, "intervals": intervals, "speakers": report.speakers}
+    each = answers_of(chosen, predictions, recogniser.labels, "")
+    ece = calibrate(each.reference, each.probabilities, each.labels).ece
+    return {**kept, "intervals": intervals, "speakers": report.speakers, "ece": ece}
 
 
-def _narrowed(recogniser: Recogniser, utterances: Sequence[Utterance], corpus: str) -> Recogniser:
-    """The same system choosing among the corpus's own classes."""
-    own = {recogniser.labels.classify(u.emotion) for u in utterances if u.corpus == corpus} - {None}
-    labels = recogniser.labels.only(sorted(name for name in own if name))
-    return Recogniser(recogniser.model, recogniser.processor, recogniser.strategy, labels)
+def _narrowed(
+    recogniser: Recogniser, chosen: Sequence[Utterance], predictions: Sequence[Prediction]
+) -> list[Prediction]:
+    """The same answers, chosen among the corpus's own classes."""
+    own = {recogniser.labels.classify(u.emotion) for u in chosen}
+    narrowed = []
+    for prediction in predictions:
+        shares = {name: share if name in own else 0.0 for name, share in prediction.probabilities.items()}
+        total = sum(shares.values())
+        shares = {name: share / total for name, share in shares.items()}
+        narrowed.append(replace(prediction, label=max(shares, key=shares.__getitem__), probabilities=shares))
+    return narrowed
+
+
+def _spoilt(recogniser: Recogniser, chosen: Sequence[Utterance], name: str, severity: float) -> float:
+    """UA on recordings that suffered a condition."""
+    change = condition(name).at(severity)
+    changed = []
+    for number, utterance in enumerate(chosen):
+        assert isinstance(utterance.audio, Path)
+        samples = change(load_audio(utterance.audio), np.random.default_rng([0, number]))
+        changed.append(replace(utterance, audio=samples))
+    ua: float = _figures(recogniser, chosen, list(recogniser.predict(changed, 16)), "test")["ua"]
+    return ua

@@ -136,15 +136,15 @@ class Recogniser:
                 f"{self.model.recipe.name} can't be adapted: it does not normalise by statistics; train one with "
                 "encoder.normalise=statistics"
             )
-        count, weight = adapt(states, self.trained_statistics, self._clips(map(as_utterance, recordings), batch_size))
+        count, weight = adapt(states, self.trained_statistics, self.clips(map(as_utterance, recordings), batch_size))
         if self.calibrated is not None:
             self.temperature = adapted_temperature(self.calibrated.temperature, self.calibrated.adapted, weight)
         self.adaptation = Adaptation(count, weight, self.temperature)
         return self.adaptation
 
     @torch.inference_mode()
-    def _clips(self, utterances: Iterator[Utterance], batch_size: int) -> Iterator[torch.Tensor]:
-        """The encoder's frames of the utterances that can be read, before they are normalised."""
+    def clips(self, utterances: Iterator[Utterance], batch_size: int) -> Iterator[torch.Tensor]:
+        """The encoder's frames `[N, D]` or `[N, S, D]`, not normalised, of the utterances that can be read."""
         while batch := list(islice(utterances, batch_size)):
             heard = []
             for utterance in batch:

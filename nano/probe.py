@@ -1,0 +1,66 @@
+"""The probe beside which nano is reported: logistic regression on its encoder's frames, without mapper and LLM.
+
+Mean and deviation over time of the hidden states after layers 2 to 5, as the encoder gives them. Gives up:
+augmentation, so that it is the plain thing that one tries first.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from emosllm.corpora.manifest import read_manifest
+from emosllm.inference.recogniser import Recogniser
+from emosllm.utterance import Utterance
+from nano.baseline import recalls
+from nano.left_out import CORPORA, clips_of
+
+STATES = slice(2, 6)
+COST = 0.003  # C of the logistic regression, the probe's in docs/log.md
+
+
+def probe(recogniser: Recogniser, manifest: Path) -> dict[str, Any]:
+    """UA on test and with each corpus left out, as it is and with each corpus standardised by its own statistics.
+
+    Args:
+        recogniser: nano, whose encoder is asked.
+        manifest: the data.
+    """
+    recipe = recogniser.model.recipe
+    heard = [u for u in read_manifest(manifest) if u.corpus in CORPORA and recipe.label_set.classify(u.emotion)]
+    features = dict(zip((u.id for u in heard), _features(recogniser, heard), strict=True))
+
+    def table(chosen: Sequence[Utterance]) -> tuple[np.ndarray, np.ndarray]:
+        return np.stack([features[u.id] for u in chosen]), np.array(
+            [recipe.label_set.classify(u.emotion) for u in chosen]
+        )
+
+    model = _fitted(*table([u for u in heard if u.split != "test"]))
+    found: dict[str, Any] = {"test": {}, "left_out": {}, "left_out_adapted": {}}
+    for corpus in CORPORA:
+        rows, truth = table([u for u in heard if u.split == "test" and u.corpus == corpus])
+        found["test"][corpus] = recalls(truth, model.predict(rows))
+        other = _fitted(*table([u for u in heard if u.corpus != corpus]))
+        rows, truth = table(clips_of(corpus, manifest, recipe))
+        found["left_out"][corpus] = recalls(truth, other.predict(rows))
+        own = StandardScaler().fit_transform(rows)
+        found["left_out_adapted"][corpus] = recalls(truth, other["logisticregression"].predict(own))
+    return found
+
+
+def _features(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[np.ndarray]:
+    rows = []
+    for frames in recogniser.clips(iter(utterances), 16):
+        states = frames[:, STATES]
+        rows.append(torch.cat([states.mean(0), states.std(0, correction=0)], dim=-1).flatten().numpy())
+    return rows
+
+
+def _fitted(rows: np.ndarray, truth: np.ndarray) -> Any:
+    classifier = LogisticRegression(C=COST, class_weight="balanced", max_iter=200)
+    return make_pipeline(StandardScaler(), classifier).fit(rows, truth)
