@@ -63,6 +63,7 @@ class QPMapperPart(Part):
     width: int = Field(768, ge=1)
     feedforward: int = Field(768, ge=1, description="width of the feed-forward block")
     dropout: float = Field(0.1, ge=0, lt=1)
+    pool: int = Field(1, ge=1, description="frames that are averaged to one before the transformer; published: 1")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
@@ -216,8 +217,7 @@ class TrainingPart(Part):
     views: int = Field(0, ge=0, description="augmented versions of each recording, made once; 0: anew each time")
     balance: bool = Field(False, description="draw every class of every corpus equally often")
 
-    @model_validator(mode="after")
-    def _views_of_something(self) -> Self:
-        if self.views and self.augmentation is None:
-            raise ValueError(f"training.views {self.views}: nothing is augmented; set training.augmentation={{}}")
-        return self
+    @property
+    def kept_views(self) -> int:
+        """Augmented versions of each recording that are made once; none where nothing is augmented."""
+        return self.views if self.augmentation is not None else 0

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import torch
 import typer
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig
 
 from emosllm.files import atomic_folder
+from emosllm.models.backbones import new_encoder
 from emosllm.models.places import locate
 
 _EXTRACTOR = "preprocessor_config.json"
@@ -22,7 +23,7 @@ def main(out: Annotated[Path, typer.Argument(help="Folder to write.")], seed: in
     trained = Path(locate("builtin:nano-encoder"))
     torch.manual_seed(seed)
     with atomic_folder(out, marker="config.json") as folder:
-        AutoModel.from_config(AutoConfig.from_pretrained(trained)).save_pretrained(folder)
+        new_encoder(AutoConfig.from_pretrained(trained)).save_pretrained(folder)
         shutil.copy(trained / _EXTRACTOR, folder / _EXTRACTOR)
 
 

@@ -27,6 +27,7 @@ class QPMapper(nn.Module):
         width: width of the mapper.
         feedforward: width of the feed-forward blocks.
         dropout: as in the reference, in attention, feed-forward and residual.
+        pool: frames that follow one another and are averaged before the transformer reads them; the reference has 1.
         hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
     """
 
@@ -41,12 +42,14 @@ class QPMapper(nn.Module):
         width: int = 768,
         feedforward: int = 768,
         dropout: float = 0.1,
+        pool: int = 1,
         hidden_states: HiddenStates | None = None,
     ) -> None:
         super().__init__()
         self.hidden_states = hidden_states or HiddenStates(frame_width)
         self.input = nn.Identity() if frame_width == width else nn.Linear(frame_width, width)
         self.queries = nn.Parameter(torch.empty(queries, width))
+        self.pool = pool
         layer = nn.TransformerEncoderLayer(
             width, heads, feedforward, dropout, activation="gelu", layer_norm_eps=1e-4, batch_first=True
         )
@@ -71,7 +74,7 @@ class QPMapper(nn.Module):
         Returns:
             `[A, Q, D_llm]`, and a mask `[A, Q]` that is true everywhere.
         """
-        frames = self.hidden_states(frames, mask)
+        frames, mask = pooled(self.hidden_states(frames, mask), mask, self.pool)
         A, Q = len(frames), len(self.queries)
         sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
         seen = torch.cat([mask, mask.new_ones(A, Q)], dim=1)
@@ -79,8 +82,27 @@ class QPMapper(nn.Module):
         for layer in others:
             sequence = read(layer, sequence, sequence, seen)
         # Nobody reads what the last layer would make of the frames.
-        pooled = read(last, sequence[:, -Q:].contiguous(), sequence, seen)
-        return self.output(pooled), mask.new_ones(A, Q)
+        queried = read(last, sequence[:, -Q:].contiguous(), sequence, seen)
+        return self.output(queried), mask.new_ones(A, Q)
+
+
+def pooled(frames: Tensor, mask: Tensor, by: int) -> tuple[Tensor, Tensor]:
+    """The mean of each `by` frames that follow one another, over those that are no padding.
+
+    Args:
+        frames: `[A, N, D]`, zero where padded.
+        mask: `[A, N]` bool.
+        by: frames that become one.
+
+    Returns:
+        `[A, ceil(N / by), D]` and their mask.
+    """
+    if by == 1:
+        return frames, mask
+    rest = -frames.shape[1] % by
+    groups = nn.functional.pad(frames, (0, 0, 0, rest)).unflatten(1, (-1, by))
+    count = nn.functional.pad(mask, (0, rest)).unflatten(1, (-1, by)).sum(-1)
+    return groups.sum(2) / count.clamp(min=1)[..., None], count > 0
 
 
 class LinearMapper(nn.Module):

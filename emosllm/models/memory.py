@@ -100,7 +100,7 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
 
 def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
     """What the mapper keeps for frames and queries: its inputs, norms and attention."""
-    places = load.samples * (load.frames + len(mapper.queries))
+    places = load.samples * (-(-load.frames // mapper.pool) + len(mapper.queries))
     total = 0
     for layer in mapper.layers.layers:
         width, feedforward = layer.linear1.in_features, layer.linear1.out_features

@@ -18,7 +18,6 @@ from transformers import BatchFeature, FeatureExtractionMixin, PreTrainedTokeniz
 from emosllm.audio import SAMPLE_RATE, AudioError
 from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.level import set_level
-from emosllm.log_mel import register as register_log_mel
 from emosllm.parts import AudioPart, PromptPart, Task, Window
 from emosllm.prompting.chat import Chat, Tokens
 from emosllm.prompting.conversation import Conversation, converse
@@ -31,8 +30,6 @@ from emosllm.prompting.windows import in_windows, padding
 from emosllm.recipe import Recipe
 
 __all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
-
-register_log_mel()  # so that a checkpoint's AutoFeatureExtractor knows nano's
 
 
 class ProcessorSettings(BaseModel):

@@ -159,12 +159,12 @@ class Run:
         assert model.encoder is not None
         store = FeatureCache(self.cache, model.encoder, processor)
         training = self.recipe.training
-        changes = training.augmentation is not None and not training.views
+        changes = training.augmentation is not None and not training.kept_views
         wanted = [*([] if changes else self.data.train), *self.data.val]
         with Progress(console=self.console) as bar:
             store.fill(bar.track(wanted, description="frames of the frozen encoder"))
-            for view in range(1, 1 + training.views):
-                told = bar.track(self.data.train, description=f"augmented version {view} of {training.views}")
+            for view in range(1, 1 + training.kept_views):
+                told = bar.track(self.data.train, description=f"augmented version {view} of {training.kept_views}")
                 store.fill(told, augmentation=training.augmentation, view=view)
         return store
 
@@ -211,7 +211,7 @@ class Run:
         frames: FeatureCache | None = None,
     ) -> PhaseDataset:
         training, phase = self.recipe.training, self.recipe.phases[name]
-        kept = training.augmentation is None or training.views
+        kept = training.augmentation is None or training.kept_views
         cached = frames.path if frames is not None and kept else None
         seed = (training.seed, number)
         return PhaseDataset(
@@ -223,7 +223,7 @@ class Run:
             training.augmentation,
             cached,
             self.measured,
-            training.views,
+            training.kept_views,
         )
 
     def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from spread import Spread
 from torch import nn
 
-from emosllm.models.mappers import QPMapper
+from emosllm.models.mappers import QPMapper, pooled
 
 SMALL = {"queries": 3, "layers": 2, "heads": 2, "width": 16, "feedforward": 24}
 
@@ -171,3 +171,23 @@ def test_no_frozen_weight_is_copied_for_every_frame(mapper, frames):
     with torch.no_grad(), Spread(frozen) as watched:
         frozen(frames, torch.ones(2, 7, dtype=torch.bool))
     assert not watched.found
+
+
+def test_pooled_frames_are_the_means_of_their_groups_and_padding_changes_nothing():
+    torch.manual_seed(2)
+    clip = torch.randn(1, 6, 10)
+    padded = nn.functional.pad(clip, (0, 0, 0, 5))
+    mask = torch.arange(11)[None] < 6
+    alone, own = pooled(clip, mask[:, :6], 4)
+    torch.testing.assert_close(alone[0], torch.stack([clip[0, :4].mean(0), clip[0, 4:].mean(0)]))
+    together, kept = pooled(padded, mask, 4)
+    torch.testing.assert_close(together[kept], alone[own])
+    small = QPMapper(10, 12, **SMALL, pool=4).eval()
+    torch.testing.assert_close(small(padded, mask)[0], small(clip, mask[:, :6])[0])
+
+
+def test_without_pooling_frames_stay_as_they_are():
+    frames, mask = torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool)
+    same, kept = pooled(frames, mask, 1)
+    assert same is frames
+    assert kept is mask

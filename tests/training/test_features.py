@@ -149,3 +149,29 @@ def test_training_on_cached_frames_is_training_on_the_recordings(tmp_path, make_
         for model in (cached, whole)
     ]
     np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_augmented_versions_are_made_once_and_differ(tmp_path, encoder, processor, utterances, monkeypatch):
+    chosen, settings = utterances[:3], Augment()
+    cache = FeatureCache(tmp_path, encoder, processor)
+    cache.fill(chosen)
+    for view in (1, 2):
+        cache.fill(chosen, augmentation=settings, view=view)
+    for utterance in chosen:
+        versions = [np.load(cache.path(utterance, view)) for view in (0, 1, 2)]
+        assert len({version.tobytes() for version in versions}) == 3
+        np.testing.assert_array_equal(cache.load(utterance), versions[0].astype(np.float32))
+    monkeypatch.setattr(FeatureCache, "_compute", lambda *_: pytest.fail("computed again"))
+    again = FeatureCache(tmp_path, SpeechEncoder(tiny.encoder()), processor)
+    again.fill(chosen[::-1], augmentation=settings, view=2)  # another order, the same versions
+    assert again.path(chosen[0], 2) == cache.path(chosen[0], 2)
+
+
+def test_a_clips_level_is_part_of_the_name(encoder, make_recipe):
+    parts = (tiny.feature_extractor(), tiny.tokenizer(), AudioVectors(fixed=4))
+    plain = SpeechProcessor.build(make_recipe(), *parts)
+    levelled = SpeechProcessor.build(make_recipe("audio.level=-20"), *parts)
+    assert fingerprint(encoder, plain) != fingerprint(encoder, levelled)
+    softer = tiny.clip(0.5) * np.float32(0.01)
+    first, second = (levelled.features([clip])["audio"] for clip in (softer, softer * np.float32(50)))
+    torch.testing.assert_close(first, second, atol=1e-3, rtol=1e-3)
