@@ -46,8 +46,11 @@ class PipelineASR:
         from transformers import pipeline
 
         self.name = f"asr {name}"
+        place, options = locate(name), {"device": device or "cpu"}
+        # Weights stored in float16 would stay so, and a CPU multiplies them several times slower than float32.
+        dtype = "float32" if options["device"] == "cpu" else "auto"
         try:
-            self.pipe: Any = pipeline("automatic-speech-recognition", model=locate(name), device=device or "cpu")
+            self.pipe: Any = pipeline("automatic-speech-recognition", model=place, dtype=dtype, **options)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
             raise UserError(
