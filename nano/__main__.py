@@ -56,7 +56,7 @@ def main(
     _install(run / "model", "nano")
     shutil.copy(run / "run.json", BUILTINS / "nano" / "training.json")
     carried = _leave_out(manifest, recipe)
-    write_atomically(FIGURES, json.dumps(figures(manifest) | carried, indent=2) + "\n")
+    write_atomically(FIGURES, json.dumps(figures(manifest, WORK / "features") | carried, indent=2) + "\n")
     figured = json.loads(FIGURES.read_text(encoding="utf-8"))
     write_atomically(BUILTINS / "nano" / "README.md", card(figured))
     write_atomically(RESULTS, fill(RESULTS.read_text(encoding="utf-8"), figured))
@@ -68,7 +68,7 @@ def _leave_out(manifest: Path, recipe: Recipe) -> dict[str, object]:
         corpus: left_out.train_without(corpus, manifest, recipe, WORK / f"without-{corpus}", WORK / "features")
         for corpus in left_out.CORPORA
     }
-    plain, adapted = (left_out.ask(systems, manifest, recipe, adapted) for adapted in (False, True))
+    plain, adapted = left_out.ask(systems, manifest, recipe, WORK / "features")
     fitted = left_out.fit(plain, adapted, recipe, manifest.name)
     assert fitted.adapted is not None
     write_calibration(fitted, BUILTINS / "nano" / "calibration.json")

@@ -28,8 +28,12 @@ from nano.probe import probe
 SPOILT = (("white noise", 20.0), ("reverberation", 0.6), ("A-law", 64.0))
 
 
-def figures(manifest: Path) -> dict[str, Any]:
+def figures(manifest: Path, cache: Path) -> dict[str, Any]:
     """Score the builtin nano and what it is compared with.
+
+    Args:
+        manifest: the data.
+        cache: of the encoder's frames, which the probe reads.
 
     Returns:
         `nano` and `own_classes`: split -> corpus -> figures; `spoilt`: condition -> corpus -> UA on test; `baseline`
@@ -53,7 +57,7 @@ def figures(manifest: Path) -> dict[str, Any]:
         for name, severity in SPOILT
     }
     found["baseline"] = fit_and_score(manifest)
-    found["probe"] = probe(recogniser, manifest)
+    found["probe"] = probe(recogniser, manifest, cache)
     found["parts"] = {
         name: [f"{part.shape}", part.total] for name, part in describe(recogniser.model.recipe).parts.items()
     }

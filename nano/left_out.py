@@ -5,10 +5,12 @@ a user's recordings are to nano. Its temperatures are fitted on these answers. G
 the last update are taken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from emosllm.corpora.manifest import read_manifest
 from emosllm.evaluation.answers import Answers, answers_of
@@ -18,7 +20,9 @@ from emosllm.evaluation.provenance import digest_of
 from emosllm.evaluation.report import build_report
 from emosllm.inference.calibrated import Calibrated
 from emosllm.inference.loading import load
+from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe import Recipe
+from emosllm.training.features import FeatureCache
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.utterance import Prediction, Utterance
@@ -54,22 +58,34 @@ def clips_of(corpus: str, manifest: Path, recipe: Recipe) -> list[Utterance]:
     return [u for u in utterances if u.corpus == corpus and classify(u.emotion) in elsewhere]
 
 
-def ask(systems: Mapping[str, Path], manifest: Path, recipe: Recipe, adapted: bool) -> LeftOut:
+def ask(systems: Mapping[str, Path], manifest: Path, recipe: Recipe, cache: Path) -> tuple[LeftOut, LeftOut]:
     """The answers of the three systems to the corpora that they were not trained on.
 
     Args:
         systems: corpus -> folder of the system without it.
         manifest: the data.
         recipe: nano's.
-        adapted: adapt each system to the corpus's recordings first, without labels.
+        cache: of the encoder's frames.
+
+    Returns:
+        The answers of the systems as trained, and adapted to the corpus's recordings without labels.
     """
-    found = {}
+    plain, adapted = {}, {}
     for corpus, folder in systems.items():
         clips, recogniser = clips_of(corpus, manifest, recipe), load(folder, temperature=1.0)
-        if adapted:
-            recogniser.adapt(clips, batch_size=16)
-        found[corpus] = (clips, list(recogniser.predict(clips, batch_size=16)))
-    return found
+        recogniser.remembered = remember(recogniser, clips, cache)
+        plain[corpus] = (clips, list(recogniser.predict(clips, 16)))
+        recogniser.adapt(clips, 16)
+        adapted[corpus] = (clips, list(recogniser.predict(clips, 16)))
+    return plain, adapted
+
+
+def remember(recogniser: Recogniser, utterances: Sequence[Utterance], cache: Path) -> Callable[[Utterance], np.ndarray]:
+    """The encoder's frames of utterances, computed once and kept."""
+    assert recogniser.model.encoder is not None
+    store = FeatureCache(cache, recogniser.model.encoder, recogniser.processor)
+    store.fill(utterances, 16)
+    return store.load
 
 
 def fit(plain: LeftOut, adapted: LeftOut, recipe: Recipe, data: str) -> Calibrated:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,22 +17,23 @@ from emosllm.corpora.manifest import read_manifest
 from emosllm.inference.recogniser import Recogniser
 from emosllm.utterance import Utterance
 from nano.baseline import recalls
-from nano.left_out import CORPORA, clips_of
+from nano.left_out import CORPORA, clips_of, remember
 
 STATES = slice(2, 6)
 COST = 0.003  # C of the logistic regression, the probe's in docs/log.md
 
 
-def probe(recogniser: Recogniser, manifest: Path) -> dict[str, Any]:
+def probe(recogniser: Recogniser, manifest: Path, cache: Path) -> dict[str, Any]:
     """UA on test and with each corpus left out, as it is and with each corpus standardised by its own statistics.
 
     Args:
         recogniser: nano, whose encoder is asked.
         manifest: the data.
+        cache: of the encoder's frames.
     """
     recipe = recogniser.model.recipe
     heard = [u for u in read_manifest(manifest) if u.corpus in CORPORA and recipe.label_set.classify(u.emotion)]
-    features = dict(zip((u.id for u in heard), _features(recogniser, heard), strict=True))
+    features = dict(zip((u.id for u in heard), _features(recogniser, heard, cache), strict=True))
 
     def table(chosen: Sequence[Utterance]) -> tuple[np.ndarray, np.ndarray]:
         return np.stack([features[u.id] for u in chosen]), np.array(
@@ -53,11 +53,12 @@ def probe(recogniser: Recogniser, manifest: Path) -> dict[str, Any]:
     return found
 
 
-def _features(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[np.ndarray]:
+def _features(recogniser: Recogniser, utterances: Sequence[Utterance], cache: Path) -> list[np.ndarray]:
+    load = remember(recogniser, utterances, cache)
     rows = []
-    for frames in recogniser.clips(iter(utterances), 16):
-        states = frames[:, STATES]
-        rows.append(torch.cat([states.mean(0), states.std(0, correction=0)], dim=-1).flatten().numpy())
+    for utterance in utterances:
+        states = load(utterance)[:, STATES]
+        rows.append(np.concatenate([states.mean(0), states.std(0)], axis=-1).ravel())
     return rows
 
 
