@@ -25,7 +25,7 @@ check: setup  ## style, types, and the one direction of imports
 test: check  ## all tests, on two cores, without GPU, network or token
 	$(BIN)/python -m pytest -n 2
 
-demo: setup  ## recognise bundled recordings with nano, then train the three phases on a bundled mini-corpus
+demo: setup  ## train nano on a bundled mini-corpus of synthetic voices, then show its answers on other voices
 	$(BIN)/python -m demo
 
 bench: setup  ## ours beside the plain way, in at most a quarter of an hour on two cores

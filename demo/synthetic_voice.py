@@ -32,23 +32,23 @@ class Delivery:
     tremor: float = 0.0  # depth of a 6 Hz wobble of the pitch, semitones
 
     def stray(self, rng: np.random.Generator) -> "Delivery":
-        """The same on another day, so far off that neighbouring emotions overlap, as they do between people."""
+        """The same on another day: no two clips are alike, and a voice still says each emotion in its own way."""
         return Delivery(
-            pitch=self.pitch + rng.normal(0, 7),
-            liveliness=self.liveliness * float(np.exp(rng.normal(0, 0.22))),
-            words_per_minute=self.words_per_minute * float(np.exp(rng.normal(0, 0.1))),
+            pitch=self.pitch + rng.normal(0, 2),
+            liveliness=self.liveliness * float(np.exp(rng.normal(0, 0.07))),
+            words_per_minute=self.words_per_minute * float(np.exp(rng.normal(0, 0.03))),
             gain=self.gain + rng.normal(0, 3),
-            brightness=self.brightness + rng.normal(0, 0.15),
-            breath=self.breath + rng.normal(0, 4),
-            tremor=abs(self.tremor + rng.normal(0, 0.1)),
+            brightness=self.brightness + rng.normal(0, 0.04),
+            breath=self.breath + rng.normal(0, 2),
+            tremor=abs(self.tremor + rng.normal(0, 0.05)),
         )
 
 
 DELIVERIES = {
-    "angry": Delivery(pitch=10, liveliness=140, words_per_minute=200, gain=5, brightness=0.5),
-    "sad": Delivery(pitch=-9, liveliness=50, words_per_minute=145, gain=-5, brightness=-0.45, breath=-32, tremor=0.1),
-    "happy": Delivery(pitch=24, liveliness=185, words_per_minute=190, gain=2, brightness=0.2),
-    "neutral": Delivery(liveliness=90),
+    "angry": Delivery(pitch=-2, liveliness=70, words_per_minute=255, gain=5, brightness=0.9, breath=-50),
+    "sad": Delivery(pitch=-18, liveliness=25, words_per_minute=110, gain=-5, brightness=-0.9, breath=-24, tremor=0.1),
+    "happy": Delivery(pitch=46, liveliness=200, words_per_minute=185, gain=2, brightness=0.2, breath=-36, tremor=0.9),
+    "neutral": Delivery(pitch=-4, liveliness=40, words_per_minute=150, brightness=-0.25),
     "fear": Delivery(pitch=32, liveliness=70, words_per_minute=215, gain=-1, breath=-34, tremor=0.5),
 }
 
@@ -72,7 +72,7 @@ def _speak(voice: str, text: str, delivery: Delivery) -> np.ndarray:
     """What espeak-ng makes of it: `[T]` at 16 kHz, the silence at both ends cut."""
     ssml = f'<speak><prosody range="{np.clip(delivery.liveliness, 20, 200):.0f}%">{escape(text)}</prosody></speak>'
     # Below 25 the lower voices fall apart into single pulses.
-    pitch, speed = np.clip(50 + delivery.pitch, 25, 99), np.clip(delivery.words_per_minute, 100, 260)
+    pitch, speed = np.clip(50 + delivery.pitch, 25, 99), np.clip(delivery.words_per_minute, 90, 280)
     command = ["espeak-ng", "-m", "--stdout", "-v", f"en+{voice}", "-p", f"{pitch:.0f}", "-s", f"{speed:.0f}", ssml]
     wav = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="float64")
@@ -99,5 +99,5 @@ def _colour(samples: np.ndarray, delivery: Delivery, rng: np.random.Generator) -
     samples = samples / np.sqrt(np.mean(samples**2)) * 10 ** ((LEVEL + delivery.gain) / 20)
     before, after = rng.uniform(0.02, 0.08, size=2)
     samples = np.pad(samples, (int(before * RATE), int(after * RATE)))
-    samples = samples + 10 ** (rng.uniform(-86, -78) / 20) * rng.normal(size=len(samples))
+    samples = samples + 10 ** (rng.uniform(-92, -86) / 20) * rng.normal(size=len(samples))
     return samples * min(1.0, LOUDEST / np.abs(samples).max())

@@ -1,17 +1,60 @@
-"""The demonstration's second half, shortened: it trains, and scores before and after."""
+"""The demonstration: it trains, and is then right about voices that it did not learn from."""
 
+import io
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 import demo.__main__ as demonstration
+from demo.answers import answers_table, right
+from emosllm.corpora.manifest import read_manifest
+from emosllm.utterance import Prediction, Utterance
+
+MANIFEST = read_manifest(Path(demonstration.__file__).parent / "corpus" / "manifest.csv")
 
 
-def test_the_demonstration_trains_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demonstration, "OUT", tmp_path)
-    short = [f"phases.{phase}.epochs=0.1" for phase in ("p1", "p2", "p3")]
-    monkeypatch.setattr(demonstration, "OVERRIDES", (*demonstration.OVERRIDES[:3], *short))
-    before, after = demonstration.train_and_score(Console(quiet=True))
-    assert before.n == after.n == 32
-    assert (tmp_path / "run" / "model" / "config.json").is_file()
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[demonstration.Outcome, Path, str]:
+    """The whole demonstration, its folder, and what it prints."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demonstration, "OUT", tmp_path_factory.mktemp("demo") / "out")
+        printed = Console(file=io.StringIO(), width=100)
+        outcome = demonstration.main(printed)
+        return outcome, demonstration.OUT, printed.file.getvalue()
+
+
+def test_all_but_one_are_right_after_the_training(shown: tuple[demonstration.Outcome, Path, str]) -> None:
+    outcome, _, _ = shown
+    assert len(outcome.test) >= 12
+    assert len({utterance.emotion for utterance in outcome.test}) == 4
+    assert right(outcome.test, outcome.after) >= len(outcome.test) - 1
+    assert right(outcome.test, outcome.before) < right(outcome.test, outcome.after)
+
+
+def test_it_did_not_learn_from_the_voices_that_it_shows(shown: tuple[demonstration.Outcome, Path, str]) -> None:
+    learned = {utterance.speaker for utterance in MANIFEST if utterance.split in ("train", "val")}
+    assert not {utterance.speaker for utterance in shown[0].test} & learned
+
+
+def test_it_says_what_came_of_it_and_what_that_does_not_mean(shown: tuple[demonstration.Outcome, Path, str]) -> None:
+    outcome, folder, text = shown
+    after = f"after: {right(outcome.test, outcome.after)} of {len(outcome.test)} right"
+    assert after in text
+    assert "nothing about people" in text
+    assert all(prediction.path in text for prediction in outcome.after)
+    for name in ("recordings.png", "timeline.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert (folder / "run" / "model" / "config.json").is_file()
+
+
+def test_the_table_marks_each_answer() -> None:
+    clips = [Utterance("a", emotion="sad"), Utterance("b", emotion="happy")]
+    before = [Prediction("a.flac", "happy", {"happy": 0.75}), Prediction("b.flac", error="b.flac is empty")]
+    after = [Prediction("a.flac", "sad", {"sad": 0.5}), Prediction("b.flac", "happy", {"happy": 0.875})]
+    console = Console(file=io.StringIO(), width=100)
+    console.print(answers_table(clips, before, after))
+    lines = [line.split() for line in console.file.getvalue().splitlines() if ".flac" in line]
+    assert lines[0] == ["a.flac", "sad", "wrong", "happy", "0.75", "right", "sad", "0.50"]
+    assert lines[1] == ["b.flac", "happy", "wrong", "b.flac", "is", "empty", "right", "happy", "0.88"]
+    assert (right(clips, before), right(clips, after)) == (0, 2)

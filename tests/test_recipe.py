@@ -155,6 +155,7 @@ def test_an_unknown_key_deep_inside_is_answered_with_those_of_its_place(override
         ("lora=3", "lora: .*, not 3"),
         ("mapper.heads=7", "mapper: mapper.width 768 is not a multiple of mapper.heads 7"),
         ("labels=emotions", "unknown label set 'emotions': known are msp9, "),
+        ("inference.transcribes=perhaps", "inference.transcribes: .*not 'perhaps'"),
         ("inference.strategy=guess", "inference.strategy: .*'transcript-first', not 'guess'"),
         ("phases.p1.tasks={}", r"phases.p1: phase.tasks \{\} are not shares: give each task a number above 0"),
         ("phases.p1.tasks={asr: 0}", "are not shares"),
@@ -275,3 +276,24 @@ def test_a_recipe_is_frozen():
 def test_the_corpora_of_a_phase_are_named_as_their_readers_name_them(name):
     wanted = {corpus for phase in load_recipe(name).phases.values() for corpus in phase.corpora or ()}
     assert wanted <= set(READERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "claims"),
+    [
+        ("emosllm", [], True),  # phases 1 and 2 are speech recognition
+        ("nano", [], False),
+        ("nano", ["inference.transcribes=null"], True),
+        ("qwen2-audio", [], True),
+        ("whisper-gemma", [], False),
+        ("gemma-text", [], False),
+        ("head-wavlm", [], False),
+    ],
+)
+def test_a_recipe_says_whether_its_system_transcribes(name, overrides, claims):
+    assert load_recipe(name, overrides).transcribes is claims
+
+
+def test_what_does_not_hear_and_write_does_not_transcribe():
+    with pytest.raises(UserError, match="only a system that hears and writes can transcribe"):
+        load_recipe("head-wavlm", ["inference.transcribes=true"])

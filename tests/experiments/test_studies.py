@@ -52,6 +52,13 @@ def test_what_studies_vary():
     assert len(trainings("size")) == 4
 
 
+@pytest.mark.parametrize("name", ["strategy", "transcripts", "modality"])
+def test_studies_of_a_systems_own_words_let_it_claim_them(name):
+    """nano claims none, and what these studies ask about is what its words do."""
+    for variant in lay_out_study(load_study(name), "nano").variants:
+        assert variant.recipe.transcribes or not variant.recipe.strategy_hears
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
