@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from emosllm.models.backbones import builtins
+from emosllm.models.places import builtins
 
 
 def talking_folder(folder: Path) -> Path:

@@ -16,7 +16,11 @@ from emosllm.prompting.batch import Sample
 from emosllm.recipe import Recipe, dump, load_recipe, names, parse
 from emosllm.training.run import set_learning
 
-TINY_PARTS = {"emosllm-qwen3-4b": {"llm_name": "qwen3"}, "emosllm-wav2vec2": {"encoder_name": "wav2vec2-large"}}
+TINY_PARTS = {
+    "emosllm-qwen3-4b": {"llm_name": "qwen3"},
+    "emosllm-wav2vec2": {"encoder_name": "wav2vec2-large"},
+    "nano": {"encoder_name": "whisper"},
+}
 
 
 def test_the_papers_systems_are_there():

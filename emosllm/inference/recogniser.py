@@ -253,8 +253,7 @@ class Recogniser:
     @property
     def notes(self) -> list[str]:
         """What a reader of the probabilities should know, a line each."""
-        calibrated = [] if self.calibrated is None or self.adaptation is not None else [self.calibrated.note]
-        return calibrated + ([] if self.adaptation is None else [self.adaptation.note])
+        return [told.note for told in [self.adaptation or self.calibrated] if told is not None]
 
     @property
     def writes_words(self) -> bool:
