@@ -22,8 +22,7 @@ from emosllm.evaluation.picture import draw_predictions
 from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe import load_recipe
 from emosllm.timeline.picture import draw_timeline
-from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.timeline import Options, make_timeline
+from emosllm.timeline.timeline import make_timeline
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.utterance import Prediction, Utterance
@@ -96,10 +95,9 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print(_CAVEAT, style="bold")
     picture, row, timeline = OUT / "recordings.png", OUT / "row.wav", OUT / "timeline.png"
     draw_predictions(after, picture, "Synthetic voices, after training on others")
-    turns = sorted(test, key=lambda utterance: (utterance.emotion or "", utterance.speaker or ""))  # voices alternate
-    spans = write_row([utterance.audio for utterance in turns if isinstance(utterance.audio, Path)], row)
-    speakers = Speakers((*span, utterance.speaker or "") for span, utterance in zip(spans, turns, strict=True))
-    draw_timeline(make_timeline(load(OUT / "run"), row, "runs/demo/run", Options(speakers=speakers)), timeline)
+    turns = sorted(test, key=lambda utterance: utterance.emotion or "")
+    write_row([utterance.audio for utterance in turns if isinstance(utterance.audio, Path)], row)
+    draw_timeline(make_timeline(load(OUT / "run"), row, "runs/demo/run"), timeline)
     console.print(f"picture: {picture}; the clips in a row: {row}, its timeline: {timeline}", soft_wrap=True)
 
 
