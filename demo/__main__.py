@@ -92,7 +92,7 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print(
         f"before: {right(test, before)} of {len(test)} right; after: {right(test, after)} of {len(test)} right"
     )
-    console.print(_CAVEAT, style="bold")
+    console.print(_CAVEAT, style="bold", soft_wrap=True)
     picture, row, timeline = OUT / "recordings.png", OUT / "row.wav", OUT / "timeline.png"
     draw_predictions(after, picture, "Synthetic voices, after training on others")
     turns = sorted(test, key=lambda utterance: utterance.emotion or "")

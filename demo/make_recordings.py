@@ -36,6 +36,7 @@ EMOTIONS = ("angry", "sad", "happy", "neutral")
 #: A speaker says the same sentences in every emotion, as in acted corpora, so the words tell nothing.
 SENTENCES = ("I saw you there.", "We leave at nine.")
 _SAID = {"train": (0, 1), "val": (0,), "test": (0,)}  # by split; more test voices tell more than more sentences
+_WOMEN = ("belinda", "linda", "steph")  # of espeak-ng's named variants; the numbered ones say it in their first letter
 _CORPUS_GAIN = -15.0  # dB against the recordings: two and a half bits less to store for each sample
 COLUMNS = ("path", "speaker", "emotion", "transcript", "language", "gender", "corpus", "split", "duration")
 
@@ -76,7 +77,7 @@ def _make_clip(folder: Path, voice: str, emotion: str, number: int) -> dict[str,
         "emotion": emotion,
         "transcript": SENTENCES[number],
         "language": "en",
-        "gender": "female" if voice.startswith("f") else "male",
+        "gender": "female" if voice.startswith("f") or voice in _WOMEN else "male",
         "corpus": "synthetic",
         "duration": f"{duration:.3f}",
     }

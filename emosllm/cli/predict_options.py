@@ -50,7 +50,7 @@ AdaptOpt = Annotated[
     typer.Option(
         "--adapt",
         help="Normalise by the recordings at hand, or by the turns of one long recording, without labels. This helps "
-        "where they hold varied emotions. Example: `recordings/ --adapt`",
+        "where they hold varied emotions. Example: `recordings --adapt`",
     ),
 ]
 WorkersOpt = Annotated[

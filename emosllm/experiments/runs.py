@@ -112,6 +112,7 @@ class Experiment:
                     f"strategy {recipe.inference.strategy!r} needs the words, and {recipe.name} does not transcribe: "
                     "give them (--transcripts given), use strategy ser, or set inference.transcribes=true"
                 )
+        for variant in self.plan.variants:
             if variant.system is None:
                 if not variant.recipe.phases:
                     raise UserError(f"recipe {variant.recipe.name} has no phases, so there is nothing to train")

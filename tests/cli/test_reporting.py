@@ -49,7 +49,7 @@ def test_help_has_an_example(verb):
 def test_calibrating_lowers_nll_and_changes_no_answer(nano, evaluated):
     before, after, said = evaluated
     kept = read_calibration(nano)
-    assert f"temperature {kept.temperature:.3f}, fitted on 32 clips" in said.out
+    assert f"temperature {kept.temperature:.3f}, fitted on 16 clips" in said.out
     one, other = (report_of(folder) for folder in (before, after))
     nlls = [each["confidence"]["calibration"]["nll"] for each in (one, other)]
     assert nlls[1] < nlls[0]
@@ -67,7 +67,7 @@ def test_evaluate_says_that_it_was_calibrated_and_on_what(evaluated):
     assert "fitted on these very clips" in text
     assert "Answering only with a confidence of 0.3 or more" in text
     selective = report_of(after)["selective"]
-    assert (selective["threshold"], selective["n"]) == (0.3, 32)
+    assert (selective["threshold"], selective["n"]) == (0.3, 16)
 
 
 def test_export_passes_the_temperature_on(nano, evaluated, tmp_path):

@@ -1,6 +1,8 @@
 """The server's own routes: emotions equal to `predict`'s, limits, errors in one line, nothing of this machine told."""
 
 import getpass
+import io
+import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile as sf
 from serving_recordings import RECORDINGS, as_wav
 from starlette.testclient import TestClient
 
@@ -300,7 +303,8 @@ def test_metrics_count(serve, clip):
     assert 'emosllm_requests_total{path="/v1/emotions",status="422"} 1.0' in text
     assert 'emosllm_requests_total{path="page",status="404"} 1.0' in text
     assert 'emosllm_request_seconds_count{path="/v1/emotions"} 2.0' in text
-    assert "emosllm_audio_seconds_total 1.9" in text
+    seconds = float(re.search(r"^emosllm_audio_seconds_total ([\d.]+)$", text, re.MULTILINE)[1])
+    assert seconds == pytest.approx(sf.info(io.BytesIO(clip)).duration, abs=0.01)
     assert "emosllm_batch_size_count 1.0" in text
     assert "emosllm_queue_clips 0.0" in text
     assert "emosllm_queue_requests 0.0" in text

@@ -34,7 +34,7 @@ def quick_collection():
 def utterances():
     """Twelve utterances to train on and four to validate, every emotion among both."""
     found = read_manifest(MANIFEST)
-    return [u for u in found if u.split == "train"][::8] + [u for u in found if u.split == "val"][::8]
+    return [u for u in found if u.split == "train"][::6] + [u for u in found if u.split == "val"][::5]
 
 
 @pytest.fixture(scope="session")
