@@ -53,8 +53,9 @@ def test_calibrating_lowers_nll_and_changes_no_answer(nano, evaluated):
     one, other = (report_of(folder) for folder in (before, after))
     nlls = [each["confidence"]["calibration"]["nll"] for each in (one, other)]
     assert nlls[1] < nlls[0]
-    assert np.allclose(nlls, (kept.nll_before, kept.nll_after), atol=2e-3)
-    assert other["confidence"]["as_given"]["nll"] == pytest.approx(nlls[0], abs=2e-3)
+    # Rows keep four decimals, and probabilities of a few thousandths lose some of theirs.
+    assert np.allclose(nlls, (kept.nll_before, kept.nll_after), atol=1e-2)
+    assert other["confidence"]["as_given"]["nll"] == pytest.approx(nlls[0], abs=1e-2)
     assert other["confidence"]["temperature"] == kept.temperature
     assert one["scores"] == other["scores"]
     assert other["provenance"]["calibration"]["temperature"] == kept.temperature
