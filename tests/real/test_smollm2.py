@@ -106,7 +106,11 @@ def test_a_gguf_file_and_its_dequantised_folder_are_one_model(exact):
     one, other = ours.for_labels(rows(ours)), theirs.for_labels(rows(theirs))
     assert one.keys() == other.keys()
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())  # tokenizer and chat template
-    torch.testing.assert_close(folder.score(**one), stored.score(**other), rtol=0, atol=0.1)
+    with torch.no_grad():
+        for name, weight in stored.llm.named_parameters():
+            if ".lora_" not in name:
+                weight.copy_(weight.bfloat16())
+    torch.testing.assert_close(folder.score(**one), stored.score(**other), rtol=0, atol=1e-3)
 
 
 def test_another_model_has_another_fingerprint(exact):
