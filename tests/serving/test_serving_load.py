@@ -11,7 +11,7 @@ def test_a_short_load_keeps_all_promises(tmp_path):
     main(["--seconds", "6", "--clients", "8", "--queue", "6", "--out", str(tmp_path / "load.json")])
     found = json.loads((tmp_path / "load.json").read_text(encoding="utf-8"))
     (figures,) = found["runs"].values()
-    # Memory grows by a tenth while the server is new to its encoder's shapes (docs/log.md); it must not grow without end.
+    # Memory grows by a tenth while the server is new to its encoder's shapes (docs/log.md), and must not without end.
     assert not [line for run in found["broken"] for line in run.split("; ") if "memory grew" not in line]
     assert figures["rss_mb_end"] <= 1.25 * figures["rss_mb_after_a_quarter"]
     assert figures["answered"] >= 8
