@@ -26,14 +26,24 @@ TRANSCRIPT_TASK: Mapping[Strategy, Task] = {"ser": "asr", "transcript-in-prompt"
 
 def _layers(value: object) -> object:
     """One message for whatever is no choice of layers, instead of one for each kind of choice."""
-    number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if not number and value not in ("last", "weighted"):
-        raise ValueError("give last, weighted, or the number of a layer (0 is what enters the first)")
-    return value
+    if isinstance(value, str) and value in ("last", "weighted"):
+        return value
+    several = isinstance(value, list | tuple)
+    numbers = list(value) if isinstance(value, list | tuple) else [value]
+    if (
+        any(isinstance(number, bool) or not isinstance(number, int) or number < 0 for number in numbers)
+        or (several and len(numbers) < 2)
+        or numbers != sorted(set(numbers))
+    ):
+        raise ValueError(
+            "give last, weighted, the number of a layer (0 is what enters the first), or several in ascending order "
+            "([2, 3])"
+        )
+    return tuple(numbers) if several else value
 
 
 #: Which hidden states are read; `last` is with the encoder's final norm, the others are without.
-Layers = Annotated[Literal["last", "weighted"] | int, BeforeValidator(_layers)]
+Layers = Annotated[Literal["last", "weighted"] | int | tuple[int, ...], BeforeValidator(_layers)]
 
 
 class Part(BaseModel):
@@ -46,11 +56,18 @@ class EncoderPart(Part):
     """The frozen speech encoder."""
 
     model: str = Field(description="Hub id, local folder, or builtin:NAME, of a speech encoder, or of a model with one")
-    layers: Layers = Field("last", description="last, the number of one layer, or weighted: a learned mean of all")
+    layers: Layers = Field(
+        "last", description="last, the number of one layer, weighted: a learned mean of all, or of those in a list"
+    )
     window: Window = Field("model", description="clip reads a fixed-window encoder on the clip's own length")
     normalise: Normalise = Field(
         "none", description="of each state's frames: by the clip's own mean and deviation, or the training set's"
     )
+
+    @property
+    def mixes(self) -> bool:
+        """Whether several hidden states are read, of which the mapper or head makes one."""
+        return self.layers == "weighted" or isinstance(self.layers, tuple)
 
 
 class QPMapperPart(Part):

@@ -301,3 +301,9 @@ def test_a_recipe_says_whether_its_system_transcribes(name, overrides, claims):
 def test_what_does_not_hear_and_write_does_not_transcribe():
     with pytest.raises(UserError, match="only a system that hears and writes can transcribe"):
         load_recipe("head-wavlm", ["inference.transcribes=true"])
+
+
+@pytest.mark.parametrize("layers", ["first", "-1", "true", "[2]", "[3, 2]", "[2, 2]", "[2, last]", "2.5"])
+def test_layers_that_mean_nothing_are_refused_in_one_line(layers):
+    with pytest.raises(UserError, match=r"encoder\.layers.*give last, weighted, the number of a layer"):
+        load_recipe("emosllm", (f"encoder.layers={layers}",))

@@ -34,7 +34,7 @@ from transformers.utils import logging
 
 from emosllm.errors import UserError
 from emosllm.models.emotion2vec import register as register_emotion2vec
-from emosllm.models.encoders import cut, cut_weights, depth, family
+from emosllm.models.families import cut, cut_weights, depth, family
 from emosllm.models.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
 from emosllm.models.heads import ClassHead
 from emosllm.models.int8_weights import WEIGHTS, is_int8, load_int8

@@ -9,7 +9,7 @@ from emosllm.models.backbones import load_config, load_feature_extractor, load_t
 from emosllm.models.base_weights import warn_of_others
 from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
 from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
-from emosllm.models.encoders import cut, family
+from emosllm.models.families import cut, family
 from emosllm.models.places import locate
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM

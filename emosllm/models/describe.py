@@ -156,7 +156,9 @@ def _heard(part: EncoderPart, encoder: SpeechEncoder) -> str:
     """The encoder's size, and whatever is read of it in another way than published."""
     layers = depth(encoder.model.config)
     words = [f"{layers} layer{'s' * (layers != 1)} of {encoder.width}"]
-    if part.layers == "weighted":
+    if isinstance(part.layers, tuple):
+        words.append(f"hidden states {', '.join(map(str, part.layers))} mixed")
+    elif part.layers == "weighted":
         words.append(f"{encoder.states} hidden states mixed")
     elif part.layers != "last":
         words.append(f"hidden state {part.layers}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
-from emosllm.models.families import FAMILIES, cut, cut_weights, depth, family
+from emosllm.models.families import FAMILIES, cut, cut_weights, family, states_read
 from emosllm.models.hidden_states import HiddenStates
 from emosllm.models.layer_states import collect, watch
 from emosllm.models.whisper_tower import read_clips
@@ -40,19 +40,18 @@ class SpeechEncoder(nn.Module):
         self.model = model
         self.family = family(model.config)
         self.family.prepare(model)
-        if self.part.layers == "weighted":
+        if self.part.mixes:
             watch([layer for name in self.family.layers for layer in model.get_submodule(name)])
         self.requires_grad_(False)
 
     @property
     def states(self) -> int:
         """S, how many hidden states are read."""
-        return depth(self.model.config) + 1 if self.part.layers == "weighted" else 1
+        return len(states_read(self.model.config, self.part.layers)) if self.part.mixes else 1
 
     def new_reading(self) -> HiddenStates:
         """What makes frames of the hidden states, for the mapper or head that reads them; its weights new."""
-        weighted = self.part.layers == "weighted"
-        return HiddenStates(self.width, self.states, weighted=weighted, normalise=self.part.normalise)
+        return HiddenStates(self.width, self.states, weighted=self.part.mixes, normalise=self.part.normalise)
 
     @property
     def width(self) -> int:
@@ -92,7 +91,7 @@ class SpeechEncoder(nn.Module):
         return self._read(lambda: self.model(**inputs).last_hidden_state)
 
     def _read(self, run: Callable[[], Tensor]) -> Tensor:
-        return collect(run) if self.part.layers == "weighted" else run()
+        return collect(run, states_read(self.model.config, self.part.layers)) if self.part.mixes else run()
 
     def _frames(self, mask: Tensor) -> Tensor:
         """Number of frames of each row, `[W]`."""

@@ -146,6 +146,15 @@ def depth(config: PretrainedConfig) -> int:
     return sum(int(getattr(config, number)) for number in family(config).layers.values())
 
 
+def states_read(config: PretrainedConfig, layers: Layers) -> tuple[int, ...]:
+    """The numbers of the hidden states that are read, ascending; 0 is what enters the first layer."""
+    if isinstance(layers, tuple):
+        return layers
+    if isinstance(layers, int):
+        return (layers,)
+    return tuple(range(depth(config) + 1)) if layers == "weighted" else (depth(config),)
+
+
 def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> PretrainedConfig:
     """The shape of an encoder up to the deepest layer that is read; what lies behind need not be built or loaded.
 
@@ -165,12 +174,13 @@ def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> P
         )
     if layers == "last":
         return config
-    if isinstance(layers, int) and layers > there:
+    left = states_read(config, layers)[-1]
+    if left > there:
+        said = list(layers) if isinstance(layers, tuple) else layers
         raise UserError(
-            f"encoder.layers={layers}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
+            f"encoder.layers={said}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
         )
     shorter = copy.deepcopy(config)
-    left = layers if isinstance(layers, int) else there
     for number in kind.layers.values():
         setattr(shorter, number, min(left, getattr(config, number)))
         left -= getattr(shorter, number)

@@ -22,14 +22,15 @@ def watch(layers: Sequence[nn.Module]) -> None:
         layer.register_forward_hook(_left)
 
 
-def collect(run: Callable[[], Tensor]) -> Tensor:
-    """The states of the watched layers of one call.
+def collect(run: Callable[[], Tensor], numbers: Sequence[int]) -> Tensor:
+    """Chosen states of the watched layers of one call.
 
     Args:
         run: calls the encoder; gives its last hidden state `[A, N, D]`.
+        numbers: which; 0 is what enters the first layer.
 
     Returns:
-        `[A, N, S, D]`, S one more than the layers.
+        `[A, N, S, D]`, S as many as `numbers`.
     """
     states: list[Tensor] = []
     token = _COLLECTED.set(states)
@@ -37,7 +38,8 @@ def collect(run: Callable[[], Tensor]) -> Tensor:
         N = run().shape[1]
     finally:
         _COLLECTED.reset(token)
-    return torch.stack([state[:, -N:] for state in states], dim=2)  # some have extra tokens in front of the frames
+    # Some encoders have extra tokens in front of the frames.
+    return torch.stack([states[number][:, -N:] for number in numbers], dim=2)
 
 
 def _entered(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:

@@ -110,6 +110,6 @@ def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
 
 def _hidden_states(encoder: SpeechEncoder, load: Load) -> int:
     """What mixing keeps: all hidden states of each clip in float32, as they are or normalised."""
-    if encoder.part.layers != "weighted":
+    if not encoder.part.mixes:
         return 0
     return load.samples * load.frames * encoder.states * encoder.width * _FLOAT

@@ -97,9 +97,7 @@ class FeatureCache:
 
 def contents(encoder: SpeechEncoder) -> dict[str, Any]:
     """What the files of a cache hold, in words: it lies beside the folder."""
-    shape = (
-        ["frames", encoder.states, encoder.width] if encoder.part.layers == "weighted" else ["frames", encoder.width]
-    )
+    shape = ["frames", *([encoder.states] if encoder.part.mixes else []), encoder.width]
     return {
         "encoder": encoder.model.config.model_type,
         "layers": encoder.part.layers,

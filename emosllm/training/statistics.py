@@ -1,4 +1,8 @@
-"""Statistics of the hidden states over a training set, measured once before the first phase, on clean recordings."""
+"""Statistics of the hidden states over a training set, measured once before the first phase, on clean recordings.
+
+Where clips have an emotion, those without one are left out: digits and read sentences would move the mean away from
+the recordings that emotions are asked of, those that a system is adapted to among them.
+"""
 
 from collections.abc import Sequence
 
@@ -23,13 +27,14 @@ def store_statistics(
     Args:
         model: the system.
         frames: of its encoder; what is missing is computed.
-        utterances: the training set, of which at most `MOST_CLIPS` are drawn.
+        utterances: the training set, of which at most `MOST_CLIPS` with an emotion are drawn.
         seed: of the draw.
         console: where to tell how far it is.
     """
     reading = model.hidden_states
     if reading is None or reading.statistics is None:
         return
+    utterances = [utterance for utterance in utterances if utterance.emotion] or utterances
     places = np.random.default_rng(seed).permutation(len(utterances))[:MOST_CLIPS]
     heard = [utterances[place] for place in sorted(places)]
     with Progress(console=console) as bar:

@@ -92,12 +92,23 @@ def test_the_last_is_the_published_output_to_the_bit(name):
     torch.testing.assert_close(frames[keep], published[0, : int(keep.sum())], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("layers", [1, "weighted"])
+def test_a_list_reads_those_states_and_no_deeper(name):
+    audio, mask = one(name)
+    every, _ = heard(name, layers="weighted")(audio, mask)
+    encoder = heard(name, layers=(0, 1))
+    frames, _ = encoder(audio, mask)
+    assert (encoder.states, depth(encoder.model.config)) == (2, 1)
+    torch.testing.assert_close(frames, every[:, :, :2], rtol=1e-4, atol=1e-5)
+    ends, _ = heard(name, layers=(0, 2))(audio, mask)
+    torch.testing.assert_close(ends, every[:, :, [0, 2]], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [1, (0, 1), "weighted"])
 def test_a_batch_equals_its_clips_alone(name, layers):
     encoder = heard(name, layers=layers)
     clips = [tiny.clip(seconds, seed) for seed, seconds in enumerate(SECONDS)]
     frames, mask = encoder(*extract(name, clips))
-    assert frames.shape == (*mask.shape, *([encoder.states] if layers == "weighted" else []), encoder.width)
+    assert frames.shape == (*mask.shape, *([] if layers == 1 else [encoder.states]), encoder.width)
     assert frames[~mask].abs().max() == 0
     for row, clip in enumerate(clips):
         alone, alone_mask = encoder(*extract(name, [clip]))
@@ -146,6 +157,8 @@ def test_a_cut_encoder_is_loaded_without_a_word_and_alike(tmp_path, encoder_name
 def test_too_deep_a_layer_is_refused_with_their_number():
     with pytest.raises(UserError, match=r"encoder.layers=99: wavlm has 2 layers here; give 0 to 2, last or weighted"):
         heard("wavlm-large", layers=99)
+    with pytest.raises(UserError, match=r"encoder.layers=\[1, 3\]: wavlm has 2 layers here"):
+        heard("wavlm-large", layers=(1, 3))
 
 
 def test_the_shape_may_be_cut_twice():
@@ -214,6 +227,7 @@ def test_the_counts_follow(name):
     assert second.parts["encoder"].total < last.parts["encoder"].total / 4
     assert second.parts["encoder"].shape.startswith("2 layers of")
     assert f"{int(S) + 1} hidden states mixed" in weighted.parts["encoder"].shape
+    assert "hidden states 1, 2 mixed" in describe_of(name, "encoder.layers=[1, 2]").parts["encoder"].shape
     assert sum(second.memory.values()) < sum(last.memory.values())
     if reader == "mapper":
         assert weighted.memory["activations"] > last.memory["activations"]

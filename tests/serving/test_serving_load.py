@@ -8,12 +8,10 @@ from emosllm.utterance import Prediction
 
 
 def test_a_short_load_keeps_all_promises(tmp_path):
-    main(["--seconds", "6", "--clients", "8", "--queue", "6", "--out", str(tmp_path / "load.json")])
+    assert main(["--seconds", "6", "--clients", "8", "--queue", "6", "--out", str(tmp_path / "load.json")]) == 0
     found = json.loads((tmp_path / "load.json").read_text(encoding="utf-8"))
     (figures,) = found["runs"].values()
-    # Memory grows by a tenth while the server is new to its encoder's shapes (docs/log.md), and must not without end.
-    assert not [line for run in found["broken"] for line in run.split("; ") if "memory grew" not in line]
-    assert figures["rss_mb_end"] <= 1.25 * figures["rss_mb_after_a_quarter"]
+    assert found["broken"] == []
     assert figures["answered"] >= 8
     assert figures["other_than_200_and_503"] == 0
     assert 0 < figures["p50_seconds"] <= figures["p95_seconds"]
