@@ -29,12 +29,9 @@ def _layers(value: object) -> object:
     if isinstance(value, str) and value in ("last", "weighted"):
         return value
     several = isinstance(value, list | tuple)
-    numbers = list(value) if isinstance(value, list | tuple) else [value]
-    if (
-        any(isinstance(number, bool) or not isinstance(number, int) or number < 0 for number in numbers)
-        or (several and len(numbers) < 2)
-        or numbers != sorted(set(numbers))
-    ):
+    given = list(value) if isinstance(value, list | tuple) else [value]
+    numbers = [number for number in given if isinstance(number, int) and not isinstance(number, bool) and number >= 0]
+    if len(numbers) < max(len(given), 1 + several) or numbers != sorted(set(numbers)):
         raise ValueError(
             "give last, weighted, the number of a layer (0 is what enters the first), or several in ascending order "
             "([2, 3])"
