@@ -1,6 +1,7 @@
 """A table of answers before and after a training, and the count of the right ones."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.table import Table
@@ -10,7 +11,7 @@ from emosllm.utterance import Prediction, Utterance
 
 
 def answers_table(test: Sequence[Utterance], before: Sequence[Prediction], after: Sequence[Prediction]) -> Table:
-    """A row a clip: its file, the emotion that it imitates, and both answers, marked right or wrong.
+    """A row a clip: its name, the emotion that it imitates, and both answers, marked right or wrong.
 
     Args:
         test: the clips.
@@ -21,9 +22,8 @@ def answers_table(test: Sequence[Utterance], before: Sequence[Prediction], after
     for head in ("recording", "imitates", "before", "after"):
         table.add_column(head, no_wrap=True)
     for utterance, first, second in zip(test, before, after, strict=True):
-        table.add_row(
-            first.path, utterance.emotion, _answer(first, utterance.emotion), _answer(second, utterance.emotion)
-        )
+        name = Path(first.path).stem.removeprefix("synthetic_")  # all are, and 80 columns are few
+        table.add_row(name, utterance.emotion, _answer(first, utterance.emotion), _answer(second, utterance.emotion))
     return table
 
 

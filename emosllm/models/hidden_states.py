@@ -4,8 +4,7 @@ The module belongs to the mapper or head, so its mixing weights learn, count and
 hidden states without normalisation, and cached frames hold them so: statistics can be replaced without hearing anew.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -114,17 +113,6 @@ class HiddenStates(nn.Module):
         self.mean.copy_(statistics.mean)
         self.deviation.copy_(statistics.deviation)
         self.recordings.fill_(statistics.recordings)
-
-    @contextmanager
-    def replaced(self, statistics: Statistics) -> Iterator[None]:
-        """Within it other statistics hold; those before come back afterwards. Not for several threads at a time."""
-        before = self.statistics
-        self.statistics = statistics
-        try:
-            yield
-        finally:
-            assert before is not None
-            self.statistics = before
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Normalise and mix.
