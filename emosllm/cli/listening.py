@@ -36,6 +36,14 @@ def listen(
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
     device: DeviceOpt = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Normalise by the turns heard so far, without labels, from the fifth on. This helps where they hold "
+            "varied emotions. Example: `--adapt`",
+        ),
+    ] = False,
 ) -> None:
     """Listen to the microphone and show emotions as they are spoken. Ctrl-C ends it; nothing is stored.
 
@@ -62,7 +70,8 @@ def listen(
         from emosllm.inference.asr import load_asr
 
         transcriber = load_asr(asr, device)
-    options = Options(limits, transcriber=transcriber, batch_size=1)
+    session = recogniser.session() if adapt else None
+    options = Options(limits, transcriber=transcriber, batch_size=1, session=session)
     view = LiveView(tuple(recogniser.labels.names), Console())
     with ExitStack() as stack:
         blocks, waiting = (stream_audio(source), None) if source else stack.enter_context(opened(microphone))
@@ -71,5 +80,7 @@ def listen(
         if recogniser.calibrated is not None:
             print(recogniser.calibrated.note, file=sys.stderr)
         turns = sum(1 for _ in view.follow(recogniser, blocks, options, waiting))
+    if session is not None:
+        print(session.adaptation.note, file=sys.stderr)
     if not turns:
         print("no speech was heard", file=sys.stderr)

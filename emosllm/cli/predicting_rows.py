@@ -63,7 +63,7 @@ def show(
             if format is Format.json:
                 more: dict[str, Any] = {
                     "transcript_from": answer.transcript_from,
-                    "temperature": recogniser.temperature,
+                    "temperature": (recogniser.adaptation or recogniser).temperature,
                 }
                 if recogniser.adaptation is not None:
                     more["adapted"] = recogniser.adaptation.to_dict()
@@ -77,8 +77,8 @@ def show(
 
         Console().print(prediction_table(predictions))
         _print_sources(found)
-        for note in recogniser.notes:
-            Console().print(Text(note, style="dim"))
+        if recogniser.note:
+            Console().print(Text(recogniser.note, style="dim"))
     if picture is not None:
         from emosllm.evaluation.picture import draw_predictions
 
@@ -113,8 +113,8 @@ def write(
     told_failed = f", {tally.failed:,} of them with an error" if tally.failed else ""
     told_earlier = f"; {tally.earlier:,} were there from before" if tally.earlier else ""
     print(f"{out}: {tally.rows:,} rows{told_failed}{told_earlier}", file=sys.stderr)
-    for note in recogniser.notes:
-        print(note, file=sys.stderr)
+    if recogniser.note:
+        print(recogniser.note, file=sys.stderr)
     return _exit_code(tally.failed, tally.rows)
 
 

@@ -92,8 +92,8 @@ def run(
         Console(stderr=True).print(summary(timeline), highlight=False)
     else:
         _show(timeline, format)
-    for note in recogniser.notes if out or format is Format.table else ():
-        Console(stderr=bool(out)).print(Text(note, style="dim"))
+    if recogniser.note and (out or format is Format.table):
+        Console(stderr=bool(out)).print(Text(recogniser.note, style="dim"))
     if not timeline.segments:
         print(f"{utterance.audio}: no speech was found in it", file=sys.stderr)
     failed = sum(segment.error is not None for segment in timeline.segments)

@@ -8,14 +8,17 @@ Gives up: recordings of several rooms in one call, which share one set of statis
 Source: cepstral mean and variance normalisation (Viikki and Laurila 1998), here on an encoder's hidden states.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from emosllm.models.hidden_states import HiddenStates, Statistics
+from emosllm.inference.calibrated import Calibrated
+from emosllm.models.hidden_states import HiddenStates, RunningStatistics, Statistics
 
 FEWEST = 5  # recordings; docs/log.md compares
 MOST = 200  # recordings that are listened to; more change nothing
@@ -24,17 +27,21 @@ HALF = 5  # recordings that weigh as much as the training set does
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What a system was adapted to.
+    """What answers were adapted to.
 
     Attributes:
         recordings: whose statistics were taken.
         weight: of these statistics; the rest is the training set's.
-        temperature: of the probabilities since then.
+        temperature: of the probabilities.
+        trained: the training set's statistics.
+        statistics: those in their place.
     """
 
     recordings: int
     weight: float
     temperature: float
+    trained: Statistics = field(repr=False, compare=False)
+    statistics: Statistics = field(repr=False, compare=False)
 
     @property
     def note(self) -> str:
@@ -48,25 +55,81 @@ class Adaptation:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return asdict(self)
+        return {"recordings": self.recordings, "weight": self.weight, "temperature": self.temperature}
+
+    def apply(self, frames: np.ndarray) -> np.ndarray:
+        """Frames that a system, normalising by its training set, reads as if it normalised by the recordings.
+
+        Args:
+            frames: `[N, D]` or `[N, S, D]`, not normalised.
+        """
+        if not self.weight:
+            return frames
+        least = HiddenStates.LEAST_DEVIATION
+        scale = self.trained.deviation.clamp(min=least) / self.statistics.deviation.clamp(min=least)
+        states = torch.from_numpy(frames).reshape(len(frames), *scale.shape)
+        moved = (states - self.statistics.mean) * scale + self.trained.mean
+        return moved.reshape(frames.shape).numpy()
 
 
-def adapt(states: HiddenStates, trained: Statistics, clips: Iterable[Tensor]) -> tuple[int, float]:
-    """Normalise by recordings from now on.
+class Session:
+    """Recordings of one room, microphone or speaker that come one after another, without labels.
 
     Args:
-        states: of the system; their statistics are replaced.
         trained: the training set's statistics.
-        clips: frames `[N, S, D]` or `[N, D]` of each recording; of more than `MOST` the first are taken.
-
-    Returns:
-        The number of recordings, and the weight of their statistics.
+        temperature: of the system as trained.
+        calibrated: its fitted temperatures, if it has any.
     """
-    heard = [clip for clip in islice(clips, MOST) if len(clip)]
-    weight = len(heard) / (len(heard) + HALF) if len(heard) >= FEWEST else 0.0
-    found = Statistics.of(heard) if weight else trained
-    states.statistics = blended(trained, found, weight)
-    return len(heard), weight
+
+    def __init__(self, trained: Statistics, temperature: float, calibrated: Calibrated | None = None) -> None:
+        self.trained, self.temperature, self.calibrated = trained, temperature, calibrated
+        self._heard = RunningStatistics()
+
+    def add(self, frames: Tensor) -> None:
+        """Count a recording's frames, `[N, D]` or `[N, S, D]`, not normalised; after `MOST` recordings none."""
+        if len(frames) and self._heard.recordings < MOST:
+            self._heard.add(frames)
+
+    @property
+    def adaptation(self) -> Adaptation:
+        """What the recordings so far say."""
+        count = self._heard.recordings
+        weight = count / (count + HALF) if count >= FEWEST else 0.0
+        found = blended(self.trained, self._heard.statistics, weight) if weight else self.trained
+        fitted = self.calibrated.adapted if self.calibrated is not None else None
+        temperature = adapted_temperature(self.temperature, fitted, weight)
+        return Adaptation(count, weight, temperature, self.trained, found)
+
+    def add_all(self, clips: Iterable[Tensor]) -> Adaptation:
+        """Count recordings, of more than `MOST` the first, and give what they say."""
+        for clip in islice(clips, MOST):
+            self.add(clip)
+        return self.adaptation
+
+
+def adapted(
+    clips: Sequence[np.ndarray | None],
+    sessions: Sequence[Session | None],
+    standing: Adaptation | None,
+    temperature: float,
+) -> tuple[list[np.ndarray | None], list[float]]:
+    """Frames to be read, and the temperature of their answers.
+
+    Args:
+        clips: frames `[N, D]` or `[N, S, D]` of each clip, not normalised; `None` for text.
+        sessions: of each clip, to which it is added; `None` where it belongs to none.
+        standing: what the clips of no session are adapted to, if to anything.
+        temperature: of the system as trained.
+    """
+    moved, temperatures = [], []
+    for clip, session in zip(clips, sessions, strict=True):
+        adaptation = standing
+        if session is not None and clip is not None:
+            session.add(torch.from_numpy(clip))
+            adaptation = session.adaptation
+        moved.append(clip if clip is None or adaptation is None else adaptation.apply(clip))
+        temperatures.append(temperature if adaptation is None else adaptation.temperature)
+    return moved, temperatures
 
 
 def adapted_temperature(plain: float, adapted: float | None, weight: float) -> float:

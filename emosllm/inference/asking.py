@@ -5,13 +5,15 @@ for in the text, and an answer that names none is counted.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from emosllm.errors import UserError
 from emosllm.labels import LabelSet, spellings
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
@@ -19,6 +21,7 @@ from emosllm.parts import EMOTION_TASK, Strategy
 from emosllm.prompting.batch import Sample, SpeechProcessor
 from emosllm.prompting.conversation import Conversation, Kind, plain
 from emosllm.prompting.templates import Templates
+from emosllm.utterance import Utterance
 
 
 def emotion_question(
@@ -43,17 +46,22 @@ def emotion_question(
 
 
 def score_emotions(
-    model: System, processor: SpeechProcessor, samples: Sequence[Sample], labels: LabelSet, temperature: float = 1.0
+    model: System,
+    processor: SpeechProcessor,
+    samples: Sequence[Sample],
+    labels: LabelSet,
+    temperatures: Sequence[float] | None = None,
 ) -> list[dict[str, float]]:
     """Probability of each emotion for each sample, summing to 1, in the label set's order.
 
-    Log-probabilities are divided by `temperature` before they are made to sum to 1 again.
+    Where temperatures are given, each sample's log-probabilities are divided by its own and made to sum to 1 again.
     """
     batch = processor.for_labels(samples, labels).to(model.device)
-    scores = model.score(**batch)
-    if temperature != 1:
-        scores = torch.log_softmax(scores.double() / temperature, dim=-1)
-    return [dict(zip(labels.names, row, strict=True)) for row in scores.exp().cpu().tolist()]
+    scores = model.score(**batch).cpu()
+    if temperatures is not None and any(temperature != 1 for temperature in temperatures):
+        divisors = torch.tensor(temperatures, dtype=torch.float64)[:, None]
+        scores = torch.log_softmax(scores.double() / divisors, dim=-1)
+    return [dict(zip(labels.names, row, strict=True)) for row in scores.exp().tolist()]
 
 
 def transcribe(
@@ -73,6 +81,16 @@ def say_emotions(
 ) -> list[str]:
     """The system's free answers, greedily; each sample's answer is broken off where the emotion would be named."""
     return [plain(text) for text in _generate(model, processor, samples, "emotion", max_new_tokens)]
+
+
+def free_answers(
+    model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], labels: LabelSet, max_new_tokens: int
+) -> list[tuple[str, str | None]]:
+    """Each sample's free answer, and the emotion that it names, `None` where it names none."""
+    templates = processor.settings.templates
+    assert templates is not None
+    said = say_emotions(model, processor, samples, max_new_tokens)
+    return [(answer, named_emotion(answer, labels, templates)) for answer in said]
 
 
 def named_emotion(text: str, labels: LabelSet, templates: Templates) -> str | None:
@@ -116,3 +134,41 @@ class _BarSeen(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         return torch.isin(input_ids[:, -1], self.bars.to(input_ids.device))
+
+
+def tells_cues(processor: SpeechProcessor) -> bool:
+    """Whether the prompts of a system describe acoustic cues."""
+    return processor.settings.prompt is not None and processor.settings.prompt.cues is not None
+
+
+def hints(
+    processor: SpeechProcessor,
+    utterance: Utterance,
+    samples: np.ndarray | None = None,
+    measured: Callable[[Utterance], Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """The hints that a system was trained with: gender as given, cues as measured.
+
+    Args:
+        processor: of the system.
+        utterance: what is asked about.
+        samples: its recording `[T]`; not read where the cues were measured before.
+        measured: the cues of utterances that were measured before.
+
+    Raises:
+        UserError: the system is told cues, and the levels of its cues were never measured.
+    """
+    cues = None
+    if tells_cues(processor) and processor.listens:
+        thresholds = processor.settings.thresholds
+        if thresholds is None:
+            raise UserError(
+                "this system is told cues, but their levels were never measured on a training set; train it, or "
+                "set prompt.cues=null"
+            )
+        if measured is not None:
+            cues = thresholds.describe(measured(utterance))
+        else:
+            assert samples is not None
+            cues = thresholds.tell(samples)
+    return {"gender": utterance.gender, "cues": cues}

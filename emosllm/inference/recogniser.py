@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,15 @@ import torch
 
 from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
-from emosllm.inference.adaptation import Adaptation, adapt, adapted_temperature
-from emosllm.inference.asking import emotion_question, named_emotion, say_emotions, score_emotions, transcribe
+from emosllm.inference.adaptation import Adaptation, Session, adapted
+from emosllm.inference.asking import (
+    emotion_question,
+    free_answers,
+    hints,
+    score_emotions,
+    tells_cues,
+    transcribe,
+)
 from emosllm.inference.calibrated import Calibrated
 from emosllm.inference.source import Source, as_utterance
 from emosllm.labels import LabelSet
@@ -45,8 +52,7 @@ class Recogniser:
 
     Attributes:
         calibrated: where `temperature` comes from; `None` where nothing was fitted.
-        adaptation: the recordings that the system was adapted to; `None` where it was not.
-        trained_statistics: of the hidden states on the training set; `None` where the system does not use any.
+        adaptation: the recordings that answers are adapted to; `None` where they are not.
     """
 
     calibrated: Calibrated | None = None
@@ -70,7 +76,6 @@ class Recogniser:
         self.temperature = temperature
         self.model = model
         self.processor = processor
-        self.trained_statistics = model.hidden_states.statistics if model.hidden_states is not None else None
         self.inference: InferencePart = model.recipe.inference
         self.strategy: Strategy = strategy or self.inference.strategy
         self.answer: Answer = answer or self.inference.answer
@@ -93,15 +98,18 @@ class Recogniser:
             UserError: the recording can't be read or is not one utterance, or the system needs the other.
         """
         utterance = Utterance("the given text") if source is None else as_utterance(source)
-        if transcript is not None:
-            utterance = replace(utterance, transcript=transcript)
+        utterance = utterance if transcript is None else replace(utterance, transcript=transcript)
         prediction = next(self.predict([utterance], 1, "own" if transcript is None else "given"))
         if prediction.error is not None:
             raise UserError(prediction.error)
         return prediction
 
     def predict(
-        self, utterances: Iterable[Utterance], batch_size: int = 8, transcripts: Transcripts = "own"
+        self,
+        utterances: Iterable[Utterance],
+        batch_size: int = 8,
+        transcripts: Transcripts = "own",
+        sessions: Iterable[Session | None] | None = None,
     ) -> Iterator[Prediction]:
         """Recognise many recordings, in order, `batch_size` at a time, in constant memory.
 
@@ -109,6 +117,7 @@ class Recogniser:
             utterances: what to recognise.
             batch_size: how many are computed together; the answers do not depend on it.
             transcripts: `given` takes the utterances' own transcripts where they have one.
+            sessions: of each utterance, where some are adapted to as they come; the others go by `adapt`.
 
         Raises:
             UserError: the strategy rests on the system's own words, and the system does not transcribe.
@@ -120,9 +129,9 @@ class Recogniser:
                 f"strategy {self.strategy!r} needs the words, and {self.model.recipe.name} does not transcribe: give "
                 "them (transcripts or an ASR), or use strategy ser"
             )
-        remaining = iter(utterances)
+        remaining = zip(utterances, sessions if sessions is not None else repeat(None))  # noqa: B905
         while batch := list(islice(remaining, batch_size)):
-            yield from self._batch(batch, transcripts)
+            yield from self._batch([utterance for utterance, _ in batch], transcripts, [each for _, each in batch])
 
     def adapt(self, recordings: Iterable[Source], batch_size: int = 8) -> Adaptation:
         """Adapt to recordings of varied emotions without labels, until this is called again.
@@ -130,17 +139,22 @@ class Recogniser:
         Raises:
             UserError: the system does not normalise by statistics.
         """
+        self.adaptation = self.session().add_all(self.clips(map(as_utterance, recordings), batch_size))
+        return self.adaptation
+
+    def session(self) -> Session:
+        """A session: its recordings are adapted to as they come. Give it to `predict`.
+
+        Raises:
+            UserError: the system does not normalise by statistics.
+        """
         states = self.model.hidden_states
-        if states is None or self.trained_statistics is None:
+        if states is None or (trained := states.statistics) is None:
             raise UserError(
                 f"{self.model.recipe.name} can't be adapted: it does not normalise by statistics; train one with "
                 "encoder.normalise=statistics"
             )
-        count, weight = adapt(states, self.trained_statistics, self.clips(map(as_utterance, recordings), batch_size))
-        if self.calibrated is not None:
-            self.temperature = adapted_temperature(self.calibrated.temperature, self.calibrated.adapted, weight)
-        self.adaptation = Adaptation(count, weight, self.temperature)
-        return self.adaptation
+        return Session(trained, self.temperature, self.calibrated)
 
     @torch.inference_mode()
     def clips(self, utterances: Iterator[Utterance], batch_size: int) -> Iterator[torch.Tensor]:
@@ -152,12 +166,14 @@ class Recogniser:
                     heard.append(self._hear(replace(utterance, transcript="-")))  # words are not asked for here
             yield from (torch.from_numpy(frames) for frames in self._frames(heard) if frames is not None)
 
-    def _batch(self, utterances: Sequence[Utterance], transcripts: Transcripts) -> list[Prediction]:
+    def _batch(
+        self, utterances: Sequence[Utterance], transcripts: Transcripts, sessions: Sequence[Session | None]
+    ) -> list[Prediction]:
         heard: list[_Heard] = []
         errors: dict[int, str] = {}
-        for index, utterance in enumerate(utterances):
+        for index, (utterance, session) in enumerate(zip(utterances, sessions, strict=True)):
             try:
-                heard.append(self._hear(utterance))
+                heard.append(replace(self._hear(utterance), session=session))
             except UserError as error:
                 errors[index] = str(error)
         answers = iter(self._recognise(heard, transcripts) if heard else [])
@@ -178,7 +194,7 @@ class Recogniser:
             return _Heard(utterance)
         if utterance.audio is None:
             raise UserError(f"{utterance.id}: no recording, and this system listens")
-        if self.remembered is not None and (self.measured is not None or not self._tells_cues):
+        if self.remembered is not None and (self.measured is not None or not tells_cues(self.processor)):
             return _Heard(utterance, frames=self.remembered(utterance))
         # Three hours are refused by their header, before they are decoded; a header may be off a little.
         promised = min(duration(utterance.audio), utterance.end or math.inf) - utterance.start
@@ -190,8 +206,9 @@ class Recogniser:
 
     @torch.inference_mode()
     def _recognise(self, heard: Sequence["_Heard"], transcripts: Transcripts) -> list[Prediction]:
-        frames = self._frames(heard)
-        known = [self._known(one) for one in heard]
+        sessions = [one.session for one in heard]
+        frames, temperatures = adapted(self._frames(heard), sessions, self.adaptation, self.temperature)
+        known = [hints(self.processor, one.utterance, one.samples, self.measured) for one in heard]
         given = transcripts == "given" or self.processor.reads
         texts: list[str | None] = [one.utterance.transcript if given else None for one in heard]
         if self.strategy != "ser":
@@ -204,7 +221,7 @@ class Recogniser:
         paths = [_path(one.utterance) for one in heard]
         if self.answer == "generate":
             return self._answer_freely(paths, samples, texts)
-        scored = score_emotions(self.model, self.processor, samples, self.labels, self.temperature)
+        scored = score_emotions(self.model, self.processor, samples, self.labels, temperatures)
         return [
             Prediction(path, max(probabilities, key=probabilities.__getitem__), probabilities, text)
             for path, probabilities, text in zip(paths, scored, texts, strict=True)
@@ -214,14 +231,12 @@ class Recogniser:
         self, paths: Sequence[str], samples: Sequence[Sample], texts: Sequence[str | None]
     ) -> list[Prediction]:
         assert isinstance(self.model, SpeechLLM)
-        assert self.processor.settings.templates is not None
-        predictions = []
-        said = say_emotions(self.model, self.processor, samples, self.inference.max_new_tokens)
-        for path, answer, text in zip(paths, said, texts, strict=True):
-            named = named_emotion(answer, self.labels, self.processor.settings.templates)
-            label = named or self.inference.fallback
-            predictions.append(Prediction(path, label, transcript=text, said=answer, unnamed=named is None))
-        return predictions
+        most = self.inference.max_new_tokens
+        found = zip(paths, free_answers(self.model, self.processor, samples, self.labels, most), texts, strict=True)
+        return [
+            Prediction(path, label or self.inference.fallback, transcript=text, said=said, unnamed=label is None)
+            for path, (said, label), text in found
+        ]
 
     def _frames(self, heard: Sequence["_Heard"]) -> list[np.ndarray | None]:
         """The encoder's frames of each clip, `[N, D]`: computed once, read by both questions."""
@@ -251,9 +266,10 @@ class Recogniser:
         return [filled.get(index, text) for index, text in enumerate(texts)]
 
     @property
-    def notes(self) -> list[str]:
-        """What a reader of the probabilities should know, a line each."""
-        return [told.note for told in [self.adaptation or self.calibrated] if told is not None]
+    def note(self) -> str | None:
+        """What a reader of the probabilities should know, in one line."""
+        told = self.adaptation or self.calibrated
+        return None if told is None else told.note
 
     @property
     def writes_words(self) -> bool:
@@ -265,27 +281,6 @@ class Recogniser:
         """Whether transcripts must be given: the system reads them, or its strategy does and it does not transcribe."""
         return self.processor.reads or (self.strategy != "ser" and not self.model.recipe.transcribes)
 
-    @property
-    def _tells_cues(self) -> bool:
-        return self.processor.settings.prompt is not None and self.processor.settings.prompt.cues is not None
-
-    def _known(self, heard: "_Heard") -> dict[str, Any]:
-        """The hints that this system was trained with: gender as given, cues as measured."""
-        cues = None
-        if self._tells_cues and self.processor.listens:
-            thresholds = self.processor.settings.thresholds
-            if thresholds is None:
-                raise UserError(
-                    "this system is told cues, but their levels were never measured on a training set; train it, or "
-                    "set prompt.cues=null"
-                )
-            if self.measured is not None:
-                cues = thresholds.describe(self.measured(heard.utterance))
-            else:
-                assert heard.samples is not None
-                cues = thresholds.tell(heard.samples)
-        return {"gender": heard.utterance.gender, "cues": cues}
-
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
@@ -294,6 +289,7 @@ class _Heard:
     utterance: Utterance
     samples: np.ndarray | None = None
     frames: np.ndarray | None = None
+    session: Session | None = None
 
 
 def _path(utterance: Utterance) -> str:

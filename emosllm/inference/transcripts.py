@@ -7,7 +7,7 @@ recogniser of speech fills what is missing, and the system listens where nobody 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from emosllm.audio import load_audio
 from emosllm.errors import UserError
+from emosllm.inference.adaptation import Session
 from emosllm.inference.recogniser import Recogniser
 from emosllm.utterance import Prediction, Utterance
 
@@ -54,6 +55,7 @@ def recognise(
     *,
     given: bool = False,
     transcriber: Transcriber | None = None,
+    session: Session | None = None,
 ) -> Iterator[Recognised]:
     """Recognise many recordings, in order, in constant memory.
 
@@ -63,6 +65,7 @@ def recognise(
         batch_size: how many are computed together.
         given: take the utterances' own transcripts where they have one.
         transcriber: asked for transcripts that nobody gave, before the system is.
+        session: to which the recordings belong, where answers adapt to them as they come.
     """
     waiting: deque[tuple[Utterance, str | None]] = deque()
 
@@ -73,7 +76,7 @@ def recognise(
 
     reads = getattr(recogniser.processor, "reads", False)  # such a system takes the given words, asked or not
     mode = "given" if given or transcriber else "own"
-    for prediction in recogniser.predict(asked(), batch_size, mode):  # type: ignore[arg-type]
+    for prediction in recogniser.predict(asked(), batch_size, mode, repeat(session)):  # type: ignore[arg-type]
         utterance, source = waiting.popleft()
         heard = prediction.transcript is not None
         # The transcriber's samples took the file's place; whoever asked knows it by its path.

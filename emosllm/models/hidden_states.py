@@ -6,7 +6,6 @@ hidden states without normalisation, and cached frames hold them so: statistics 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +30,9 @@ class Statistics:
     deviation: Tensor
     recordings: int
 
-    @classmethod
-    def of(cls, clips: Iterable[Tensor]) -> Self:
-        """Measure clips one after the other, in double precision and constant memory.
+    @staticmethod
+    def of(clips: Iterable[Tensor]) -> "Statistics":
+        """Measure clips one after the other, in constant memory.
 
         Args:
             clips: of each its frames, `[N, D]`, or `[N, S, D]` with S hidden states; N may differ.
@@ -41,22 +40,42 @@ class Statistics:
         Raises:
             UserError: there is no frame.
         """
-        count, recordings = 0, 0
-        mean, squares = torch.zeros(()), torch.zeros(())  # squares: the sum of squared distances from the mean
+        running = RunningStatistics()
         for clip in clips:
-            frames = clip.double().reshape(len(clip), -1, clip.shape[-1])
-            N = len(frames)
-            recordings += 1
-            if N == 0:
-                continue
-            own = frames.mean(0)
-            apart = own - mean
-            squares = squares + (frames - own).square().sum(0) + apart.square() * (count * N / (count + N))
-            mean = mean + apart * (N / (count + N))
-            count += N
-        if count == 0:
+            running.add(clip)
+        return running.statistics
+
+
+class RunningStatistics:
+    """Mean and squared distances from it, `[S, D]`, updated clip by clip in double precision (Chan et al. 1979)."""
+
+    def __init__(self) -> None:
+        self.frames, self.recordings = 0, 0
+        self.mean, self.squares = torch.zeros(()), torch.zeros(())
+
+    def add(self, clip: Tensor) -> None:
+        """Count the frames of a clip, `[N, D]` or `[N, S, D]`."""
+        frames = clip.double().reshape(len(clip), -1, clip.shape[-1])
+        N = len(frames)
+        self.recordings += 1
+        if N == 0:
+            return
+        own = frames.mean(0)
+        apart, total = own - self.mean, self.frames + N
+        self.squares = self.squares + (frames - own).square().sum(0) + apart.square() * (self.frames * N / total)
+        self.mean = self.mean + apart * (N / total)
+        self.frames = total
+
+    @property
+    def statistics(self) -> Statistics:
+        """Those of the clips so far.
+
+        Raises:
+            UserError: there is no frame.
+        """
+        if self.frames == 0:
             raise UserError("no statistics can be measured: no recording has a single frame; give some speech")
-        return cls(mean.float(), (squares / count).sqrt().float(), recordings)
+        return Statistics(self.mean.float(), (self.squares / self.frames).sqrt().float(), self.recordings)
 
 
 class HiddenStates(nn.Module):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from emosllm.audio import SAMPLE_RATE, duration, stream_audio
+from emosllm.inference.adaptation import Session
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Transcriber, recognise
 from emosllm.timeline.cues import measured
@@ -41,6 +42,7 @@ class Options:
         transcriber: asked for transcripts that nobody gave.
         cues: whether to measure each turn's voice.
         batch_size: turns computed together.
+        session: to which the turns belong, where answers adapt to them as they come.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -50,6 +52,7 @@ class Options:
     transcriber: Transcriber | None = None
     cues: bool = False
     batch_size: int = 8
+    session: Session | None = None
 
     def settings(self) -> dict[str, Any]:
         """What an output says about how it was made."""
@@ -128,7 +131,12 @@ def recognise_timeline(
             yield Utterance(place, samples, transcript=text, speaker=" and ".join(turn.speakers) or None)
 
     for found in recognise(
-        recogniser, utterances(), options.batch_size, given=options.given is not None, transcriber=options.transcriber
+        recogniser,
+        utterances(),
+        options.batch_size,
+        given=options.given is not None,
+        transcriber=options.transcriber,
+        session=options.session,
     ):
         turn, cues = waiting.popleft()
         said = found.prediction

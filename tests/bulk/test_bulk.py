@@ -180,7 +180,7 @@ class Silent:
     class processor:
         longest = 30.0
 
-    def predict(self, utterances, batch_size, transcripts):
+    def predict(self, utterances, batch_size, transcripts, sessions=None):
         for utterance in utterances:
             assert isinstance(utterance.audio, np.ndarray)
             yield Prediction(utterance.id, "sad", {"sad": 0.75, "angry": 0.25}, "words " * 10)
@@ -224,7 +224,7 @@ def test_free_answers_keep_their_words(tmp_path, ending):
     class Free(Silent):
         answer = "generate"
 
-        def predict(self, utterances, batch_size, transcripts):
+        def predict(self, utterances, batch_size, transcripts, sessions=None):
             for utterance in utterances:
                 yield Prediction(utterance.id, "sad", said="Rather sad, I think.")
 

@@ -1,5 +1,6 @@
 """Adaptation without labels: statistics of the recordings at hand, drawn towards those of the training set."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import tiny
 import torch
 
 from emosllm.errors import UserError
-from emosllm.inference.adaptation import FEWEST, HALF, MOST, adapt, adapted_temperature, blended
-from emosllm.inference.recogniser import Recogniser
+from emosllm.inference.adaptation import FEWEST, HALF, MOST, Session, adapted_temperature, blended
+from emosllm.inference.recogniser import Recogniser, as_utterance
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.hidden_states import HiddenStates, Statistics
 
@@ -28,42 +29,55 @@ def normalised(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
     return system(tmp_path_factory.mktemp("adapt"), *chosen)
 
 
-def states_of(width: int = 3) -> tuple[HiddenStates, Statistics]:
-    states = HiddenStates(width, 2, weighted=True, normalise="statistics")
-    assert states.statistics is not None
-    return states, states.statistics
+TRAINED = Statistics(torch.zeros(2, 3), torch.ones(2, 3), 100)
+
+
+def normalised_by(statistics: Statistics, clip: torch.Tensor) -> torch.Tensor:
+    states = HiddenStates(3, 2, weighted=True, normalise="statistics")
+    states.statistics = statistics
+    return states(clip[None], torch.ones(1, len(clip), dtype=torch.bool))[0]
 
 
 def test_the_weight_grows_with_the_number_of_recordings() -> None:
-    states, trained = states_of()
     clips = [torch.randn(9, 2, 3) * 2 + 5 for _ in range(40)]
-    count, weight = adapt(states, trained, clips)
-    assert (count, weight) == (40, 40 / (40 + HALF))
+    adaptation = Session(TRAINED, 1.0).add_all(clips)
+    weight = 40 / (40 + HALF)
+    assert (adaptation.recordings, adaptation.weight) == (40, weight)
     found = Statistics.of(clips)
-    torch.testing.assert_close(states.mean, weight * found.mean)
-    torch.testing.assert_close(states.deviation, found.deviation**weight)
-    assert adapt(states, trained, clips[:FEWEST])[1] < weight
+    torch.testing.assert_close(adaptation.statistics.mean, weight * found.mean)
+    torch.testing.assert_close(adaptation.statistics.deviation, found.deviation**weight)
+    assert Session(TRAINED, 1.0).add_all(clips[:FEWEST]).weight < weight
+
+
+def test_moved_frames_are_read_as_if_the_system_had_the_other_statistics() -> None:
+    trained = Statistics(torch.randn(2, 3), torch.rand(2, 3) + 0.5, 100)
+    clips = [torch.randn(9, 2, 3) * 2 + 5 for _ in range(9)]
+    adaptation = Session(trained, 1.0).add_all(clips)
+    moved = torch.from_numpy(adaptation.apply(clips[0].numpy()))
+    expected = normalised_by(adaptation.statistics, clips[0])
+    torch.testing.assert_close(normalised_by(trained, moved), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_too_few_recordings_change_nothing() -> None:
-    states, trained = states_of()
-    count, weight = adapt(states, trained, [torch.randn(9, 2, 3) + 5] * (FEWEST - 1))
-    assert (count, weight) == (FEWEST - 1, 0.0)
-    assert torch.equal(states.mean, trained.mean)
-    assert torch.equal(states.deviation, trained.deviation)
+    clips = [torch.randn(9, 2, 3) + 5] * (FEWEST - 1)
+    adaptation = Session(TRAINED, 1.0).add_all(clips)
+    assert (adaptation.recordings, adaptation.weight) == (FEWEST - 1, 0.0)
+    assert np.array_equal(adaptation.apply(clips[0].numpy()), clips[0].numpy())
 
 
 def test_no_more_recordings_are_heard_than_are_of_use() -> None:
-    states, trained = states_of()
     heard = 0
 
-    def clips() -> object:
+    def clips() -> Iterator[torch.Tensor]:
         nonlocal heard
         while True:
             heard += 1
             yield torch.randn(4, 2, 3)
 
-    assert adapt(states, trained, clips())[0] == MOST == heard  # type: ignore[arg-type]
+    session = Session(TRAINED, 1.0)
+    assert session.add_all(clips()).recordings == MOST == heard
+    session.add(torch.randn(4, 2, 3))
+    assert session.adaptation.recordings == MOST
 
 
 def test_blending_goes_from_one_end_to_the_other() -> None:
@@ -86,13 +100,29 @@ def test_a_system_is_adapted_and_goes_back(normalised: Recogniser) -> None:
     adapted = [normalised(clip).probabilities for clip in CLIPS]
     assert first.weight > 0
     assert plain != adapted
-    assert normalised.notes[-1] == first.note
+    assert normalised.note == first.note
     assert normalised.adapt(CLIPS) == first  # from the training set's statistics again, not from the adapted ones
     assert [normalised(clip).probabilities for clip in CLIPS] == adapted
     normalised.adapt(CLIPS[:1])
     again = [normalised(clip).probabilities for clip in CLIPS]
     for one, other in zip(again, plain, strict=True):
         assert one == pytest.approx(dict(other), abs=1e-6)
+
+
+def test_a_session_adapts_to_its_own_recordings_as_they_come(normalised: Recogniser) -> None:
+    normalised.adapt(CLIPS[:1])  # adapts to nothing
+    ours, theirs = normalised.session(), normalised.session()
+    utterances = [as_utterance(clip) for clip in CLIPS]
+    for _ in range(2):  # the others' recordings stand in the same batches
+        mixed = [each for utterance in utterances for each in (utterance, utterances[0], utterance)]
+        sessions = [ours, theirs, None] * len(utterances)
+        found = list(normalised.predict(mixed, 6, sessions=sessions))
+    assert ours.adaptation.recordings == 2 * len(CLIPS)
+    plain = [normalised(clip).probabilities for clip in CLIPS]
+    assert [each.probabilities for each in found[2::3]] == [pytest.approx(dict(each), abs=1e-5) for each in plain]
+    normalised.adapt(CLIPS * 2)
+    assert found[-3].probabilities == pytest.approx(dict(normalised(CLIPS[-1]).probabilities), abs=1e-5)
+    assert found[-3].probabilities != pytest.approx(dict(plain[-1]), abs=1e-5)
 
 
 def test_recordings_that_cannot_be_read_are_left_out(normalised: Recogniser, tmp_path: Path) -> None:

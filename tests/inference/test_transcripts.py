@@ -130,7 +130,7 @@ def test_a_system_that_reads_keeps_the_words_it_was_given():
     class Reader:
         processor = SimpleNamespace(reads=True)
 
-        def predict(self, utterances, batch_size, transcripts):
+        def predict(self, utterances, batch_size, transcripts, sessions=None):
             for utterance in utterances:
                 yield Prediction(utterance.id, "sad", {"sad": 1.0}, utterance.transcript)
 
