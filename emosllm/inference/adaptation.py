@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from emosllm.models.hidden_states import HiddenStates, Statistics
+from emosllm.models.encoders.hidden_states import HiddenStates, Statistics
 
 FEWEST = 5  # recordings; docs/log.md compares
 MOST = 200  # recordings that are listened to; more change nothing
