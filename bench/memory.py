@@ -18,8 +18,8 @@ from bench.cases.training import step
 from bench.measure import peak_of
 from bench.scale import Setting
 from bench.systems import speech_system, text_only
-from emosllm.models.memory import Load, training_memory
-from emosllm.parts import Learner
+from emosllm.models.training_memory import Load, training_memory
+from emosllm.recipe_parts import Learner
 
 _SECONDS = 3.7
 _LEARNS: dict[str, tuple[Learner, ...]] = {"p1": ("mapper",), "p2": ("mapper", "lora"), "text": ("lora",)}

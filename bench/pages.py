@@ -8,8 +8,8 @@ from textwrap import fill as fill_lines
 from typing import Any
 
 from bench.results import Result, read, table
-from emosllm.evaluation.style import SERIES, house_style, write_picture
 from emosllm.files import write_atomically
+from emosllm.reporting.style import SERIES, house_style, write_picture
 
 PAGE = Path("docs/performance.md")
 README = Path("README.md")

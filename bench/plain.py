@@ -13,11 +13,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import Task
-from emosllm.prompting.batch import Sample, SpeechProcessor
-from emosllm.prompting.chat import Chat
+from emosllm.prompting.chat_template import Chat
 from emosllm.prompting.conversation import Conversation
-from emosllm.prompting.rows import IGNORED
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.prompting.token_rows import IGNORED
+from emosllm.recipe_parts import Task
 
 
 def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.ndarray]) -> list[Tensor]:

@@ -16,7 +16,7 @@ from bench.alone import alone
 from bench.case import Case
 from bench.measure import Round, alternate, cores
 from bench.scale import Setting
-from emosllm.evaluation.report import versions_here
+from emosllm.evaluation.report_builder import versions_here
 from emosllm.files import write_atomically
 
 # Of the cores, and waiting processes beyond them: past either, others were computing and seconds are too many.

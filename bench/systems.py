@@ -18,19 +18,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Wav2Vec2Featu
 from transformers.initialization import no_init_weights
 
 from bench.scale import Setting
-from emosllm.inference.loading import make_ready
+from emosllm.inference.loader import make_ready
 from emosllm.labels import LABEL_SETS
 from emosllm.models.backbones import config_of, load_config, new_encoder, new_llm
-from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
-from emosllm.models.encoders import family
-from emosllm.models.lora import merge_lora
+from emosllm.models.checkpoints.config import SpeechHeadConfig, SpeechLLMConfig
+from emosllm.models.encoders.encoder import family
+from emosllm.models.llms.lora import merge_lora
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import QPMapperPart
-from emosllm.prompting.batch import SpeechProcessor
-from emosllm.prompting.templates import load_templates
-from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.audio_vectors import AudioVectors
+from emosllm.prompting.processor import SpeechProcessor
+from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe import Recipe, load_recipe
+from emosllm.recipe_parts import QPMapperPart
 from emosllm.utterance import Utterance
 
 _SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")

@@ -18,10 +18,10 @@ from demo.answers import answers_table, right
 from demo.row import write_row
 from emosllm import load
 from emosllm.corpora.manifest import read_manifest
-from emosllm.evaluation.picture import draw_predictions
 from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe import load_recipe
-from emosllm.timeline.picture import draw_timeline
+from emosllm.reporting.prediction_plot import draw_predictions
+from emosllm.timeline.plot import draw_timeline
 from emosllm.timeline.timeline import make_timeline
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emosllm.utterance import Prediction, Utterance
 
 if TYPE_CHECKING:
-    from emosllm.inference.loading import load
+    from emosllm.inference.loader import load
 
 __all__ = ["Prediction", "Utterance", "load"]
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from emosllm.inference.loading import load
+        from emosllm.inference.loader import load
 
         return load
     raise AttributeError(f"module 'emosllm' has no attribute {name!r}")

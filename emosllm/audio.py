@@ -18,7 +18,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from emosllm import containers
+from emosllm import truncation
 from emosllm.errors import UserError
 
 SAMPLE_RATE = 16_000  # Hz; what WavLM, wav2vec 2.0, HuBERT and Whisper were trained on
@@ -144,10 +144,10 @@ def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
     with _stream(source) as stream:
         if stream.seek(0, 2) == 0:
             raise AudioError(f"{name} is empty (0 bytes): copy or record it again")
-        fault = containers.truncation(stream)
+        fault = truncation.truncation(stream)
         if fault:
             raise AudioError(f"{name} is truncated: {fault}; copy or download it again")
-        whole = containers.with_honest_size(stream)
+        whole = truncation.with_honest_size(stream)
         whole.seek(0)
         try:
             sound = sf.SoundFile(whole)

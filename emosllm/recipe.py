@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError, did_you_mean
 from emosllm.labels import LABEL_SETS, LabelSet, label_set
-from emosllm.parts import (
+from emosllm.recipe_parts import (
     AudioPart,
     EncoderPart,
     HeadPart,

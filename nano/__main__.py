@@ -18,8 +18,8 @@ import typer
 
 from emosllm.corpora.manifest import read_manifest
 from emosllm.files import atomic_folder, write_atomically
-from emosllm.inference.calibrated import write_calibration
-from emosllm.models.places import BUILTIN
+from emosllm.inference.stored_calibration import write_calibration
+from emosllm.models.checkpoints.locations import BUILTIN
 from emosllm.recipe import Recipe, load_recipe
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData

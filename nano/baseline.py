@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from emosllm.augment import RATE
+from emosllm.augmentation import RATE
 from nano.data import Clip, read_clips
 
 CEPSTRA = 20

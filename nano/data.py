@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from emosllm.augment import RATE
+from emosllm.augmentation import RATE
 
 LETTERS = "ASHUFDN"  # anger, sadness, happiness, surprise, fear, disgust, neutral (calm counts as neutral)
 MAX_SECONDS = 12.0  # longer recordings are a few read sentences without an emotion

@@ -17,7 +17,7 @@ from transformers import AutoFeatureExtractor
 
 from emosllm.files import atomic_folder
 from emosllm.models.backbones import load_encoder
-from emosllm.models.int8_weights import save_int8
+from emosllm.models.checkpoints.int8_weights import save_int8
 
 LAYERS = 5
 WHISPER = "whisper-base"

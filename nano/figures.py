@@ -14,11 +14,11 @@ from emosllm.audio import load_audio
 from emosllm.corpora.manifest import read_manifest
 from emosllm.evaluation.answers import answers_of
 from emosllm.evaluation.calibration import calibrate
-from emosllm.evaluation.conditions import condition
-from emosllm.evaluation.report import build_report, versions_here
-from emosllm.inference.loading import load
+from emosllm.evaluation.report_builder import build_report, versions_here
+from emosllm.evaluation.robustness.conditions import condition
+from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser
-from emosllm.models.describe import describe
+from emosllm.models.description import describe
 from emosllm.utterance import Prediction, Utterance
 from nano.baseline import fit_and_score
 from nano.left_out import CORPORA

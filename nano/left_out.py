@@ -17,12 +17,12 @@ from emosllm.evaluation.answers import Answers, answers_of
 from emosllm.evaluation.calibration import apply_temperature, calibrate, fit_temperature
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.provenance import digest_of
-from emosllm.evaluation.report import build_report
-from emosllm.inference.calibrated import Calibrated
-from emosllm.inference.loading import load
+from emosllm.evaluation.report_builder import build_report
+from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser
+from emosllm.inference.stored_calibration import Calibrated
 from emosllm.recipe import Recipe
-from emosllm.training.features import FeatureCache
+from emosllm.training.feature_cache import FeatureCache
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.utterance import Prediction, Utterance

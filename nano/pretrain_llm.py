@@ -24,13 +24,13 @@ from transformers import get_cosine_schedule_with_warmup as cosine
 
 from emosllm.files import atomic_folder
 from emosllm.labels import LETTERS
-from emosllm.models.llm import output_logits, read_prefix, read_rows, repeat_cache
-from emosllm.parts import Task
-from emosllm.prompting.batch import IGNORED, Sample, SpeechProcessor
+from emosllm.models.llms.llm import output_logits, read_prefix, read_rows, repeat_cache
+from emosllm.prompting.audio_vectors import AudioVectors
 from emosllm.prompting.conversation import Conversation
-from emosllm.prompting.templates import load_templates
-from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.processor import IGNORED, Sample, SpeechProcessor
+from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe import load_recipe
+from emosllm.recipe_parts import Task
 from nano.texts import Line, goemotions, transcripts
 
 VOCABULARY = 2048

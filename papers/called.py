@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from emosllm.evaluation.comparing import read_side_by_side
 from emosllm.evaluation.fairness import called_instead
 from emosllm.files import write_atomically
+from emosllm.reporting.evaluations import read_side_by_side
 
 
 def main(

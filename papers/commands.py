@@ -12,7 +12,7 @@ import typer
 from emosllm.cli import app
 from emosllm.errors import UserError
 from emosllm.experiments.grid import read_grid
-from emosllm.experiments.protocols import find_protocol
+from emosllm.experiments.protocols.catalogue import find_protocol
 from emosllm.experiments.studies import lay_out_study, load_study
 from emosllm.recipe import Recipe, load_recipe, names
 

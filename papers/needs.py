@@ -10,9 +10,9 @@ from functools import lru_cache
 import yaml
 
 from emosllm.models.build import build_empty
-from emosllm.models.describe import Description, describe, downloads
-from emosllm.parts import PromptPart
+from emosllm.models.description import Description, describe, downloads
 from emosllm.recipe import Recipe, dump, parse
+from emosllm.recipe_parts import PromptPart
 from papers.operations import hearing, learning
 from papers.rows import Corpus
 

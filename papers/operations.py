@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from emosllm.models.build import System, audio_vectors
-from emosllm.models.families import depth
+from emosllm.models.encoders.families import depth
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.recipe import Recipe

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.evaluation.markdown import NAMES
-from emosllm.models.describe import describe
+from emosllm.models.description import describe
 from emosllm.recipe import load_recipe
+from emosllm.reporting.report_text import NAMES
 from papers.rows import RESULTS, Counterpart
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emosllm.evaluation.markdown import NAMES
 from emosllm.recipe import Recipe
+from emosllm.reporting.report_text import NAMES
 from papers.commands import Command, read_command
 from papers.needs import PRECISE, needs_of
 from papers.ours import clips_of, find_ours, with_interval

@@ -13,7 +13,7 @@ from transformers import AutoConfig
 
 from emosllm.files import atomic_folder
 from emosllm.models.backbones import new_encoder
-from emosllm.models.places import locate
+from emosllm.models.checkpoints.locations import locate
 
 _EXTRACTOR = "preprocessor_config.json"
 

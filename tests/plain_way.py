@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from emosllm.prompting.batch import Sample
+from emosllm.prompting.processor import Sample
 
 IGNORED = -100
 

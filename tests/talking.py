@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from emosllm.models.places import builtins
+from emosllm.models.checkpoints.locations import builtins
 
 
 def talking_folder(folder: Path) -> Path:

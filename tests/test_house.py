@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emosllm.models.describe import describe, downloads
+from emosllm.models.description import describe, downloads
 from emosllm.recipe import load_recipe, names
 
 ROOT = Path(__file__).parents[1]

@@ -10,10 +10,10 @@ import yaml
 from emosllm.corpora import READERS
 from emosllm.errors import UserError
 from emosllm.models.build import build_empty, build_model, build_processor
-from emosllm.models.describe import downloads
-from emosllm.parts import EncoderPart, LoraPart, TrainingPart
-from emosllm.prompting.batch import Sample
+from emosllm.models.description import downloads
+from emosllm.prompting.processor import Sample
 from emosllm.recipe import Recipe, dump, load_recipe, names, parse
+from emosllm.recipe_parts import EncoderPart, LoraPart, TrainingPart
 from emosllm.training.run import set_learning
 
 TINY_PARTS = {

@@ -19,8 +19,8 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from emosllm.models.backbones import new_encoder
-from emosllm.models.qwen_audio import QwenAudioFeatureExtractor
-from emosllm.prompting.templates import load_templates
+from emosllm.models.encoders.qwen_audio import QwenAudioFeatureExtractor
+from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe import Recipe, load_recipe
 
 SYSTEM_TEMPLATE = (

@@ -12,11 +12,11 @@ from bench.case import Case, Learned, Pair
 from bench.scale import Setting
 from bench.systems import head, utterance
 from emosllm.models.build import System, build_model, build_processor
-from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import Recipe, load_recipe
 from emosllm.training.dataset import PhaseDataset
-from emosllm.training.features import FeatureCache
-from emosllm.training.plan import plan_phase
+from emosllm.training.feature_cache import FeatureCache
+from emosllm.training.phase_plan import plan_phase
 from emosllm.training.run import set_learning
 
 _SECONDS = 3.7

@@ -8,8 +8,8 @@ from bench import plain
 from bench.case import Case, Pair
 from bench.scale import Setting
 from bench.systems import Both, in_words, speech_system, voice
-from emosllm.prompting.batch import Sample, SpeechProcessor
-from emosllm.prompting.rows import IGNORED
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.prompting.token_rows import IGNORED
 
 _SECONDS = 3.7
 

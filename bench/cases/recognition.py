@@ -12,11 +12,11 @@ from bench import plain
 from bench.case import Case, Pair, same_labels
 from bench.scale import Setting
 from bench.systems import Both, longer, speech_system, voice
-from emosllm.inference.loading import load
+from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import Strategy, Task
-from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.recipe_parts import Strategy, Task
 from emosllm.utterance import Prediction, Utterance
 
 Way = Literal["published", "ready"]

@@ -12,8 +12,8 @@ from bench.case import Case, Learned, Pair, same_learning
 from bench.scale import Setting
 from bench.systems import SENTENCES, speech_system, text_only, voice, whisper_gemma
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import Learner, Task
-from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.recipe_parts import Learner, Task
 from emosllm.training.run import set_learning
 
 _SECONDS = 3.7  # the mean of acted corpora

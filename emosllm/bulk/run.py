@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emosllm.bulk.feed import decoded
 from emosllm.bulk.journal import Journal
+from emosllm.bulk.prefetch import decoded
 from emosllm.bulk.results import as_row, check_result, place, write_results
-from emosllm.inference.loading import checkpoint_folder
+from emosllm.inference.loader import checkpoint_folder
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Recognised, Transcriber, recognise
 from emosllm.utterance import Utterance

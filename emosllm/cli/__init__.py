@@ -14,20 +14,9 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import (
-    experimenting,
-    knowing,
-    listening,
-    making,
-    predicting,
-    preparing,
-    reporting,
-    samples,
-    serving,
-    using,
-)
+from emosllm.cli import evaluate, info, listen, predict, prepare, report, samples, serve, sweep, train
 from emosllm.errors import Caution, UserError
-from emosllm.models.places import MODELS
+from emosllm.models.checkpoints.locations import MODELS
 
 app = typer.Typer(
     name="emosllm",
@@ -68,25 +57,25 @@ def _emosllm(
 
 
 VERBS: tuple[Callable[..., None], ...] = (
-    predicting.predict,
-    listening.listen,
-    using.evaluate,
-    reporting.calibrate,
-    reporting.report,
-    making.train,
-    knowing.info,
-    preparing.prepare,
+    predict.predict,
+    listen.listen,
+    evaluate.evaluate,
+    report.calibrate,
+    report.report,
+    train.train,
+    info.info,
+    prepare.prepare,
     samples.samples,
-    using.export,
-    serving.serve,
-    experimenting.sweep,
-    experimenting.study,
+    evaluate.export,
+    serve.serve,
+    sweep.sweep,
+    sweep.study,
 )
 for verb in VERBS:
     app.command()(verb)
-recipes.command("list")(making.recipes_list)
-recipes.command("show")(making.recipes_show)
-recipes.command("check")(making.recipes_check)
+recipes.command("list")(train.recipes_list)
+recipes.command("show")(train.recipes_show)
+recipes.command("check")(train.recipes_check)
 app.add_typer(recipes, name="recipes")
 
 

@@ -12,7 +12,7 @@ from emosllm.errors import UserError
 from emosllm.utterance import Prediction, Utterance
 
 if TYPE_CHECKING:
-    from emosllm.parts import Strategy
+    from emosllm.recipe_parts import Strategy
 
 
 class Format(StrEnum):

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from emosllm.corpora import (
-    audb_database,
-    audformat_db,
+from emosllm.corpora.card import Card
+from emosllm.corpora.readers import (
+    audb,
+    audformat,
     crema_d,
     emobox,
     emodb,
@@ -28,13 +29,12 @@ from emosllm.corpora import (
     ravdess,
     tess,
 )
-from emosllm.corpora.card import Card
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
     {
-        "audformat": audformat_db.read,
+        "audformat": audformat.read,
         "crema_d": crema_d.read,
         "emobox": emobox.read,
         "emodb": emodb.read,
@@ -53,7 +53,7 @@ READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
 
 CARDS: Mapping[str, Card] = MappingProxyType(
     {
-        "audformat": audformat_db.CARD,
+        "audformat": audformat.CARD,
         "crema_d": crema_d.CARD,
         "emobox": emobox.CARD,
         "emodb": emodb.CARD,
@@ -86,9 +86,7 @@ class Download:
     card: Card
 
 
-DOWNLOADS: Mapping[str, Download] = MappingProxyType(
-    {"audb": Download("audformat", audb_database.fetch, audb_database.CARD)}
-)
+DOWNLOADS: Mapping[str, Download] = MappingProxyType({"audb": Download("audformat", audb.fetch, audb.CARD)})
 
 
 def read_corpus(name: str, root: Path, options: Mapping[str, str] = MappingProxyType({})) -> list[Utterance]:
@@ -119,7 +117,7 @@ def card_of(name: str, root: Path, options: Mapping[str, str] = MappingProxyType
     name = corpus_name(name)
     if name == "audformat":
         scales = ("valence", "arousal", "dominance")
-        return audformat_db.card(root, **{key: value for key, value in options.items() if key in scales})
+        return audformat.card(root, **{key: value for key, value in options.items() if key in scales})
     if name == "emobox":
         return emobox.card(options.get("corpus", ""))
     return CARDS[name]

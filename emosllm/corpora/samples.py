@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 import soundfile as sf
 
 from emosllm.audio import load_audio
-from emosllm.corpora import emodb
-from emosllm.corpora.audb_database import open_database
-from emosllm.corpora.folder import SUFFIXES
+from emosllm.corpora.corpus_folder import SUFFIXES
 from emosllm.corpora.manifest import read_manifest
+from emosllm.corpora.readers import emodb
+from emosllm.corpora.readers.audb import open_database
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
 from emosllm.utterance import Utterance

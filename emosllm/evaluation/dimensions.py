@@ -1,181 +1,163 @@
-"""Valence, arousal and dominance: the concordance correlation coefficient, with its interval by speaker.
+"""Valence, arousal and dominance read from class probabilities: where a clip is expected among its classes' means.
 
-CCC is 1 only where predictions equal the reference; unlike Pearson's r, a wrong mean or a wrong spread costs. Given up:
-scores per speaker averaged over speakers, which some challenges report under the same name.
+Every system that gives probabilities can be scored so, and none is trained for it. It is a reading and no regression:
+how one angry voice differs from another is beyond it, so that even the true classes reach a `ceiling` below 1. Each
+corpus is read on its own scale, by its own means. Given up: means that speakers or sentences share out better.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from emosllm.corpora import CARDS
 from emosllm.errors import UserError
-from emosllm.evaluation.bootstrap import percentile_interval
-from emosllm.evaluation.metrics import Interval
-from emosllm.evaluation.resampling import resampled_sums, units_of
-from emosllm.evaluation.significance import Difference, difference_of
+from emosllm.evaluation.concordance import Concordance, ccc, concordance
+from emosllm.labels import LabelSet
+from emosllm.utterance import Utterance
+
+#: What clips of no named corpus are taken for: one corpus.
+UNNAMED = "unnamed"
+
+DIMENSIONS = ("valence", "arousal", "dominance")
+
+#: What a reader of the figures must know; a sentence.
+METHOD = (
+    "Valence, arousal and dominance are read from the class probabilities, not regressed: the sum over classes of "
+    "probability times the class's mean in the training and validation part, after Park et al. (EMNLP 2021)."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Concordance:
-    """Predicted values of one dimension against raters'.
+class Reading:
+    """One dimension of one corpus, read from class probabilities.
 
     Attributes:
-        n: clips with both values.
-        left_out: clips without a reference value.
-        unanswered: clips with a reference value and no prediction; they are in no figure, so give this number with it.
-        speakers: independent units among the `n`: known speakers, and each clip of an unknown one.
-        ccc: -1..1; `None` where both sides are one and the same constant.
-        pearson: -1..1; `None` where a side is constant.
-        mean_error: predicted minus reference, in the reference's units.
-        interval: of `ccc`, by speaker; `None` for a single speaker or where `ccc` is.
+        scale: the lowest and the highest value raters could give; `None` where the corpus has no card that says.
+        learned: clips behind the means, none of which is scored.
+        means: class -> mean of its clips, in the corpus's own range; a class without clips is not among them.
+        overall: mean of all those clips, which a clip without an answer is read as.
+        unanswered: such clips among the scored ones.
+        scores: of what was read against the raters.
+        always_mean: CCC of saying `overall` of every clip: 0, but `None` where raters always say the same.
+        ceiling: CCC of reading the true classes: the best that class probabilities of 0 and 1 can reach. Raters'
+            doubts, well predicted, may surpass it.
     """
 
-    n: int
-    left_out: int
+    scale: tuple[float, float] | None
+    learned: int
+    means: Mapping[str, float]
+    overall: float
     unanswered: int
-    speakers: int
-    ccc: float | None
-    pearson: float | None
-    mean_error: float
-    interval: Interval | None
+    scores: Concordance
+    always_mean: float | None
+    ceiling: float | None
 
 
-def concordance(
-    reference: Sequence[float | None],
-    predicted: Sequence[float | None],
-    speakers: Sequence[str | None],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Concordance:
-    """CCC of one dimension, with variances over n (not n - 1), as Lin defines it.
+def expected(probabilities: Mapping[str, float], means: Mapping[str, float], overall: float) -> float:
+    """The expected value of a dimension: the sum over classes of P(class) times the class's mean.
 
-    Args:
-        reference: of each clip, in any unit; `None` where nobody rated it.
-        predicted: in the same unit; `None` where there is no answer.
-        speakers: `None` where nobody knows.
-        resamples: how many times the speakers are drawn; draws without any variance are passed over.
-        seed: of the draws.
-        level: of the interval.
-
-    Raises:
-        UserError: the lengths differ, no clip has both values, or a value is not a finite number.
+    The probability of classes without a mean is shared out among the others in proportion; where nothing is left, or
+    there is no answer, the value is `overall`.
 
     Source:
-        Lin, A concordance correlation coefficient to evaluate reproducibility, Biometrics 45 (1989).
+        Park et al., Dimensional Emotion Detection from Categorical Emotion, EMNLP 2021, predict a dimension as the
+        expectation over classes too; they place the classes by a lexicon, here they are measured.
     """
-    if not len(reference) == len(predicted) == len(speakers):
-        raise UserError(
-            f"{len(reference)} values, {len(predicted)} answers, {len(speakers)} speakers: one each per clip"
-        )
-    rated = [row for row in zip(reference, predicted, speakers, strict=True) if row[0] is not None]
-    kept = [row for row in rated if row[1] is not None]
-    if not kept:
-        raise UserError("nothing to score: no clip has both a reference value and an answer")
-    values = np.array([(true, given) for true, given, _ in kept], float)
-    if not np.isfinite(values).all():
-        raise UserError(f"a value is {values[~np.isfinite(values)][0]}: finite numbers are needed, None where unknown")
-    units = units_of([who for _, _, who in kept])
-    # Near 0, or sums of squares lose what variances are made of.
-    x, y = (values - values[:, :1].mean()).T
-    rows = np.zeros((int(units.max()) + 1, 6))
-    np.add.at(rows, units, _products(x, y))
-    ccc, pearson = (_or_none(each[0]) for each in _coefficients(rows.sum(axis=0, keepdims=True)))
-    interval = None
-    if len(rows) > 1 and ccc is not None:
-        counts = np.ones(len(rows), dtype=int)
-        blocks = resampled_sums(rows, counts, resamples, np.random.default_rng(seed))
-        draws = np.concatenate([_coefficients(block)[0] for block in blocks])
-        draws = draws[np.isfinite(draws)]
-        interval = percentile_interval(draws, level) if draws.size else None
-    return Concordance(
-        n=len(kept),
-        left_out=len(reference) - len(rated),
-        unanswered=len(rated) - len(kept),
-        speakers=len(rows),
-        ccc=ccc,
-        pearson=pearson,
-        mean_error=float((y - x).mean()),
-        interval=interval,
-    )
+    shares = {name: probabilities.get(name, 0.0) for name in means}
+    total = sum(shares.values())
+    if total <= 0:
+        return overall
+    return sum(share * means[name] for name, share in shares.items()) / total
 
 
-def ccc(reference: Sequence[float], predicted: Sequence[float]) -> float | None:
-    """The coefficient alone, of clips that all have both values; `None` where both are one and the same constant."""
-    x, y = np.asarray(reference, float), np.asarray(predicted, float)
-    sums = _products(x - x.mean(), y - x.mean()).sum(axis=0, keepdims=True)
-    return _or_none(_coefficients(sums)[0][0])
-
-
-def concordance_difference(
-    reference: Sequence[float],
-    first: Sequence[float],
-    second: Sequence[float],
-    speakers: Sequence[str | None],
+def read_dimensions(
+    utterances: Sequence[Utterance],
+    probabilities: Sequence[Mapping[str, float]],
+    learned: Sequence[Utterance],
+    labels: LabelSet,
     *,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> Difference:
-    """CCC of two systems on the same clips, and whether other speakers would show the difference: paired bootstrap.
+) -> tuple[dict[str, dict[str, Reading]], dict[str, str]]:
+    """Read every dimension that raters rated, corpus by corpus.
 
     Args:
-        reference: of each clip.
-        first: what the first system says of it.
-        second: what the second says.
-        speakers: `None` where nobody knows.
-        resamples: how many times the speakers are drawn; draws without any variance are passed over.
-        seed: of the draws.
-        level: of the interval.
+        utterances: the clips scored, each of a class of `labels`.
+        probabilities: class -> probability of each; empty where there is no answer.
+        learned: clips of the training and validation part; a clip that is scored is passed over.
+        labels: the classes.
+        resamples: of the speakers, for the intervals.
+        seed: of the resampling.
+        level: of the intervals.
 
-    Raises:
-        UserError: a coefficient is not defined, since both sides are one and the same constant.
+    Returns:
+        Corpus -> dimension -> reading, and what could not be read -> why.
+
     """
-    units = units_of(speakers)
-    centre = np.mean(reference)
-    x, one, other = (np.asarray(values, float) - centre for values in (reference, first, second))
-    rows = np.zeros((int(units.max()) + 1, 12))
-    np.add.at(rows, units, np.concatenate([_products(x, one), _products(x, other)], axis=1))
-
-    def both(sums: np.ndarray) -> np.ndarray:
-        return np.stack([_coefficients(half)[0] for half in np.split(sums, 2, axis=1)])
-
-    point = both(rows.sum(axis=0, keepdims=True))[:, 0]
-    if not np.isfinite(point).all():
-        raise UserError("no difference of CCC: raters and a system always say one and the same value")
-    draws = None
-    if len(rows) > 1:
-        counts = np.ones(len(rows), dtype=int)
-        blocks = resampled_sums(rows, counts, resamples, np.random.default_rng(seed))
-        draws = np.concatenate([np.diff(both(block), axis=0)[0] for block in blocks])
-        draws = draws[np.isfinite(draws)]
-    return difference_of(point[0], point[1], draws if draws is not None and draws.size else None, level)
-
-
-def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """What is summed of each clip, `[n, 6]`: 1, x, y, x², y², xy."""
-    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+    scored = {utterance.id for utterance in utterances}
+    found: dict[str, dict[str, Reading]] = {}
+    missing: dict[str, str] = {}
+    places: dict[str, list[int]] = {}
+    for place, utterance in enumerate(utterances):
+        places.setdefault(utterance.corpus or UNNAMED, []).append(place)
+    for corpus, those in places.items():
+        clips, answers = [utterances[place] for place in those], [probabilities[place] for place in those]
+        known = [each for each in learned if (each.corpus or UNNAMED) == corpus and each.id not in scored]
+        for dimension in DIMENSIONS:
+            if all(getattr(clip, dimension) is None for clip in clips):
+                continue
+            try:
+                reading = _read(dimension, corpus, clips, answers, known, labels, (resamples, seed, level))
+                found.setdefault(corpus, {})[dimension] = reading
+            except UserError as error:
+                missing[f"{dimension} of {corpus}"] = str(error)
+    return found, missing
 
 
-def _coefficients(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """CCC and Pearson's r of many sets of clips, `[R]` each, NaN where undefined.
-
-    Args:
-        sums: of 1, x, y, x², y², xy over the clips of each set, `[R, 6]`.
-    """
-    n, x, y, xx, yy, xy = sums.T
-    mean_x, mean_y = x / n, y / n
-    # Rounding leaves 1e-16 of a variance that is 0.
-    noise = 1e-12 * (xx + yy) / n
-    var_x, var_y = (np.where(var > noise, var, 0) for var in (xx / n - mean_x**2, yy / n - mean_y**2))
-    both = np.where((var_x > 0) & (var_y > 0), xy / n - mean_x * mean_y, 0)
-    apart = np.where(np.abs(mean_x - mean_y) ** 2 > noise, (mean_x - mean_y) ** 2, 0)
-    below = var_x + var_y + apart
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip(2 * both / below, -1, 1), np.clip(both / np.sqrt(var_x * var_y), -1, 1)
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _read(
+    dimension: str,
+    corpus: str,
+    clips: Sequence[Utterance],
+    answers: Sequence[Mapping[str, float]],
+    learned: Sequence[Utterance],
+    labels: LabelSet,
+    draws: tuple[int, int, float],
+) -> Reading:
+    if not any(answers):
+        raise UserError("it is read from probabilities, and free answers have none; use --answers score")
+    values: dict[str, list[float]] = {}
+    for utterance in learned:
+        name, value = labels.classify(utterance.emotion), getattr(utterance, dimension)
+        if name is not None and value is not None:
+            values.setdefault(name, []).append(value)
+    if not values:
+        raise UserError(
+            "no rated clip of a train or val part was given to measure the classes' means on: with `emosllm evaluate`, "
+            "leave these parts in the manifest, and name what is scored, --split test"
+        )
+    means = {name: float(np.mean(values[name])) for name in labels.names if name in values}
+    overall = float(np.mean([value for each in values.values() for value in each]))
+    truth = [getattr(clip, dimension) for clip in clips]
+    rated = [place for place, value in enumerate(truth) if value is not None]
+    certain = [expected({labels.classify(clip.emotion) or "": 1.0}, means, overall) for clip in clips]
+    resamples, seed, level = draws
+    card = CARDS.get(corpus)
+    return Reading(
+        scale=None if card is None else card.scales.get(dimension),
+        learned=sum(map(len, values.values())),
+        means=means,
+        overall=overall,
+        unanswered=sum(not answers[place] for place in rated),
+        scores=concordance(
+            truth,
+            [expected(answer, means, overall) for answer in answers],
+            [clip.speaker for clip in clips],
+            resamples=resamples,
+            seed=seed,
+            level=level,
+        ),
+        always_mean=ccc([truth[place] for place in rated], [overall] * len(rated)),
+        ceiling=ccc([truth[place] for place in rated], [certain[place] for place in rated]),
+    )

@@ -13,9 +13,9 @@ import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
-from emosllm.evaluation.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
 from emosllm.evaluation.metrics import Interval, encode, score
-from emosllm.evaluation.resampling import BLOCK, sum_by_unit, units_of
+from emosllm.evaluation.statistics.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
+from emosllm.evaluation.statistics.resampling import BLOCK, sum_by_unit, units_of
 
 Figure = Literal["ua", "wa"]
 

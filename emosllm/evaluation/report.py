@@ -1,238 +1,186 @@
-"""From utterances and predictions to a `Report`, and the three files that keep it.
+"""What one evaluation found, as a typed record: everything that a table, a page or a later comparison needs."""
 
-`report.json` is for programs, `report.md` for people, `predictions.jsonl` for whoever wants to compute something else.
-"""
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-import json
-import platform
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from importlib import metadata
-from pathlib import Path
-from typing import Any, Literal, Required, TypedDict, Unpack
-
-import emosllm
-from emosllm.errors import UserError
-from emosllm.evaluation.bootstrap import bootstrap_by_speaker, count_clusters
-from emosllm.evaluation.markdown import markdown
-from emosllm.evaluation.metrics import normalise_transcript, score, word_error_rate
+from emosllm.evaluation.abstention import Selective
+from emosllm.evaluation.calibration import Calibration
+from emosllm.evaluation.dimensions import Reading
+from emosllm.evaluation.fairness import Fairness
+from emosllm.evaluation.metrics import Interval, Scores
 from emosllm.evaluation.provenance import Provenance
-from emosllm.evaluation.results import GroupScore, Report, TranscriptsFrom
-from emosllm.evaluation.sections import sections_of
-from emosllm.evaluation.sweeps import Robustness
-from emosllm.files import write_atomically
+from emosllm.evaluation.robustness.records import Robustness
+from emosllm.evaluation.soft_labels import SoftScores
+from emosllm.evaluation.statistics.bootstrap import FEW_SPEAKERS
 from emosllm.labels import LabelSet
-from emosllm.utterance import Prediction, Utterance
 
-__all__ = ["Circumstances", "GroupScore", "Report", "build_report", "versions_here", "write_report"]
-
-_LIBRARIES = ("torch", "transformers", "peft", "numpy", "scikit-learn", "jiwer")
+TranscriptsFrom = Literal["model", "given"]
 
 
-class Circumstances(TypedDict, total=False):
-    """What a report tells of an evaluation as it was told: no figure is computed from it, but for the transcripts.
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """The headline of one part of the data, such as one corpus.
 
     Attributes:
-        model: how the user calls the system.
-        data: how the user calls the data.
-        split: which part of it.
-        strategy: the inference strategy.
-        transcripts_from: `model` if it wrote the predictions' transcripts itself (then WER is computed, over all clips
-            that have a reference transcript), `given` if they are the references.
-        seconds: what predicting took.
-        answer: whether labels were scored or looked for in a free answer.
-        fallback: what a free answer counts as that names no label.
-        robustness: a sweep over the same clips.
-        provenance: the system, the data and the machine.
-        doubts: what speaks against the figures, a sentence each.
+        n: clips scored.
+        speakers: independent units among them, as `Report.clusters`.
+        classes: how many classes occur; UA is over these.
+        ua: unweighted accuracy.
+        ua_interval: by speaker; `None` for a single speaker.
+        wa: weighted accuracy.
     """
 
-    model: Required[str]
-    data: Required[str]
-    split: str | None
-    strategy: str | None
-    transcripts_from: TranscriptsFrom | None
-    seconds: float
-    answer: Literal["score", "generate"]
-    fallback: str | None
-    robustness: Robustness | None
-    provenance: Provenance | None
-    doubts: Sequence[str]
+    n: int
+    speakers: int
+    classes: int
+    ua: float
+    ua_interval: Interval | None
+    wa: float
 
 
-_UNTOLD: dict[str, Any] = {"split": None, "strategy": None, "transcripts_from": None, "seconds": 0.0}
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """What the probabilities are worth, over the clips that have some.
+
+    Attributes:
+        temperature: what log-probabilities were divided by; `None` where folds have each their own.
+        as_given: calibration at temperature 1; `None` where that is the temperature.
+        calibration: calibration of the probabilities in `predictions.jsonl`.
+        aurc: area under the risk-coverage curve, the mean risk over the 1, 2, ... n surest clips.
+        aurc_best: of an order that puts every error last.
+        aurc_random: of a confidence that knows nothing, which is the error rate.
+        temperatures: the lowest and the highest, where folds have each their own.
+    """
+
+    temperature: float | None
+    as_given: Calibration | None
+    calibration: Calibration
+    aurc: float
+    aurc_best: float
+    aurc_random: float
+    temperatures: tuple[float, float] | None = None
+
+    @property
+    def warmth(self) -> str:
+        """The temperature, or the lowest and the highest of the folds'."""
+        if self.temperature is not None:
+            return f"{self.temperature:.3f}"
+        assert self.temperatures is not None
+        low, high = self.temperatures
+        return f"{low:.3f} to {high:.3f}, each fold its own"
 
 
-def build_report(
-    utterances: Sequence[Utterance],
-    predictions: Sequence[Prediction],
-    labels: LabelSet,
-    *,
-    learned: Sequence[Utterance] = (),
-    temperature: float | Sequence[float] = 1.0,
-    abstain_below: float | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    **told: Unpack[Circumstances],
-) -> Report:
-    """Score one prediction per utterance.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One system on one data set.
 
-    An utterance whose emotion `labels` has no class for is counted in `left_out` and not scored. A prediction with an
-    error, without a label or with one that `labels` does not name is no answer, and wrong.
-
-    Args:
-        utterances: with their true emotions.
-        predictions: in the same order.
-        labels: the classes to score in.
-        learned: clips of the training and validation part: the classes' mean valence, arousal and dominance are
-            measured on these, a clip that is scored passed over.
-        temperature: at which the probabilities were made; one for each prediction where they differ.
-        abstain_below: the least confidence that is answered, for the figures of abstention.
-        resamples: of the speakers, for the intervals.
+    Attributes:
+        model: as the user called it: a name, a folder or a hub id.
+        data: the manifest, or the name of the data.
+        split: which part of it, `None` for all.
+        label_set: the name of the label set.
+        labels: its classes, in the order of every table and matrix here.
+        merges: emotions that counted as one of `labels`.
+        strategy: the inference strategy, as the recipe calls it.
+        scores: over all clips that have a class.
+        intervals: `bootstrap_by_speaker`'s.
+        level: of the intervals, 0.95.
+        resamples: behind the intervals.
         seed: of the resampling.
-        level: of the intervals.
-        **told: see `Circumstances`; `model` and `data` are needed.
-
-    Raises:
-        UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
+        speakers: how many known ones there are among the clips scored.
+        clusters: independent units behind the intervals: `speakers`, and every clip of an unknown one.
+        wer: word error rate of the model's own transcripts; `None` where it wrote none.
+        wer_transcripts: clips behind `wer`.
+        transcripts_from: who wrote the transcripts in `predictions.jsonl`; `None` where there are none.
+        left_out: emotion -> clips not scored since the label set has no class for it; `no label` where none was given.
+        errors: recordings that could not be read; those that have a class are scored as wrong.
+        by_corpus: the same figures per corpus, in the order of the data.
+        versions: of Python and the libraries.
+        seconds: what the predictions took, wall clock.
+        answer: `score` or `generate`.
+        unnamed: free answers among the clips scored that name no label.
+        fallback: what those counted as; `None` is no answer.
+        confidence: what the probabilities are worth; `None` where there are none.
+        selective: what remains where the system may abstain; `None` where it may not.
+        fairness: `gender`, `language` and `speaker` -> figures by group; those of which the data know two groups.
+        soft: against raters' votes; `None` where there are none.
+        dimensions: corpus -> `valence`, `arousal`, `dominance` -> figures of what the probabilities say of it; empty
+            where nobody rated any.
+        robustness: figures on spoilt recordings; `None` where nobody asked.
+        doubts: what speaks against the figures, a sentence each.
+        unmeasured: section -> why it is not here.
+        provenance: the system, the data and the machine.
     """
-    if len(utterances) != len(predictions):
-        raise UserError(f"{len(utterances)} utterances but {len(predictions)} predictions: one each is needed")
-    draws: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
-    circumstances = {**_UNTOLD, **told, "doubts": tuple(told.get("doubts", ()))}
-    if told.get("answer", "score") == "score":
-        circumstances["fallback"] = None
-    by_model = told.get("transcripts_from") == "model"
-    wer, wer_transcripts = _wer(utterances, predictions) if by_model else (None, 0)
-    how: dict[str, Any] = {"temperature": temperature, "abstain_below": abstain_below, "learned": learned}
-    return Report(
-        label_set=labels.name,
-        labels=labels.names,
-        merges=dict(labels.merges),
-        **_scored(utterances, predictions, labels, draws),
-        **draws,
-        wer=wer,
-        wer_transcripts=wer_transcripts,
-        versions=versions_here(),
-        **circumstances,
-        **sections_of(utterances, predictions, labels, **how, **draws),
-    )
+
+    model: str
+    data: str
+    split: str | None
+    label_set: str
+    labels: tuple[str, ...]
+    merges: Mapping[str, str]
+    strategy: str | None
+    scores: Scores
+    intervals: Mapping[str, Interval | None]
+    level: float
+    resamples: int
+    seed: int
+    speakers: int
+    clusters: int
+    wer: float | None
+    wer_transcripts: int
+    transcripts_from: TranscriptsFrom | None
+    left_out: Mapping[str, int]
+    errors: int
+    by_corpus: Mapping[str, GroupScore]
+    versions: Mapping[str, str]
+    seconds: float
+    answer: Literal["score", "generate"] = "score"
+    unnamed: int = 0
+    fallback: str | None = None
+    confidence: Confidence | None = None
+    selective: Selective | None = None
+    fairness: Mapping[str, Fairness] = field(default_factory=dict)
+    soft: SoftScores | None = None
+    dimensions: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
+    robustness: Robustness | None = None
+    doubts: tuple[str, ...] = ()
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    provenance: Provenance | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with these names; intervals are `{"low": ..., "high": ...}` or null, fractions unrounded."""
+        return asdict(self)
+
+    def classify(self, emotion: str | None) -> str | None:
+        """The class that an emotion counted as here."""
+        return LabelSet(self.label_set, self.labels, self.merges).classify(emotion)
+
+    @property
+    def interval_note(self) -> str:
+        """One sentence on what the intervals stand on, or why there are none."""
+        if self.clusters < 2:
+            return "No intervals: one speaker says everything, and one speaker tells nothing of others."
+        unknown = self.clusters - self.speakers
+        base = f"{self.level:.0%} intervals by speaker, {self.resamples} resamples of {count(self.speakers, 'speaker')}"
+        if unknown:
+            base += f" and {count(unknown, 'clip')} by nobody knows whom, each taken for a speaker of its own"
+        if self.clusters < FEW_SPEAKERS:
+            return f"{base}: so few that the intervals are coarse and too narrow."
+        return f"{base}."
+
+    @property
+    def silent_classes(self) -> tuple[str, ...]:
+        """Classes that could be answered but that nobody spoke; UA and F1 are not over these."""
+        spoken = {entry.name for entry in self.scores.per_class}
+        return tuple(name for name in self.labels if name not in spoken)
+
+    @property
+    def subject(self) -> str:
+        """What was measured on what, for a headline."""
+        return f"{self.model} on {self.data}" + (f" ({self.split})" if self.split else "")
 
 
-def _scored(
-    utterances: Sequence[Utterance], predictions: Sequence[Prediction], labels: LabelSet, draws: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The scores with their intervals, of all clips and corpus by corpus, and how many clips are in them and why."""
-    rows, unnamed = [], 0
-    left_out: Counter[str] = Counter()
-    for utterance, prediction in zip(utterances, predictions, strict=True):
-        name = labels.classify(utterance.emotion)
-        if name is None:
-            left_out[utterance.emotion or "no label"] += 1
-        else:
-            rows.append((utterance, name, labels.classify(prediction.label)))
-            unnamed += prediction.unnamed
-    reference, answers = [name for _, name, _ in rows], [answer for _, _, answer in rows]
-    speakers = [utterance.speaker for utterance, _, _ in rows]
-    return {
-        "scores": score(reference, answers, labels.names),
-        "intervals": bootstrap_by_speaker(reference, answers, speakers, labels.names, **draws),
-        "speakers": len(set(speakers) - {None}),
-        "clusters": count_clusters(speakers),
-        "left_out": dict(left_out),
-        "errors": sum(prediction.error is not None for prediction in predictions),
-        "unnamed": unnamed,
-        "by_corpus": _by_corpus(rows, labels, **draws),
-    }
-
-
-def write_report(
-    report: Report, utterances: Sequence[Utterance], predictions: Sequence[Prediction], out: Path
-) -> Mapping[str, Path]:
-    """Write `predictions.jsonl`, `report.md` and, last, `report.json` into the folder `out`, each atomically.
-
-    Where `report.json` is, the other two are whole. A line of `predictions.jsonl` is the prediction with `id`, the true
-    `emotion`, the `reference` class it counted as (null: left out), `reference_transcript`, the raters' `valence`,
-    `arousal` and `dominance`, `speaker`, `gender`, `language`, `corpus`, and `start` and `end` in its file (seconds).
-
-    Returns:
-        File name -> path.
-
-    Raises:
-        UserError: `out` cannot be written to.
-    """
-    lines = [
-        json.dumps(_line(report, *pair), ensure_ascii=False, allow_nan=False)
-        for pair in zip(utterances, predictions, strict=True)
-    ]
-    contents = {
-        "predictions.jsonl": "".join(f"{line}\n" for line in lines),
-        "report.md": markdown(report),
-        "report.json": json.dumps(report.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
-    }
-    for name, text in contents.items():
-        write_atomically(out / name, text)
-    return {name: out / name for name in contents}
-
-
-def versions_here() -> dict[str, str]:
-    """The versions of emosllm, Python and the libraries that are installed; imports none of them."""
-    versions = {"emosllm": emosllm.__version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _line(report: Report, utterance: Utterance, prediction: Prediction) -> dict[str, object]:
-    return {
-        "id": utterance.id,
-        **prediction.to_dict(),
-        "emotion": utterance.emotion,
-        "reference": report.classify(utterance.emotion),
-        "reference_transcript": utterance.transcript,
-        "valence": utterance.valence,
-        "arousal": utterance.arousal,
-        "dominance": utterance.dominance,
-        "speaker": utterance.speaker,
-        "gender": utterance.gender,
-        "language": utterance.language,
-        "corpus": utterance.corpus,
-        "start": utterance.start,
-        "end": utterance.end,
-    }
-
-
-def _wer(utterances: Sequence[Utterance], predictions: Sequence[Prediction]) -> tuple[float | None, int]:
-    """Word error rate over all clips with a reference transcript, and how many those are."""
-    said = [utterance.transcript or "" for utterance in utterances]
-    rate = word_error_rate(said, [prediction.transcript for prediction in predictions])
-    return rate, sum(bool(normalise_transcript(text)) for text in said)
-
-
-def _by_corpus(
-    rows: Sequence[tuple[Utterance, str, str | None]], labels: LabelSet, resamples: int, seed: int, level: float
-) -> dict[str, GroupScore]:
-    groups: dict[str, list[tuple[Utterance, str, str | None]]] = {}
-    for row in rows:
-        groups.setdefault(row[0].corpus or "unnamed", []).append(row)
-    table = {}
-    for name, members in groups.items():
-        utterances, reference, answers = zip(*members, strict=True)
-        speakers = [utterance.speaker for utterance in utterances]
-        scores = score(reference, answers, labels.names)
-        intervals = bootstrap_by_speaker(
-            reference, answers, speakers, labels.names, resamples=resamples, seed=seed, level=level
-        )
-        table[name] = GroupScore(
-            n=scores.n,
-            speakers=count_clusters(speakers),
-            classes=len(scores.per_class),
-            ua=scores.ua,
-            ua_interval=intervals["ua"],
-            wa=scores.wa,
-        )
-    return table
+def count(number: int, thing: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")

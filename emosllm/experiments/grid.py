@@ -13,8 +13,8 @@ from itertools import product
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.experiments.asking import Asking
-from emosllm.experiments.reshaping import Reshaping
+from emosllm.experiments.data.transform import Reshaping
+from emosllm.experiments.scoring_options import Asking
 from emosllm.labels import LabelSet
 from emosllm.recipe import Recipe, load_recipe
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emosllm.evaluation.results import Report
-from emosllm.experiments.folds import Fold
+from emosllm.evaluation.report import Report
+from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.grid import Variant
 
 

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from emosllm.evaluation.markdown import NAMES
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.provenance import Training, digest_of, hardware_here
-from emosllm.evaluation.report import versions_here
-from emosllm.evaluation.significance import OverSeeds, over_seeds
-from emosllm.experiments.folds import Fold
+from emosllm.evaluation.report_builder import versions_here
+from emosllm.evaluation.statistics.significance import OverSeeds, over_seeds
+from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.parts import Metric
+from emosllm.recipe_parts import Metric
+from emosllm.reporting.report_text import NAMES
 
 _CHOSEN = {
     "never": "The last weights of each training were taken, so no figure helped to choose what it measures.",

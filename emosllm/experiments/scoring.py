@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from emosllm.errors import UserError
-from emosllm.evaluation.answering import doubts_of, origin_of
 from emosllm.evaluation.answers import prediction_of
-from emosllm.evaluation.fitting import fit_recogniser
-from emosllm.evaluation.kept_answers import KeptAnswers
 from emosllm.evaluation.provenance import Provenance
-from emosllm.evaluation.sweeps import Robustness
+from emosllm.evaluation.recogniser_provenance import doubts_of, origin_of
+from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.robustness.records import Robustness
+from emosllm.evaluation.temperature import fit_recogniser
 from emosllm.experiments.grid import Variant
-from emosllm.inference.loading import load
+from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser, Transcripts
-from emosllm.training.features import FeatureCache
+from emosllm.training.feature_cache import FeatureCache
 from emosllm.utterance import Prediction, Utterance
 
 
@@ -85,7 +85,7 @@ def score_system(
     predictions = list(recogniser.predict(utterances, batch_size, transcripts))
     robustness = None
     if asking.conditions:
-        from emosllm.evaluation.sweeping import sweep_recogniser
+        from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
 
         recogniser.remembered = None  # what was heard clean says nothing of what is spoilt
         how = {"batch_size": batch_size, "transcripts": transcripts, "seed": asking.seed, "kept": kept}

@@ -14,8 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError
+from emosllm.experiments.data.transform import Reshaping, Transcripts
 from emosllm.experiments.grid import Variant, read_grid
-from emosllm.experiments.reshaping import Reshaping, Transcripts
 from emosllm.recipe import Recipe, load_recipe, parse
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from emosllm.errors import UserError
-from emosllm.experiments.dividing import divide, under_protocol
+from emosllm.experiments.experiment import Experiment
 from emosllm.experiments.grid import Variant, read_grid
-from emosllm.experiments.picture import short_key, write_pictures
 from emosllm.experiments.plan import Outcome, Plan
+from emosllm.experiments.plots import short_key, write_pictures
 from emosllm.experiments.results import Results, put_together
-from emosllm.experiments.results_text import write_results
-from emosllm.experiments.runs import Experiment
+from emosllm.experiments.results_files import write_results
+from emosllm.experiments.sweep_data import divide, under_protocol
 
 
 @dataclass(frozen=True)

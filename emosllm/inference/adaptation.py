@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emosllm.inference.calibrated import Calibrated
-from emosllm.models.hidden_states import HiddenStates, RunningStatistics, Statistics
+from emosllm.inference.stored_calibration import Calibrated
+from emosllm.models.encoders.hidden_states import HiddenStates, RunningStatistics, Statistics
 
 FEWEST = 5  # recordings; docs/log.md compares
 MOST = 200  # recordings that are listened to; more change nothing

@@ -13,7 +13,7 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.inference.transcripts import Transcriber
-from emosllm.models.places import locate
+from emosllm.models.checkpoints.locations import locate
 
 _FASTER = "faster-whisper:"
 _WINDOW = 30 * SAMPLE_RATE  # what Whisper hears at once; more of it has to be asked for

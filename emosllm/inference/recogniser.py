@@ -14,7 +14,7 @@ import torch
 from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
 from emosllm.inference.adaptation import Adaptation, Session, adapted
-from emosllm.inference.asking import (
+from emosllm.inference.decoding import (
     emotion_question,
     free_answers,
     hints,
@@ -22,13 +22,13 @@ from emosllm.inference.asking import (
     tells_cues,
     transcribe,
 )
-from emosllm.inference.calibrated import Calibrated
-from emosllm.inference.source import Source, as_utterance
+from emosllm.inference.inputs import Source, as_utterance
+from emosllm.inference.stored_calibration import Calibrated
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import EMOTION_TASK, TRANSCRIPT_TASK, Answer, InferencePart, Strategy
-from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.recipe_parts import EMOTION_TASK, TRANSCRIPT_TASK, Answer, InferencePart, Strategy
 from emosllm.utterance import Prediction, Utterance
 
 #: Where transcripts come from: the system's own ears, or what the utterance brings along.

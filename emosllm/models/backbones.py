@@ -33,17 +33,17 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils import logging
 
 from emosllm.errors import UserError
-from emosllm.models.emotion2vec import register as register_emotion2vec
-from emosllm.models.families import cut, cut_weights, depth, family
-from emosllm.models.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
+from emosllm.models.checkpoints.int8_weights import WEIGHTS, is_int8, load_int8
+from emosllm.models.checkpoints.locations import is_hub_name, locate
+from emosllm.models.encoders.emotion2vec import register as register_emotion2vec
+from emosllm.models.encoders.families import cut, cut_weights, depth, family
+from emosllm.models.encoders.qwen_audio import register as register_qwen_audio
 from emosllm.models.heads import ClassHead
-from emosllm.models.int8_weights import WEIGHTS, is_int8, load_int8
+from emosllm.models.llms.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
 from emosllm.models.mappers import LinearMapper
-from emosllm.models.places import is_hub_name, locate
-from emosllm.models.published.find import find_layout
 from emosllm.models.published.layout import Layout, Part, load_part
-from emosllm.models.qwen_audio import register as register_qwen_audio
-from emosllm.parts import Layers
+from emosllm.models.published.registry import find_layout
+from emosllm.recipe_parts import Layers
 
 for _register in (register_emotion2vec, register_qwen_audio):  # transformers has none of these
     _register()

@@ -6,18 +6,18 @@ import torch
 from transformers import AutoModel, AutoProcessor, PreTrainedConfig
 
 from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer
-from emosllm.models.base_weights import warn_of_others
-from emosllm.models.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
-from emosllm.models.config import SpeechHeadConfig, SpeechLLMConfig
-from emosllm.models.families import cut, family
-from emosllm.models.places import locate
+from emosllm.models.checkpoints.base_weights import warn_of_others
+from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
+from emosllm.models.checkpoints.config import SpeechHeadConfig, SpeechLLMConfig
+from emosllm.models.checkpoints.locations import locate
+from emosllm.models.encoders.families import cut, family
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import QPMapperPart
-from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.audio_vectors import AudioVectors
 from emosllm.prompting.cues import Thresholds
-from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import Recipe
+from emosllm.recipe_parts import QPMapperPart
 
 #: A system: what answers, with whatever parts it has.
 System = SpeechLLM | SpeechHead

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from emosllm.models.hidden_states import HiddenStates
-from emosllm.models.transformer import read
+from emosllm.models.encoders.hidden_states import HiddenStates
+from emosllm.models.transformer_layer import read
 
 
 class ClassHead(nn.Module):

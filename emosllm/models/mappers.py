@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from emosllm.models.hidden_states import HiddenStates
-from emosllm.models.transformer import read
-from emosllm.parts import MapperPart, QPMapperPart
+from emosllm.models.encoders.hidden_states import HiddenStates
+from emosllm.models.transformer_layer import read
+from emosllm.recipe_parts import MapperPart, QPMapperPart
 
 
 class QPMapper(nn.Module):

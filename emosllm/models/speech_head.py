@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from emosllm.models.backbones import config_of, new_encoder
-from emosllm.models.checkpoint import CheckpointModel
-from emosllm.models.config import SpeechHeadConfig
-from emosllm.models.encoders import SpeechEncoder
+from emosllm.models.checkpoints.checkpoint import CheckpointModel
+from emosllm.models.checkpoints.config import SpeechHeadConfig
+from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.heads import ClassHead
 from emosllm.models.losses import class_loss
 from emosllm.models.speech_llm import SpeechLLMOutput

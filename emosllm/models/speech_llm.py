@@ -15,10 +15,10 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.utils import ModelOutput
 
 from emosllm.models.backbones import config_of, new_encoder, new_llm
-from emosllm.models.checkpoint import CheckpointModel
-from emosllm.models.config import SpeechLLMConfig
-from emosllm.models.encoders import SpeechEncoder
-from emosllm.models.llm import (
+from emosllm.models.checkpoints.checkpoint import CheckpointModel
+from emosllm.models.checkpoints.config import SpeechLLMConfig
+from emosllm.models.encoders.encoder import SpeechEncoder
+from emosllm.models.llms.llm import (
     check_room,
     output_logits,
     pad_left,
@@ -29,10 +29,10 @@ from emosllm.models.llm import (
     select_rows,
     shift_cache,
 )
-from emosllm.models.lora import add_lora, add_mapper_lora
+from emosllm.models.llms.lora import add_lora, add_mapper_lora
 from emosllm.models.losses import class_loss
 from emosllm.models.mappers import LinearMapper, QPMapper, new_mapper
-from emosllm.prompting.rows import IGNORED
+from emosllm.prompting.token_rows import IGNORED
 
 
 @dataclass

@@ -12,8 +12,8 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from emosllm.labels import LabelSet
-from emosllm.parts import PromptPart, Task
-from emosllm.prompting.templates import Templates
+from emosllm.prompting.prompt_template import Templates
+from emosllm.recipe_parts import PromptPart, Task
 
 #: Stands in the user's text where the audio vectors go; split on, never shown to the tokenizer.
 AUDIO = "\N{NULL}audio\N{NULL}"

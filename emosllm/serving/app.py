@@ -9,11 +9,11 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from emosllm import __version__
-from emosllm.serving import refusals
-from emosllm.serving.emotions import emotion_routes, health_routes, metric_routes
-from emosllm.serving.guard import BodyLimit, Neighbours, OnlyThese, Sealed
+from emosllm.serving import error_responses
 from emosllm.serving.metrics import Measured
-from emosllm.serving.openai_style import openai_routes
+from emosllm.serving.middleware import BodyLimit, Neighbours, OnlyThese, Sealed
+from emosllm.serving.openai_routes import openai_routes
+from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
 from emosllm.serving.service import Service
 
 STOP_SECONDS = 60.0  # what was taken gets so long to be finished
@@ -50,7 +50,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
         redoc_url=None,
     )
     app.state.service = service
-    refusals.install(app)
+    error_responses.install(app)
     known = [Depends(bearer(token))]
     app.include_router(emotion_routes(service), dependencies=known)
     app.include_router(openai_routes(service), dependencies=known)
@@ -79,6 +79,8 @@ def bearer(token: str | None) -> Callable[..., None]:
         if token is None:
             return
         if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
-            raise refusals.UnauthorisedError("this server wants its token: send the header Authorization: Bearer TOKEN")
+            raise error_responses.UnauthorisedError(
+                "this server wants its token: send the header Authorization: Bearer TOKEN"
+            )
 
     return check

@@ -18,7 +18,7 @@ from importlib.resources import files
 import gradio as gr
 from fastapi import FastAPI
 
-from emosllm.serving.results import show
+from emosllm.serving.results_html import show
 from emosllm.serving.service import Service
 from emosllm.timeline.cues import cues_available
 

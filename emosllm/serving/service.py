@@ -17,9 +17,9 @@ from emosllm.audio import SAMPLE_RATE, duration, load_audio, stream_audio
 from emosllm.errors import UserError
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Transcriber
-from emosllm.serving.batching import Batcher
+from emosllm.serving.batcher import Batcher
 from emosllm.serving.metrics import Metrics
-from emosllm.serving.queued import Job, JobLine, Queued
+from emosllm.serving.queued_recogniser import Job, JobLine, Queued
 from emosllm.timeline.cues import cues_available, measured
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.timeline import Options, recognise_timeline

@@ -16,7 +16,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from emosllm.errors import UserError
-from emosllm.serving.refusals import GoneError, TooSlowError
+from emosllm.serving.error_responses import GoneError, TooSlowError
 
 UPLOAD_SECONDS = 300.0  # an upload that takes longer is broken off: its place in the queue is somebody else's
 _MOST_FIELDS = 32

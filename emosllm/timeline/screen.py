@@ -6,10 +6,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from emosllm.evaluation.screen import short_names, shorten
+from emosllm.reporting.screen import short_names, shorten
 from emosllm.timeline.clock import clock
 from emosllm.timeline.cues import in_words
-from emosllm.timeline.picture import STYLES
+from emosllm.timeline.plot import STYLES
 from emosllm.timeline.segments import Segment, Timeline
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -19,12 +19,12 @@ from emosllm.inference.adaptation import Session
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Transcriber, recognise
 from emosllm.timeline.cues import measured
-from emosllm.timeline.given import GivenTranscripts
+from emosllm.timeline.given_transcripts import GivenTranscripts
 from emosllm.timeline.segments import Segment, Timeline
-from emosllm.timeline.silero import VERSION
+from emosllm.timeline.silero_vad import VERSION
 from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.speech import Detection, Speech, SpeechDetector
 from emosllm.timeline.turns import Limits, Turn, TurnMaker
+from emosllm.timeline.voice_activity import Detection, Speech, SpeechDetector
 from emosllm.utterance import Utterance
 
 _ENVELOPE = SAMPLE_RATE // 50  # samples that one value of the envelope stands for

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from emosllm.errors import UserError
 from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.speech import Speech
+from emosllm.timeline.voice_activity import Speech
 
 #: `(low, high)` in seconds -> the time between them at which it is quietest.
 Quietest = Callable[[float, float], float]

@@ -9,11 +9,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from emosllm.audio import load_audio
-from emosllm.augment import Augment, augment
+from emosllm.augmentation import Augment, augment
 from emosllm.errors import UserError
-from emosllm.parts import Phase
-from emosllm.prompting.batch import Sample, SpeechProcessor
-from emosllm.training.plan import Item
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.recipe_parts import Phase
+from emosllm.training.phase_plan import Item
 from emosllm.utterance import Utterance
 
 

@@ -22,26 +22,23 @@ from rich.progress import Progress
 from emosllm.errors import UserError
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.provenance import hardware_here
-from emosllm.evaluation.report import versions_here
+from emosllm.evaluation.report_builder import versions_here
 from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.backbones import load_config
 from emosllm.models.build import System, build_model, build_processor
-from emosllm.models.checkpoint import put_weights, read_weights
-from emosllm.models.lora import switch_lora
+from emosllm.models.checkpoints.checkpoint import put_weights, read_weights
+from emosllm.models.llms.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.parts import Learner, Metric
-from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import Recipe, dump
-from emosllm.training.cues import MeasuredCues
+from emosllm.recipe_parts import Learner, Metric
+from emosllm.training.cue_cache import MeasuredCues
 from emosllm.training.dataset import PhaseDataset
-from emosllm.training.features import FeatureCache
-from emosllm.training.plan import Item, plan_phases
-from emosllm.training.progress import PhaseProgress
-from emosllm.training.room import check_rows
-from emosllm.training.run_data import RunData
-from emosllm.training.statistics import store_statistics
-from emosllm.training.trainer import (
+from emosllm.training.encoder_statistics import store_statistics
+from emosllm.training.feature_cache import FeatureCache
+from emosllm.training.phase_plan import Item, plan_phases
+from emosllm.training.phase_trainer import (
     PhaseTrainer,
     Validate,
     collate_of,
@@ -49,6 +46,9 @@ from emosllm.training.trainer import (
     phase_arguments,
     these_processes,
 )
+from emosllm.training.progress import PhaseProgress
+from emosllm.training.row_lengths import check_rows
+from emosllm.training.run_data import RunData
 
 
 class Run:

@@ -18,9 +18,9 @@ from bench.pages import draw, fill
 from bench.results import limits, speeds, table
 from bench.scale import SCALES, Setting
 from bench.systems import speech_system, tokenizer
-from emosllm.models import packed
 from emosllm.models.backbones import load_config
-from emosllm.models.describe import describe
+from emosllm.models.description import describe
+from emosllm.models.kernels import packed_linear
 from emosllm.recipe import load_recipe
 
 SMALL = Setting("small", threads=1)
@@ -149,11 +149,11 @@ def test_samples_and_tokens_a_second_are_those_of_whole_rows() -> None:
 
 def test_layers_laid_out_for_the_processor_count_as_any_other() -> None:
     layer = torch.nn.Linear(64, 48, bias=False).to(torch.bfloat16).requires_grad_(False)
-    if not packed._of_use():
+    if not packed_linear._of_use():
         pytest.skip("oneDNN multiplies no bfloat16 on this processor")
     inputs = torch.randn(2, 5, 64, dtype=torch.bfloat16)
     with torch.inference_mode():
-        assert operations(lambda: packed.PackedLinear(layer)(inputs)) == operations(lambda: layer(inputs)) > 0
+        assert operations(lambda: packed_linear.PackedLinear(layer)(inputs)) == operations(lambda: layer(inputs)) > 0
 
 
 def test_one_clip_reads_each_weight_of_the_llm_once() -> None:

@@ -21,7 +21,7 @@ import emosllm
 from emosllm.bulk import run as bulk
 from emosllm.bulk.run import Options, run_bulk
 from emosllm.corpora.manifest import read_manifest
-from emosllm.inference.loading import stored_calibration
+from emosllm.inference.loader import stored_calibration
 from emosllm.utterance import Prediction
 
 ROOT = Path(__file__).parents[2]

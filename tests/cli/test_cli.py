@@ -295,8 +295,8 @@ def test_a_self_contained_export_answers_alike_without_its_backbones(run, clips,
     def gone(*_, **__):
         raise AssertionError("a self-contained checkpoint reads no backbone")
 
-    monkeypatch.setattr("emosllm.models.checkpoint.load_encoder", gone)
-    monkeypatch.setattr("emosllm.models.checkpoint.load_llm", gone)
+    monkeypatch.setattr("emosllm.models.checkpoints.checkpoint.load_encoder", gone)
+    monkeypatch.setattr("emosllm.models.checkpoints.checkpoint.load_llm", gone)
     assert emosllm("predict", whole, *clips, "--format", "json").out == before
 
 

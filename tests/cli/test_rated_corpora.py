@@ -9,7 +9,7 @@ import soundfile as sf
 import tiny
 from commandline import emosllm
 
-from emosllm.evaluation.dimensions import ccc
+from emosllm.evaluation.concordance import ccc
 
 LABELS = {"ang": (1.5, 4.0), "hap": (4.5, 3.5), "neu": (3.0, 2.5), "sad": (2.0, 1.5)}
 

@@ -11,7 +11,7 @@ from commandline import emosllm, refused
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 
 from bench.live_server import serving
-from emosllm.serving.run import Address, bound, read_token, url_of
+from emosllm.serving.server import Address, bound, read_token, url_of
 
 
 def test_help_has_an_example():
@@ -78,8 +78,8 @@ def test_a_token_may_end_with_a_line(tmp_path):
 
 
 def test_without_the_extra_it_says_what_to_install():
-    with mock.patch.dict(sys.modules, {"uvicorn": None, "emosllm.serving.run": None}):
-        del sys.modules["emosllm.serving.run"]
+    with mock.patch.dict(sys.modules, {"uvicorn": None, "emosllm.serving.server": None}):
+        del sys.modules["emosllm.serving.server"]
         assert refused("serve", "nano") == "emosllm: serving needs uvicorn: pip install 'emosllm[serve]'"
 
 

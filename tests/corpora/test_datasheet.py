@@ -10,7 +10,7 @@ import soundfile
 
 from emosllm.corpora.card import Card
 from emosllm.corpora.datasheet import Datasheet
-from emosllm.corpora.measuring import measure
+from emosllm.corpora.durations import measure
 from emosllm.utterance import Utterance
 
 CARD = Card(

@@ -1,100 +1,216 @@
-"""CCC equals Lin's formula written out, is 1 for the same and -1 for the mirrored, and its interval covers."""
+"""Dimensions read from probabilities: sums written out, means never of what is scored, scales and corpora apart."""
+
+import json
+from dataclasses import replace
 
 import numpy as np
+import planted
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from html_pages import Page, lies_at
 
-from emosllm.errors import UserError
-from emosllm.evaluation.dimensions import concordance
+from emosllm.evaluation.concordance import ccc, concordance, concordance_difference
+from emosllm.evaluation.dimensions import METHOD, expected, read_dimensions
+from emosllm.evaluation.report_builder import build_report
+from emosllm.labels import label_set
+from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.html_page import render_page
+from emosllm.reporting.markdown_page import markdown_page
+from emosllm.reporting.markdown_report import markdown
+from emosllm.reporting.sections.dimensions import differences, dimensions
+from emosllm.utterance import Prediction, Utterance
 
-VALUES = st.lists(st.tuples(st.floats(1, 7), st.floats(1, 7)), min_size=2, max_size=40)
-
-
-def lin(x, y):
-    x, y = np.asarray(x), np.asarray(y)
-    return 2 * np.mean((x - x.mean()) * (y - y.mean())) / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-
-
-@settings(max_examples=100, deadline=None)
-@given(VALUES.filter(lambda rows: np.ptp([x for x, _ in rows]) > 1e-2 and np.ptp([y for _, y in rows]) > 1e-2))
-def test_is_lins_formula(rows):
-    x, y = zip(*rows, strict=True)
-    found = concordance(x, y, [None] * len(x), resamples=10)
-    assert found.ccc == pytest.approx(lin(x, y), abs=1e-9)
-    assert found.pearson == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-6)
-    assert found.mean_error == pytest.approx(np.mean(y) - np.mean(x))
-    assert abs(found.ccc) <= abs(found.pearson) + 1e-9
+LABELS = label_set("iemocap4")
+PLACES = {"angry": (1.8, 4.2), "happy": (4.1, 3.6), "neutral": (2.9, 2.5), "sad": (2.2, 2.0)}
 
 
-def test_the_same_the_mirrored_the_shifted_and_the_stretched():
-    x = np.random.default_rng(0).normal(4, 1, 200)
-    who = [f"s{i % 8}" for i in range(200)]
-    same, mirrored = concordance(x, x, who), concordance(x, 2 * x.mean() - x, who)
-    assert (same.ccc, same.pearson, same.mean_error) == (pytest.approx(1), pytest.approx(1), 0)
-    assert (same.interval.low, same.interval.high) == (pytest.approx(1), pytest.approx(1))
-    assert mirrored.ccc == pytest.approx(-1)
-    shifted = concordance(x, x + 1, who)
-    assert shifted.pearson == pytest.approx(1)
-    assert shifted.ccc == pytest.approx(2 * x.var() / (2 * x.var() + 1))
-    assert concordance(x, 4 + 2 * (x - 4), who).ccc < 0.9
-    assert concordance(x + 1e6, x + 1e6, who).ccc == pytest.approx(1)  # far from 0, sums of squares would fail
+def rated(count, seed, corpus="iemocap", split="test", scale=1.0):
+    """Clips whose raters agree with the class's place but for noise."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for index in range(count):
+        emotion = LABELS.names[index % 4]
+        valence, arousal = (scale * (place + rng.normal(0, 0.4)) for place in PLACES[emotion])
+        made.append(
+            Utterance(f"{corpus}_{split}_{index}", emotion=emotion, speaker=f"{split}_{index % 10}", corpus=corpus,
+                      split=split, valence=valence, arousal=arousal)
+        )  # fmt: skip
+    return made
 
 
-def test_constants_have_no_correlation_or_none_that_is_defined():
-    flat = concordance([1.0, 2.0, 3.0], [2.0, 2.0, 2.0], ["a", "b", "c"])
-    assert (flat.ccc, flat.pearson) == (0, None)
-    assert concordance([0.3] * 3, [0.7] * 3, [None] * 3).ccc == 0
-    alike = concordance([0.1] * 3, [0.1] * 3, [None] * 3)
-    assert (alike.ccc, alike.pearson, alike.interval) == (None, None, None)
-    one = concordance([1.0, 2.0], [1.0, 2.0], ["a", "a"])
-    assert (one.ccc, one.interval, one.speakers) == (pytest.approx(1), None, 1)
+TRAIN, TEST = rated(80, 1, split="train"), rated(120, 2)
 
 
-def test_what_is_missing_is_counted():
-    found = concordance([1.0, None, 2.0, 3.0, None], [1.0, 2.0, None, 3.0, None], ["a", "a", "b", "b", None])
-    assert (found.n, found.left_out, found.unanswered, found.speakers) == (2, 2, 1, 2)
+def probabilities(clips, seed):
+    rng = np.random.default_rng(seed)
+    return [dict(zip(LABELS.names, rng.dirichlet(np.where(np.array(LABELS.names) == c.emotion, 3.0, 0.5)), strict=True))
+            for c in clips]  # fmt: skip
 
 
-def test_the_interval_by_speaker_covers_the_truth():
-    rng = np.random.default_rng(1)
-    speakers, clips, trials = 30, 20, 200
-    who = [f"s{i // clips}" for i in range(speakers * clips)]
-    # Truth: variances 1 and .36 + .04 + .2, covariance .6, means equal but for each speaker's bias.
-    truth = 2 * 0.6 / (1 + 0.36 + 0.04 + 0.2)
-    inside = 0
-    for trial in range(trials):
-        x = rng.normal(0, 1, speakers * clips)
-        bias = np.repeat(rng.normal(0, 0.2, speakers), clips)
-        y = 0.6 * x + bias + rng.normal(0, 0.2**0.5, x.size)
-        interval = concordance(x, y, who, resamples=200, seed=trial).interval
-        inside += interval.low <= truth <= interval.high
-    assert 0.87 <= inside / trials <= 0.985
+def test_the_expectation_is_the_sum_written_out():
+    means = {"angry": 2.0, "sad": 1.0}
+    assert expected({"angry": 0.25, "sad": 0.75}, means, 9.0) == pytest.approx(0.25 * 2 + 0.75 * 1)
+    # Happy has no mean: what it was given is shared out among the others.
+    assert expected({"angry": 0.2, "sad": 0.2, "happy": 0.6}, means, 9.0) == pytest.approx(1.5)
+    assert expected({"happy": 1.0}, means, 9.0) == expected({}, means, 9.0) == 9.0
 
 
-def test_equals_a_plain_loop():
-    rng = np.random.default_rng(2)
+def test_a_reading_is_lins_formula_of_the_expectations():
+    shares = probabilities(TEST, 3)
+    found, missing = read_dimensions(TEST, shares, TRAIN, LABELS, resamples=100)
+    assert missing == {}
+    assert list(found) == ["iemocap"]
+    assert list(found["iemocap"]) == ["valence", "arousal"]
+    for dimension, reading in found["iemocap"].items():
+        means = {name: np.mean([getattr(c, dimension) for c in TRAIN if c.emotion == name]) for name in LABELS.names}
+        assert dict(reading.means) == pytest.approx(means)
+        read = np.array([sum(share[name] * means[name] for name in LABELS.names) for share in shares])
+        truth = np.array([getattr(clip, dimension) for clip in TEST])
+        gap = (truth.mean() - read.mean()) ** 2
+        lin = 2 * np.mean((truth - truth.mean()) * (read - read.mean())) / (truth.var() + read.var() + gap)
+        assert reading.scores.ccc == pytest.approx(lin)
+        assert reading.scores.interval.low < lin < reading.scores.interval.high
+        assert reading.always_mean == 0
+        assert reading.ceiling == pytest.approx(ccc(truth, [means[clip.emotion] for clip in TEST]))
+        assert 0 < reading.scores.ccc < reading.ceiling < 1
+        assert (reading.learned, reading.scores.n, reading.scale) == (80, 120, (1, 5))
+
+
+def test_the_true_classes_reach_the_ceiling_and_no_answer_is_the_mean():
+    certain = [{clip.emotion: 1.0} for clip in TEST]
+    reading = read_dimensions(TEST, certain, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    assert reading.scores.ccc == pytest.approx(reading.ceiling)
+    half = [share if place % 2 else {} for place, share in enumerate(certain)]
+    found = read_dimensions(TEST, half, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    assert (found.unanswered, found.scores.n) == (60, 120)
+    read = [found.means[c.emotion] if place % 2 else found.overall for place, c in enumerate(TEST)]
+    assert found.scores.ccc == pytest.approx(ccc([c.valence for c in TEST], read))
+
+
+def test_no_mean_is_measured_on_what_is_scored():
+    leaking = [*TRAIN, *(replace(clip, split="val") for clip in TEST)]
+    shares = probabilities(TEST, 3)
+    assert read_dimensions(TEST, shares, leaking, LABELS) == read_dimensions(TEST, shares, TRAIN, LABELS)
+    found, missing = read_dimensions(TEST, shares, TEST, LABELS)
+    assert found == {}
+    assert set(missing) == {"valence of iemocap", "arousal of iemocap"}
+    assert "no rated clip of a train or val part" in missing["valence of iemocap"]
+
+
+def test_corpora_are_read_by_their_own_means_on_their_own_scales():
+    podcast = rated(80, 5, "msp_podcast", "train", 1.4), rated(40, 6, "msp_podcast", "test", 1.4)
+    both = [*TEST, *podcast[1]]
+    shares = probabilities(both, 4)
+    found, _ = read_dimensions(both, shares, [*TRAIN, *podcast[0]], LABELS, resamples=50)
+    alone, _ = read_dimensions(TEST, shares[: len(TEST)], TRAIN, LABELS, resamples=50)
+    assert found["iemocap"] == alone["iemocap"]
+    assert found["msp_podcast"]["valence"].scale == (1, 7)
+    assert found["msp_podcast"]["valence"].means["happy"] > 5 > found["iemocap"]["valence"].means["happy"]
+
+
+def test_free_answers_and_unrated_corpora_say_so_or_nothing():
+    found, missing = read_dimensions(TEST, [{}] * len(TEST), TRAIN, LABELS)
+    assert found == {}
+    assert "free answers have none" in missing["valence of iemocap"]
+    plain = [replace(clip, valence=None, arousal=None) for clip in TEST]
+    assert read_dimensions(plain, probabilities(plain, 1), TRAIN, LABELS) == ({}, {})
+
+
+def test_raters_who_always_say_the_same_have_no_coefficient_of_the_mean():
+    flat = [replace(clip, valence=3.0, arousal=None) for clip in TEST]
+    learned = [replace(clip, valence=3.0) for clip in TRAIN]
+    reading = read_dimensions(flat, probabilities(flat, 1), learned, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    assert (reading.always_mean, reading.ceiling) == (None, None)
+    assert not reading.scores.ccc
+
+
+def test_a_difference_equals_two_coefficients_and_a_plain_loop():
+    rng = np.random.default_rng(7)
     x = rng.normal(4, 1, 60)
-    y = x + rng.normal(0, 1, 60)
+    one, other = x + rng.normal(0, 1.5, 60), x + rng.normal(0, 0.5, 60)
     who = [f"s{i // 10}" for i in range(60)]
-    found = concordance(x, y, who, resamples=100, seed=3)
+    found = concordance_difference(x, one, other, who, resamples=100, seed=3)
+    assert found.first == pytest.approx(concordance(x, one, who, resamples=1).ccc)
+    assert found.difference == pytest.approx(ccc(x, other) - ccc(x, one))
     draws = []
     for weights in np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), size=100):
-        places = np.concatenate([np.tile(np.arange(s * 10, s * 10 + 10), t) for s, t in enumerate(weights)]).astype(int)
-        draws.append(lin(x[places], y[places]))
+        at = np.concatenate([np.tile(np.arange(s * 10, s * 10 + 10), t) for s, t in enumerate(weights)]).astype(int)
+        draws.append(ccc(x[at], other[at]) - ccc(x[at], one[at]))
     assert (found.interval.low, found.interval.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    assert found.p < 0.05
 
 
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        ([], [], "no clip has both"),
-        ([1.0], [None], "no clip has both"),
-        ([1.0, float("nan")], [1.0, 1.0], "a value is nan"),
-        ([1.0, 1.0], [1.0, float("inf")], "a value is inf"),
-        ([1.0], [1.0, 2.0], "1 values, 2 answers, 1 speakers"),
-    ],
-)
-def test_mistakes(x, y, message):
-    with pytest.raises(UserError, match=message):
-        concordance(x, y, [None] * len(x))
+@pytest.fixture(scope="module")
+def side(tmp_path_factory):
+    """A system that hears a little and one that hears more, on clips whose raters rated dimensions."""
+    root = tmp_path_factory.mktemp("rated")
+    folders = []
+    for name, seed, right in (("weak", 1, 0.4), ("strong", 2, 0.9)):
+        answers = planted.answers(TEST, right, seed)
+        folders.append(planted.write_run(root / name, TEST, answers, name, learned=TRAIN))
+    return read_side_by_side(folders)
+
+
+def test_reports_keep_what_was_read_and_what_it_takes_to_read_it_again(side):
+    for run in side.runs:
+        means = run.report.dimensions["iemocap"]["valence"].means
+        read = [sum(share * means[name] for name, share in row["probabilities"].items()) for row in run.rows]
+        again = concordance([row["valence"] for row in run.rows], read, [row["speaker"] for row in run.rows],
+                            resamples=200)  # fmt: skip
+        kept = run.report.dimensions["iemocap"]["valence"].scores
+        # Four decimals of each probability need not sum to 1.
+        assert again.ccc == pytest.approx(kept.ccc, abs=1e-4)
+        assert again.interval.low == pytest.approx(kept.interval.low, abs=1e-3)
+
+
+def test_two_systems_are_compared_dimension_by_dimension(side):
+    weak, strong = (run.report.dimensions["iemocap"] for run in side.runs)
+    assert [each.dimension for each in side.readings] == ["valence", "arousal"]
+    for each in side.readings:
+        assert each.ccc.first == pytest.approx(weak[each.dimension].scores.ccc)
+        assert each.ccc.second == pytest.approx(strong[each.dimension].scores.ccc)
+        assert each.ccc.p < 0.05
+    (table,) = differences(side.readings)
+    assert [row[1] for row in table.rows] == ["valence", "arousal"]
+    assert list(differences(())) == []
+
+
+def test_pages_tell_the_method_the_floor_and_the_ceiling(side):
+    text = markdown_page(side)
+    assert "## Valence, arousal, dominance\n" in text
+    assert "not regressed" in text
+    section = dimensions(side.runs)
+    figures, *means = section.blocks
+    assert len(figures.rows) == 4
+    assert figures.rows[0][2].value == 0  # always the mean
+    assert len(means) == 2
+    kept = side.runs[0].report.dimensions["iemocap"]["valence"]
+    assert f"{kept.scores.ccc:.3f} [{kept.scores.interval.low:.3f}, {kept.scores.interval.high:.3f}]" in text
+    assert f"{kept.ceiling:.3f}" in text
+    assert dimensions([]) is None
+
+
+def test_the_page_s_numbers_are_the_reports(side):
+    page = Page(render_page(side))
+    reports = [json.loads(json.dumps(run.report.to_dict())) for run in side.runs]
+    placed = [(value, at) for value, at, _ in page.numbers if at and "/dimensions/" in at]
+    # Each run and dimension: four coefficients, the mean error, and a mean of each class.
+    assert len(placed) == 2 * 2 * (5 + len(LABELS.names))
+    assert all(float(value) == lies_at(reports, at) for value, at in placed)
+    assert "valence,-arousal,-dominance" not in page.ids
+    assert "valence-arousal-dominance" in page.ids
+
+
+def test_a_report_without_a_training_part_says_why():
+    report = build_report(TEST, planted.answers(TEST, 0.5, 1), LABELS, model="m", data="d", resamples=20)
+    assert report.dimensions == {}
+    assert "leave these parts in the manifest" in report.unmeasured["valence of iemocap"]
+    assert "valence of iemocap" in markdown(report)
+    assert METHOD not in markdown(report)
+    assert json.loads(json.dumps(report.to_dict()))["dimensions"] == {}
+
+
+def test_clips_without_a_class_are_in_no_reading():
+    clips = [*TEST, Utterance("odd", corpus="iemocap", speaker="z", valence=5.0)]
+    answers = [*planted.answers(TEST, 0.5, 1), Prediction("odd", "sad", {"sad": 1.0})]
+    report = build_report(clips, answers, LABELS, model="m", data="d", resamples=20, learned=TRAIN)
+    assert report.dimensions["iemocap"]["valence"].scores.n == len(TEST)

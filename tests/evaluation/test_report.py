@@ -9,10 +9,11 @@ import sys
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.evaluation.markdown import markdown
 from emosllm.evaluation.metrics import score
-from emosllm.evaluation.report import build_report, versions_here, write_report
+from emosllm.evaluation.report_builder import build_report, versions_here
 from emosllm.labels import label_set
+from emosllm.reporting.markdown_report import markdown
+from emosllm.reporting.report_files import write_report
 from emosllm.utterance import Prediction, Utterance
 
 EKMAN = label_set("ekman7")
@@ -171,7 +172,7 @@ def test_a_full_disk_leaves_the_old_files_and_no_report_json(tmp_path, monkeypat
 
 def test_no_torch_and_no_scikit_learn_on_import():
     code = (
-        "import sys, emosllm.evaluation.report, emosllm.evaluation.screen, emosllm.evaluation.picture\n"
+        "import sys, emosllm.evaluation.report_builder, emosllm.reporting.screen, emosllm.reporting.prediction_plot\n"
         "sys.exit(', '.join({'torch', 'sklearn', 'jiwer', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

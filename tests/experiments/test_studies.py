@@ -10,8 +10,8 @@ from letters import texts
 
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
+from emosllm.experiments.data.transform import Reshaping
 from emosllm.experiments.grid import digest_of
-from emosllm.experiments.reshaping import Reshaping
 from emosllm.experiments.studies import lay_out_study, load_study, study_names
 from emosllm.experiments.sweep import SweepSettings, sweep_variants
 from emosllm.labels import LABEL_SETS

@@ -14,11 +14,11 @@ from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.metrics import score
-from emosllm.experiments import runs as runs_module
+from emosllm.experiments import experiment as runs_module
 from emosllm.experiments.sweep import SweepSettings, sweep
 from emosllm.recipe import load_recipe
+from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run
-from emosllm.training.trainer import PhaseTrainer
 
 GRID = ("lora.rank=2,4", "lora.alpha=4,8")
 

@@ -12,7 +12,7 @@ from emosllm.errors import UserError
 from emosllm.inference.adaptation import FEWEST, HALF, MOST, Session, adapted_temperature, blended
 from emosllm.inference.recogniser import Recogniser, as_utterance
 from emosllm.models.build import build_model, build_processor
-from emosllm.models.hidden_states import HiddenStates, Statistics
+from emosllm.models.encoders.hidden_states import HiddenStates, Statistics
 
 CLIPS = [tiny.clip(0.5, seed) for seed in range(FEWEST + 1)]
 

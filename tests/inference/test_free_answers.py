@@ -5,11 +5,11 @@ import tiny
 import torch
 
 from emosllm.errors import UserError
-from emosllm.inference.asking import named_emotion
+from emosllm.inference.decoding import named_emotion
 from emosllm.inference.recogniser import Recogniser
 from emosllm.labels import label_set
 from emosllm.models.build import build_model, build_processor
-from emosllm.prompting.templates import load_templates
+from emosllm.prompting.prompt_template import load_templates
 from emosllm.utterance import Utterance
 
 WORDS, LETTERS = load_templates("speech-words"), load_templates("default")

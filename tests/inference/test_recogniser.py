@@ -12,10 +12,10 @@ import torch
 
 from emosllm.errors import UserError
 from emosllm.inference import recogniser as recogniser_module
-from emosllm.inference.loading import load
+from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.build import build_model, build_processor
-from emosllm.models.lora import lora_layers
+from emosllm.models.llms.lora import lora_layers
 from emosllm.utterance import Utterance
 
 STRATEGIES = ("ser", "transcript-in-prompt", "transcript-first")
@@ -188,7 +188,7 @@ def test_a_stretch_of_a_recording_is_that_stretch(system, clips):
 
 def test_a_run_and_its_model_are_the_same_system_as_the_one_saved(run, system, clips):
     from emosllm.models.speech_llm import SpeechLLM
-    from emosllm.prompting.batch import SpeechProcessor
+    from emosllm.prompting.processor import SpeechProcessor
 
     unmerged = SpeechLLM.from_pretrained(run / "model")
     plain = Recogniser(unmerged, SpeechProcessor.from_pretrained(run / "model"))

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from emosllm.labels import label_set
 from emosllm.models import speech_llm
 from emosllm.models.build import build_model, build_processor
-from emosllm.models.lora import lora_layers
-from emosllm.prompting.batch import Sample, SpeechProcessor
+from emosllm.models.llms.lora import lora_layers
+from emosllm.prompting.processor import Sample, SpeechProcessor
 
 SAID = ("Put it on the table.", "No, and I never will, whatever you say!", "Well")
 

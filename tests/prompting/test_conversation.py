@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from emosllm.labels import LETTERS, label_set
-from emosllm.parts import PromptPart
 from emosllm.prompting.conversation import AUDIO, converse, plain
-from emosllm.prompting.templates import load_templates
+from emosllm.prompting.prompt_template import load_templates
+from emosllm.recipe_parts import PromptPart
 
 TEMPLATES = load_templates("default")
 MSP9 = label_set("msp9")

@@ -6,8 +6,8 @@ import tiny
 import torch
 from transformers import WhisperFeatureExtractor
 
-from emosllm.prompting.batch import SpeechProcessor
-from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.audio_vectors import AudioVectors
+from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import load_recipe
 
 

@@ -5,13 +5,13 @@ import torch
 from plain_way import gradients, plain_loss
 from transformers import AutoModelForCausalLM
 
-from emosllm.inference.loading import make_ready
-from emosllm.models.base_weights import distance, fingerprint
+from emosllm.inference.loader import make_ready
 from emosllm.models.build import build_model, build_processor
-from emosllm.models.lora import lora_layers
-from emosllm.models.packed import PackedLinear, _of_use
-from emosllm.models.places import locate
-from emosllm.prompting.batch import Sample
+from emosllm.models.checkpoints.base_weights import distance, fingerprint
+from emosllm.models.checkpoints.locations import locate
+from emosllm.models.kernels.packed_linear import PackedLinear, _of_use
+from emosllm.models.llms.lora import lora_layers
+from emosllm.prompting.processor import Sample
 from emosllm.recipe import load_recipe
 
 NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"

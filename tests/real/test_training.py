@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from emosllm.models.build import build_model, build_processor, load_model
-from emosllm.models.checkpoint import read_weights
-from emosllm.prompting.batch import Sample
+from emosllm.models.checkpoints.checkpoint import read_weights
+from emosllm.prompting.processor import Sample
 from emosllm.recipe import load_recipe
 from emosllm.training.dataset import load_utterance
+from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
-from emosllm.training.trainer import PhaseTrainer
 
 PHASES = ("p1", "p2", "p3")
 PARTS = (

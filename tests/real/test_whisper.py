@@ -9,9 +9,9 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from emosllm.inference.asr import load_asr
 from emosllm.models.backbones import load_encoder, load_feature_extractor
-from emosllm.models.encoders import SpeechEncoder
-from emosllm.models.int8_weights import save_int8
-from emosllm.models.places import locate
+from emosllm.models.checkpoints.int8_weights import save_int8
+from emosllm.models.checkpoints.locations import locate
+from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.training.dataset import load_utterance
 
 NAME = "openai/whisper-base"

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 import emosllm as face
 from emosllm.corpora.manifest import read_manifest
 from emosllm.recipe import load_recipe, names
+from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
-from emosllm.training.trainer import PhaseTrainer
 
 OURS = ("nano", *(name for name in names() if name.startswith("emosllm")))  # tests/training and tests/cli have these
 ROWS = tuple(name for name in names() if name not in OURS)
@@ -197,7 +197,7 @@ def test_balanced_weights_average_one_over_the_samples(trained, parts, speech):
     """Of Whisper-Gemma's loss: rare classes count more, and the mean over the training set is 1."""
     from emosllm.models.build import build_processor
     from emosllm.training.dataset import PhaseDataset
-    from emosllm.training.plan import plan_phase
+    from emosllm.training.phase_plan import plan_phase
 
     recipe = load_recipe("whisper-gemma", parts("whisper-gemma"))
     utterances = [u for u in read_manifest(speech) if u.split == "train"]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from emosllm.errors import UserError
 from emosllm.models.build import build_model, build_processor
-from emosllm.prompting.templates import check_templates
+from emosllm.prompting.prompt_template import check_templates
 from emosllm.recipe import load_recipe
 
 BIAS = "multi_modal_projector.linear.bias"

@@ -12,7 +12,7 @@ from serving_recordings import RECORDINGS
 
 pytest.importorskip("gradio", reason="the extra `serve` is not installed")
 
-from emosllm.serving.results import show
+from emosllm.serving.results_html import show
 from emosllm.serving.schemas import Emotions, Turn
 
 

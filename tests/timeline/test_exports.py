@@ -210,7 +210,7 @@ def test_parquet_without_pyarrow_is_refused_at_once(tmp_path, monkeypatch):
 
 
 def test_free_answers_without_probabilities_are_written_and_drawn(tmp_path, ending):
-    from emosllm.timeline.picture import draw_timeline
+    from emosllm.timeline.plot import draw_timeline
 
     free = Timeline("x.wav", 9.0, "m", LABELS, [Segment(1, 2, "sad", transcript="Oh.")])
     export(free, tmp_path / f"t{ending}")

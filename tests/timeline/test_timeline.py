@@ -11,12 +11,12 @@ from recordings import REAL, VOICES, talk
 from emosllm.audio import load_audio, stream_audio
 from emosllm.errors import UserError
 from emosllm.timeline.cues import in_words
-from emosllm.timeline.given import GivenTranscripts
+from emosllm.timeline.given_transcripts import GivenTranscripts
 from emosllm.timeline.segments import Segment, gaps_filled
 from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.speech import SpeechDetector
 from emosllm.timeline.timeline import Options, make_timeline, recognise_timeline, spoken_turns
 from emosllm.timeline.turns import Limits, TurnMaker
+from emosllm.timeline.voice_activity import SpeechDetector
 from emosllm.utterance import Utterance
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from emosllm.errors import UserError
 from emosllm.timeline.speakers import Speakers, read_rttm
-from emosllm.timeline.speech import Speech
 from emosllm.timeline.turns import Limits, TurnMaker
+from emosllm.timeline.voice_activity import Speech
 
 TICK = 1 / 64  # seconds; exact in binary, so that sums are too
 times = st.integers(1, 1500).map(lambda n: n * TICK)

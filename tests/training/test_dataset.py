@@ -7,13 +7,13 @@ import pytest
 import tiny
 from torch.utils.data import DataLoader
 
-from emosllm.augment import Augment
+from emosllm.augmentation import Augment
 from emosllm.errors import UserError
-from emosllm.prompting.batch import SpeechProcessor
+from emosllm.prompting.audio_vectors import AudioVectors
 from emosllm.prompting.cues import CUES, Thresholds, measure
-from emosllm.prompting.vectors import AudioVectors
+from emosllm.prompting.processor import SpeechProcessor
 from emosllm.training.dataset import PhaseDataset, load_utterance
-from emosllm.training.plan import plan_phase
+from emosllm.training.phase_plan import plan_phase
 from emosllm.utterance import Utterance
 
 

@@ -4,7 +4,7 @@ import processes
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.models.checkpoint import read_weights
+from emosllm.models.checkpoints.checkpoint import read_weights
 
 
 def launch(run, report):

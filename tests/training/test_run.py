@@ -16,15 +16,15 @@ from safetensors.torch import load_file
 
 from emosllm.errors import UserError
 from emosllm.models.build import build_model, build_processor
-from emosllm.models.checkpoint import read_weights
-from emosllm.models.lora import lora_layers
+from emosllm.models.checkpoints.checkpoint import read_weights
+from emosllm.models.llms.lora import lora_layers
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.prompting.batch import Sample
+from emosllm.prompting.processor import Sample
 from emosllm.training import run as run_module
 from emosllm.training.dataset import load_utterance
+from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run, set_learning
 from emosllm.training.run_data import RunData
-from emosllm.training.trainer import PhaseTrainer
 
 PHASES = ("1-p1", "2-p2", "3-p3")
 ROUGH = ("mapper.dropout=0.3", "lora.dropout=0.2", "training.augmentation={}", "training.balance=true")

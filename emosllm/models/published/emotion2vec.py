@@ -22,7 +22,7 @@ from transformers import Wav2Vec2FeatureExtractor
 
 from emosllm.errors import UserError
 from emosllm.labels import UNKNOWN, emotion_name
-from emosllm.models.emotion2vec import Emotion2VecConfig
+from emosllm.models.encoders.emotion2vec import Emotion2VecConfig
 from emosllm.models.published.layout import Layout, Part, Place, Read, whole
 from emosllm.models.published.tensors import safetensors
 

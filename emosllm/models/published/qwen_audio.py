@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from emosllm.errors import UserError
+from emosllm.models.encoders.qwen_audio import QwenAudioFeatureExtractor
 from emosllm.models.published.layout import Layout, Part, Place
 from emosllm.models.published.qwen_audio_tokenizer import (
     AUDIO,
@@ -23,7 +24,6 @@ from emosllm.models.published.qwen_audio_tokenizer import (
     special_tokens,
 )
 from emosllm.models.published.tensors import Rule, read_config, read_tensors, renamed
-from emosllm.models.qwen_audio import QwenAudioFeatureExtractor
 
 _BLOCK, _LAYER = r"transformer\.audio\.blocks\.(\d+)\.", r"transformer\.h\.(\d+)\."
 _RULES: tuple[Rule, ...] = (

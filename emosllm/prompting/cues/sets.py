@@ -13,7 +13,7 @@ import numpy as np
 
 from emosllm.audio import load_audio
 from emosllm.errors import UserError
-from emosllm.prompting.cues import acoustics, praat
+from emosllm.prompting.cues import librosa, praat
 from emosllm.utterance import Utterance
 
 Clips = Sequence[Utterance | np.ndarray]
@@ -48,7 +48,7 @@ CUE_SETS = {
     # EmoSLLM, appendix A.3. A process starts in 0.5 s, a clip of 3 s takes 0.02 s.
     "praat": CueSet("praat", praat.CUES, praat.measure, (1 / 3, 2 / 3), ("low", "medium", "high"), 100, threaded=False),
     # AA-SLLM, section 2.2.2. A process imports librosa for 3 s, a clip of 3 s takes 0.004 s.
-    "librosa": CueSet("librosa", acoustics.CUES, acoustics.measure, (0.5,), ("low", "high"), 1000, threaded=True),
+    "librosa": CueSet("librosa", librosa.CUES, librosa.measure, (0.5,), ("low", "high"), 1000, threaded=True),
 }
 
 

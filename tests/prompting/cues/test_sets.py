@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.prompting.cues import CUE_SETS, CueSet, acoustics, cue_set, measure_all, praat, sets
+from emosllm.prompting.cues import CUE_SETS, CueSet, cue_set, librosa, measure_all, praat, sets
 from emosllm.utterance import Utterance
 
 RATE = 16_000
@@ -118,12 +118,12 @@ def test_threads_measure_what_is_too_little_for_processes():
 
     def measure(clip: np.ndarray) -> dict[str, float]:
         names.add(current_thread().name)
-        return acoustics.measure(clip)
+        return librosa.measure(clip)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CUE_SETS, "librosa", replace(CUE_SETS["librosa"], measure=measure))
         patch.setattr(sets, "ProcessPoolExecutor", None)
-        assert measure_all("librosa", clips, workers=2) == [acoustics.measure(clip) for clip in clips]
+        assert measure_all("librosa", clips, workers=2) == [librosa.measure(clip) for clip in clips]
     assert names
     assert current_thread().name not in names
 

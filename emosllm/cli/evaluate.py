@@ -1,0 +1,141 @@
+"""Verbs for whoever has a trained system and wants to know it, or to pass it on: evaluate, export."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emosllm.cli.evaluate_dataset import Call, check_asked, conditions_of, evaluate_once, learned_in
+from emosllm.cli.options import (
+    AnswersOption,
+    BatchOpt,
+    DeviceOpt,
+    LabelsOpt,
+    ManifestsOption,
+    ModelArgument,
+    OverridesArgument,
+    StrategyOpt,
+    TranscriptsOpt,
+    TranscriptsOption,
+    chosen_labels,
+    chosen_split,
+    chosen_strategy,
+)
+from emosllm.cli.sweep import (
+    CacheOption,
+    CalibrateOption,
+    KeepOption,
+    PartialOption,
+    ProtocolOption,
+    SeedsOption,
+    TakeUpOption,
+    TestOnlyOption,
+    evaluate_protocol,
+    only_with_protocol,
+)
+from emosllm.errors import UserError
+
+AnswersOpt = Annotated[
+    AnswersOption | None, typer.Option(help="Score labels, or look for them in text; the recipe's if not given.")
+]
+TemperatureOpt = Annotated[
+    float | None, typer.Option(help="Of the probabilities; what `calibrate` found if not given.")
+]
+AbstainOpt = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Tell what remains if less sure answers are not given.")
+]
+RobustnessOpt = Annotated[
+    str | None, typer.Option(help="Spoil the recordings too (slow): conditions with commas, or `all`.")
+]
+
+
+def evaluate(
+    model: ModelArgument,
+    data: ManifestsOption,
+    overrides: OverridesArgument = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test; everything if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md, predictions.jsonl.")] = None,
+    transcripts: TranscriptsOpt = TranscriptsOption.own,
+    strategy: StrategyOpt = None,
+    labels: LabelsOpt = None,
+    answers: AnswersOpt = None,
+    temperature: TemperatureOpt = None,
+    abstain_below: AbstainOpt = None,
+    robustness: RobustnessOpt = None,
+    batch_size: BatchOpt = 8,
+    device: DeviceOpt = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap, and of noise.")] = 0,
+    protocol: ProtocolOption = None,
+    seeds: SeedsOption = 1,
+    calibrate: CalibrateOption = False,
+    resume: TakeUpOption = False,
+    partial: PartialOption = False,
+    test_only: TestOnlyOption = False,
+    cache: CacheOption = None,
+    keep_models: KeepOption = True,
+) -> None:
+    """Score a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
+
+    Example: `emosllm evaluate nano --data manifest.csv --split test --out report`
+
+    Example: `emosllm evaluate head-wavlm --protocol iemocap-loso --data iemocap.csv --out loso`
+
+    A recording that can't be read counts as a wrong answer. Exit code 1 when some failed, 2 when all did.
+    """
+    from emosllm.evaluation.extra import check_eval_extra
+
+    check_eval_extra()
+    asked, conditions = chosen_strategy(strategy), conditions_of(robustness)
+    answer: Any = answers and answers.value
+    if protocol is not None:
+        asking: dict[str, Any] = {"temperature": temperature, "calibrates": calibrate, "abstain_below": abstain_below}
+        asking |= {"conditions": tuple(conditions), "seed": seed}
+        how: dict[str, Any] = {"out": out, "resume": resume, "partial": partial, "test_only": test_only}
+        how |= {"seeds": seeds, "cache": cache, "keep_models": keep_models, "strategy": asked, "answer": answer}
+        how |= {"transcripts": transcripts.value, "batch_size": batch_size, "device": device}
+        apart: dict[str, object] = {"split": split, "labels": labels}
+        evaluate_protocol(protocol, model, data, overrides or (), apart, asking, **how)
+        return
+    taken_up = resume and not conditions
+    only_with_protocol(
+        seeds=seeds > 1, calibrate=calibrate, resume=taken_up, partial=partial, test_only=test_only, cache=cache
+    )
+    if resume and out is None:
+        raise UserError("--resume takes up a sweep over spoilt recordings in a folder: give --out DIR")
+    from emosllm.experiments.data.manifests import read_data
+    from emosllm.inference.loader import load
+
+    told = ", ".join(map(str, data))
+    known = read_data(data)
+    utterances = chosen_split(known, split, told)
+    recogniser = load(
+        model, device=device, strategy=asked, answer=answer, temperature=temperature, overrides=overrides or ()
+    )
+    recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
+    check_asked(recogniser, utterances, told, abstain_below)
+    call = Call(model, told, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume)
+    raise typer.Exit(evaluate_once(recogniser, utterances, call, learned_in(known, split)))
+
+
+def export(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
+    self_contained: Annotated[bool, typer.Option(help="Hold the backbones' weights too.")] = True,
+) -> None:
+    """Save a trained system anew, with its backbones inside, so that one folder is all it takes.
+
+    Example: `emosllm export runs/mine --out mine-whole`
+    """
+    from emosllm.files import atomic_folder
+    from emosllm.inference.loader import load_parts, stored_calibration
+    from emosllm.inference.stored_calibration import CALIBRATION, write_calibration
+
+    system, processor = load_parts(model)
+    calibrated = stored_calibration(model)
+    with atomic_folder(out, marker="config.json") as folder:
+        system.save_pretrained(folder, self_contained=self_contained)
+        processor.save_pretrained(folder)
+        if calibrated is not None:
+            write_calibration(calibrated, folder / CALIBRATION)
+    print(f"{out}: try it: emosllm predict {out} RECORDING", file=sys.stderr)

@@ -1,0 +1,194 @@
+"""What `emosllm evaluate` does without a protocol: one system, one data set, one report.
+
+What is known is written before a sweep over spoilt recordings, which takes fifty times as long, and the sweep itself is
+kept point by point.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+
+from emosllm.cli.options import tracked
+from emosllm.errors import UserError
+from emosllm.utterance import Prediction, Utterance
+
+if TYPE_CHECKING:
+    from emosllm.evaluation.report import Report, TranscriptsFrom
+    from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+    from emosllm.evaluation.robustness.records import Robustness
+    from emosllm.inference.recogniser import Recogniser
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the user said.
+
+    Attributes:
+        model: how he calls the system.
+        data: how he calls the data.
+        split: which part of it.
+        transcripts: `own` or `given`.
+        abstain_below: the least confidence that is answered.
+        conditions: under which it is asked again.
+        batch_size: recordings computed together.
+        seed: of the bootstrap, and of noise.
+        out: folder of the report.
+        resume: take up a sweep that was stopped.
+    """
+
+    model: str
+    data: str
+    split: str | None
+    transcripts: Literal["own", "given"]
+    abstain_below: float | None
+    conditions: Sequence[str]
+    batch_size: int
+    seed: int
+    out: Path | None
+    resume: bool
+
+
+def evaluate_once(
+    recogniser: "Recogniser", utterances: Sequence[Utterance], call: Call, learned: Sequence[Utterance] = ()
+) -> int:
+    """Recognise, print the report, and write it where it shall be written.
+
+    Args:
+        recogniser: the system.
+        utterances: what is scored.
+        call: how it was asked for.
+        learned: clips that the classes' mean valence, arousal and dominance are measured on.
+
+    Returns:
+        The exit code: 1 when some recordings failed, 2 when all did.
+
+    Raises:
+        UserError: the folder can't be written to, or holds another sweep than the one to be taken up.
+    """
+    from emosllm.files import make_folder
+    from emosllm.reporting.report_files import write_report
+    from emosllm.reporting.screen import print_report
+
+    if call.out is not None:
+        make_folder(call.out)  # what can't be written should be known now, not after a thousand recordings
+    began = time.monotonic()
+    found = recogniser.predict(utterances, call.batch_size, call.transcripts)
+    predictions = list(tracked(found, len(utterances)))
+    report = _report(recogniser, utterances, predictions, call, learned, time.monotonic() - began)
+    if call.conditions:
+        kept = _kept(report, call)
+        if call.out is not None:
+            write_report(report, utterances, predictions, call.out)
+        report = replace(report, robustness=_swept(recogniser, utterances, call, kept))
+    print_report(report, Console())
+    if call.out is not None:
+        write_report(report, utterances, predictions, call.out)
+    failed = sum(prediction.error is not None for prediction in predictions)
+    return 0 if not failed else 2 if failed == len(predictions) else 1
+
+
+def learned_in(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
+    """What a class's mean valence may be measured on: the training and validation part, and nothing that is scored."""
+    return [each for each in known if split is not None and each.split in ("train", "val") and each.split != split]
+
+
+def check_asked(
+    recogniser: "Recogniser", utterances: Sequence[Utterance], data: str, abstain_below: float | None
+) -> None:
+    """Refuse, before anything is recognised, what could not be scored after.
+
+    Raises:
+        UserError: no emotion to score, or no probabilities to abstain by.
+    """
+    if not any(recogniser.labels.classify(u.emotion) for u in utterances):
+        raise UserError(f"{data}: no utterance has one of the emotions {', '.join(recogniser.labels.names)} to score")
+    if abstain_below is not None and recogniser.answer == "generate":
+        raise UserError("--abstain-below needs probabilities, and free answers have none; use --answers score")
+
+
+def conditions_of(names: str | None) -> list[str]:
+    """The conditions that `--robustness` names.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if names is None:
+        return []
+    from emosllm.evaluation.robustness.recogniser_sweep import chosen_conditions
+
+    return chosen_conditions(names)
+
+
+def _report(
+    recogniser: "Recogniser",
+    utterances: Sequence[Utterance],
+    predictions: Sequence[Prediction],
+    call: Call,
+    learned: Sequence[Utterance],
+    seconds: float,
+) -> "Report":
+    from emosllm.evaluation.recogniser_provenance import doubts_of, origin_of
+    from emosllm.evaluation.report_builder import build_report
+
+    wrote: TranscriptsFrom = "model" if call.transcripts == "own" else "given"
+    return build_report(
+        utterances,
+        predictions,
+        recogniser.labels,
+        model=call.model,
+        data=call.data,
+        split=call.split,
+        learned=learned,
+        strategy=recogniser.strategy,
+        transcripts_from=None if recogniser.strategy == "ser" else wrote,
+        seconds=seconds,
+        seed=call.seed,
+        answer=recogniser.answer,
+        fallback=recogniser.inference.fallback,
+        temperature=recogniser.temperature,
+        abstain_below=call.abstain_below,
+        provenance=origin_of(call.model, recogniser, utterances),
+        doubts=doubts_of(recogniser, utterances),
+    )
+
+
+def _swept(
+    recogniser: "Recogniser", utterances: Sequence[Utterance], call: Call, kept: "KeptAnswers | None"
+) -> "Robustness":
+    """The sweep that `--robustness` asks for, each point told as it is known."""
+    from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
+
+    console = Console(stderr=True)
+    return sweep_recogniser(
+        recogniser,
+        utterances,
+        call.conditions,
+        batch_size=call.batch_size,
+        transcripts=call.transcripts,
+        seed=call.seed,
+        kept=kept,
+        on_point=lambda point: console.print(
+            f"{point.condition} {'' if point.severity is None else f'{point.severity:g} '}UA {point.ua:.3f}"
+        ),
+    )
+
+
+def _kept(report: "Report", call: Call) -> "KeptAnswers | None":
+    """Where the answers to spoilt recordings are kept, for whoever is stopped."""
+    if call.out is None:
+        return None
+    from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+
+    origin = report.provenance
+    assert origin is not None
+    facts: list[object] = [call.model, report.labels, report.strategy, report.answer, call.transcripts, call.seed]
+    facts += [origin.data, origin.recipe, None if origin.training is None else asdict(origin.training)]
+    kept = KeptAnswers(call.out / "robustness")
+    kept.begin(hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest(), call.resume)
+    return kept

@@ -1,0 +1,143 @@
+"""The verb for whoever wants to know a system: info, of a recipe, of a training run, or of a checkpoint."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from emosllm.cli.options import InfoFormat, OverridesArgument
+from emosllm.errors import UserError
+
+if TYPE_CHECKING:
+    from emosllm.evaluation.provenance import Training
+    from emosllm.evaluation.trained_system import Trained
+    from emosllm.models.description import Description
+
+SystemArgument = Annotated[
+    str, typer.Argument(metavar="SYSTEM", help="A recipe's name, a YAML file, a run's folder, or a checkpoint.")
+]
+
+
+def info(
+    system: SystemArgument,
+    overrides: OverridesArgument = None,
+    format: Annotated[InfoFormat, typer.Option(help="Table or JSON.")] = InfoFormat.table,
+) -> None:
+    """Describe a system: parts, counted weights, training memory, the paper's figures, what was assumed.
+
+    Example: `emosllm info emosllm --format json`
+
+    Of a run or a checkpoint, also how it was trained: `emosllm info runs/mine`
+    """
+    from emosllm.recipe import load_recipe
+
+    trained = None
+    if _is_trained(system):
+        if overrides:
+            raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it; overrides are for recipes")
+        from emosllm.evaluation.trained_system import read_trained
+
+        trained = read_trained(system)
+        found = trained.description
+    else:
+        resolved = load_recipe(system, overrides or ())
+        from emosllm.models.description import describe
+
+        found = describe(resolved)
+    if format is InfoFormat.json:
+        more = {} if trained is None else {"trained": trained.to_dict()}
+        print(json.dumps(found.to_dict() | more, indent=2, ensure_ascii=False))
+        return
+    console = Console(markup=False, soft_wrap=True)  # brackets in a recipe's words are brackets
+    _tell_parts(console, found)
+    if trained is None:
+        _tell_needs(console, found)
+    else:
+        _tell_trained(console, trained)
+    _tell_places(console, found)
+    _tell_origin(console, found)
+
+
+def _is_trained(system: str) -> bool:
+    """Whether that is a folder, or could be a checkpoint on the hub; recipes go before folders of their name."""
+    from emosllm.recipe import names
+
+    if system in names() or system.endswith((".yaml", ".yml")):
+        return False
+    return Path(system).is_dir() or system.count("/") == 1
+
+
+def _tell_parts(console: Console, found: "Description") -> None:
+    table = Table(title=found.recipe.title, title_justify="left")
+    for column in ("part", "what", "shape"):
+        table.add_column(column)
+    for column in ("weights", "trained"):
+        table.add_column(column, justify="right")
+    for name, part in found.parts.items():
+        table.add_row(name, part.what, part.shape, f"{part.total:,}", f"{part.trainable:,}")
+    table.add_row("in sum", "", "", f"{found.total:,}", f"{found.trainable:,}", style="bold")
+    console.print(table)
+
+
+def _tell_needs(console: Console, found: "Description") -> None:
+    """What training it takes."""
+    from emosllm.models.description import downloads
+
+    memory = sum(found.memory.values()) / 2**30
+    console.print(f"learns: {', '.join(f'{name} {count:,}' for name, count in found.by_phase.items())}")
+    console.print(f"training memory, estimated: {memory:.1f} GiB at {found.recipe.training.micro_batch} samples a pass")
+    for model, download in downloads(found.recipe).items():
+        console.print(f"needs: {model}, {download.gigabytes:g} GB, {download.licence}")
+
+
+def _tell_places(console: Console, found: "Description") -> None:
+    from emosllm.models.description import places
+
+    for model, place in places(found.recipe).items():
+        console.print(f"found: {model}: {place}")
+
+
+def _tell_trained(console: Console, trained: "Trained") -> None:
+    """What was trained, on what, how long, and what came of it."""
+    if trained.folder is None:
+        done = ", ".join(trained.done) or "none"
+        wanted = ", ".join(trained.description.recipe.phases)
+        console.print(f"not finished: phases done: {done}, of {wanted}; its `emosllm train` with --resume goes on")
+    else:
+        inside = "its backbones inside" if trained.self_contained else "its backbones by name"
+        console.print(f"checkpoint: {trained.folder}, {trained.megabytes:.1f} MB, {inside}")
+    labels = trained.description.recipe.label_set
+    console.print(f"recipe: {trained.description.recipe.name}; answers {', '.join(labels.names)}")
+    if trained.calibration is not None:
+        console.print(f"calibrated: {trained.calibration.note}")
+    if trained.training is not None:
+        _tell_run(console, trained.training)
+    elif trained.folder is not None:
+        console.print("trained: nobody kept its run beside it")
+
+
+def _tell_run(console: Console, run: "Training") -> None:
+    from emosllm.reporting.sections.origin import hours
+
+    machine = run.hardware.get("gpu") or run.hardware.get("machine", "a machine that nobody noted")
+    console.print(f"trained: on {run.train:,} utterances, chosen by {run.val:,}; data {run.data}, seed {run.seed}")
+    console.print(f"took: {hours(run.seconds)} on {machine}")
+    for name, figures in run.phases.items():
+        told = ", ".join(
+            f"{key.replace('eval_', 'validation ')} {f'{value:.3f}' if isinstance(value, float) else value}"
+            for key, value in figures.items()
+            if key != "seconds"
+        )
+        console.print(f"phase {name}: {told}; {hours(figures.get('seconds', 0.0))}")
+    console.print(f"with: {', '.join(f'{name} {version}' for name, version in run.versions.items())}")
+
+
+def _tell_origin(console: Console, found: "Description") -> None:
+    console.print(f"source: {found.recipe.source}")
+    for what, value in found.recipe.paper.items():
+        console.print(f"paper: {what.replace('_', ' ')} = {value}")
+    for assumption in found.recipe.assumed:
+        console.print(f"assumed: {assumption}")

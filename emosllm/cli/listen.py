@@ -1,0 +1,86 @@
+"""The verb listen: the microphone, turn by turn, as a live ribbon in the terminal."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from emosllm.cli.options import (
+    AsrOpt,
+    DeviceOpt,
+    LabelsOpt,
+    LongestOpt,
+    ModelArgument,
+    ShortestOpt,
+    StrategyOpt,
+    chosen_labels,
+    chosen_strategy,
+)
+
+
+def listen(
+    model: ModelArgument,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Listen to a file in the microphone's place. Example: `--from talk.wav`"),
+    ] = None,
+    microphone: Annotated[
+        str | None, typer.Option(help="Which one, by name or number. Example: `--microphone USB`")
+    ] = None,
+    shortest: ShortestOpt = None,
+    longest: LongestOpt = None,
+    asr: AsrOpt = None,
+    strategy: StrategyOpt = None,
+    labels: LabelsOpt = None,
+    device: DeviceOpt = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Normalise by the turns heard so far, without labels, from the fifth on. This helps where they hold "
+            "varied emotions. Example: `--adapt`",
+        ),
+    ] = False,
+) -> None:
+    """Listen to the microphone and show emotions as they are spoken. Ctrl-C ends it; nothing is stored.
+
+    Example: `emosllm listen nano`
+
+    Without a microphone: `emosllm listen nano --from interview.wav`
+    """
+    from emosllm.audio import duration, stream_audio
+    from emosllm.inference.loader import load
+    from emosllm.timeline.live import LiveView
+    from emosllm.timeline.live import microphone as opened
+    from emosllm.timeline.silero_vad import installed_weights
+    from emosllm.timeline.timeline import Options
+    from emosllm.timeline.turns import Limits
+
+    usual = Limits(longest=8.0)  # a live view should not wait for the end of a monologue
+    limits = Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
+    installed_weights()
+    if source is not None:
+        duration(source)  # a recording that can't be opened
+    recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
+    transcriber = None
+    if asr is not None:
+        from emosllm.inference.asr import load_asr
+
+        transcriber = load_asr(asr, device)
+    session = recogniser.session() if adapt else None
+    options = Options(limits, transcriber=transcriber, batch_size=1, session=session)
+    view = LiveView(tuple(recogniser.labels.names), Console())
+    with ExitStack() as stack:
+        blocks, waiting = (stream_audio(source), None) if source else stack.enter_context(opened(microphone))
+        if source is None:
+            print("listening; Ctrl-C ends it", file=sys.stderr)
+        if recogniser.calibrated is not None:
+            print(recogniser.calibrated.note, file=sys.stderr)
+        turns = sum(1 for _ in view.follow(recogniser, blocks, options, waiting))
+    if session is not None:
+        print(session.adaptation.note, file=sys.stderr)
+    if not turns:
+        print("no speech was heard", file=sys.stderr)

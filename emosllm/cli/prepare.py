@@ -1,0 +1,129 @@
+"""The verb that turns a corpus's folder into a manifest and a datasheet: prepare."""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from emosllm.errors import UserError
+
+if TYPE_CHECKING:
+    from emosllm.corpora.datasheet import Datasheet
+
+_SHOWN = 20  # broken files on the terminal; the datasheet names all
+
+
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="Such as ravdess; `emosllm prepare list` names them.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The corpus as it was unpacked; of `audb`, the database's name.")
+    ] = Path(),
+    options: Annotated[list[str] | None, typer.Argument(help="The reader's own, such as sets=Test2.")] = None,
+    out: Annotated[Path, typer.Option(help="Manifest to write: CSV, TSV or JSONL.")] = Path("manifest.csv"),
+    text: Annotated[bool, typer.Option("--text", help="Words and labels alone, for systems that read.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing if anything is missing or broken.")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Files opened at a time.")] = None,
+    version: Annotated[str | None, typer.Option(help="Of a database of `audb`; the newest by default.")] = None,
+) -> None:
+    """Check a corpus's folder; write its manifest and its datasheet.
+
+    Example: `emosllm prepare ravdess ~/RAVDESS --out ravdess.csv`
+
+    `emosllm prepare audb emodb --version 1.4.1 --out emodb.csv` first downloads the database, into emodb-1.4.1 beside
+    the manifest.
+    """
+    if corpus == "list":
+        _list()
+        return
+    from emosllm.corpora.manifest import check_kind, write_manifest
+    from emosllm.files import write_atomically
+
+    check_kind(out)  # before an hour of opening files, not after
+    chosen = dict(_option(word) for word in options or ())
+    corpus, folder = _downloaded(corpus, folder, chosen, out.parent, version, text)
+    sheet = _sheet(corpus, folder, chosen, text, jobs)
+    if strict and (lines := [*sheet.differences, *sheet.broken.values()]):
+        raise UserError(f"{lines[0]} ({len(lines)} such lines in all; without --strict the rest is written)")
+    write_manifest(out, sheet.utterances)
+    page = out.with_name(f"{out.name}.datasheet.md")
+    write_atomically(page, sheet.to_markdown())
+    write_atomically(page.with_suffix(".json"), json.dumps(sheet.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    _show(sheet, page)
+    print(f"{out}: {len(sheet.utterances)} utterances of {sheet.speakers} speakers", file=sys.stderr)
+
+
+def _list() -> None:
+    from emosllm.corpora import CARDS, DOWNLOADS
+
+    cards = {**CARDS, **{name: download.card for name, download in DOWNLOADS.items()}}
+    for name, card in cards.items():
+        print(f"{name:12} {card.title}: {card.licence}")
+
+
+def _downloaded(
+    corpus: str, folder: Path, options: dict[str, str], parent: Path, version: str | None, text: bool
+) -> tuple[str, Path]:
+    """The reader and the folder; of a corpus that has to be downloaded, after the download.
+
+    Args:
+        corpus: a reader, or a source of downloads.
+        folder: the corpus's folder, or its name in the source.
+        options: the reader's own; they choose which recordings are downloaded.
+        parent: the folder to download into.
+        version: of the corpus in the source; refused for a folder.
+        text: download no recordings.
+    """
+    from emosllm.corpora import DOWNLOADS, read_corpus
+
+    corpus = corpus.lower()
+    if corpus not in DOWNLOADS:
+        if version is not None:
+            raise UserError(f"--version {version} is for {', '.join(DOWNLOADS)}; {corpus} is read from a folder")
+        return corpus, folder
+    reader = DOWNLOADS[corpus].reader
+    read = None if text else partial(read_corpus, reader, options=options)
+    return reader, DOWNLOADS[corpus].fetch(str(folder), parent, version, read)
+
+
+def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs: int | None) -> "Datasheet":
+    from dataclasses import replace
+
+    from emosllm.corpora import card_of, corpus_name, read_corpus
+    from emosllm.corpora.datasheet import Datasheet
+    from emosllm.corpora.durations import measure
+
+    utterances = read_corpus(corpus, folder, options)
+    if text:
+        utterances = [replace(utterance, audio=None, start=0.0, end=None, duration=None) for utterance in utterances]
+    usable, broken = measure(utterances, jobs)
+    sheet = Datasheet.of(corpus_name(corpus), card_of(corpus, folder, options), utterances, usable, broken)
+    if not sheet.utterances:
+        reason = next(iter(broken.values()), "its rows have no words: prepare it without --text")
+        way = "; --text takes the words alone" if not text and any(u.transcript for u in utterances) else ""
+        raise UserError(f"no utterance of {sheet.card.title} in {folder} can be used: {reason}{way}")
+    return sheet
+
+
+def _option(word: str) -> tuple[str, str]:
+    key, sign, value = word.partition("=")
+    if not sign or not key:
+        raise UserError(f"{word!r} is no option of a reader: write key=value, such as sets=Test2")
+    return key, value
+
+
+def _show(sheet: "Datasheet", page: Path) -> None:
+    """The datasheet as a page on the terminal; the first warning and the first broken files where warnings are read."""
+    lines = sheet.to_markdown().splitlines()
+    shown = [line for line in lines if not line.startswith("    - ")]
+    Console().print(Markdown("\n".join(shown)))
+    for line in sheet.differences[:1]:
+        print(line, file=sys.stderr)
+    for line in list(sheet.broken.values())[:_SHOWN]:
+        print(line, file=sys.stderr)
+    if len(sheet.broken) > _SHOWN:
+        print(f"and {len(sheet.broken) - _SHOWN} more: {page} names them all", file=sys.stderr)

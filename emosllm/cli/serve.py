@@ -1,0 +1,47 @@
+"""The verb for whoever lets others ask: serve, a page and a server on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emosllm.cli.options import AsrOpt, DeviceOpt, LabelsOpt, ModelArgument, StrategyOpt, chosen_labels, chosen_strategy
+
+
+def serve(
+    model: ModelArgument,
+    compare: Annotated[
+        list[str] | None, typer.Option(help="Another system, to compare on the page and to ask by name; repeatable.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines ask.")] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File whose one line clients have to bring as bearer token.")
+    ] = None,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 3600,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Largest upload.")] = 100,
+    queue: Annotated[int, typer.Option(min=1, help="Requests taken at a time; one more is answered 503.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Recordings of any clients computed together.")] = 8,
+    asr: AsrOpt = None,
+    strategy: StrategyOpt = None,
+    labels: LabelsOpt = None,
+    device: DeviceOpt = None,
+    page: Annotated[bool, typer.Option(help="The web page beside the API.")] = True,
+) -> None:
+    """Serve a system: a web page, REST and OpenAI-style routes, on this machine and without storing anything.
+
+    Example: `emosllm serve nano --port 7860`
+
+    Then open http://127.0.0.1:7860, or ask:
+    `curl -F file=@interview.wav -F segments=true http://127.0.0.1:7860/v1/emotions`
+    """
+    from emosllm.serving.extra import serve_extra
+
+    with serve_extra():
+        from emosllm.serving.server import Address, Limits, Systems
+        from emosllm.serving.server import serve as run
+
+    limits = Limits(max_seconds, round(max_megabytes * 1e6), queue, batch_size)
+    systems = Systems((model, *(compare or ())), device, chosen_strategy(strategy), chosen_labels(labels, []), asr)
+    with serve_extra():  # Gradio is imported where the page is made
+        run(systems, Address(host, port, token_file), limits, page=page)

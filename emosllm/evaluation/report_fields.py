@@ -1,0 +1,148 @@
+"""The sections of a report beyond its scores: confidence, abstention, groups, raters' votes, dimensions.
+
+What cannot be measured is named with its reason, never left out in silence. Figures of confidence are of the
+probabilities as `predictions.jsonl` keeps them, with four decimals, so that whoever reads that file finds the same.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.abstention import Selective, risk_coverage, selective_scores
+from emosllm.evaluation.answers import Answers, answers_of
+from emosllm.evaluation.calibration import Calibration, calibrate
+from emosllm.evaluation.dimensions import read_dimensions
+from emosllm.evaluation.fairness import Fairness, fairness
+from emosllm.evaluation.report import Confidence
+from emosllm.evaluation.soft_labels import soft_label, soft_scores
+from emosllm.evaluation.statistics.bootstrap import count_clusters
+from emosllm.labels import LabelSet
+from emosllm.utterance import Prediction, Utterance
+
+_T = TypeVar("_T")
+
+#: Numbers that regrouping may add up: a minute or two.
+_WORK = 2e10
+
+#: Group -> the field of `Answers` that holds it.
+GROUPS = {"gender": "genders", "language": "languages", "speaker": "speakers"}
+
+
+def sections_of(
+    utterances: Sequence[Utterance],
+    predictions: Sequence[Prediction],
+    labels: LabelSet,
+    *,
+    temperature: float | Sequence[float],
+    abstain_below: float | None,
+    learned: Sequence[Utterance],
+    resamples: int,
+    seed: int,
+    level: float,
+) -> dict[str, Any]:
+    """The fields `confidence`, `selective`, `fairness`, `soft`, `dimensions` and `unmeasured` of a `Report`.
+
+    Args:
+        utterances: with their true emotions.
+        predictions: in the same order.
+        labels: the classes to score in.
+        temperature: at which the probabilities were made; one for each prediction where they differ.
+        abstain_below: the least confidence that is answered; `None` for no such figures.
+        learned: clips that the classes' mean valence, arousal and dominance may be measured on.
+        resamples: of the speakers, for the groups.
+        seed: of the resampling.
+        level: of the intervals.
+
+    Raises:
+        UserError: `abstain_below` is not between 0 and 1, or asked for where there are no probabilities.
+    """
+    answers = answers_of(utterances, list(map(_as_kept, predictions)), labels, "")
+    heats = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
+    at_one = [_at_one(prediction, heat) for prediction, heat in zip(predictions, heats, strict=True)]
+    given = answers_of(utterances, at_one, labels, "")
+    missing: dict[str, str] = {}
+    fair = {}
+    for group, column in GROUPS.items():
+        found = _or_why(missing, f"fairness by {group}", lambda: _by(answers, column, resamples, seed, level))  # noqa: B023
+        if found is not None:
+            fair[group] = found
+    scored = [utterance for utterance in utterances if labels.classify(utterance.emotion)]
+    votes = [soft_label(utterance.votes, labels) if utterance.votes else None for utterance in scored]
+    soft = None
+    if any(votes):
+        soft = _or_why(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
+    draws = {"resamples": resamples, "seed": seed, "level": level}
+    dimensions, unread = read_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
+    return {
+        "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, heats)),
+        "selective": None if abstain_below is None else _selective(answers, abstain_below),
+        "fairness": fair,
+        "soft": soft,
+        "dimensions": dimensions,
+        "unmeasured": missing | unread,
+    }
+
+
+def _confidence(answers: Answers, given: Answers, heats: Sequence[float]) -> Confidence:
+    calibration = _calibration(answers)
+    curve = risk_coverage(answers.reference, answers.predicted, answers.confidences)
+    differ = len(set(heats)) > 1
+    return Confidence(
+        temperature=None if differ else heats[0],
+        temperatures=(min(heats), max(heats)) if differ else None,
+        as_given=None if set(heats) == {1} else _calibration(given),
+        calibration=calibration,
+        aurc=curve.aurc,
+        aurc_best=curve.aurc_best,
+        aurc_random=curve.aurc_random,
+    )
+
+
+def _calibration(answers: Answers) -> Calibration:
+    return calibrate(answers.reference, answers.probabilities, answers.labels)
+
+
+def _selective(answers: Answers, threshold: float) -> Selective:
+    if not any(answers.probabilities):
+        raise UserError("--abstain-below needs probabilities, and free answers have none; use --answers score")
+    return selective_scores(answers.reference, answers.predicted, answers.confidences, answers.labels, threshold)
+
+
+def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:
+    groups = getattr(answers, column)
+    if len(set(groups) - {None}) < 2:
+        raise UserError("the data know of fewer than two groups")
+    # Groups that are speakers have no others to draw: intervals are over clips of the same people.
+    speakers = [None] * len(answers) if column == "speakers" else answers.speakers
+    cells = len(answers.labels) * (len(answers.labels) + 1)
+    if resamples * count_clusters(speakers) * cells > _WORK:
+        raise UserError(f"{len(answers)} clips are too many to regroup {resamples} times")
+    sides = (answers.reference, answers.predicted, groups, speakers)
+    return fairness(*sides, answers.labels, resamples=resamples, seed=seed, level=level)
+
+
+def _or_why(missing: dict[str, str], section: str, compute: Callable[[], _T]) -> _T | None:
+    """The section, or `None` and its reason among the `missing`."""
+    try:
+        return compute()
+    except UserError as error:
+        missing[section] = str(error)
+        return None
+
+
+def _as_kept(prediction: Prediction) -> Prediction:
+    kept: Mapping[str, float] = prediction.to_dict()["probabilities"]
+    return replace(prediction, probabilities=kept)
+
+
+def _at_one(prediction: Prediction, temperature: float) -> Prediction:
+    """As it was before the temperature: probabilities p ** T, made to sum to 1, with four decimals."""
+    if temperature == 1 or not prediction.probabilities:
+        return _as_kept(prediction)
+    logs = np.log(np.maximum(list(prediction.probabilities.values()), 1e-300)) * temperature
+    shares = np.exp(logs - logs.max())
+    names = prediction.probabilities
+    return _as_kept(replace(prediction, probabilities=dict(zip(names, (shares / shares.sum()).tolist(), strict=True))))

@@ -1,0 +1,92 @@
+"""A recogniser under every condition: recordings are read once, spoilt, and recognised again.
+
+Given up: recordings that cannot be read, and clips without a class; they are in no point of a curve.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from emosllm.audio import load_audio
+from emosllm.errors import UserError
+from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.robustness.conditions import CONDITIONS, condition
+from emosllm.evaluation.robustness.records import Point, Robustness
+from emosllm.evaluation.robustness.sweep import sweep
+from emosllm.inference.recogniser import Recogniser, Transcripts
+from emosllm.utterance import Utterance
+
+
+def chosen_conditions(names: str) -> list[str]:
+    """The conditions that `all`, or names with commas, stand for.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if names.strip() == "all":
+        return list(CONDITIONS)
+    return [condition(name.strip()).name for name in names.split(",")]
+
+
+def sweep_recogniser(
+    recogniser: Recogniser,
+    utterances: Sequence[Utterance],
+    names: Sequence[str],
+    *,
+    batch_size: int = 8,
+    transcripts: Transcripts = "own",
+    resamples: int = 1000,
+    seed: int = 0,
+    on_point: Callable[[Point], None] | None = None,
+    kept: KeptAnswers | None = None,
+) -> Robustness:
+    """Ask a recogniser about clean and spoilt recordings.
+
+    Args:
+        recogniser: the system.
+        utterances: with their true emotions.
+        names: conditions of `CONDITIONS`.
+        batch_size: recordings computed together.
+        transcripts: as for `Recogniser.predict`; given ones are as true as ever, however spoilt the recording.
+        resamples: of the speakers, for the intervals.
+        seed: of noise, rooms and resampling.
+        on_point: told of every point as it is known.
+        kept: as `sweep`.
+
+    Raises:
+        UserError: the system does not listen, no recording can be read, or as `sweep`.
+    """
+    if not recogniser.processor.listens:
+        raise UserError("--robustness spoils recordings, and this system does not listen")
+    labels = recogniser.labels
+    heard, clips, reference = [], [], []
+    for utterance in utterances:
+        true = labels.classify(utterance.emotion)
+        if true is None or utterance.audio is None:
+            continue
+        try:
+            samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
+        except UserError:
+            continue
+        heard.append(utterance)
+        clips.append(samples)
+        reference.append(true)
+
+    def predict(spoilt: Sequence[np.ndarray]) -> list[str | None]:
+        changed = [replace(u, audio=s, start=0.0, end=None) for u, s in zip(heard, spoilt, strict=True)]
+        found = recogniser.predict(changed, batch_size, transcripts)
+        return [labels.classify(prediction.label) for prediction in found]
+
+    return sweep(
+        predict,
+        clips,
+        reference,
+        [utterance.speaker for utterance in heard],
+        labels.names,
+        conditions=[CONDITIONS[name] for name in names],
+        resamples=resamples,
+        seed=seed,
+        on_point=on_point,
+        kept=kept,
+    )

@@ -1,0 +1,74 @@
+"""What a robustness sweep found, as typed records: a point per condition and severity.
+
+Apart from `robustness`, which computes them, so that a report can be read where scipy is not installed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.evaluation.metrics import Interval
+from emosllm.evaluation.statistics.significance import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One condition at one severity.
+
+    Attributes:
+        condition: its name; `clean` for the clips as they are.
+        severity: in the condition's unit; `None` for `clean`.
+        n: clips.
+        unanswered: how many of them got no answer.
+        ua: unweighted accuracy.
+        wa: weighted accuracy.
+        ua_interval: by speaker; `None` for a single speaker.
+        wa_interval: the same.
+        ua_change: UA here against clean; `None` for `clean`.
+        wa_change: the same of WA.
+    """
+
+    condition: str
+    severity: float | None
+    n: int
+    unanswered: int
+    ua: float
+    wa: float
+    ua_interval: Interval | None
+    wa_interval: Interval | None
+    ua_change: Difference | None
+    wa_change: Difference | None
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """A sweep.
+
+    Attributes:
+        clean: the clips as they are.
+        points: in the order of conditions and their severities.
+        units: condition -> unit of its severities.
+        unchanged: condition -> severity at which nothing happens; only of those that have one.
+        skipped: condition -> why it could not be made here.
+        resamples: behind the intervals.
+        seed: of noise, rooms and resampling.
+        level: of the intervals.
+    """
+
+    clean: Point
+    points: tuple[Point, ...]
+    units: Mapping[str, str]
+    unchanged: Mapping[str, float]
+    skipped: Mapping[str, str]
+    resamples: int
+    seed: int
+    level: float
+
+    def curve(self, name: str) -> tuple[Point, ...]:
+        """The points of one condition, without `clean`."""
+        return tuple(point for point in self.points if point.condition == name)
+
+    def mean_ua(self, name: str) -> float:
+        """UA of one condition, averaged over its severities."""
+        return float(np.mean([point.ua for point in self.curve(name)]))

@@ -1,0 +1,224 @@
+"""How recognition falls as recordings get worse: any system, over conditions and severities, as a table or a curve.
+
+The same clips with the same noise at every severity, so that a curve falls by the severity alone; what changed against
+the clean clips has a paired interval by speaker. Given up: two conditions at once.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.answers import Answers
+from emosllm.evaluation.metrics import score
+from emosllm.evaluation.robustness.answer_cache import Kept, KeptAnswers
+from emosllm.evaluation.robustness.conditions import CONDITIONS, Condition, Voices
+from emosllm.evaluation.robustness.records import Point, Robustness
+from emosllm.evaluation.statistics.bootstrap import bootstrap_by_speaker
+from emosllm.evaluation.statistics.significance import compare
+
+__all__ = ["Point", "Predict", "Robustness", "pool", "spoil", "sweep"]
+
+#: Samples `[T]` at 16 kHz of each clip -> an answer for each, `None` where there is none.
+Predict = Callable[[Sequence[np.ndarray]], Sequence[str | None]]
+
+
+def sweep(
+    predict: Predict,
+    clips: Sequence[np.ndarray],
+    reference: Sequence[str],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    conditions: Sequence[Condition] | None = None,
+    voices: Voices | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    on_point: Callable[[Point], None] | None = None,
+    kept: KeptAnswers | None = None,
+) -> Robustness:
+    """Ask a system about clean and spoilt clips.
+
+    Args:
+        predict: the system; called once with the clean clips and once per condition and severity.
+        clips: mono samples `[T]` at 16 kHz.
+        reference: the true class of each.
+        speakers: of each, `None` where nobody knows.
+        labels: the classes.
+        conditions: which, all by default; one that cannot be made here is skipped and named.
+        voices: what babble is made of; by default, for each clip, all others.
+        resamples: behind the intervals.
+        seed: of noise, rooms and resampling.
+        level: of the intervals.
+        on_point: told of every point as it is known, `clean` first.
+        kept: answers that are there already, and where new ones go as they are known.
+
+    Raises:
+        UserError: the numbers of clips, references, speakers or answers differ, or as `score`.
+    """
+    if not len(clips) == len(reference) == len(speakers):
+        raise UserError(
+            f"{len(clips)} clips, {len(reference)} references, {len(speakers)} speakers: one each is needed"
+        )
+    settings = {"resamples": resamples, "seed": seed, "level": level}
+    tell = on_point or (lambda point: None)
+    chosen = tuple(CONDITIONS.values()) if conditions is None else tuple(conditions)
+
+    def answers(each: Condition | None, severity: float | None) -> Answers:
+        def ask() -> Sequence[str | None]:
+            spoilt = clips if each is None else spoil(clips, each, severity or 0.0, seed=seed, voices=voices)
+            return _asked(predict, spoilt)
+
+        name = "clean" if each is None else each.name
+        return _answers(name, _read_or_asked(kept, name, severity, reference, speakers, ask), labels)
+
+    clean_answers = answers(None, None)
+    clean = _point("clean", None, clean_answers, None, settings)
+    tell(clean)
+    points, skipped = [], {}
+    others = voices if voices is not None else clips[1:]
+    for each in chosen:
+        reason = each.missing(others)
+        if reason:
+            skipped[each.name] = reason
+            continue
+        for severity in each.severities:
+            points.append(_point(each.name, severity, answers(each, severity), clean_answers, settings))
+            tell(points[-1])
+    return _robustness(clean, points, chosen, skipped, settings)
+
+
+def pool(
+    parts: Sequence[KeptAnswers],
+    labels: Sequence[str],
+    conditions: Sequence[Condition],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Robustness:
+    """One sweep of what several systems answered, such as those of the folds of a cross-validation, each to its clips.
+
+    Args:
+        parts: the answers of each system's sweep.
+        labels: the classes.
+        conditions: which; one that is not in all parts is skipped and named.
+        resamples: behind the intervals.
+        seed: of the resampling.
+        level: of the intervals.
+
+    Raises:
+        UserError: a part has no answers to the clean clips.
+    """
+    settings = {"resamples": resamples, "seed": seed, "level": level}
+
+    def answers(name: str, severity: float | None) -> Answers | None:
+        found = [part.read(name, severity) for part in parts]
+        whole = [each for each in found if each is not None]
+        return _answers(name, Kept.joined(whole), labels) if len(whole) == len(parts) else None
+
+    clean_answers = answers("clean", None)
+    if clean_answers is None:
+        where = next(part.folder for part in parts if part.read("clean", None) is None)
+        raise UserError(f"{where} holds no answers to clean clips: run the sweep again")
+    clean = _point("clean", None, clean_answers, None, settings)
+    points, skipped = [], {}
+    for each in conditions:
+        found = [(severity, answers(each.name, severity)) for severity in each.severities]
+        if any(told is None for _, told in found):
+            skipped[each.name] = "it could not be made in every fold"
+            continue
+        points += [_point(each.name, severity, told, clean_answers, settings) for severity, told in found if told]
+    return _robustness(clean, points, conditions, skipped, settings)
+
+
+def spoil(
+    clips: Sequence[np.ndarray], condition: Condition, severity: float, *, seed: int = 0, voices: Voices | None = None
+) -> list[np.ndarray]:
+    """All clips under one condition; draws depend on seed, condition and place, not on severity.
+
+    Args:
+        clips: mono samples `[T]` at 16 kHz.
+        condition: what happens to them.
+        severity: how much.
+        seed: of every draw.
+        voices: what babble is made of; by default, for each clip, all others.
+
+    Raises:
+        UserError: as `Condition.at`.
+    """
+    spoilt = []
+    for place, samples in enumerate(clips):
+        around: Voices = ()
+        if condition.needs_voices:
+            around = voices if voices is not None else [*clips[:place], *clips[place + 1 :]]
+        rng = np.random.default_rng([seed, zlib.crc32(condition.name.encode()), place])
+        spoilt.append(condition.at(severity, around)(samples, rng))
+    return spoilt
+
+
+def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
+    answers = predict(clips)
+    if len(answers) != len(clips):
+        raise UserError(f"{len(clips)} clips but {len(answers)} answers: one answer per clip is needed")
+    return answers
+
+
+def _read_or_asked(
+    kept: KeptAnswers | None,
+    name: str,
+    severity: float | None,
+    reference: Sequence[str],
+    speakers: Sequence[str | None],
+    ask: Callable[[], Sequence[str | None]],
+) -> Kept:
+    """What is kept of one point; else what is answered now, kept from now on."""
+    found = None if kept is None else kept.read(name, severity)
+    if found is not None and found.reference == tuple(reference):
+        return found
+    found = Kept(tuple(reference), tuple(speakers), tuple(ask()))
+    if kept is not None:
+        kept.write(name, severity, found)
+    return found
+
+
+def _answers(name: str, kept: Kept, labels: Sequence[str]) -> Answers:
+    n = len(kept.reference)
+    ids, nobody = tuple(map(str, range(n))), (None,) * n
+    return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, nobody, nobody, ({},) * n)
+
+
+def _robustness(
+    clean: Point,
+    points: Sequence[Point],
+    chosen: Sequence[Condition],
+    skipped: Mapping[str, str],
+    settings: Mapping[str, float],
+) -> Robustness:
+    made = [each for each in chosen if each.name not in skipped]
+    units = {each.name: each.unit for each in made}
+    unchanged = {each.name: each.unchanged for each in made if each.unchanged is not None}
+    return Robustness(clean, tuple(points), units, unchanged, skipped, **settings)  # type: ignore[arg-type]
+
+
+def _point(
+    condition: str, severity: float | None, answers: Answers, clean: Answers | None, settings: Mapping[str, float]
+) -> Point:
+    sides = (answers.reference, answers.predicted)
+    scores = score(*sides, answers.labels)
+    intervals = bootstrap_by_speaker(*sides, answers.speakers, answers.labels, **settings)  # type: ignore[arg-type]
+    changes = compare(clean, answers, **settings).differences if clean else {}  # type: ignore[arg-type]
+    return Point(
+        condition=condition,
+        severity=severity,
+        n=scores.n,
+        unanswered=scores.unanswered,
+        ua=scores.ua,
+        wa=scores.wa,
+        ua_interval=intervals["ua"],
+        wa_interval=intervals["wa"],
+        ua_change=changes.get("ua"),
+        wa_change=changes.get("wa"),
+    )

@@ -1,0 +1,144 @@
+"""Confidence intervals by speaker: how far a figure would move had other speakers been recorded.
+
+Clips of one speaker are alike, so resampling clips pretends to know more than it does; whole speakers are resampled.
+Given up: bias-corrected and studentised intervals. The percentile interval is what the field reports.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from emosllm.evaluation.metrics import Interval, encode
+from emosllm.evaluation.statistics.resampling import merge_alike, resampled_sums, sum_by_unit, units_of
+
+#: The figures that have an interval; each is a field of `Scores`.
+FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
+
+#: Below so many speakers an interval is said to be too narrow; see `bootstrap_by_speaker`.
+FEW_SPEAKERS = 5
+
+
+def bootstrap_by_speaker(
+    reference: Sequence[str],
+    predicted: Sequence[str | None],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval | None]:
+    """Percentile intervals of WA, UA, macro F1 and weighted F1 over resampled speakers.
+
+    As many speakers as there are get drawn with replacement, each with all clips; the interval holds the middle `level`
+    of the figures so obtained. It answers "what if the same system had met other speakers of this kind", not "what if
+    it had been trained again". A clip of an unknown speaker is a speaker of its own, which makes the interval too
+    narrow when those clips are in truth by few people. So do few speakers: where accuracy varies by speaker as
+    Beta(6, 4), 95 % intervals held the true UA in 80 % of 1000 simulations with 4 speakers of 30 clips, 89 % with 10
+    and 92 % with 30 (`tests/evaluation/statistics/test_bootstrap.py`). Report `count_clusters` beside the interval.
+
+    Args:
+        reference: the true class of each clip.
+        predicted: the answers, `None` where there is none.
+        speakers: who speaks, `None` where nobody knows.
+        labels: the classes.
+        resamples: how many times the speakers are drawn.
+        seed: of the draw.
+        level: the share of resamples within the interval.
+
+    Returns:
+        `FIGURES` -> interval; all `None` where one speaker says everything, since one speaker tells nothing of others.
+
+    Raises:
+        UserError: as `score`.
+
+    Source:
+        Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004; by
+        speaker as in Ferrer and Riera, Confidence intervals for evaluation in machine learning (ConfidenceIntervals).
+    """
+    draws = draw_figures(reference, predicted, speakers, labels, resamples=resamples, rng=np.random.default_rng(seed))
+    if draws is None:
+        return dict.fromkeys(FIGURES)
+    return {name: percentile_interval(row, level) for name, row in zip(FIGURES, draws, strict=True)}
+
+
+def draw_figures(
+    reference: Sequence[str],
+    predicted: Sequence[str | None],
+    speakers: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    resamples: int,
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """The draws behind `bootstrap_by_speaker`, with its arguments: `FIGURES` by resample `[4, R]`.
+
+    `None` where one speaker says everything.
+
+    Raises:
+        UserError: as `score`.
+    """
+    assert len(speakers) == len(reference), (len(speakers), len(reference))
+    true, answers = encode(reference, predicted, labels)
+    matrices, counts = cluster_confusions(true, answers, speakers, len(labels))
+    if counts.sum() < 2:
+        return None
+    shape = (-1, *matrices.shape[1:])
+    blocks = resampled_sums(matrices.reshape(len(counts), -1), counts, resamples, rng)
+    return np.concatenate([figures_of(block.reshape(shape)) for block in blocks], axis=1)
+
+
+def percentile_interval(draws: np.ndarray, level: float) -> Interval:
+    """The middle `level` of the draws `[R]`."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def count_clusters(speakers: Sequence[str | None]) -> int:
+    """How many independent units there are: the known speakers, and every clip whose speaker nobody knows."""
+    known = [speaker for speaker in speakers if speaker is not None]
+    return len(set(known)) + len(speakers) - len(known)
+
+
+def cluster_confusions(
+    true: np.ndarray, answers: np.ndarray, speakers: Sequence[str | None], classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct confusion matrices of speakers, and how many speakers share each (see `merge_alike`).
+
+    Args:
+        true: classes as numbers `[N]`.
+        answers: answers as numbers `[N]`; `classes` is no answer.
+        speakers: of each clip.
+        classes: how many there are, C.
+
+    Returns:
+        Matrices `[U, C, C + 1]` and counts `[U]`.
+    """
+    rows = sum_by_unit(true * (classes + 1) + answers, units_of(speakers), classes * (classes + 1))
+    unique, counts = merge_alike(rows)
+    return unique.reshape(-1, classes, classes + 1), counts
+
+
+def figures_of(confusions: np.ndarray) -> np.ndarray:
+    """`FIGURES` of many confusion matrices at once, as `score` gives them one by one.
+
+    Args:
+        confusions: counts `[R, C, C + 1]`, reference by answer, the last column "no answer".
+
+    Returns:
+        `[4, R]`; each in 0..1.
+    """
+    classes = confusions.shape[1]
+    hits = np.einsum("rcc->rc", confusions[:, :, :classes])
+    support = confusions.sum(axis=2)
+    called = confusions[:, :, :classes].sum(axis=1)
+    present = support > 0
+    # An absent class has no hits; 1 below the line only keeps 0 / 0 quiet.
+    recall = hits / np.where(present, support, 1)
+    f1 = np.where(present, 2 * hits / np.where(present, support + called, 1), 0)
+    spoken = present.sum(axis=1)
+    clips = support.sum(axis=1)
+    return np.stack(
+        [hits.sum(axis=1) / clips, recall.sum(axis=1) / spoken, f1.sum(axis=1) / spoken, (f1 * support).sum(1) / clips]
+    )

@@ -1,0 +1,230 @@
+"""Is one system better than another: McNemar's test, the paired bootstrap by speaker, and the spread over seeds.
+
+Three questions that are often taken for one. McNemar: do the two differ on these clips, were clips independent (those
+of one speaker are not, so its p is too small)? Bootstrap: would they differ on other speakers? Seeds: would they differ
+had each been trained again? Given up: corrections for many comparisons; whoever makes ten should say so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.errors import UserError
+from emosllm.evaluation.answers import Answers, paired
+from emosllm.evaluation.extra import eval_extra
+from emosllm.evaluation.metrics import Interval, encode
+from emosllm.evaluation.statistics.bootstrap import FIGURES, figures_of, percentile_interval
+from emosllm.evaluation.statistics.resampling import merge_alike, resampled_sums, sum_by_unit, units_of
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Two systems on the same clips.
+
+    Attributes:
+        both: clips that both get right.
+        only_first: that only the first gets right.
+        only_second: that only the second gets right.
+        neither: that both get wrong.
+        p_exact: two-sided, from the binomial distribution; 1 where the systems never disagree.
+        chi_square: with continuity correction, one degree of freedom; 0 where the systems never disagree.
+        p_chi_square: of `chi_square`; not to be trusted below 25 disagreements.
+    """
+
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+    p_exact: float
+    chi_square: float
+    p_chi_square: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure of two systems.
+
+    Attributes:
+        first: the figure of the first system.
+        second: of the second.
+        difference: `second - first`; above 0 the second is better.
+        interval: of the difference, by speaker; `None` for a single speaker.
+        p: two-sided, that the difference is 0; `None` for a single speaker. Never below 1 / (resamples + 1) times 2.
+    """
+
+    first: float
+    second: float
+    difference: float
+    interval: Interval | None
+    p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two systems on the same clips.
+
+    Attributes:
+        first: how the first system is called.
+        second: how the second is.
+        n: clips.
+        speakers: independent units among them: known speakers, and each clip of an unknown one.
+        mcnemar: of the two.
+        differences: `FIGURES` -> difference.
+        resamples: behind the intervals.
+        seed: of the resampling.
+        level: of the intervals.
+    """
+
+    first: str
+    second: str
+    n: int
+    speakers: int
+    mcnemar: McNemar
+    differences: dict[str, Difference]
+    resamples: int
+    seed: int
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class OverSeeds:
+    """One figure of several trainings that differ by their seed.
+
+    Attributes:
+        n: trainings.
+        mean: of the figure.
+        sd: standard deviation of single trainings (n - 1 below the line); `None` for one.
+        interval: of the mean, by Student's t; `None` for one training.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    interval: Interval | None
+
+
+def compare(
+    first: Answers, second: Answers, *, resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> Comparison:
+    """Both tests of two systems on the same clips.
+
+    Args:
+        first: the one to improve on.
+        second: the one that claims to.
+        resamples: how many times the speakers are drawn.
+        seed: of the draws.
+        level: of the intervals.
+
+    Raises:
+        UserError: other clips, classes or references (see `paired`), nothing to compare, or scipy is not installed.
+    """
+    second = paired(first, second)
+    true, one = encode(first.reference, first.predicted, first.labels)
+    _, other = encode(first.reference, second.predicted, first.labels)
+    units = units_of(first.speakers)
+    point, draws = _paired_figures(true, one, other, units, len(first.labels), resamples, seed)
+    differences = {
+        name: difference_of(point[0, row], point[1, row], None if draws is None else draws[row], level)
+        for row, name in enumerate(FIGURES)
+    }
+    test = mcnemar(first.correct, second.correct)
+    speakers = int(units.max()) + 1
+    return Comparison(first.name, second.name, len(first), speakers, test, differences, resamples, seed, level)
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+    """McNemar's test, exact and by chi-square, as statsmodels computes both.
+
+    With as many disagreements each way the corrected statistic is 1 / disagreements and not 0, in statsmodels as here;
+    the exact p is then 1. Report the exact one.
+
+    Args:
+        first: whether the first system is right, by clip.
+        second: whether the second is, on the same clips.
+
+    Raises:
+        UserError: the lengths differ, there are no clips, or scipy is not installed.
+
+    Source:
+        McNemar, Note on the sampling error of the difference between correlated proportions, Psychometrika 12 (1947);
+        correction by Edwards, Psychometrika 13 (1948).
+    """
+    with eval_extra("McNemar's test"):
+        from scipy import stats
+    if len(first) != len(second):
+        raise UserError(f"{len(first)} clips of one system but {len(second)} of the other: the same clips are needed")
+    if not len(first):
+        raise UserError("nothing to compare: there are no clips")
+    one, other = np.asarray(first, bool), np.asarray(second, bool)
+    left, right = int((one & ~other).sum()), int((other & ~one).sum())
+    exact, statistic = 1.0, 0.0
+    if left + right:
+        exact = float(stats.binomtest(left, left + right, 0.5).pvalue)
+        statistic = (abs(left - right) - 1) ** 2 / (left + right)
+    p = float(stats.chi2.sf(statistic, 1))
+    return McNemar(int((one & other).sum()), left, right, int((~one & ~other).sum()), exact, statistic, p)
+
+
+def over_seeds(values: Sequence[float], level: float = 0.95) -> OverSeeds:
+    """Mean, standard deviation and interval over trainings.
+
+    The interval is of the mean over trainings on the same data, after Student; it knows nothing of other speakers. Two
+    systems trained with the same seeds are compared by giving their differences.
+
+    Args:
+        values: the same figure of each training.
+        level: of the interval.
+
+    Raises:
+        UserError: no values, one that is not a finite number, or scipy is not installed.
+    """
+    with eval_extra("an interval over seeds"):
+        from scipy import stats
+    numbers = np.asarray(values, float)
+    if not numbers.size:
+        raise UserError("no figure to average over seeds: give one per training")
+    if not np.isfinite(numbers).all():
+        raise UserError(f"cannot average over seeds: one of the figures is {numbers[~np.isfinite(numbers)][0]}")
+    mean = float(numbers.mean())
+    if numbers.size == 1:
+        return OverSeeds(1, mean, None, None)
+    sd = float(numbers.std(ddof=1))
+    half = float(stats.t.ppf((1 + level) / 2, numbers.size - 1)) * sd / numbers.size**0.5
+    return OverSeeds(numbers.size, mean, sd, Interval(mean - half, mean + half))
+
+
+def _paired_figures(
+    true: np.ndarray, one: np.ndarray, other: np.ndarray, units: np.ndarray, classes: int, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`FIGURES` of both systems `[2, 4]`, and their differences in each resample `[4, R]` (`None`: one speaker)."""
+    width = classes * (classes + 1)
+    rows = np.concatenate([sum_by_unit(true * (classes + 1) + given, units, width) for given in (one, other)], axis=1)
+
+    def figures(sums: np.ndarray) -> np.ndarray:
+        return np.stack([figures_of(half.reshape(-1, classes, classes + 1)) for half in np.split(sums, 2, axis=1)])
+
+    point = figures(rows.sum(axis=0, keepdims=True).astype(float))[..., 0]
+    if len(rows) < 2:
+        return point, None
+    blocks = resampled_sums(*merge_alike(rows), resamples, np.random.default_rng(seed))
+    return point, np.concatenate([np.diff(figures(block), axis=0)[0] for block in blocks], axis=1)
+
+
+def difference_of(first: float, second: float, draws: np.ndarray | None, level: float) -> Difference:
+    """A figure of two systems, with the interval of its difference and a p.
+
+    The p is that of the smallest interval that just holds 0 (Davison and Hinkley, Bootstrap Methods, 1997, ch. 4).
+
+    Args:
+        first: the figure of the first system.
+        second: of the second.
+        draws: the difference in each resample, `[R]`; `None` for a single speaker.
+        level: of the interval.
+    """
+    first, second = float(first), float(second)
+    if draws is None:
+        return Difference(first, second, second - first, None, None)
+    beyond = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    p = min(1.0, 2 * (beyond + 1) / (len(draws) + 1))
+    return Difference(first, second, second - first, percentile_interval(draws, level), p)

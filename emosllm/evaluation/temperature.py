@@ -1,0 +1,73 @@
+"""Fit a recogniser's temperature on clips that it neither learned from nor will be tested on.
+
+Given up: telling whether that is so; who calibrates on test fools nobody but the reader.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from emosllm.errors import UserError
+from emosllm.evaluation.answers import answers_of
+from emosllm.evaluation.calibration import TEMPERATURES, apply_temperature, calibrate, fit_temperature
+from emosllm.evaluation.provenance import digest_of
+from emosllm.inference.recogniser import Recogniser, Transcripts
+from emosllm.inference.stored_calibration import Calibrated
+from emosllm.utterance import Prediction, Utterance
+
+
+def fit_recogniser(
+    recogniser: Recogniser,
+    utterances: Sequence[Utterance],
+    *,
+    data: str,
+    split: str | None,
+    transcripts: Transcripts = "own",
+    batch_size: int = 8,
+    tracked: Callable[[Iterable[Prediction]], Iterable[Prediction]] = iter,
+) -> Calibrated:
+    """The temperature at which a recogniser's probabilities explain the true emotions best.
+
+    Args:
+        recogniser: at temperature 1.
+        utterances: with their true emotions; those without a class are not asked about.
+        data: how to call them.
+        split: which part of them.
+        transcripts: as for `Recogniser.predict`.
+        batch_size: recordings computed together.
+        tracked: around the predictions, for a bar.
+
+    Raises:
+        UserError: free answers, no utterance with a class, or every clip is right (or all is chance), so that the best
+            temperature lies beyond `TEMPERATURES`.
+    """
+    assert recogniser.temperature == 1, recogniser.temperature
+    labels = recogniser.labels
+    scored = [utterance for utterance in utterances if labels.classify(utterance.emotion) is not None]
+    if not scored:
+        raise UserError(f"{data}: no utterance has one of the emotions {', '.join(labels.names)} to calibrate on")
+    if recogniser.answer == "generate":
+        raise UserError("free answers have no probabilities to calibrate; ask for scores")
+    predictions = list(tracked(recogniser.predict(scored, batch_size, transcripts)))
+    before = answers_of(scored, predictions, labels, "")
+    found = fit_temperature(before.reference, before.probabilities, before.labels)
+    if found.at_bound:
+        raise UserError(
+            f"{data}: the best temperature of {found.n} clips lies beyond {TEMPERATURES[0]} to {TEMPERATURES[1]}: "
+            "every clip is right, or the answers are chance; calibrate on more clips"
+        )
+    tempered = [apply_temperature(prediction, found.value) for prediction in predictions]
+    after = answers_of(scored, tempered, labels, "")
+    errors = [calibrate(each.reference, each.probabilities, each.labels).ece for each in (before, after)]
+    return Calibrated(
+        temperature=found.value,
+        data=data,
+        digest=digest_of(scored),
+        split=split,
+        labels=labels.names,
+        strategy=recogniser.strategy,
+        transcripts=transcripts,
+        n=found.n,
+        nll_before=found.nll_before,
+        nll_after=found.nll_after,
+        ece_before=errors[0],
+        ece_after=errors[1],
+    )

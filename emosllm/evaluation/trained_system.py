@@ -1,0 +1,94 @@
+"""A trained system as its folder tells it: recipe, weights, temperature, and the run that it comes from.
+
+Shapes come from the checkpoint's own config, so its backbones need not be there. Given up: figures on test data, which
+a run does not keep; `emosllm evaluate` writes them where it is told to.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from emosllm.errors import UserError
+from emosllm.evaluation.provenance import Training, training_of
+from emosllm.inference.loader import checkpoint_folder
+from emosllm.inference.stored_calibration import Calibrated, read_calibration
+from emosllm.models.build import build_empty_of
+from emosllm.models.checkpoints.checkpoint import read_config
+from emosllm.models.checkpoints.hub import fetch_checkpoint
+from emosllm.models.description import Description, describe
+from emosllm.recipe import parse
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained system, or a run that is on its way to one.
+
+    Attributes:
+        description: its parts, counted.
+        folder: of the checkpoint; `None` where the run is not finished.
+        megabytes: of the weights in it.
+        self_contained: whether the backbones' weights are inside.
+        calibration: of its probabilities; `None` where none was fitted.
+        training: the run that it comes from; `None` where nobody kept it, or it is not finished.
+        done: the phases that are, in order.
+    """
+
+    description: Description
+    folder: Path | None
+    megabytes: float
+    self_contained: bool
+    calibration: Calibrated | None
+    training: Training | None
+    done: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, without the description, which has its own."""
+        return {
+            "finished": self.folder is not None,
+            "checkpoint": None if self.folder is None else str(self.folder),
+            "megabytes": round(self.megabytes, 3),
+            "self_contained": self.self_contained,
+            "labels": list(self.description.recipe.label_set.names),
+            "calibration": None if self.calibration is None else asdict(self.calibration),
+            "training": None if self.training is None else asdict(self.training),
+            "phases_done": list(self.done),
+        }
+
+
+def read_trained(name: str) -> Trained:
+    """A run's folder, finished or not, or a checkpoint.
+
+    Args:
+        name: a folder, or a hub id.
+
+    Raises:
+        UserError: it is neither, or broken.
+    """
+    run = Path(name)
+    if (run / "run.json").is_file() and not (run / "model" / "config.json").is_file():
+        return _unfinished(run)
+    folder = fetch_checkpoint(checkpoint_folder(name))
+    config = read_config(folder)
+    training = training_of(name)
+    return Trained(
+        description=describe(parse(config.recipe, f"of {folder}"), build_empty_of(folder)),
+        folder=folder,
+        megabytes=sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6,
+        self_contained=bool(config.self_contained),
+        calibration=read_calibration(folder),
+        training=training,
+        done=() if training is None else tuple(training.phases),
+    )
+
+
+def _unfinished(run: Path) -> Trained:
+    path = run / "run.json"
+    try:
+        notes = json.loads(path.read_text("utf-8"))
+        recipe, done = parse(notes["recipe"], f"of {run}"), tuple(notes["phases"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is damaged ({error!r}), so nobody can say what is trained there") from None
+    return Trained(describe(recipe), None, 0.0, False, None, None, done)

@@ -1,0 +1,232 @@
+"""What must not be on two sides of a split: a speaker, a recording, an id, the validation set itself.
+
+Recordings are compared by their bytes (only files of one size are read, and at first only their beginnings), and
+segments of one file by whether they overlap in time. Given up: the same recording in another format or loudness, and
+texts that are alike, since people say the same things.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from emosllm.corpora.overlap import check_not_mixed
+from emosllm.errors import UserError
+from emosllm.experiments.data.folds import Fold
+from emosllm.utterance import Utterance
+
+_BEGINNING = 1 << 16  # bytes that tell most files of one size apart
+
+
+def check_folds(
+    folds: Sequence[Fold],
+    shared_speakers: str | None = None,
+    drawn_validation: str | None = None,
+    dialogue: Callable[[Utterance], str | None] | None = None,
+    shared_recordings: int = 0,
+    scored: Literal["test", "val"] = "test",
+) -> list[str]:
+    """Refuse folds of which a figure would say nothing.
+
+    Args:
+        folds: of one experiment.
+        shared_speakers: why the same people may be on two sides, where a published protocol has it so.
+        drawn_validation: why the same people may be in train and in val, where a published protocol has it so.
+        dialogue: the dialogue of a clip, where all of it must be on one side.
+        shared_recordings: how many tested clips of a fold are also learned from where a published list is so flawed;
+            one more is refused.
+        scored: the part that figures are of, which is `val` where the test is left alone.
+
+    Returns:
+        What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
+
+    Raises:
+        UserError: a validation set that is or overlaps the test set; an id, a recording, a dialogue or (unless allowed)
+            a speaker on two sides; corpora that hold each other's clips; a clip that is tested twice.
+    """
+    everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
+    check_not_mixed(everything.values())
+    contents = contents_of(everything.values())
+    for fold in folds:
+        _check_validation(fold, contents)
+        for pair in combinations(_sides(fold), 2):
+            drawn = pair == ("train", "val") and drawn_validation is not None
+            listed = pair[1] == "test" and len(_also_learned(fold, contents)) <= shared_recordings
+            sounds = {} if drawn or listed else contents
+            _check_sides(fold, pair, sounds, drawn or shared_speakers is not None, None if drawn else dialogue)
+    _check_scored_once(folds, scored)
+    notes = _remarks(folds, shared_speakers, scored)
+    if shared_recordings and scored == "test" and (also := sum(len(_also_learned(fold, contents)) for fold in folds)):
+        notes.append(f"Tested recordings that are learned from, too, as the published lists have them: {also}.")
+    if drawn_validation is not None:
+        twice = sum(len({val for _, val in _same_recordings(fold.train, fold.val, contents)}) for fold in folds)
+        notes += [f"Recordings of validation parts that are in training, too, listed twice: {twice}."] if twice else []
+    return notes
+
+
+def _check_sides(
+    fold: Fold,
+    names: tuple[str, str],
+    contents: Mapping[str, str],
+    shared_speakers: bool,
+    dialogue: Callable[[Utterance], str | None] | None,
+) -> None:
+    """Refuse what is in both of two sides; what has no content here is not compared by it."""
+    one, other = names
+    first, second = _sides(fold)[one], _sides(fold)[other]
+    where = f"{fold.name}: {{what}} is in {one} and in {other}"
+    if same := {u.id for u in first} & {u.id for u in second}:
+        raise UserError(f"{where.format(what=f'clip {min(same)}')}; each may be on one side only")
+    if pair := next(_same_recordings(first, second, contents), None):
+        what = f"one recording, as {pair[0]} and as {pair[1]},"
+        raise UserError(f"{where.format(what=what)}; remove one of them")
+    if dialogue is not None and (split := _named(dialogue, first) & _named(dialogue, second)):
+        raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
+    if not shared_speakers and (both := _speakers(first) & _speakers(second)):
+        raise UserError(
+            f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
+            "recognised; split anew (only a published --protocol may have it so)"
+        )
+
+
+def _also_learned(fold: Fold, contents: Mapping[str, str]) -> set[str]:
+    """The tested clips whose recordings are learned from or chosen by, too."""
+    sides = (fold.train, fold.val)
+    return {tested for side in sides for _, tested in _same_recordings(side, fold.test, contents)}
+
+
+def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
+    """Id -> a name of the recording's content; equal names are equal bytes.
+
+    Files that are not there have no name here; whoever reads them will say so.
+    """
+    names: dict[str, str] = {}
+    paths: dict[Path, list[str]] = {}
+    for utterance in utterances:
+        audio = utterance.audio
+        if isinstance(audio, Path):
+            paths.setdefault(audio, []).append(utterance.id)
+        elif audio is not None:
+            names[utterance.id] = _hash(audio.tobytes() if isinstance(audio, np.ndarray) else audio)
+    waiting = _alike(paths, lambda path: path.stat().st_size if path.is_file() else None)
+    for read in (_beginning, _whole):
+        waiting = [group for paths_alike in waiting for group in _alike(paths_alike, read)]
+    alike = {path: _whole(group[0]) for group in waiting for path in group}
+    for path, ids in paths.items():
+        names |= dict.fromkeys(ids, alike.get(path, str(path)))
+    return names
+
+
+def _alike(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Path]]:
+    """The groups of two and more that have the same key; `None` is no key."""
+    groups: dict[object, list[Path]] = {}
+    for path in paths:
+        if (value := key(path)) is not None:
+            groups.setdefault(value, []).append(path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _beginning(path: Path) -> str:
+    with path.open("rb") as file:
+        return _hash(file.read(_BEGINNING))
+
+
+def _whole(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _sides(fold: Fold) -> dict[str, tuple[Utterance, ...]]:
+    return {"train": fold.train, "val": fold.val, "test": fold.test}
+
+
+def _speakers(side: Sequence[Utterance]) -> set[str]:
+    return {utterance.speaker for utterance in side if utterance.speaker}
+
+
+def _named(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -> set[str]:
+    return {found for utterance in side if (found := name(utterance))}
+
+
+def _check_validation(fold: Fold, contents: Mapping[str, str]) -> None:
+    val, test = ({utterance.id for utterance in side} for side in (fold.val, fold.test))
+    if val and (val == test or _told(fold.val, contents) == _told(fold.test, contents)):
+        raise UserError(f"{fold.name}: the validation set is the test set, so weights would be chosen by the answer")
+    if both := val & test:
+        raise UserError(
+            f"{fold.name}: {len(both)} clips of the validation set are in the test set, such as {min(both)}; weights "
+            "would be chosen by the answer"
+        )
+
+
+def _told(side: Sequence[Utterance], contents: Mapping[str, str]) -> Counter[tuple[str, float, float]]:
+    """What a side is made of, whatever its clips are called: sounds, or the words of what is text alone."""
+    return Counter((contents.get(u.id, u.transcript or u.id), *_span(u)) for u in side)
+
+
+def _same_recordings(
+    first: Sequence[Utterance], second: Sequence[Utterance], contents: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """The ids of two clips each that are the same sound, or parts of it that overlap."""
+    spans: dict[str, list[tuple[float, float, str]]] = {}
+    for utterance in first:
+        if utterance.id in contents:
+            spans.setdefault(contents[utterance.id], []).append((*_span(utterance), utterance.id))
+    for utterance in second:
+        start, end = _span(utterance)
+        for low, high, clip in spans.get(contents.get(utterance.id, ""), ()):
+            if max(low, start) < min(high, end):
+                yield clip, utterance.id
+
+
+def _span(utterance: Utterance) -> tuple[float, float]:
+    return utterance.start, float("inf") if utterance.end is None else utterance.end
+
+
+def _check_scored_once(folds: Sequence[Fold], scored: str) -> None:
+    tested: dict[str, str] = {}
+    for fold in folds:
+        for utterance in _sides(fold)[scored]:
+            if utterance.id in tested:
+                raise UserError(
+                    f"clip {utterance.id} is tested in {tested[utterance.id]} and in {fold.name}; figures over all "
+                    "folds would count it twice"
+                )
+            tested[utterance.id] = fold.name
+
+
+def _remarks(folds: Sequence[Fold], shared_speakers: str | None, scored: str) -> list[str]:
+    notes = []
+    tests = [utterance for fold in folds for utterance in _sides(fold)[scored]]
+    unknown = sum(utterance.speaker is None for utterance in tests)
+    if unknown == len(tests):
+        notes.append("The test clips name no speakers, so nobody can check that no speaker is on two sides.")
+    elif unknown:
+        notes.append(f"Of {unknown} of {len(tests)} test clips nobody knows the speaker, who may be on two sides.")
+    heard = sum(_repeated(fold.train, _sides(fold)[scored]) for fold in folds)
+    if heard:
+        notes.append(
+            f"Of {heard} of {len(tests)} tested texts the same words are in training; people repeat themselves."
+        )
+    shared: set[str] = set()
+    for fold in folds:
+        others = [*fold.train, *(fold.val if scored == "test" else ())]
+        shared |= _speakers(_sides(fold)[scored]) & _speakers(others)
+    if shared:
+        note = f"Speakers are on two sides of the split: {len(shared)} of the tested ones. {shared_speakers or ''}"
+        notes.append(note.rstrip())
+    return notes
+
+
+def _repeated(train: Sequence[Utterance], tested: Sequence[Utterance]) -> int:
+    """How many tested texts, of clips that are text alone, stand word for word in training."""
+    told = {utterance.transcript for utterance in train if utterance.transcript}
+    return sum(utterance.audio is None and utterance.transcript in told for utterance in tested)

@@ -1,0 +1,42 @@
+"""Several manifests as one list of utterances, each id once, corpora that overlap refused.
+
+A feature cache, a report and a paired test all know a clip by its id, and ids are unique in one manifest only.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from emosllm.corpora.manifest import read_manifest
+from emosllm.corpora.overlap import check_not_mixed
+from emosllm.errors import UserError
+from emosllm.utterance import Utterance
+
+
+def read_data(manifests: Sequence[Path]) -> list[Utterance]:
+    """Read manifests that shall be used together.
+
+    An id that two corpora use gets its corpus in front (`ravdess:01.wav`), in both.
+
+    Args:
+        manifests: one or more.
+
+    Raises:
+        UserError: as `read_manifest`; the same clip of the same corpus in two of them; corpora that hold each other's
+            clips (`check_not_mixed`).
+    """
+    found = [utterance for path in manifests for utterance in read_manifest(path)]
+    check_not_mixed(found)
+    times = Counter(utterance.id for utterance in found)
+    twice = Counter((utterance.corpus, utterance.id) for utterance in found if times[utterance.id] > 1)
+    for (corpus, clip), count in twice.items():
+        if count > 1:
+            raise UserError(
+                f"clip {clip!r} of {corpus or 'a corpus without a name'} is in {count} of the manifests: give it in "
+                "one, or tell them apart in a column `corpus`"
+            )
+    return [
+        replace(utterance, id=f"{utterance.corpus}:{utterance.id}") if times[utterance.id] > 1 else utterance
+        for utterance in found
+    ]

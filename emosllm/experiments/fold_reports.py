@@ -1,0 +1,145 @@
+"""The reports of an experiment: a fold's, from what was just answered, and one over all folds, from their files.
+
+The one over all folds is made of the folds' files even where they were written just now, so that an experiment that was
+stopped ends with the same figures to the last digit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emosllm.evaluation.dimensions import DIMENSIONS
+from emosllm.evaluation.provenance import Provenance, digest_of
+from emosllm.evaluation.report import Report
+from emosllm.evaluation.report_builder import build_report
+from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.robustness.records import Robustness
+from emosllm.experiments.data.folds import Fold
+from emosllm.experiments.grid import Variant
+from emosllm.experiments.plan import Plan
+from emosllm.experiments.scoring import Scored, read_predictions
+from emosllm.utterance import Prediction, Utterance
+
+#: Where a fold's answers to spoilt recordings are, beside its report.
+SWEEP = "robustness"
+_FOLD_BY_FOLD = "each fold has classes' means of its own; the folds' reports tell the dimensions"
+
+
+def fold_report(
+    plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: Scored, seconds: float
+) -> Report:
+    """The report of one fold.
+
+    Args:
+        plan: of the experiment.
+        variant: the system.
+        fold: whose; its clips for training and validation say what a class's mean valence is.
+        utterances: the clips tested.
+        scored: what was answered.
+        seconds: that it took.
+    """
+    return _report(
+        plan,
+        variant,
+        utterances,
+        scored.predictions,
+        split=fold.name,
+        learned=[*fold.train, *fold.val],
+        seconds=seconds,
+        temperature=scored.temperature,
+        robustness=scored.robustness,
+        provenance=scored.provenance,
+        doubts=tuple(dict.fromkeys((*plan.notes, *scored.doubts))),
+    )
+
+
+def pooled_report(
+    plan: Plan, variant: Variant, folder: Path, reports: Mapping[str, Report]
+) -> tuple[Report, list[Utterance], list[Prediction]]:
+    """The report over all folds, each clip tested once, with its clips and their answers.
+
+    Args:
+        plan: of the experiment.
+        variant: the system.
+        folder: that holds the folds' folders.
+        reports: fold -> its report, as read.
+
+    Raises:
+        UserError: a fold's file is damaged.
+    """
+    utterances: list[Utterance] = []
+    predictions: list[Prediction] = []
+    temperatures: list[float] = []
+    for fold in plan.folds:
+        tested = variant.reshaping.test(fold.test)
+        utterances += tested
+        predictions += read_predictions(folder / fold.name, tested)
+        temperatures += [_temperature(reports[fold.name])] * len(tested)
+    doubts = (*plan.notes, *(doubt for report in reports.values() for doubt in report.doubts))
+    report = _report(
+        plan,
+        variant,
+        utterances,
+        predictions,
+        split=_tested(plan.folds),
+        learned=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
+        temperature=temperatures,
+        robustness=_pooled_sweep(variant, folder, reports),
+        provenance=Provenance.over({name: each.provenance for name, each in reports.items()}, digest_of(utterances)),
+        doubts=tuple(dict.fromkeys(doubts)),
+    )
+    if len(plan.folds) > 1:
+        unread = {name: _FOLD_BY_FOLD for name in report.unmeasured if name.partition(" of ")[0] in DIMENSIONS}
+        report = replace(report, unmeasured={**report.unmeasured, **unread})
+    return report, utterances, predictions
+
+
+def _tested(folds: Sequence[Fold]) -> str:
+    """What a report over all folds calls its clips: of one fold their own split, which may be val."""
+    if len(folds) > 1:
+        return f"{len(folds)} folds, each clip tested once"
+    splits = {utterance.split for utterance in folds[0].test}
+    return str(splits.pop()) if splits in ({"val"}, {"train"}) else "test"
+
+
+def _report(
+    plan: Plan, variant: Variant, utterances: Sequence[Utterance], predictions: Sequence[Prediction], **known: Any
+) -> Report:
+    inference, asking = variant.recipe.inference, variant.asking
+    own = "model" if variant.reshaping.transcripts == "own" else "given"
+    name = variant.system or variant.recipe.name
+    return build_report(
+        utterances,
+        predictions,
+        variant.classes,
+        model=f"{name} ({variant.name})" if variant.values else name,
+        data=plan.data or plan.title,
+        strategy=inference.strategy,
+        transcripts_from=None if inference.strategy == "ser" else own,  # type: ignore[arg-type]
+        answer=inference.answer,
+        fallback=inference.fallback,
+        abstain_below=asking.abstain_below,
+        seed=asking.seed,
+        **known,
+    )
+
+
+def _temperature(report: Report) -> float:
+    """A fold's; of one whose answers have no probabilities it is of no matter."""
+    found = report.confidence.temperature if report.confidence is not None else None
+    return 1.0 if found is None else found
+
+
+def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report]) -> Robustness | None:
+    """The folds' sweeps as one; a single fold's as it is."""
+    asking = variant.asking
+    if not asking.conditions:
+        return None
+    if len(reports) == 1:
+        return next(iter(reports.values())).robustness
+    from emosllm.evaluation.robustness.conditions import condition
+    from emosllm.evaluation.robustness.sweep import pool
+
+    parts = [KeptAnswers(folder / fold / SWEEP) for fold in reports]
+    return pool(parts, variant.classes.names, [condition(name) for name in asking.conditions], seed=asking.seed)

@@ -1,0 +1,169 @@
+"""A protocol as a record, and what it makes of given data: folds, classes, and what a reader of the figures must know.
+
+Counts must be right before anything is scored. Other corpora in the same manifests are learned from (their train split,
+or all that has no split) and never tested.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from emosllm.corpora.manifest import read_manifest
+from emosllm.errors import UserError
+from emosllm.experiments.data.folds import Fold
+from emosllm.experiments.data.leakage import check_folds
+from emosllm.experiments.data.manifests import read_data
+from emosllm.labels import LABEL_SETS, LabelSet
+from emosllm.recipe_parts import Metric
+from emosllm.utterance import Utterance
+
+#: A protocol's own utterances and its classes -> its folds.
+Folds = Callable[[Sequence[Utterance], LabelSet], list[Fold]]
+#: The same utterances, whether the system listens, its classes -> where they are not the whole corpus, a line each.
+Counts = Callable[[Sequence[Utterance], bool, LabelSet], list[str]]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a published figure was measured.
+
+    Attributes:
+        name: as the command line calls it.
+        title: for people, in one line.
+        corpus: the corpus that is tested.
+        labels: name of the label set that is trained and scored; `None` is the recipe's.
+        headline: the figure that papers compare.
+        folds: makes the folds.
+        counts: compares with the complete corpus.
+        chooses: whether weights are chosen on its validation part.
+        shared_speakers: why the same people may be on two sides; `None` where they may not.
+        drawn_validation: why the same people may be in train and in val, where a protocol draws val from train.
+        dialogue: the dialogue of a clip, all of which must be on one side; `None` where the protocol parts dialogues.
+        shared_recordings: tested clips of a fold that its published lists have in training, too.
+        narrows: whether a system that is scored as it is may lack some classes, as a wrong count (`--partial`).
+        notes: what a reader of the figures must know.
+    """
+
+    name: str
+    title: str
+    corpus: str
+    labels: str | None
+    headline: Metric
+    folds: Folds
+    counts: Counts
+    chooses: bool = False
+    shared_speakers: str | None = None
+    drawn_validation: str | None = None
+    dialogue: Callable[[Utterance], str | None] | None = None
+    shared_recordings: int = 0
+    narrows: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shares(self) -> bool:
+        """Whether the same people may be learned from and chosen by."""
+        return self.shared_speakers is not None or self.drawn_validation is not None
+
+    def check(self, folds: Sequence[Fold], scored: Literal["test", "val"] = "test") -> list[str]:
+        """`check_folds` with what this protocol allows."""
+        rules = (self.shared_speakers, self.drawn_validation, self.dialogue, self.shared_recordings)
+        return check_folds(folds, *rules, scored)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A protocol's folds on given data.
+
+    Attributes:
+        folds: with what other corpora add to training.
+        labels: the classes to be scored.
+        notes: what a reader of the figures must know.
+        partial: whether counts are wrong and that was allowed.
+    """
+
+    folds: tuple[Fold, ...]
+    labels: LabelSet
+    notes: tuple[str, ...]
+    partial: bool
+
+
+def lay_out(
+    protocol: Protocol,
+    utterances: Sequence[Utterance],
+    labels: LabelSet,
+    listens: bool,
+    partial: bool = False,
+    as_it_is: bool = False,
+) -> Laid:
+    """A protocol's folds.
+
+    Args:
+        protocol: which.
+        utterances: of its corpus, and of others to learn from.
+        labels: what the system can answer.
+        listens: whether the system needs recordings.
+        partial: go on where counts are wrong, and say so.
+        as_it_is: whether the system is not trained, so that it has no other classes than `labels`.
+
+    Raises:
+        UserError: nothing of the corpus, wrong counts, or folds that can't be made.
+    """
+    classes = LABEL_SETS[protocol.labels] if protocol.labels is not None else labels
+    if as_it_is and protocol.narrows:
+        classes = classes.only(name for name in classes.names if name in labels.names)
+    own = [utterance for utterance in utterances if utterance.corpus == protocol.corpus]
+    others = [utterance for utterance in utterances if utterance.corpus != protocol.corpus]
+    if not own:
+        there = ", ".join(sorted({utterance.corpus or "(none)" for utterance in utterances}))
+        raise UserError(
+            f"protocol {protocol.name} tests {protocol.corpus}, and the data have {there}; "
+            f"`emosllm prepare {protocol.corpus} FOLDER --out MANIFEST` makes its manifest"
+        )
+    notes = list(protocol.notes)
+    if wrong := protocol.counts(own, listens, classes):
+        if not partial:
+            raise UserError(f"protocol {protocol.name}: {'; '.join(wrong)}. --partial goes on, and says so")
+        notes = [f"PARTIAL, not comparable with published figures: {line}." for line in wrong] + notes
+    extra = tuple(utterance for utterance in others if utterance.split in ("train", None))
+    if extra:
+        counts = ", ".join(f"{n} of {name or 'no name'}" for name, n in Counter(u.corpus for u in extra).items())
+        notes.append(f"Other corpora are learned from, too: {counts}.")
+    if protocol.labels is None:
+        classes = _common(own, extra, labels)
+        notes.append(f"Scored in the classes that occur: {', '.join(classes.names)}.")
+    folds = protocol.folds(own, classes)
+    if protocol.chooses and not any(fold.val for fold in folds):
+        chosen_by = tuple(u for u in others if u.split == "val" and classes.classify(u.emotion))
+        folds = [replace(fold, val=chosen_by) for fold in folds]
+    widened = tuple(replace(fold, train=fold.train + extra) for fold in folds)
+    left = sum(classes.classify(utterance.emotion) is None for utterance in own)
+    if left:
+        notes.append(f"{left} of {len(own)} clips have no class of {classes.name} and are not tested.")
+    return Laid(widened, classes, tuple(notes), bool(wrong))
+
+
+def lay_out_manifests(
+    protocol: Protocol,
+    manifests: Sequence[Path],
+    labels: LabelSet,
+    listens: bool,
+    partial: bool = False,
+    as_it_is: bool = False,
+) -> Laid:
+    """`lay_out` of what manifests hold; of EmoBox each manifest is one fold."""
+    how = (labels, listens, partial, as_it_is)
+    if not protocol.name.startswith("emobox:"):
+        return lay_out(protocol, read_data(manifests), *how)
+    parts = [lay_out(protocol, read_manifest(path), *how) for path in manifests]
+    folds = [replace(part.folds[0], name=f"fold-{number}") for number, part in enumerate(parts, start=1)]
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return Laid(tuple(folds), parts[0].labels, tuple(notes), any(part.partial for part in parts))
+
+
+def _common(own: Sequence[Utterance], extra: Sequence[Utterance], labels: LabelSet) -> LabelSet:
+    """The classes that occur in the tested corpus, and where others are learned from in one of these."""
+    tested = {labels.classify(utterance.emotion) for utterance in own} - {None}
+    learned = {labels.classify(utterance.emotion) for utterance in extra} - {None}
+    return labels.only(name for name in labels.names if name in tested and (not learned or name in learned))

@@ -1,0 +1,144 @@
+"""Systems by name: a builtin, a run's folder, a checkpoint, or a recipe whose parts are all published (zero-shot)."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import shorten
+
+import torch
+
+from emosllm.errors import UserError
+from emosllm.inference.recogniser import Recogniser
+from emosllm.inference.stored_calibration import Calibrated, read_calibration
+from emosllm.models.build import System, build_model, build_processor, load_model
+from emosllm.models.checkpoints.locations import builtins
+from emosllm.models.kernels.packed_linear import pack_linears
+from emosllm.models.llms.lora import merge_lora
+from emosllm.models.speech_llm import SpeechLLM
+from emosllm.prompting.processor import SpeechProcessor
+from emosllm.recipe import load_recipe, names
+from emosllm.recipe_parts import Answer, Strategy
+
+#: oneDNN keeps what it prepared for each shape of a product, by default 1,024 of them. Clips differ in length, so a
+#: server of nano grew by 300 MB that way (docs/log.md); this many cost no time.
+_KEPT_SHAPES = 32
+
+
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    strategy: Strategy | None = None,
+    labels: Sequence[str] | None = None,
+    answer: Answer | None = None,
+    overrides: Sequence[str] = (),
+    temperature: float | None = None,
+) -> Recogniser:
+    """Load a system: a builtin name (`nano`), a run's folder, a checkpoint's folder, a hub id, or a recipe.
+
+    A recipe is loaded as published, without training (zero-shot), where all its parts are published.
+
+    Args:
+        name: what to load.
+        device: `cpu`, `cuda`, ...; a GPU where there is one and nothing is said.
+        strategy: how transcripts are used; the recipe's where not given.
+        labels: emotions to choose from; all of the system's where not given.
+        answer: `score` or `generate`; the recipe's where not given.
+        overrides: changes to a recipe, such as `labels=iemocap4`; trained systems take none.
+        temperature: what log-probabilities are divided by; where not given, what `emosllm calibrate` left beside the
+            weights, or 1.
+
+    Raises:
+        UserError: no such system, a broken checkpoint, labels it was not trained for, no such device here.
+    """
+    chosen = _device(device)
+    model, processor = load_parts(str(name), overrides)
+    make_ready(model, chosen)
+    narrowed = processor.labels.only(labels) if labels else None
+    calibrated = stored_calibration(str(name)) if temperature is None else None
+    given = temperature if calibrated is None else calibrated.temperature
+    recogniser = Recogniser(model, processor, strategy, narrowed, answer, temperature=1.0 if given is None else given)
+    recogniser.calibrated = calibrated
+    return recogniser
+
+
+def make_ready(model: System, device: torch.device | str = "cpu") -> None:
+    """Make a system ready to be asked and nothing else: adapters merged, nothing learns, weights laid out on a CPU."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_SHAPES))  # read at oneDNN's first product
+    merge_lora(model)
+    model.eval().requires_grad_(False).to(device)
+    if isinstance(model, SpeechLLM):
+        pack_linears(model.llm.get_decoder())  # the output layer may also be the embedding
+    if model.encoder is not None:
+        pack_linears(model.encoder)
+
+
+def stored_calibration(name: str) -> Calibrated | None:
+    """What `emosllm calibrate` left beside a system's weights; `None` where it left nothing, or for a recipe.
+
+    Raises:
+        UserError: the file does not hold what it should.
+    """
+    place = checkpoint_folder(name)
+    return None if _is_recipe(name, place) else read_calibration(place)
+
+
+def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, SpeechProcessor]:
+    """A system's model and processor, as they were saved, or as published where `name` is a recipe's.
+
+    Raises:
+        UserError: no such system, a broken checkpoint, or a recipe with parts that must be trained first.
+    """
+    place = checkpoint_folder(name)
+    if _is_recipe(name, place):
+        return _as_published(name, overrides)
+    if overrides:
+        raise UserError(f"{name} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
+    model = load_model(place)
+    try:
+        return model, SpeechProcessor.from_pretrained(place)
+    except UserError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # Whatever transformers stumbles over first; what it says of it is long and about itself.
+        what = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise UserError(
+            f"{place}: the processor can't be read ({shorten(what, 120, placeholder=' …')}); its files are "
+            "processor_config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json and "
+            "chat_template.jinja: fetch or save them again"
+        ) from None
+
+
+def checkpoint_folder(name: str) -> str:
+    """What a name of a system stands for: a run's `model/`, a builtin's folder, else the folder or hub id itself."""
+    if (Path(name) / "model" / "config.json").is_file():
+        return str(Path(name) / "model")
+    if name in builtins() and not (Path(name) / "config.json").is_file():  # any folder may be called nano
+        return str(builtins()[name])
+    return name
+
+
+def _is_recipe(name: str, place: str) -> bool:
+    return place == name and not Path(name).is_dir() and (name in names() or name.endswith((".yaml", ".yml")))
+
+
+def _as_published(name: str, overrides: Sequence[str]) -> tuple[System, SpeechProcessor]:
+    recipe = load_recipe(name, overrides)
+    if recipe.unpublished:
+        raise UserError(
+            f"recipe {recipe.name}: its {' and '.join(recipe.unpublished)} must be trained before it can answer; "
+            f"`emosllm train {name} --data MANIFEST --out RUN`, then give RUN"
+        )
+    return build_model(recipe).eval(), build_processor(recipe)
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = "cpu and cuda" if torch.cuda.is_available() else "cpu"
+        raise UserError(f"device {str(name)!r} can't be used here; this machine has {there}") from None
+    return device

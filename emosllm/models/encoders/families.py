@@ -1,0 +1,206 @@
+"""Families of speech encoders: the table of what they differ in, and how an encoder is cut behind the last layer read.
+
+They differ in what they eat (waveform or log-mel), in how many frames come of it, in whether padding leaks, in whether
+their window is fixed, in what of it they attend to, and in where their layers lie. Nothing else in the house knows one
+encoder from another.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from emosllm.errors import UserError
+from emosllm.models.kernels.channels_last import keep_channels_last
+from emosllm.models.kernels.wavlm_attention import fuse_attention
+from emosllm.prompting.audio_vectors import Convolutions
+from emosllm.recipe_parts import Layers, Window
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is particular to one kind of encoder.
+
+    Attributes:
+        audio: the feature extractor's name for what the encoder eats.
+        width: attribute of the config that holds D.
+        convolutions: what makes fewer frames of the extractor's steps; none where each step is a frame.
+        padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
+        stem: those of them that lie before the layers, where more follow behind; all of them where not given.
+        window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
+        attends: of a fixed window, whether the layers attend to the clip alone.
+        layers: where the layers lie in the model, first to last, and what the config calls their number.
+        behind: modules that follow on the layers; dropped where an earlier hidden state is read.
+        prepare: what is done to a model once, so that a batch costs no more than its clips.
+    """
+
+    audio: str
+    width: str = "hidden_size"
+    convolutions: Callable[[PretrainedConfig], Convolutions] = lambda config: ()
+    padding_leaks: Callable[[PretrainedConfig], bool] = lambda config: False
+    stem: Convolutions | None = None
+    window: str = "longest"
+    attends: bool = False
+    layers: Mapping[str, str] = field(default_factory=lambda: {"encoder.layers": "num_hidden_layers"})
+    behind: Callable[[PretrainedConfig], tuple[str, ...]] = lambda config: ()
+    prepare: Callable[[PreTrainedModel], None] = lambda model: None
+
+    def steps(self, config: PretrainedConfig, layers: Layers) -> Convolutions:
+        """What makes fewer frames of the extractor's steps, up to where the frames are read."""
+        return self.convolutions(config) if layers == "last" or self.stem is None else self.stem
+
+
+def _group_norm(config: PretrainedConfig) -> bool:
+    """The base models of wav2vec 2.0 normalise over time, padding included (feat_extract_norm "group")."""
+    return bool(config.feat_extract_norm == "group")
+
+
+def _feature_encoder(config: PretrainedConfig) -> Convolutions:
+    """Of the wav2vec 2.0 kin: over samples, without padding."""
+    return tuple((kernel, stride, 0) for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
+
+
+def _stable_norm(config: PretrainedConfig) -> tuple[str, ...]:
+    """Of wav2vec 2.0's kin: the norm lies behind the layers, or before the first of them."""
+    return ("encoder.layer_norm",) if config.do_stable_layer_norm else ()
+
+
+def _channels_last(model: PreTrainedModel) -> None:
+    """Of wav2vec 2.0's kin, those with a layer norm after each convolution; a group norm wants channels apart."""
+    if model.config.feat_extract_norm == "layer":
+        keep_channels_last(model.feature_extractor.conv_layers)
+
+
+def _wavlm(model: PreTrainedModel) -> None:
+    _channels_last(model)
+    fuse_attention(model)
+
+
+def _subsampling(config: PretrainedConfig) -> Convolutions:
+    """Of FastConformer: each convolution halves the mel frames."""
+    kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
+    return ((kernel, stride, (kernel - 1) // 2),) * int(math.log2(config.subsampling_factor))
+
+
+WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
+QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled behind the layers
+
+_WAV2VEC2 = Family(
+    "input_values",
+    convolutions=_feature_encoder,
+    padding_leaks=_group_norm,
+    behind=_stable_norm,
+    prepare=_channels_last,
+)
+_WHISPER = Family(
+    "input_features",
+    "d_model",
+    convolutions=lambda config: WHISPER_STEM,
+    window="max_length",
+    layers={"layers": "encoder_layers"},
+    behind=lambda config: ("layer_norm",),
+)
+_QWEN_AUDIO = Family(
+    "input_features",
+    "d_model",
+    convolutions=lambda config: QWEN_STEM,
+    stem=WHISPER_STEM,
+    layers={"layers": "encoder_layers"},
+    behind=lambda config: ("avg_pooler", "layer_norm"),
+)
+
+FAMILIES: dict[str, Family] = {
+    "wavlm": replace(_WAV2VEC2, prepare=_wavlm),
+    "wav2vec2": _WAV2VEC2,
+    "hubert": _WAV2VEC2,
+    "emotion2vec": Family(
+        "input_values",
+        convolutions=_feature_encoder,
+        layers={"prenet": "num_prenet_layers", "layers": "num_main_layers"},
+        prepare=lambda model: keep_channels_last(model.convolutions),
+    ),
+    "wav2vec2-bert": Family("input_features"),
+    "parakeet_encoder": Family("input_features", convolutions=_subsampling, layers={"layers": "num_hidden_layers"}),
+    "whisper": _WHISPER,
+    "qwen_audio_encoder": _QWEN_AUDIO,
+    "qwen2_audio_encoder": replace(_QWEN_AUDIO, window="max_length", attends=True),
+}
+
+
+def family(config: PretrainedConfig) -> Family:
+    """The family of an encoder's config.
+
+    Raises:
+        UserError: no encoder of that kind is known.
+    """
+    if config.model_type not in FAMILIES:
+        raise UserError(f"{config.model_type!r} is no speech encoder known here; known are {', '.join(FAMILIES)}")
+    return FAMILIES[config.model_type]
+
+
+def depth(config: PretrainedConfig) -> int:
+    """How many layers an encoder of that shape has."""
+    return sum(int(getattr(config, number)) for number in family(config).layers.values())
+
+
+def states_read(config: PretrainedConfig, layers: Layers) -> tuple[int, ...]:
+    """The numbers of the hidden states that are read, ascending; 0 is what enters the first layer."""
+    if isinstance(layers, tuple):
+        return layers
+    if isinstance(layers, int):
+        return (layers,)
+    return tuple(range(depth(config) + 1)) if layers == "weighted" else (depth(config),)
+
+
+def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> PretrainedConfig:
+    """The shape of an encoder up to the deepest layer that is read; what lies behind need not be built or loaded.
+
+    Args:
+        config: of the whole encoder, which stays as it is, or of one that was cut before.
+        layers: what is read.
+        window: whose length it is read on.
+
+    Raises:
+        UserError: there are not so many layers, or the window is not a fixed one.
+    """
+    kind, there = family(config), depth(config)
+    if window == "clip" and kind.window != "max_length":
+        raise UserError(
+            f"encoder.window=clip: {config.model_type} has no fixed window and reads every clip on its own length; "
+            "set encoder.window=model"
+        )
+    if layers == "last":
+        return config
+    left = states_read(config, layers)[-1]
+    if left > there:
+        said = list(layers) if isinstance(layers, tuple) else layers
+        raise UserError(
+            f"encoder.layers={said}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
+        )
+    shorter = copy.deepcopy(config)
+    for number in kind.layers.values():
+        setattr(shorter, number, min(left, getattr(config, number)))
+        left -= getattr(shorter, number)
+    for adapter in ("add_adapter", "use_intermediate_ffn_before_adapter"):  # of wav2vec 2.0's kin, behind the layers
+        if getattr(config, adapter, False):
+            setattr(shorter, adapter, False)
+    return shorter
+
+
+def cut_weights(model: PreTrainedModel, layers: Layers) -> None:
+    """Take from an encoder what lies behind the deepest layer that is read, in place: layers, pooling and norm.
+
+    Raises:
+        UserError: there are not so many layers.
+    """
+    if layers == "last":
+        return
+    model.config = cut(model.config, layers)
+    for name, number in family(model.config).layers.items():
+        stack = model.get_submodule(name)
+        del stack[getattr(model.config, number) :]
+    for name in family(model.config).behind(model.config):
+        model.set_submodule(name, nn.Identity())

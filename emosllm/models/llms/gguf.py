@@ -1,0 +1,116 @@
+"""LLMs stored as GGUF, the file format of llama.cpp: config, tokenizer and weights from the one file, by transformers.
+
+The weights are dequantised to a plain model, because adapters are trained on it. transformers reads other files of the
+same folder before the GGUF's own tokenizer; the file is therefore read through a folder that holds nothing else.
+Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+from struct import error as StructError
+from tempfile import TemporaryDirectory
+from textwrap import shorten
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GgufConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.initialization import no_init_weights
+
+from emosllm.errors import UserError
+from emosllm.models.checkpoints.locations import is_hub_name, locate
+from emosllm.models.checkpoints.module_weights import put_loaded
+
+_READ: dict[tuple[Path, int], PreTrainedConfig] = {}  # by the file and the time of its last change
+
+
+def load_gguf_config(reference: str, file: str) -> PreTrainedConfig:
+    """The config of an LLM in a GGUF file, from its header alone.
+
+    Raises:
+        UserError: the file can't be had, or is no GGUF.
+    """
+    with _alone(reference, file) as place:
+        return _config(place, file)
+
+
+def load_gguf_tokenizer(reference: str, file: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a GGUF file, with its chat template.
+
+    Raises:
+        UserError: the file can't be had, or is no GGUF.
+    """
+    with _alone(reference, file) as place:
+        return AutoTokenizer.from_pretrained(place, gguf_file=file)
+
+
+def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """The LLM in a GGUF file, dequantised: the class and the weights of a model that was never quantised.
+
+    Raises:
+        UserError: the file can't be had, or is no GGUF.
+    """
+    with _alone(reference, file) as place:
+        config = _config(place, file)
+        whole: dict[str, Any] = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)}
+        stored = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=dtype, **whole)
+    config = stored.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with no_init_weights():  # anew, because the class that was loaded keeps the marks of a quantised model
+        plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    put_loaded(plain, stored.state_dict())
+    plain.generation_config = stored.generation_config
+    return plain.eval()
+
+
+def _config(folder: str, file: str) -> PreTrainedConfig:
+    """The header takes seconds to read, and a training asks for it several times: it is read once a process."""
+    path = (Path(folder) / file).resolve()
+    key = (path, path.stat().st_mtime_ns)
+    if key not in _READ:
+        _READ[key] = AutoConfig.from_pretrained(folder, gguf_file=file)
+    return deepcopy(_READ[key])
+
+
+@contextmanager
+def _alone(reference: str, file: str) -> Iterator[str]:
+    """A temporary folder that holds the GGUF file and nothing else; errors inside become one line."""
+    place = _find(reference, file)
+    if find_spec("gguf") is None:
+        raise UserError(f"{reference}: reading {file} needs the package gguf; pip install 'emosllm[gguf]'")
+    with TemporaryDirectory() as folder:
+        (Path(folder) / file).parent.mkdir(parents=True, exist_ok=True)
+        (Path(folder) / file).symlink_to(place.resolve())
+        try:
+            yield folder
+        except (OSError, ValueError, KeyError, IndexError, NotImplementedError, RuntimeError, StructError) as error:
+            reason = shorten(str(error).replace(f"{folder}/", ""), 160, placeholder=" …")
+            raise UserError(f"{place}: no LLM can be read from it ({reason}); give an LLM's GGUF file") from None
+
+
+def _find(reference: str, file: str) -> Path:
+    """The file in the model's folder or in the hub's cache; fetched where neither has it."""
+    folder = Path(locate(reference, file))
+    if folder.is_dir():
+        if not (folder / file).is_file():
+            there = ", ".join(sorted(path.name for path in folder.glob("*.gguf"))) or "none"
+            raise UserError(f"llm.file {file}: not in {folder}; GGUF files there: {there}")
+        return folder / file
+    try:
+        return Path(hf_hub_download(reference, file))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
+        fetch = f", or fetch it once with `hf download {reference} {file}`" if is_hub_name(reference) else ""
+        raise UserError(f"{reference}: no file {file} to be had; give a folder that has it{fetch}") from None

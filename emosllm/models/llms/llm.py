@@ -1,0 +1,193 @@
+"""What we ask of any causal LM of transformers: read a shared prefix once, read rows after it, score a few positions.
+
+The output layer is never run over a whole batch of positions: hidden states are gathered into two dimensions first,
+because on three PyTorch may copy a 128k-row weight per sample, and because most positions hold no answer.
+"""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache
+
+from emosllm.errors import UserError
+from emosllm.models.kernels.grouped_attention import group_heads
+from emosllm.models.kernels.last_layer import reading_only, skip_unread
+
+
+def prepare(llm: PreTrainedModel) -> None:
+    """Have a causal LM do what we ask of it at no more cost than it needs: the same numbers, other ways to them.
+
+    The output layer gets rows that lie one after the other. transformers hands it the last position as a slice in three
+    dimensions; PyTorch then copies the weight, half a gigabyte for 128,256 tokens, for every token that is generated.
+    """
+    llm.get_output_embeddings().register_forward_pre_hook(_laid_out)
+    group_heads(llm)
+    skip_unread(llm)
+
+
+def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    hidden, *rest = inputs
+    return hidden.reshape(-1, hidden.shape[-1]).contiguous().view(hidden.shape), *rest
+
+
+def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
+    """Keys and values of what all rows of a batch begin with.
+
+    Args:
+        llm: a causal LM.
+        prefix: `[P]` token ids, P > 0.
+
+    Returns:
+        A cache for one row; gradients flow through it where the LLM learns.
+    """
+    cache = DynamicCache()  # without a config every layer keeps everything: sliding windows are the mask's business
+    with reading_only(torch.zeros_like(prefix[None], dtype=torch.bool)):
+        return llm.get_decoder()(input_ids=prefix[None], past_key_values=cache, use_cache=True).past_key_values
+
+
+def repeat_cache(cache: Cache, rows: int) -> Cache:
+    """A one-row cache seen by `rows` rows; the original stays as it is, and memory is shared until rows are added."""
+    pairs = [(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1)) for layer in cache.layers]
+    return DynamicCache(pairs)
+
+
+def shift_cache(cache: Cache, padding: Tensor) -> Cache:
+    """A one-row cache for rows with padding before it, each as far as its first P positions go.
+
+    What stands in the padding's places means nothing and is for the mask to hide.
+
+    Args:
+        cache: of one row, P positions.
+        padding: `[B]`, positions before each row.
+    """
+    places = torch.arange(cache.get_seq_length(), device=padding.device)
+    order = (places - padding[:, None]).clamp(min=0)  # [B, P]
+    pairs = [
+        tuple(states[0][:, order].transpose(0, 1) for states in (layer.keys, layer.values)) for layer in cache.layers
+    ]
+    return DynamicCache(pairs)
+
+
+def select_rows(cache: Cache, rows: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
+    """A cache with the given rows of another, repeated or reordered; the original stays as it is.
+
+    What a row has of padding goes to its front: between its tokens and those to come it would widen their distance,
+    and sliding windows go by that.
+
+    Args:
+        cache: of B rows.
+        rows: `[R]`, which of them.
+        past: `[B, P]` mask of the cached positions.
+
+    Returns:
+        The cache of R rows and its mask `[R, P]`.
+    """
+    order = padding_first(past)[rows]  # [R, P]
+    pairs = [
+        tuple(states[rows[:, None], :, order].transpose(1, 2) for states in (layer.keys, layer.values))
+        for layer in cache.layers
+    ]
+    return DynamicCache(pairs), past[rows].gather(1, order)
+
+
+def padding_first(mask: Tensor) -> Tensor:
+    """The order `[B, L]` of positions that puts each row's padding before its tokens, which stay in their order."""
+    return mask.argsort(dim=-1, stable=True)
+
+
+def most_positions(config: PreTrainedConfig) -> int | None:
+    """How many tokens an LLM of this config reads; `None` where it has no limit."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows `[B, L, D]` padded on the right, and their mask, moved to the right edge, as generation wants them."""
+    order = padding_first(mask)
+    return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
+
+
+def check_room(llm: PreTrainedModel, tokens: int) -> None:
+    """Refuse rows that are longer than the LLM was made for: what it says of them would be noise, or another's words.
+
+    Args:
+        llm: a causal LM.
+        tokens: length of the longest row, with what is to be generated.
+
+    Raises:
+        UserError: it has fewer positions.
+    """
+    positions = most_positions(llm.config)
+    if positions is not None and tokens > positions:
+        raise UserError(
+            f"a row of {tokens} tokens, and the {llm.config.model_type} in use reads at most {positions}; "
+            "give shorter recordings, fewer examples or a shorter answer"
+        )
+
+
+def read_rows(
+    llm: PreTrainedModel,
+    embeddings: Tensor,
+    mask: Tensor,
+    cache: Cache | None,
+    past: Tensor | None = None,
+    wanted: Tensor | None = None,
+) -> tuple[Tensor, Cache | None]:
+    """Hidden states of rows that continue a cache.
+
+    Args:
+        llm: a causal LM.
+        embeddings: `[B, L, D]`, padded on the right.
+        mask: `[B, L]`, 1 where there is a token and not padding.
+        cache: what each row has read before (`[B, H, P, D_h]` a layer), or `None`. It is grown in place.
+        past: `[B, P]` mask of the cached positions; `None` where all of them are tokens.
+        wanted: `[B, L]` bool, the positions whose hidden states will be read, all others meaning nothing; all of them
+            where not given.
+
+    Returns:
+        Hidden states `[B, L, D]` and the grown cache.
+
+    Raises:
+        UserError: the rows are longer than the LLM was made for.
+    """
+    check_room(llm, mask.shape[-1] + (0 if cache is None else cache.get_seq_length()))
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    if cache is not None:
+        past = mask.new_ones(len(mask), cache.get_seq_length()) if past is None else past
+        positions, mask = past.sum(-1, keepdim=True) + positions, torch.cat([past, mask], dim=-1)
+    # With checkpoints layers run again in the backward pass, where nobody says what is wanted.
+    recomputed = llm.training and llm.is_activation_checkpointing
+    with reading_only(None if recomputed else wanted):
+        output = llm.get_decoder()(
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+    return output.last_hidden_state, output.past_key_values
+
+
+def output_logits(llm: PreTrainedModel, hidden: Tensor, only: Tensor | None = None) -> Tensor:
+    """The output layer with the scalings that some families put after it, in float32.
+
+    Args:
+        llm: a causal LM.
+        hidden: `[N, D]`, gathered positions.
+        only: `[V']`, the tokens to look at; all V where not given. Nine rows of a layer cost nothing beside 128,256.
+
+    Returns:
+        `[N, V]`, or `[N, V']`.
+    """
+    assert hidden.dim() == 2, hidden.shape
+    config, layer = llm.config.get_text_config(), llm.get_output_embeddings()
+    if only is None or type(layer) is not nn.Linear:  # an adapter around it has its own way to run
+        logits = layer(hidden) if only is None else layer(hidden)[:, only]
+    else:
+        logits = nn.functional.linear(hidden, layer.weight[only], None if layer.bias is None else layer.bias[only])
+    if getattr(config, "logits_scaling", None):  # Granite
+        logits = logits / config.logits_scaling
+    if getattr(config, "logit_scale", None):  # Cohere
+        logits = logits * config.logit_scale
+    if getattr(config, "final_logit_softcapping", None):  # Gemma 2 and later
+        logits = torch.tanh(logits / config.final_logit_softcapping) * config.final_logit_softcapping
+    return logits.float()

@@ -1,0 +1,297 @@
+"""The one door: conversations and clips in, tensors out, in training, evaluation and serving alike.
+
+`SpeechProcessor` is the processor that is saved beside a model: tokenizer, feature extractor, and all that decides
+what the LLM is told (templates, labels, hints, thresholds of the cues). A system that only reads has no feature
+extractor, one without an LLM no tokenizer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from transformers import BatchFeature, FeatureExtractionMixin, PreTrainedTokenizerBase
+
+from emosllm.audio import SAMPLE_RATE, AudioError
+from emosllm.labels import LABEL_SETS, LabelSet
+from emosllm.level import set_level
+from emosllm.prompting.audio_vectors import AudioVectors
+from emosllm.prompting.audio_windows import in_windows, padding
+from emosllm.prompting.chat_template import Chat, Tokens
+from emosllm.prompting.conversation import Conversation, converse
+from emosllm.prompting.cues import Thresholds
+from emosllm.prompting.prompt_template import Templates, check_templates, load_templates
+from emosllm.prompting.saved_processor import SavedProcessor
+from emosllm.prompting.token_rows import IGNORED, lay_out, open_rows, pad_candidates
+from emosllm.recipe import Recipe
+from emosllm.recipe_parts import AudioPart, PromptPart, Task, Window
+
+__all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
+
+
+class ProcessorSettings(BaseModel):
+    """What a processor keeps beside tokenizer and feature extractor.
+
+    Attributes:
+        labels: the label set's name.
+        prompt: the recipe's; `None` without an LLM.
+        templates: the wording, whole; likewise.
+        audio: how long a clip may be.
+        window: whether clips are padded to the encoder's fixed window, or to the longest of a batch.
+        vectors: how many of the LLM's vectors a clip takes.
+        thresholds: where the cues' levels meet, if the system is told cues.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: str
+    prompt: PromptPart | None = None
+    templates: Templates | None = None
+    audio: AudioPart = AudioPart()
+    window: Window = "model"
+    vectors: AudioVectors = AudioVectors()
+    thresholds: Thresholds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row to be.
+
+    Attributes:
+        conversation: what is said; `None` where there is no LLM to say it to.
+        samples: the clip, `[T]` at 16 kHz.
+        frames: or the encoder's frames of it, `[N, D]` or `[N, S, D]` with several hidden states, computed before.
+        transcript_weight: what a token of the transcript counts in the loss over tokens.
+        target: the class's place in the label set, for the loss over classes.
+        class_weight: what the clip counts in that loss.
+    """
+
+    conversation: Conversation | None = None
+    samples: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    transcript_weight: float = 1.0
+    target: int | None = None
+    class_weight: float = 1.0
+
+
+class SpeechProcessor(SavedProcessor):
+    """Tokenizer, feature extractor and prompts of one system.
+
+    Args:
+        feature_extractor: of the speech encoder; `None` for a system that only reads.
+        tokenizer: of the LLM; `None` for a system that has none.
+        settings: `ProcessorSettings`, or the plain values that are saved as JSON.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: FeatureExtractionMixin | None,
+        tokenizer: PreTrainedTokenizerBase | None,
+        settings: Mapping[str, Any] | ProcessorSettings,
+    ) -> None:
+        self.feature_extractor = feature_extractor
+        self.tokenizer = tokenizer
+        self.settings = ProcessorSettings.model_validate(settings)
+        self.chat = None if tokenizer is None else Chat(tokenizer)
+        if self.chat is not None and self.settings.templates is not None:
+            self.chat.check_tokens(self.settings.templates.tokens)
+
+    @classmethod
+    def build(
+        cls,
+        recipe: Recipe,
+        feature_extractor: FeatureExtractionMixin | None,
+        tokenizer: PreTrainedTokenizerBase | None,
+        vectors: AudioVectors,
+        thresholds: Thresholds | None = None,
+    ) -> "SpeechProcessor":
+        """The processor of a recipe.
+
+        Raises:
+            UserError: the recipe wants said what its prompts have no words for.
+        """
+        templates = None
+        if recipe.prompt is not None:
+            check_templates(recipe)
+            templates = load_templates(recipe.prompt.templates)
+        settings = ProcessorSettings(
+            labels=recipe.labels,
+            prompt=recipe.prompt,
+            templates=templates,
+            audio=recipe.audio,
+            window=recipe.encoder.window if recipe.encoder is not None else "model",
+            vectors=vectors,
+            thresholds=thresholds,
+        )
+        return cls(feature_extractor, tokenizer, settings)
+
+    @property
+    def labels(self) -> LabelSet:
+        """The emotions that this system answers with."""
+        return LABEL_SETS[self.settings.labels]
+
+    @property
+    def listens(self) -> bool:
+        """Whether the system hears recordings."""
+        return self.feature_extractor is not None
+
+    @property
+    def reads(self) -> bool:
+        """Whether every question of this system needs the transcript beforehand."""
+        return self.settings.prompt is not None and self.settings.prompt.transcript
+
+    @property
+    def talks(self) -> bool:
+        """Whether there is an LLM to talk to."""
+        return self.chat is not None
+
+    def converse(self, task: Task, **known: Any) -> Conversation:
+        """`conversation.converse` with this system's templates, hints and labels; `labels` narrows the choice."""
+        settings = self.settings
+        assert settings.templates is not None
+        assert settings.prompt is not None
+        assert self.chat is not None
+        labels = known.pop("labels", self.labels)
+        audio = known.pop("audio", self.listens)
+        return converse(
+            task, settings.templates, settings.prompt, labels, audio=audio, defuse=self.chat.defused, **known
+        )
+
+    def __call__(self, samples: Sequence[Sample], closed: bool = True) -> BatchFeature:
+        """Rows to read: for training with whole answers (`closed`), for generation with the answers' beginnings.
+
+        Returns:
+            `prefix_ids` `[P]` that all rows begin with; `input_ids`, `attention_mask`, `audio_mask`, and if closed
+            `labels` and `label_weights`, all `[B, L]` and padded on the right; and what `clips` gives.
+
+        Raises:
+            AudioError: a clip is longer than this system takes.
+        """
+        assert self.chat is not None, "a system without an LLM has no rows; see for_labels"
+        rows = [self.chat.encode(_said(sample), closed) for sample in samples]
+        clips, lengths = self._clips(samples)
+        batch = self._rows(rows, lengths, [sample.transcript_weight for sample in samples])
+        return BatchFeature({**(batch if closed else open_rows(batch)), **clips})
+
+    def for_labels(self, samples: Sequence[Sample], labels: LabelSet | None = None) -> BatchFeature:
+        """Rows up to the emotion, and what would name each of the K emotions.
+
+        Returns:
+            As `__call__`, with `candidates` `[B, K, C]`: ids that name each emotion (padded with `IGNORED`), or for a
+            head the places of its classes; and if the samples have targets, `labels` `[B]` and `label_weights` `[B]`.
+        """
+        labels = labels or self.labels
+        clips, lengths = self._clips(samples)
+        batch: dict[str, Tensor] = {}
+        if self.chat is None:
+            columns = [[self.labels.names.index(name)] for name in labels.names]
+            batch["candidates"] = torch.tensor([columns] * len(samples))
+        else:
+            encoded = [self.chat.candidates(self._with_emotions(_said(sample), labels)) for sample in samples]
+            batch |= open_rows(self._rows([tokens for tokens, _ in encoded], lengths, [1.0] * len(samples)))
+            batch["candidates"] = pad_candidates([named for _, named in encoded])
+        if all(sample.target is not None for sample in samples):
+            batch["labels"] = torch.tensor([sample.target for sample in samples])
+            batch["label_weights"] = torch.tensor([sample.class_weight for sample in samples])
+        return BatchFeature({**batch, **clips})
+
+    def _with_emotions(self, conversation: Conversation, labels: LabelSet) -> list[Conversation]:
+        """The conversation once for each emotion; its own answer must have a place for one."""
+        assert self.settings.templates is not None
+        return [conversation.with_emotion(self.settings.templates.code(name)) for name in labels.names]
+
+    def _rows(
+        self, rows: Sequence[Tokens], lengths: Iterator[int], transcript_weights: Sequence[float]
+    ) -> dict[str, Tensor]:
+        assert self.tokenizer is not None
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0
+        vectors = [next(lengths) if row.audio else 0 for row in rows]
+        return lay_out(rows, vectors, transcript_weights, pad)
+
+    def _clips(self, samples: Sequence[Sample]) -> tuple[Mapping[str, Tensor], Iterator[int]]:
+        """The samples' clips as `clips` gives them, or their frames, and how many vectors each of them takes."""
+        vectors = self.settings.vectors
+        frames = [torch.from_numpy(np.array(sample.frames)) for sample in samples if sample.frames is not None]
+        if frames:
+            lengths = torch.tensor([len(clip) for clip in frames])
+            padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
+            mask = torch.arange(padded.shape[1])[None] < lengths[:, None]
+            return {"frames": padded, "frames_mask": mask}, (vectors.of_frames(len(clip)) for clip in frames)
+        clips = [sample.samples for sample in samples if sample.samples is not None]
+        if not clips:
+            return {}, iter(())
+        features = self.features(clips)
+        steps = iter(features["audio_attention"].sum(-1).tolist())
+        windows = features.get("windows", torch.ones(len(clips), dtype=torch.long)).tolist()
+        return features, (vectors.of_steps([next(steps) for _ in range(count)]) for count in windows)
+
+    @property
+    def _window(self) -> float | None:
+        """Seconds of the encoder's fixed window (Whisper's 30 s), where it has one."""
+        return getattr(self.feature_extractor, "chunk_length", None)
+
+    @property
+    def longest(self) -> float:
+        """Seconds that this system takes as one utterance: the recipe's limit, or the encoder's window."""
+        audio = self.settings.audio
+        return audio.max_seconds if audio.beyond_window == "windows" else min(audio.max_seconds, self._window or np.inf)
+
+    def has_room(self, samples: np.ndarray) -> bool:
+        """Whether `samples` `[T]` are short enough to be one utterance."""
+        return len(samples) <= self.longest * SAMPLE_RATE
+
+    def check_length(self, samples: np.ndarray, name: str = "a recording") -> None:
+        """Refuse what the encoder's window or the recipe has no room for, rather than cut it in silence.
+
+        Raises:
+            AudioError: `samples` `[T]` are longer than this system takes as one utterance.
+        """
+        self.check_seconds(len(samples) / SAMPLE_RATE, name)
+
+    def check_seconds(self, seconds: float, name: str) -> None:
+        """The same, by a length in seconds: of a recording that nobody has decoded yet."""
+        if seconds > self.longest:
+            windows = "" if seconds > self.settings.audio.max_seconds else " (or audio.beyond_window=windows)"
+            raise AudioError(
+                f"{name}: {seconds:.1f} s, and this system takes at most {self.longest:g} s as one "
+                f"utterance; cut it, or give start and end in a manifest{windows}"
+            )
+
+    def features(self, clips: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """What the encoder eats: `audio` `[W, T]` or `[W, T, F]` and `audio_attention` `[W, T]`.
+
+        There is a row for each clip; only where clips are read in several windows there are more, and `windows` `[A]`
+        says how many rows each clip has.
+
+        Raises:
+            AudioError: a clip is longer than this system takes.
+        """
+        assert self.feature_extractor is not None, "this system does not listen"
+        for clip in clips:
+            self.check_length(clip)
+        if (level := self.settings.audio.level) is not None:
+            clips = [set_level(clip, level) for clip in clips]
+        cut = [in_windows(clip, self._window) for clip in clips]
+        pieces = [window for windows in cut for window in windows]
+        features = self.feature_extractor(
+            pieces,
+            sampling_rate=SAMPLE_RATE,
+            return_attention_mask=True,
+            return_tensors="pt",
+            **padding(self.feature_extractor, self.settings.window, max(map(len, pieces))),
+        )
+        batch = {
+            "audio": features[self.feature_extractor.model_input_names[0]],
+            "audio_attention": features["attention_mask"].long(),
+        }
+        if len(batch["audio"]) > len(clips):
+            batch["windows"] = torch.tensor([len(windows) for windows in cut])
+        return batch
+
+
+def _said(sample: Sample) -> Conversation:
+    assert sample.conversation is not None
+    return sample.conversation

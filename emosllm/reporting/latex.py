@@ -1,0 +1,52 @@
+r"""Evaluations as rows of a LaTeX table in booktabs style, ready for `\input`.
+
+The document needs `\usepackage{booktabs}` and nothing else. Given up: every figure but UA, WA and macro F1.
+"""
+
+from emosllm.reporting.blocks import Number
+from emosllm.reporting.evaluations import SideBySide
+
+_FIGURES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def latex(side: SideBySide) -> str:
+    """A table with a row for each system: UA, WA, macro F1 with their intervals, and the clips."""
+    head = " & ".join(("System", *_FIGURES.values(), "clips"))
+    rows = []
+    for run in side.runs:
+        figures = [_figure(run.figure(f"scores/{name}", f"intervals/{name}")) for name in _FIGURES]
+        rows.append(" & ".join((escape(run.name), *figures, str(run.report.scores.n))) + r" \\")
+    notes = dict.fromkeys(f"% {' '.join(f'{run.name}: {run.report.interval_note}'.split())}" for run in side.runs)
+    return "\n".join(
+        (
+            *notes,
+            rf"\begin{{tabular}}{{l{'l' * len(_FIGURES)}r}}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        )
+    )
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it, letter by letter."""
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def _figure(number: Number) -> str:
+    r"""`0.523 {\footnotesize [0.481, 0.567]}`; the braces keep a bracket from being an option of what stands before."""
+    ends = number.interval_text.replace("−", "$-$")
+    return number.text.replace("–", "--") + (rf" {{\footnotesize [{ends[1:-1]}]}}" if ends else "")

@@ -1,0 +1,77 @@
+"""Sentences and numbers that every form of a report shares: intervals, remarks, definitions of the figures."""
+
+from emosllm.evaluation.abstention import Selective
+from emosllm.evaluation.dimensions import METHOD
+from emosllm.evaluation.metrics import Interval
+from emosllm.evaluation.report import Report, count
+
+#: Figure -> how tables call it, most telling first.
+NAMES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
+
+
+def with_interval(value: float, interval: Interval | None) -> str:
+    """`0.523 [0.481, 0.567]`."""
+    return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
+
+
+def size(report: Report) -> str:
+    """`240 clips, 4 speakers, 8 classes`: what the headline is over."""
+    classes = f"{len(report.scores.per_class)} of {len(report.labels)} classes"
+    return f"{count(report.scores.n, 'clip')}, {count(report.speakers, 'known speaker')}, {classes}"
+
+
+def remarks(report: Report) -> list[str]:
+    """What a reader must know before believing the headline; a sentence each."""
+    notes = [report.interval_note]
+    if report.scores.unanswered:
+        notes.append(
+            f"Without an answer, and so wrong: {count(report.scores.unanswered, 'clip')} of {report.scores.n}."
+        )
+    if report.answer == "generate":
+        counted = report.fallback or "no answer"
+        notes.append(f"Text that named no label: {report.unnamed} of {report.scores.n}, counted as {counted}.")
+    if report.confidence is not None and report.confidence.temperature != 1:
+        notes.append(f"Probabilities are at temperature {report.confidence.warmth}; no answer changes by it.")
+    if report.dimensions:
+        notes.append(METHOD)
+    if report.selective is not None:
+        notes.append(_selective(report.selective))
+    notes += report.doubts
+    if report.errors:
+        notes.append(f"{count(report.errors, 'recording')} could not be read.")
+    if report.left_out:
+        listed = ", ".join(f"{clips} {name}" for name, clips in report.left_out.items())
+        total = count(sum(report.left_out.values()), "clip")
+        notes.append(f"{total} left out, since {report.label_set} has no class for them ({listed}).")
+    if report.silent_classes:
+        notes.append(f"Nobody speaks {', '.join(report.silent_classes)}; UA and F1 are over the other classes.")
+    return notes
+
+
+def definitions(report: Report) -> list[str]:
+    """What the figures mean; a sentence each."""
+    lines = [
+        "UA, unweighted accuracy: the mean recall of the classes that somebody speaks.",
+        "WA, weighted accuracy: the share of clips answered rightly.",
+        "F1 of a class: 2 hits / (its clips + clips called so), as in scikit-learn; macro is the mean over the same "
+        "classes as UA, weighted is weighted by their clips.",
+        "No answer (an unreadable recording, a text that names no class) is wrong, never dropped.",
+        f"Intervals: percentile bootstrap over speakers ({report.resamples} resamples, seed {report.seed}, level "
+        f"{report.level:g}), after Bisani and Ney (ICASSP 2004). They say what other speakers might give, not what "
+        "another training would.",
+    ]
+    if report.wer is not None:
+        lines.append(
+            "Word error rate: substitutions, deletions and insertions per word spoken, over all clips with a "
+            "transcript, in lower case without punctuation."
+        )
+    return lines
+
+
+def _selective(found: Selective) -> str:
+    """What remains where the system may abstain."""
+    kept = f"Answering only with a confidence of {found.threshold:g} or more: {found.covered} of {found.n} clips"
+    if found.scores is None:
+        return f"{kept}, so nothing."
+    figures = f"UA {found.scores.ua:.3f} (classes left: {len(found.scores.per_class)}), WA {found.scores.wa:.3f}"
+    return f"{kept} ({found.coverage:.1%}), {figures}."

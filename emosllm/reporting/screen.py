@@ -1,0 +1,153 @@
+"""Reports and predictions on the terminal: rich tables that fit 100 columns with nine classes.
+
+Class names are cut to three letters (`ang`, `neu`) where nine must stand side by side. Given up: colour as the only
+sign of anything; what matters is also bold, a number or a word, since terminals and eyes differ.
+"""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from emosllm.evaluation.dimensions import Reading
+from emosllm.evaluation.report import Report, count
+from emosllm.reporting.report_text import NAMES, remarks, size, with_interval
+from emosllm.utterance import Prediction
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_BAR = 3  # cells a probability bar may fill: 24 steps
+_PATH = 44
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The headline, what to know about it, the classes, the confusions, and the corpora where there are several."""
+    console.print(Text(report.subject, style="bold"))
+    console.print(Padding(_headline(report), (1, 0)))
+    if len(report.by_corpus) > 1:
+        console.print(_corpora(report))
+    console.print(_classes(report))
+    console.print(_confusions(report))
+    for remark in remarks(report):
+        console.print(Text(remark, style="dim"))
+
+
+def prediction_table(predictions: Sequence[Prediction]) -> Table:
+    """A row a recording: path, label, its probability, a bar per class; below the path what was heard.
+
+    A recording that failed has the reason there, in red and in full.
+    """
+    names = next((tuple(p.probabilities) for p in predictions if p.probabilities), ())
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("recording", max_width=_PATH, overflow="fold")
+    table.add_column(" emotion", no_wrap=True)
+    table.add_column("p ", justify="right", no_wrap=True)
+    for head in short_names(names):
+        table.add_column(Text(head), no_wrap=True, min_width=_BAR)
+    for prediction in predictions:
+        table.add_row(*_row(prediction, names))
+    return table
+
+
+def short_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The first three letters of each name, or the whole names where two would look the same."""
+    short = tuple(name[:3] for name in names)
+    return short if len(set(short)) == len(names) else tuple(names)
+
+
+def shorten(text: str, width: int, *, keep_end: bool = False) -> str:
+    """At most `width` printable characters on one line, the rest as `…`; of a path the end tells more."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    if len(line) <= width:
+        return line
+    return "…" + line[len(line) - width + 1 :] if keep_end else line[: width - 1].rstrip() + "…"
+
+
+def _row(prediction: Prediction, names: Sequence[str]) -> list[Text]:
+    recording = Text(shorten(prediction.path, _PATH, keep_end=True))
+    if prediction.label is None:
+        recording.append("\n" + shorten(prediction.error or "no answer", 500), style="red")
+        return [recording, Text(" –", style="red")]
+    if prediction.transcript:
+        recording.append("\n" + shorten(prediction.transcript, _PATH), style="dim italic")
+    # A free answer has no probability.
+    sure = "" if prediction.confidence is None else f"{prediction.confidence:.2f}"
+    bars = [
+        Text(_bar(prediction.probabilities[name]), style="bold" if name == prediction.label else "dim")
+        for name in names
+    ]
+    return [recording, Text(f" {prediction.label}", style="bold"), Text(f" {sure} "), *bars]
+
+
+def _bar(probability: float) -> str:
+    full, part = divmod(round(min(max(probability, 0.0), 1.0) * _BAR * 8), 8)
+    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(_BAR)
+
+
+def _headline(report: Report) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for name, title in NAMES.items():
+        style = "bold" if name == "ua" else ""
+        value = with_interval(getattr(report.scores, name), report.intervals[name])
+        table.add_row(Text(title, style=style), Text(value, style=style))
+    if report.wer is not None:
+        table.add_row("WER", f"{report.wer:.3f} over {count(report.wer_transcripts, 'transcript')}")
+    if report.confidence is not None:
+        table.add_row(
+            "ECE", f"{report.confidence.calibration.ece:.3f} over {count(report.confidence.calibration.n, 'clip')}"
+        )
+    for corpus, found in report.dimensions.items():
+        for dimension, reading in found.items():
+            name = f"CCC {dimension}" + (f", {shorten(corpus, 20)}" if len(report.dimensions) > 1 else "")
+            table.add_row(Text(name), Text(_read(reading)))
+    table.add_row("over", size(report))
+    return table
+
+
+def _read(reading: Reading) -> str:
+    """`0.412 [0.330, 0.481]; always the mean 0.000, true classes 0.655`."""
+    scores = reading.scores
+    sides = ((scores.ccc, scores.interval), (reading.always_mean, None), (reading.ceiling, None))
+    read, mean, ceiling = ("–" if value is None else with_interval(value, interval) for value, interval in sides)
+    return f"{read} over {count(scores.n, 'clip')}; always the mean {mean}, true classes {ceiling}"
+
+
+def _corpora(report: Report) -> Table:
+    table = _table("corpus", "UA", "WA", "classes", "speakers", "clips")
+    for name, group in report.by_corpus.items():
+        figures = (with_interval(group.ua, group.ua_interval), f"{group.wa:.3f}")
+        table.add_row(Text(shorten(name, 30)), *figures, str(group.classes), str(group.speakers), str(group.n))
+    return table
+
+
+def _classes(report: Report) -> Table:
+    table = _table("class", "recall", "", "precision", "F1", "clips")
+    table.columns[2].justify = "left"
+    for entry in report.scores.per_class:
+        bar = Text(_bar(entry.recall), style="cyan")
+        figures = (f"{entry.precision:.3f}", f"{entry.f1:.3f}", str(entry.support))
+        table.add_row(entry.name, f"{entry.recall:.3f}", bar, *figures)
+    return table
+
+
+def _confusions(report: Report) -> Table:
+    scores = report.scores
+    table = _table("spoken \\ answered", *short_names(scores.labels), "none", "all")
+    for place, (name, row) in enumerate(zip(scores.labels, scores.confusion, strict=True)):
+        if sum(row):
+            cells = [
+                Text(str(n) if n else "·", style="bold" if column == place else "" if n else "dim")
+                for column, n in enumerate(row)
+            ]
+            table.add_row(name, *cells, Text(str(sum(row)), style="dim"))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for head in others:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,78 @@
+"""The section on valence, arousal and dominance: what the class probabilities say of them, beside 0 and the ceiling."""
+
+from collections.abc import Iterable, Sequence
+
+from emosllm.evaluation.dimensions import DIMENSIONS, METHOD
+from emosllm.reporting.blocks import Block, Cell, Number, Section, Table, key_of, p_text
+from emosllm.reporting.evaluations import Evaluation, ReadingDifference
+
+
+def dimensions(runs: Sequence[Evaluation]) -> Section | None:
+    """CCC by corpus and dimension, one system below the other, and the classes' means; `None` where there is none."""
+    places = {(corpus, name) for run in runs for corpus, found in run.report.dimensions.items() for name in found}
+    if not places:
+        return None
+    order = sorted(places, key=lambda place: (place[0], DIMENSIONS.index(place[1])))
+    read = [run for run in runs if run.report.dimensions]
+    blocks: list[Block] = [_figures(runs, order), *(_means(run, len(runs) > 1) for run in read)]
+    text = (
+        f"{METHOD} CCC, the concordance correlation coefficient, is 1 where readings and raters' values are equal. "
+        "Always saying the training mean gets 0; reading the true classes is the ceiling of a sure system, for a class "
+        "has one mean. A system trained on the dimensions could pass it. A clip without an answer is read as the mean."
+    )
+    return Section("Valence, arousal, dominance", tuple(blocks), (text,))
+
+
+def differences(found: Sequence[ReadingDifference]) -> Iterable[Table]:
+    """Each system against the first, dimension by dimension."""
+    several = len({each.corpus for each in found}) > 1
+    rows: list[tuple[Cell, ...]] = []
+    for each in found:
+        change = Number(each.ccc.difference, each.ccc.interval, signed=True)
+        name = f"{each.dimension}, {each.corpus}" if several else each.dimension
+        rows.append((each.second, name, Number(each.ccc.first), Number(each.ccc.second), change, p_text(each.ccc.p)))
+    if rows:
+        head = ("", "dimension", "CCC, the first", "CCC, this one", "difference", "p, bootstrap")
+        yield Table(head, tuple(rows), "CCC of valence, arousal, dominance")
+
+
+def _figures(runs: Sequence[Evaluation], order: Sequence[tuple[str, str]]) -> Table:
+    several = len({corpus for corpus, _ in order}) > 1
+    rows: list[tuple[Cell, ...]] = []
+    for corpus, dimension in order:
+        for run in runs:
+            reading = run.report.dimensions.get(corpus, {}).get(dimension)
+            if reading is None:
+                continue
+            at = f"dimensions/{key_of(corpus)}/{dimension}"
+            scores = f"{at}/scores"
+            figures = (
+                run.figure(f"{scores}/ccc", f"{scores}/interval"),
+                run.figure(f"{at}/always_mean"),
+                run.figure(f"{at}/ceiling"),
+                run.figure(f"{scores}/pearson"),
+                run.figure(f"{scores}/mean_error", signed=True),
+            )
+            scale = "–" if reading.scale is None else f"{reading.scale[0]:g} to {reading.scale[1]:g}"
+            name = f"{dimension}, {corpus}" if several else dimension
+            counts = (reading.scores.n, reading.unanswered, reading.learned)
+            rows.append((f"{name}, {run.name}" if len(runs) > 1 else name, *figures, scale, *counts))
+    told = ("CCC", "always the mean", "true classes", "Pearson", "mean error")
+    return Table(("", *told, "scale", "clips", "no answer", "means on"), tuple(rows))
+
+
+def _means(run: Evaluation, named: bool) -> Table:
+    """Where the classes lie; that of a class that nobody trained on is a dash."""
+    several = len(run.report.dimensions) > 1
+    rows: list[tuple[Cell, ...]] = []
+    for corpus, found in run.report.dimensions.items():
+        for label in run.report.labels:
+            cells = [
+                run.figure(f"dimensions/{key_of(corpus)}/{name}/means/{label}", places=2)
+                if name in found and label in found[name].means
+                else Number(None)
+                for name in DIMENSIONS
+            ]
+            rows.append((f"{label}, {corpus}" if several else label, *cells))
+    title = "Mean of each class" + (f", {run.name}" if named else "")
+    return Table(("class", *DIMENSIONS), tuple(rows), title, "Measured on the training and validation part.")

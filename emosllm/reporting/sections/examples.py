@@ -1,0 +1,100 @@
+"""Answers to look at and listen to: the surest right ones and the surest wrong ones of a system.
+
+No more than two of a spoken class, so that one easy class does not fill the page. Free answers have no confidence; of
+those the first in the data's order are shown. Given up: typical ones. These are the extremes.
+"""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from emosllm.audio import SAMPLE_RATE, load_audio
+from emosllm.errors import UserError
+from emosllm.reporting.blocks import Example, Examples
+from emosllm.reporting.evaluations import Evaluation
+
+_OF_A_CLASS = 2
+_SHOWN = 3
+
+#: Container, subtype, MIME type: the first that libsndfile can write. Every browser plays MP3.
+_CODECS = (
+    ("MP3", "MPEG_LAYER_III", "audio/mpeg"),
+    ("OGG", "OPUS", "audio/ogg"),
+    ("FLAC", "PCM_16", "audio/flac"),
+)
+
+
+def examples_of(run: Evaluation, most: int, audio: bool = False, named: bool = False) -> list[Examples]:
+    """The surest right and the surest wrong answers.
+
+    Args:
+        run: the evaluation.
+        most: of each kind.
+        audio: whether to put their sound into data URIs; where a file is gone, the example says so.
+        named: whether the titles name the system.
+    """
+    rows = [row for row in run.rows if row["reference"] is not None and row["label"] is not None]
+    rows.sort(key=lambda row: -(row["probabilities"].get(row["label"], 0.0)))  # stable
+    sides = {True: "right", False: "wrong"}
+    found = []
+    for right, word in sides.items():
+        chosen = _varied(
+            (row for row in rows if (run.report.classify(row["label"]) == row["reference"]) is right), most
+        )
+        if chosen:
+            sure = "Surest" if any(row["probabilities"] for row in chosen) else "First"
+            title = f"{sure} and {word}" + (f", {run.name}" if named else "")
+            found.append(Examples(title, tuple(_example(row, right, audio) for row in chosen)))
+    return found
+
+
+def sound_of(path: Path, start: float = 0.0, end: float | None = None) -> str:
+    """A recording, or a part of it, as a data URI: mono, 16 kHz, MP3 where libsndfile can.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    import soundfile as sf
+
+    samples = load_audio(path, start=start, end=end)
+    container, subtype, kind = next(each for each in _CODECS if each[1] in sf.available_subtypes(each[0]))
+    buffer = io.BytesIO()
+    sf.write(buffer, samples, SAMPLE_RATE, format=container, subtype=subtype)
+    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _varied(rows: Iterable[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    seen: Counter[str] = Counter()
+    chosen: list[dict[str, Any]] = []
+    for row in rows:
+        if len(chosen) == most:
+            break
+        if seen[row["reference"]] < _OF_A_CLASS:
+            seen[row["reference"]] += 1
+            chosen.append(row)
+    return chosen
+
+
+def _example(row: dict[str, Any], right: bool, audio: bool) -> Example:
+    sound = silence = None
+    if audio:
+        try:
+            sound = sound_of(Path(row["path"]), row.get("start") or 0.0, row.get("end"))
+        except UserError:
+            silence = "its recording is not there any more"
+    ranked = sorted(row["probabilities"].items(), key=lambda pair: -pair[1])[:_SHOWN]
+    return Example(
+        id=row["id"],
+        reference=row["reference"],
+        label=row["label"],
+        right=right,
+        probabilities=tuple(ranked),
+        transcript=row["reference_transcript"] or row["transcript"],
+        said=row.get("said"),
+        speaker=row["speaker"],
+        audio=sound,
+        silence=silence,
+    )

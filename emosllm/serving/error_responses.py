@@ -1,0 +1,116 @@
+"""What went wrong, as the command line would say it: one line, with the status that HTTP has for it.
+
+The body is `{"error": {"message": ..., "type": ...}}`, which OpenAI's clients show as they show OpenAI's own errors.
+What is nobody's mistake but ours is logged here and told without its words, since they may name paths.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.responses import JSONResponse, Response
+
+from emosllm.errors import UserError
+from emosllm.serving.batcher import BusyError, StoppedError
+
+log = logging.getLogger(__name__)
+
+
+class TooLargeError(Exception):
+    """An upload beyond the server's limit."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"the upload is larger than {most / 1e6:g} MB, the most that this server takes: cut it, or compress it "
+            "(FLAC halves a WAV file)"
+        )
+
+
+class TooSlowError(Exception):
+    """An upload that did not arrive in time."""
+
+
+class GoneError(Exception):
+    """The client went away before the answer was there."""
+
+
+class MissingError(Exception):
+    """A path behind which there is nothing."""
+
+
+class StrangerError(Exception):
+    """A request that another site's page had a browser send."""
+
+
+class UnauthorisedError(Exception):
+    """No token, or another one."""
+
+
+_STATUS: dict[type[Exception], tuple[int, str]] = {
+    UnauthorisedError: (401, "authentication_error"),
+    StrangerError: (403, "invalid_request_error"),
+    MissingError: (404, "not_found_error"),
+    TooSlowError: (408, "invalid_request_error"),
+    TooLargeError: (413, "invalid_request_error"),
+    MultiPartException: (422, "invalid_request_error"),
+    UserError: (422, "invalid_request_error"),
+    GoneError: (499, "invalid_request_error"),
+    BusyError: (503, "server_busy"),
+    StoppedError: (503, "server_busy"),
+}
+
+
+def refusal(error: Exception) -> Response:
+    """The answer that an error of these kinds gets."""
+    status, kind = next(found for cause, found in _STATUS.items() if isinstance(error, cause))
+    headers = {}
+    if isinstance(error, UnauthorisedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = str(getattr(error, "retry_after", 1))
+    return one_line(status, str(error), kind, headers)
+
+
+def one_line(status: int, message: str, kind: str, headers: dict[str, str] | None = None) -> Response:
+    """An error's body."""
+    line = " ".join(message.split())
+    return JSONResponse({"error": {"message": line, "type": kind}}, status, headers)
+
+
+def in_words(errors: Sequence[object]) -> str:
+    """The first thing that pydantic has to say of a form, as a line."""
+    first = errors[0]
+    assert isinstance(first, dict)
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    return f"{where}: {first['msg']}".removeprefix(": ")
+
+
+def install(app: FastAPI) -> None:
+    """Make an app answer all errors so."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        return refusal(error)
+
+    async def theirs(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = "not_found_error" if error.status_code == 404 else "invalid_request_error"
+        return one_line(error.status_code, str(error.detail), kind, dict(error.headers or {}))
+
+    async def form(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError | ValidationError)
+        return one_line(422, in_words(error.errors()), "invalid_request_error")
+
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return one_line(500, "the server failed at this; its log says why", "server_error")
+
+    for cause in _STATUS:
+        app.add_exception_handler(cause, ours)
+    app.add_exception_handler(HTTPException, theirs)
+    app.add_exception_handler(RequestValidationError, form)
+    app.add_exception_handler(ValidationError, form)
+    app.add_exception_handler(Exception, unforeseen)

@@ -1,0 +1,170 @@
+"""What stands before every route: uploads end at the limit, pages talk to nobody else, needless routes do not exist.
+
+Gradio brings routes that this page has no use for (uploads to a folder, files, a proxy to the internet); they are not
+there. Given up: a client that sends gigabytes without asking first may see its connection reset before it reads why.
+"""
+
+import asyncio
+import re
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emosllm.serving.error_responses import MissingError, StrangerError, TooLargeError, refusal
+
+_DRAIN_BYTES = 1 << 20  # what is still read of a refused upload, so that its sender reads the answer
+_DRAIN_SECONDS = 1.0
+
+
+class BodyLimit:
+    """Middleware that answers 413 as soon as a body's header, or the body itself, is beyond the limit.
+
+    Args:
+        app: what comes after.
+        most: bytes that a body may have.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on with a counted body, or refuse."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = _Body(receive, self.most)
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self.most:
+            await refusal(TooLargeError(self.most))(scope, receive, send)  # not a byte of it was asked for
+            return
+
+        async def answering(message: Message) -> None:
+            if message["type"] == "http.response.start" and not await body.drained():
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await self.app(scope, body.receive, answering)
+
+
+class _Body:
+    """A request's body, counted."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most = receive, most
+        self._seen, self._over = 0, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._seen += len(message.get("body", b""))
+            self._over = not message.get("more_body", False)
+            if self._seen > self._most:
+                raise TooLargeError(self._most)
+        else:
+            self._over = True
+        return message
+
+    async def drained(self) -> bool:
+        """Read on a little before an early answer, and say whether that was all there was to read.
+
+        Closing on unread bytes would take the answer from the client; reading all of them would take gigabytes.
+        """
+        until = self._seen + _DRAIN_BYTES
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._over and self._seen < until:
+                    message = await self._receive()
+                    self._seen += len(message.get("body", b""))
+                    self._over = message["type"] != "http.request" or not message.get("more_body", False)
+        except TimeoutError:
+            return False
+        return self._over
+
+
+class Sealed:
+    """Middleware that tells browsers, with every answer, to talk to this server only and to show it in no frame."""
+
+    POLICY = (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; "
+        "connect-src 'self' data: blob:; form-action 'self'; base-uri 'self'; frame-ancestors 'none'"
+    )
+    HEADERS = (
+        (b"content-security-policy", POLICY.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and add the headers to the answer."""
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Gradio lets other sites read where it takes itself for public; nobody asked it to.
+                sent = [pair for pair in message.get("headers", ()) if not pair[0].startswith(b"access-control-")]
+                there = {name for name, _ in sent}
+                message["headers"] = [*sent, *(pair for pair in self.HEADERS if pair[0] not in there)]
+            await send(message)
+
+        await self.app(scope, receive, sealed)
+
+
+class Neighbours:
+    """Middleware that refuses what another site's page makes a browser ask, and names that are not this machine's.
+
+    A page from elsewhere may send a form here without being allowed to read the answer; and with a name of its own
+    that it lets point to 127.0.0.1 it could read it too (DNS rebinding). Programs send no `Origin` and pass.
+
+    Args:
+        app: what comes after.
+        only_local: whether the server listens on this machine alone, so that `Host` has to be one of its names.
+    """
+
+    _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+    def __init__(self, app: ASGIApp, only_local: bool) -> None:
+        self.app, self.only_local = app, only_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 403."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            host, origin = headers.get("host", ""), headers.get("origin")
+            if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
+                stranger = StrangerError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
+                await refusal(stranger)(scope, receive, send)
+                return
+            if origin is not None and urlsplit(origin).netloc != host:
+                stranger = StrangerError(f"pages of {origin} may not ask this server: open its own page")
+                await refusal(stranger)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class OnlyThese:
+    """Middleware for whom a path that no pattern matches does not exist.
+
+    Args:
+        app: what comes after.
+        patterns: regular expressions of whole paths.
+    """
+
+    def __init__(self, app: ASGIApp, patterns: tuple[str, ...]) -> None:
+        self.app = app
+        self.known = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 404; of WebSockets there are none."""
+        if scope["type"] == "http" and not self.known.fullmatch(scope["path"]):
+            nothing = MissingError("there is nothing here; the page is at /, the API is described at /openapi.json")
+            await refusal(nothing)(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self.app(scope, receive, send)

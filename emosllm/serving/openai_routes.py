@@ -1,0 +1,112 @@
+"""OpenAI's way to ask for a transcript, answered with emotions: clients that know the one need not know the other.
+
+The text is what the system heard, or the recogniser of speech that the server was started with. A recording that fits
+is taken whole for `json` and `text`; turns with times (`verbose_json`, `srt`, `vtt`, and whatever is too long for one
+utterance) come from the timeline.
+"""
+
+import zlib
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from emosllm.errors import UserError
+from emosllm.serving.routes import client_of
+from emosllm.serving.schemas import (
+    REFUSALS,
+    Emotion,
+    Transcription,
+    TranscriptionForm,
+    TranscriptionSegment,
+    VerboseTranscription,
+)
+from emosllm.serving.service import Service
+from emosllm.serving.uploads import Upload, body_of, read_upload, unless_gone
+from emosllm.timeline.exports.lines import srt, vtt
+from emosllm.timeline.segments import Segment, Timeline
+
+_WITH_TIMES = ("verbose_json", "srt", "vtt")
+_EXAMPLE = {"model": "nano", "response_format": "verbose_json"}
+
+
+def openai_routes(service: Service) -> APIRouter:
+    """`POST /v1/audio/transcriptions`."""
+    routes = APIRouter(prefix="/v1/audio", tags=["OpenAI's way"])
+    responses: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}, **REFUSALS}
+
+    @routes.post(
+        "/transcriptions",
+        response_model=VerboseTranscription | Transcription,
+        responses=responses,
+        openapi_extra=body_of(TranscriptionForm, _EXAMPLE),
+    )
+    async def transcriptions(request: Request) -> Response:
+        """Transcribe a recording; `verbose_json` carries the emotion of each segment.
+
+        Example: `client.audio.transcriptions.create(file=clip, model="nano", response_format="verbose_json")`
+        """
+        with service.batcher.admit(client_of(request)) as line:
+            upload = await read_upload(request, TranscriptionForm)
+            wanted = upload.fields.response_format
+            system = upload.fields.model if upload.fields.model in service.systems else None
+            _check_writes(service, system)
+
+            async def answer(upload: Upload[TranscriptionForm]) -> Timeline:
+                if wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system):
+                    return await service.turns(line, upload.audio, upload.name, system=system)
+                return await service.whole(line, upload.audio, upload.name, system=system)
+
+            timeline = await unless_gone(request, answer(upload))
+        return _written(timeline, upload.fields)
+
+    return routes
+
+
+def _check_writes(service: Service, system: str | None) -> None:
+    """Refuse, before anything is computed, a system whose answers hold no words."""
+    name = service.chosen(system)
+    if service.has_words(name):
+        return
+    own = " or --strategy transcript-first" if service.systems[name].model.recipe.transcribes else ""
+    raise UserError(
+        f"{name} recognises emotions without hearing words: ask /v1/emotions, or start the server with --asr{own}"
+    )
+
+
+def _written(timeline: Timeline, form: TranscriptionForm) -> Response:
+    text = " ".join(segment.transcript for segment in timeline.segments if segment.transcript)
+    if form.response_format == "text":
+        return PlainTextResponse(text + "\n")
+    if form.response_format == "srt":
+        return PlainTextResponse(srt(timeline), media_type="application/x-subrip")
+    if form.response_format == "vtt":
+        return PlainTextResponse(vtt(timeline), media_type="text/vtt")
+    if form.response_format == "json":
+        return JSONResponse(Transcription(text=text).model_dump())
+    verbose = VerboseTranscription(
+        language=form.language,
+        duration=round(timeline.duration, 3),
+        text=text,
+        model=timeline.model,
+        segments=[_segment(number, segment) for number, segment in enumerate(timeline.segments)],
+    )
+    return JSONResponse(verbose.model_dump())
+
+
+def _segment(number: int, segment: Segment) -> TranscriptionSegment:
+    text = segment.transcript or ""
+    raw = text.encode()
+    return TranscriptionSegment(
+        id=number,
+        seek=round(segment.start * 100),
+        start=round(segment.start, 3),
+        end=round(segment.end, 3),
+        text=text,
+        tokens=[],
+        temperature=0.0,
+        avg_logprob=0.0,
+        compression_ratio=round(len(raw) / len(zlib.compress(raw)), 4),
+        no_speech_prob=0.0,
+        emotion=Emotion.of(segment),
+    )

@@ -1,0 +1,50 @@
+"""A recogniser behind the queue: the same `predict`, but others' clips may be in its batches, and its in theirs."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from emosllm.inference.recogniser import Recogniser, Transcripts
+from emosllm.serving.batcher import Line
+from emosllm.utterance import Prediction, Utterance
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip for one system."""
+
+    system: str
+    utterance: Utterance
+
+
+JobLine = Line[Job, Prediction]
+
+
+class Queued:
+    """What a timeline asks of a `Recogniser`, answered through the queue.
+
+    Args:
+        recogniser: the system.
+        name: its name in the queue.
+        line: the request's place there.
+    """
+
+    def __init__(self, recogniser: Recogniser, name: str, line: JobLine) -> None:
+        self.labels, self.processor = recogniser.labels, recogniser.processor
+        self._name, self._line = name, line
+
+    def predict(
+        self, utterances: Iterable[Utterance], batch_size: int = 8, transcripts: Transcripts = "own"
+    ) -> Iterator[Prediction]:
+        """Recognise many recordings, in order; at most `batch_size` of them wait in the queue.
+
+        So a long recording fills batches where nobody else asks, and holds nobody up where others do.
+        """
+        asked: deque[Future[Prediction]] = deque()
+        for utterance in utterances:
+            if len(asked) == batch_size:
+                yield asked.popleft().result()
+            asked.append(self._line.submit(Job(self._name, utterance)))
+        while asked:
+            yield asked.popleft().result()

@@ -1,0 +1,187 @@
+"""A server from names: load the systems, bind the port, answer until told to stop, finish what was taken."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+
+from emosllm import load
+from emosllm.errors import UserError
+from emosllm.inference.asr import load_asr
+from emosllm.inference.recogniser import Recogniser
+from emosllm.recipe_parts import Strategy
+from emosllm.serving.app import STOP_SECONDS, build_app
+from emosllm.serving.service import Limits, Service
+
+_SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen, and who may ask.
+
+    Attributes:
+        host: a name or an address of this machine; 0.0.0.0 is all of them.
+        port: 0 takes a free one.
+        token_file: a file whose first line is the token that clients have to bring.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    token_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Which systems to serve, and how they are asked.
+
+    Attributes:
+        names: the first is asked where a request names none.
+        device: as `load` takes it.
+        strategy: likewise.
+        labels: likewise.
+        asr: a recogniser of speech, as `load_asr` takes it.
+    """
+
+    names: Sequence[str] = ("nano",)
+    device: str | None = None
+    strategy: Strategy | None = None
+    labels: Sequence[str] | None = field(default=None)
+    asr: str | None = None
+
+
+def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = True) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what was taken, and return.
+
+    What can be wrong about the address is known before a system is loaded.
+
+    Raises:
+        UserError: no such system, a port that is taken, a token file that can't be used.
+    """
+    token = None if address.token_file is None else read_token(address.token_file)
+    listener = bound(address)
+    with listener:
+        only_local = _is_loopback(listener)
+        if token is None and not only_local:
+            print(
+                f"emosllm: warning: {address.host} can be reached from other machines, and everybody there may ask; "
+                "give --token-file, or --host 127.0.0.1",
+                file=sys.stderr,
+            )
+        transcriber = None if systems.asr is None else load_asr(systems.asr, systems.device)
+        service = Service(load_systems(systems), limits, transcriber)
+        app = build_app(service, token, page=page, only_local=only_local)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # who asked what is nobody's business
+            timeout_graceful_shutdown=round(STOP_SECONDS),
+            server_header=False,
+        )
+        _Server(config, service, url_of(listener)).serve_here(listener)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, saying where it listens, and answering 503 from the moment it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, url: str) -> None:
+        super().__init__(config)
+        self._service, self._url = service, url
+
+    def serve_here(self, listener: socket.socket) -> None:
+        """Run until told to stop."""
+        logging.basicConfig(level=logging.WARNING, format="emosllm: %(message)s")
+        # uvicorn raises the signal again once it has finished: stopping a server is not a failure of it.
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.run(sockets=[listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if not self.started:
+            raise UserError("the server could not start; the lines above say why")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            print(f"emosllm: {', '.join(self._service.systems)} at {self._url} (Ctrl-C stops)", file=sys.stderr)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Admit nothing more, finish what was taken, stop."""
+        self._service.batcher.refuse_more()
+        await super().shutdown(sockets)
+
+
+def load_systems(systems: Systems) -> dict[str, Recogniser]:
+    """The systems by the names that answers call them: a folder's is its last part, for paths are nobody's business.
+
+    Raises:
+        UserError: one can't be loaded, or two would have the same name.
+    """
+    found: dict[str, Recogniser] = {}
+    for name in systems.names:
+        shown = Path(name).resolve().name if Path(name).exists() else name
+        if shown in found:
+            raise UserError(f"two systems would be called {shown!r}: rename a folder, or name another system")
+        found[shown] = load(name, device=systems.device, strategy=systems.strategy, labels=systems.labels)
+    return found
+
+
+def read_token(path: Path) -> str:
+    """The token in a file.
+
+    Raises:
+        UserError: it can't be read, or is too short to be one.
+    """
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise UserError(f"--token-file {path} can't be read ({why}): give a file that holds one line") from None
+    if len(token) < _SHORTEST_TOKEN or not token.isascii() or any(letter.isspace() for letter in token):
+        raise UserError(
+            f"--token-file {path}: a token is one line of {_SHORTEST_TOKEN} letters and digits or more, without "
+            "blanks; make one with `openssl rand -hex 24`"
+        )
+    return token
+
+
+def bound(address: Address) -> socket.socket:
+    """A socket that listens at the address.
+
+    Raises:
+        UserError: the port is taken or not allowed, or the host is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+    except OSError as error:
+        raise UserError(
+            f"can't listen at {address.host} port {address.port} ({error.strerror}): give another --port, or a --host "
+            "of this machine"
+        ) from None
+    except OverflowError:
+        raise UserError(f"--port {address.port} is not one: give 0 to 65535") from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback

@@ -1,0 +1,174 @@
+"""Where somebody speaks in a stream of any length: silero's probabilities made into stretches of speech with times.
+
+A stretch begins where the probability passes a threshold and ends after a pause; both ends get a margin. Long speech
+comes out in pieces that touch, so that nobody waits, and nothing is kept, for the end of a monologue. Given up: who
+speaks (an RTTM can tell), and speech under music, which the detector takes for speech or leaves as it finds it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from emosllm.audio import SAMPLE_RATE
+from emosllm.errors import UserError
+from emosllm.timeline.silero_vad import FRAME, STEP, Silero
+
+_FLOOR = 1e-10  # power of digital silence, -100 dB
+_PIECE = 4.0  # seconds of ongoing speech after which a piece comes out
+_KEPT = 16_384  # frames whose level is remembered: 8.7 minutes, more than any turn
+_SMOOTH = 5  # frames over which the quietest point is sought: 0.16 s, a pause and no stop consonant
+_BLOCK = 64 * FRAME  # samples judged in one call: 2 s
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A stretch of speech.
+
+    Attributes:
+        start: seconds from the recording's beginning.
+        end: likewise; the next stretch may begin right there.
+    """
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """When a sound counts as speech; times in seconds. The thresholds are silero's own defaults.
+
+    Attributes:
+        threshold: probability that begins speech; 0.15 less keeps it going.
+        shortest: less speech than this is none.
+        pause: less silence than this does not end it.
+        margin: added before and after.
+    """
+
+    threshold: float = 0.5
+    shortest: float = 0.25
+    pause: float = 0.3
+    margin: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0.15 < self.threshold < 1:
+            raise UserError(f"speech threshold {self.threshold:g}: give a probability between 0.15 and 1")
+
+
+class SpeechDetector:
+    """Takes a stream's samples, gives its stretches of speech; `push` until the end, then `finish`.
+
+    Args:
+        settings: when a sound counts as speech.
+        judge: frames `[F * 512]` in, probabilities `[F]` out; silero where not given.
+    """
+
+    def __init__(
+        self, settings: Detection | None = None, judge: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> None:
+        self.settings = settings or Detection()
+        self.judge = judge or Silero()
+        self._taken = 0  # samples of the stream
+        self._rest = np.zeros(0, np.float32)  # too few samples for a frame
+        self._levels = np.zeros(0, np.float32)  # dB of the newest frames
+        self._judged = 0  # frames whose level is known
+        self._frame = 0  # the next one to be looked at
+        self._begun: int | None = None  # first frame of the speech that is going on
+        self._last = 0  # the frame after the last one with speech
+        self._out = 0.0  # until when stretches have come out
+
+    @property
+    def seconds(self) -> float:
+        """How much of the stream was taken so far."""
+        return self._taken / SAMPLE_RATE
+
+    @property
+    def speaking(self) -> bool:
+        """Whether speech is going on."""
+        return self._begun is not None
+
+    @property
+    def silent_since(self) -> float:
+        """Nothing that comes out later begins before this time, in seconds."""
+        start = self._frame if self._begun is None else self._begun
+        return max(self._out, _time(start) - self.settings.margin)
+
+    def push(self, samples: np.ndarray) -> list[Speech]:
+        """The stretches that are known to be over after these samples `[n]`, mono at 16 kHz."""
+        self._taken += len(samples)
+        stream = np.concatenate([self._rest, samples])
+        whole = len(stream) // FRAME * FRAME
+        self._rest = stream[whole:]
+        found: list[Speech] = []
+        for start in range(0, whole, _BLOCK):
+            found += self._judge(stream[start : min(start + _BLOCK, whole)])
+        return found
+
+    def finish(self) -> list[Speech]:
+        """The stretches that the stream's end closes."""
+        found: list[Speech] = []
+        if len(self._rest):
+            found = self._judge(np.pad(self._rest, (0, FRAME - len(self._rest))))
+            self._rest = self._rest[:0]
+        return found + self._close()
+
+    def quietest(self, low: float, high: float) -> float:
+        """The time between `low` and `high`, in seconds, around which it is quietest."""
+        room = _SMOOTH // 2
+        kept_from = self._judged - len(self._levels)
+        first = max(0, round(low / STEP) - room - kept_from)
+        last = max(first + _SMOOTH, round(high / STEP) + room - kept_from)
+        levels = self._levels[first:last]
+        if len(levels) < _SMOOTH:
+            return (low + high) / 2
+        smooth = np.convolve(levels, np.full(_SMOOTH, 1 / _SMOOTH), mode="valid")
+        middle = kept_from + first + room + int(smooth.argmin()) + 0.5
+        return float(np.clip(middle * STEP, low, high))
+
+    def _judge(self, samples: np.ndarray) -> list[Speech]:
+        power = np.square(samples.reshape(-1, FRAME)).mean(axis=1)
+        levels = 10 * np.log10(power + _FLOOR).astype(np.float32)
+        self._levels = np.concatenate([self._levels, levels])[-_KEPT:]
+        self._judged += len(levels)
+        found: list[Speech] = []
+        for probability in self.judge(samples):
+            found += self._step(float(probability))
+        return found
+
+    def _step(self, probability: float) -> list[Speech]:
+        settings, self._frame = self.settings, self._frame + 1
+        if self._begun is None:
+            if probability >= settings.threshold:
+                self._begun, self._last = self._frame - 1, self._frame
+            return []
+        if probability >= settings.threshold - 0.15:
+            self._last = self._frame
+            return self._piece()
+        return self._close() if (self._frame - self._last) * STEP >= settings.pause else []
+
+    def _piece(self) -> list[Speech]:
+        """A piece of speech that goes on, once there is enough of it."""
+        assert self._begun is not None
+        start = max(self._out, _time(self._begun) - self.settings.margin)
+        end = _time(self._last)
+        if end - start < _PIECE:
+            return []
+        self._out = end
+        return [Speech(start, end)]
+
+    def _close(self) -> list[Speech]:
+        """The speech that is over, if it was long enough to be one."""
+        if self._begun is None:
+            return []
+        begun, self._begun = self._begun, None
+        start = max(self._out, _time(begun) - self.settings.margin, 0.0)
+        end = min(_time(self._last) + self.settings.margin, self.seconds)
+        if (self._last - begun) * STEP < self.settings.shortest or end <= start:
+            return []
+        self._out = end
+        return [Speech(start, end)]
+
+
+def _time(frame: int) -> float:
+    """When a frame begins, in seconds; of whole samples, so that it never passes the stream's end by rounding."""
+    return frame * FRAME / SAMPLE_RATE

@@ -1,0 +1,134 @@
+"""Frozen means computed once: the encoder's frames on disk, half precision, memory-mapped.
+
+A clip's file is named by what it was computed from: the samples, their augmentation, the encoder's weights, the layers
+and the window that are read, the extractor's settings. So a cache may be shared by runs and processes, and nothing in
+it can go stale. Frames are kept before normalisation: statistics can be replaced without hearing a clip anew. Gives up:
+disk (about 100 kB a second of speech for each hidden state of a 1024-wide encoder at 50 Hz), and an augmentation that
+is new in every epoch.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from emosllm.augmentation import Augment, augment
+from emosllm.files import write_atomically
+from emosllm.models.encoders.encoder import SpeechEncoder
+from emosllm.prompting.processor import SpeechProcessor
+from emosllm.training.dataset import load_utterance
+from emosllm.utterance import Utterance
+
+
+class FeatureCache:
+    """The frames of one encoder, in one folder.
+
+    Args:
+        folder: where to keep them; made where there is none.
+        encoder: computes what is missing.
+        processor: turns samples into what the encoder eats.
+    """
+
+    def __init__(self, folder: Path, encoder: SpeechEncoder, processor: SpeechProcessor) -> None:
+        self.encoder = encoder
+        self.processor = processor
+        self.folder = folder / fingerprint(encoder, processor)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = contents(encoder) | {"level": processor.settings.audio.level}
+        write_atomically(self.folder.with_suffix(".json"), json.dumps(held, indent=2) + "\n")
+        self._files: dict[tuple[str, int], Path] = {}
+
+    def fill(
+        self,
+        utterances: Iterable[Utterance],
+        batch_size: int = 8,
+        augmentation: Augment | None = None,
+        view: int = 0,
+    ) -> None:
+        """Compute what is not there yet; other processes may be doing the same.
+
+        Args:
+            utterances: whose frames are wanted.
+            batch_size: clips that are computed together.
+            augmentation: how the recordings are changed; a change depends on the samples and on `view` alone.
+            view: the number of the augmented version; 0 is the recording as it is.
+        """
+        waiting: list[tuple[Path, np.ndarray]] = []
+        change = "" if augmentation is None or not view else f"{augmentation.model_dump_json()} {view}"
+        for utterance in utterances:
+            samples = load_utterance(utterance)
+            self.processor.check_length(samples, utterance.id)
+            name = _digest(np.ascontiguousarray(samples).tobytes() + change.encode())
+            path = self.folder / f"{name}.npy"
+            self._files[utterance.id, view] = path
+            if not path.exists():
+                if augmentation is not None and change:
+                    changed = augment(samples, np.random.default_rng(int(name, 16)), augmentation)
+                    samples = changed if self.processor.has_room(changed) else samples
+                waiting.append((path, samples))
+            if len(waiting) == batch_size:
+                self._compute(waiting)
+                waiting = []
+        if waiting:
+            self._compute(waiting)
+
+    def path(self, utterance: Utterance, view: int = 0) -> Path:
+        """The file of an utterance that `fill` has seen: frames `[N, D]` or `[N, S, D]`, float16."""
+        return self._files[utterance.id, view]
+
+    def load(self, utterance: Utterance) -> np.ndarray:
+        """The frames of an utterance that `fill` has seen, `[N, D]` or `[N, S, D]`, float32."""
+        return np.load(self.path(utterance)).astype(np.float32)
+
+    @torch.inference_mode()
+    def _compute(self, waiting: Sequence[tuple[Path, np.ndarray]]) -> None:
+        device = next(self.encoder.parameters()).device
+        features = self.processor.features([samples for _, samples in waiting])
+        features = {name: tensor.to(device) for name, tensor in features.items()}
+        hidden, mask = self.encoder(features["audio"], features["audio_attention"], features.get("windows"))
+        for (path, _), clip, keep in zip(waiting, hidden, mask, strict=True):
+            _write(path, clip[keep].to(torch.float16).cpu().numpy())
+
+
+def contents(encoder: SpeechEncoder) -> dict[str, Any]:
+    """What the files of a cache hold, in words: it lies beside the folder."""
+    shape = ["frames", *([encoder.states] if encoder.part.mixes else []), encoder.width]
+    return {
+        "encoder": encoder.model.config.model_type,
+        "layers": encoder.part.layers,
+        "window": encoder.part.window,
+        "shape": shape,
+        "normalised": False,
+    }
+
+
+def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
+    """Names an encoder by its weights, what is read of it and its extractor's settings, 32 hex digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    assert processor.feature_extractor is not None
+    for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
+        settings.pop("_name_or_path", None)  # where the weights lie does not matter
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    level = processor.settings.audio.level
+    digest.update(f"{encoder.part.layers} {encoder.part.window} {level}".encode())
+    for name, tensor in sorted(encoder.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _write(path: Path, frames: np.ndarray) -> None:
+    """Whole or not at all, whoever else writes the same file at the same time."""
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
+    with temporary.open("wb") as file:
+        np.save(file, frames)
+    temporary.replace(path)

@@ -1,0 +1,213 @@
+"""transformers' Trainer for one phase: planned order, whole checkpoints, validation, the best weights kept.
+
+Accumulation, mixed precision, schedules, TensorBoard, several processes and the progress bar are the Trainer's own.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch.utils.data import Dataset
+from transformers import BatchFeature, Trainer, TrainerCallback, TrainerControl, TrainingArguments
+from transformers.integrations import TensorBoardCallback
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import TrainOutput, get_last_checkpoint
+
+from emosllm.errors import UserError
+from emosllm.files import atomic_folder
+from emosllm.models.build import System
+from emosllm.models.checkpoints.checkpoint import put_weights, read_weights
+from emosllm.prompting.processor import Sample, SpeechProcessor
+from emosllm.recipe_parts import Metric, Phase, TrainingPart
+
+#: Scores the model as it stands: metric name -> value, among them the one to choose by.
+Validate = Callable[[], dict[str, float]]
+
+
+#: Puts samples into tensors.
+Collate = Callable[[Sequence[Sample]], BatchFeature]
+
+
+class PhaseTrainer(Trainer):
+    """Trains one phase.
+
+    Args:
+        model: the system, with what learns in this phase set to learn.
+        collate: puts samples into tensors.
+        dataset: the phase's samples in their order.
+        arguments: of `phase_arguments`.
+        best: folder for the best weights by validation.
+        validate: scores the model; `None` where there is nothing to validate on.
+        choose_by: the figure that decides which weights are best.
+        progress: shows how far it is.
+    """
+
+    def __init__(
+        self,
+        model: System,
+        collate: Collate,
+        dataset: Dataset[Sample],
+        arguments: TrainingArguments,
+        best: Path,
+        validate: Validate | None,
+        choose_by: Metric = "ua",
+        progress: TrainerCallback | None = None,
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=arguments,
+            train_dataset=dataset,
+            eval_dataset=dataset if validate else None,  # never read: `evaluate` asks `validate`
+            data_collator=collate,
+            callbacks=[
+                *tensorboard(Path(arguments.output_dir).parent / "tensorboard"),
+                *([progress] if progress else []),
+            ],
+        )
+        self.remove_callback(PrinterCallback)
+        self.best = best
+        self.validate = validate
+        self.choose_by = f"eval_{choose_by}"
+
+    def train(self, *args: Any, **options: Any) -> TrainOutput:
+        """As the Trainer's; what a loading process complains of comes back as the one line it was."""
+        try:
+            return super().train(*args, **options)
+        except UserError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise UserError(last.partition("UserError: ")[2] or last) from None
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score the validation set; keep these weights where they are the best so far."""
+        assert self.validate is not None
+        self.model.eval()
+        metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+        self.model.train()
+        self.log(metrics)
+        if self.is_world_process_zero() and metrics[self.choose_by] > _best_so_far(self.best, self.choose_by):
+            with atomic_folder(self.best) as folder:
+                self.model.save_pretrained(folder)
+                found = {"step": self.state.global_step, **metrics}
+                (folder / "validation.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
+        self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """As the Trainer's, but a checkpoint takes its name only once it is whole; older ones go after that."""
+        final = Path(self.args.output_dir)
+        self.args.output_dir = str(final / ".saving")
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.output_dir = str(final)
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            name = f"checkpoint-{self.state.global_step}"
+            shutil.rmtree(final / name, ignore_errors=True)
+            (final / ".saving" / name).rename(final / name)
+            for path in final.glob("checkpoint-*"):
+                if path.name != name:
+                    path.rename(final / ".saving" / path.name)  # a checkpoint loses its name whole, too
+            shutil.rmtree(final / ".saving")
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        put_weights(self.model, read_weights(folder), self.model.trained_names(), folder)
+
+
+def collate_of(phase: Phase, processor: SpeechProcessor) -> Collate:
+    """What puts a phase's samples into tensors: whole answers, or rows up to the emotion where classes are compared."""
+    return processor if phase.loss == "tokens" else processor.for_labels
+
+
+def these_processes() -> PartialState:
+    """This process among those that train together, over gloo where there is no GPU."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def split_batch(phase: Phase, training: TrainingPart) -> tuple[int, int]:
+    """A phase's batch as samples per forward pass and forward passes per update, of each process.
+
+    Raises:
+        UserError: the batch can't be split over the processes.
+    """
+    whole, processes = phase.optimiser.batch_size, these_processes().num_processes
+    if whole % processes:
+        raise UserError(f"optimiser.batch_size {whole} can't be split over {processes} processes")
+    share = whole // processes
+    micro = max(size for size in range(1, min(share, training.micro_batch) + 1) if share % size == 0)
+    return micro, share // micro
+
+
+def phase_arguments(
+    phase: Phase, training: TrainingPart, samples: int, folder: Path, validates: bool
+) -> TrainingArguments:
+    """The Trainer's arguments for a phase.
+
+    Args:
+        phase: optimiser and schedule.
+        training: how the run is carried out.
+        samples: length of the plan.
+        folder: of the phase.
+        validates: whether there is something to validate on.
+    """
+    optimiser = phase.optimiser
+    micro, accumulated = split_batch(phase, training)
+    updates = -(-samples // optimiser.batch_size)
+    every = max(1, updates // training.evaluations)
+    arguments = TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=1,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=accumulated,
+        learning_rate=optimiser.learning_rate,
+        weight_decay=optimiser.weight_decay,
+        warmup_steps=round(optimiser.warmup * updates),
+        lr_scheduler_type="constant_with_warmup" if optimiser.schedule == "constant" else optimiser.schedule,
+        max_grad_norm=optimiser.max_grad_norm,
+        bf16=training.precision == "bfloat16",
+        train_sampling_strategy="sequential",
+        dataloader_num_workers=training.workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        seed=training.seed,
+        logging_steps=max(1, updates // 50),
+        eval_strategy="steps" if validates else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=training.save_every,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs are several processes, never one with split batches
+    return arguments
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The last whole checkpoint of a phase's folder, where there is one."""
+    checkpoints = folder / "checkpoints"
+    return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+
+
+def tensorboard(folder: Path) -> list[TrainerCallback]:
+    """TensorBoard's callback where the extra is installed, for the process that writes."""
+    if not these_processes().is_main_process:
+        return []
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return []
+    return [TensorBoardCallback(SummaryWriter(str(folder)))]
+
+
+def _best_so_far(folder: Path, metric: str) -> float:
+    """Figure of the weights that are kept; resumed runs reach the same validations again and must not be fooled."""
+    found = folder / "validation.json"
+    return float(json.loads(found.read_text(encoding="utf-8"))[metric]) if found.is_file() else -1.0

@@ -1,0 +1,162 @@
+"""Room among an LLM's positions: a planned row that is too long for it is named before the first step.
+
+Most rows are cleared by arithmetic: the longest wording of their task, a token for each byte of the transcript, the
+vectors of a clip of that many seconds. Of what is left transcripts are tokenised, and only rows that still may not fit
+are made as training would make them, longest first. Given up: rows that a manifest's durations make too short.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from transformers import PreTrainedConfig
+
+from emosllm.audio import SAMPLE_RATE
+from emosllm.errors import UserError
+from emosllm.models.llms.llm import most_positions
+from emosllm.prompting.chat_template import Tokens
+from emosllm.prompting.conversation import converse, plain
+from emosllm.prompting.cues import cue_set
+from emosllm.prompting.prompt_template import Templates
+from emosllm.recipe_parts import Task
+from emosllm.training.dataset import PhaseDataset
+from emosllm.training.phase_trainer import collate_of
+
+#: Tokens that may come or go where texts meet, by the emotions' order, and by an example's emotion.
+_SLACK = 64
+
+
+def check_rows(name: str, dataset: PhaseDataset, config: PreTrainedConfig) -> None:
+    """Refuse a phase with a row that the LLM has no positions for.
+
+    Args:
+        name: of the phase.
+        dataset: its samples, of a system with an LLM.
+        config: the LLM's.
+
+    Raises:
+        UserError: there is one; the longest is named.
+    """
+    positions = most_positions(config)
+    if positions is None:
+        return
+    bounds = Bounds(dataset)
+    pairs = {(item.utterance, item.task) for item in dataset.plan}  # epochs repeat them
+    beyond = {pair for pair in pairs if bounds.rough(*pair) > positions}
+    lengths = {pair: length for pair in beyond if (length := bounds.close(*pair)) > positions}
+    places = [place for place, item in enumerate(dataset.plan) if (item.utterance, item.task) in lengths]
+    for place in sorted(places, key=lambda place: -lengths[dataset.plan[place].utterance, dataset.plan[place].task]):
+        if (tokens := row_tokens(dataset, place)) > positions:
+            row = f"{dataset.utterances[dataset.plan[place].utterance].id}: a row of {tokens} tokens in phase {name}"
+            raise UserError(
+                f"{row}, and the {config.model_type} in use reads at most {positions}; shorten its transcript or "
+                "recording, take it out of the training data, or give fewer examples (prompt.examples)"
+            )
+
+
+def row_tokens(dataset: PhaseDataset, place: int) -> int:
+    """Positions that a sample takes, its recording read only where its length or its cues decide.
+
+    Args:
+        dataset: whose.
+        place: its number.
+    """
+    processor = dataset.processor
+    fixed = processor.listens and processor.settings.vectors.fixed is not None
+    sample = dataset.sample(place, np.zeros((1, 1), np.float32) if fixed else None)
+    batch = collate_of(dataset.phase, processor)([sample])
+    tokens = batch["input_ids"].shape[1] + len(batch.get("prefix_ids", ()))
+    return int(tokens + (batch["candidates"].shape[-1] - 1 if "candidates" in batch else 0))
+
+
+class Bounds:
+    """What the rows of a phase take at most.
+
+    Args:
+        dataset: the phase's samples, of a system with an LLM.
+    """
+
+    def __init__(self, dataset: PhaseDataset) -> None:
+        assert dataset.processor.chat is not None
+        self.utterances = dataset.utterances
+        self.processor = dataset.processor
+        self.chat = dataset.processor.chat
+        self.augmentation = dataset.augmentation
+        self._prompt = cache(self._longest_prompt)
+        self._vectors = cache(self._vectors_of)
+
+    def rough(self, utterance: int, task: Task) -> int:
+        """Tokens of a row, by the bytes of its transcript: no tokenizer makes more tokens of a text than it has bytes.
+
+        Args:
+            utterance: its place among the utterances.
+            task: what is asked of it.
+        """
+        return self._with_transcript(utterance, task, lambda text: len(text.encode()))
+
+    def close(self, utterance: int, task: Task) -> int:
+        """The same by the tokens of its transcript."""
+        return self._with_transcript(utterance, task, lambda text: self._size(self.chat.defused(plain(text))))
+
+    def _with_transcript(self, place: int, task: Task, size: Callable[[str], int]) -> int:
+        utterance = self.utterances[place]
+        told = (task != "ser") + self.processor.reads  # in the answer, in the question
+        words = told * size(utterance.transcript) if told and utterance.transcript else 0
+        return self._prompt(task) + words + self._vectors(self._seconds(place))
+
+    def _longest_prompt(self, task: Task) -> int:
+        """All of a row but its clip and its transcript, in the longest words that may be drawn."""
+        processor, prompt = self.processor, self.processor.settings.prompt
+        assert prompt is not None
+        assert processor.settings.templates is not None
+        templates = self._longest_first(processor.settings.templates)
+        known = None if prompt.cues is None else cue_set(prompt.cues)
+        genders = {utterance.gender for utterance in self.utterances if utterance.gender}
+        conversation = converse(
+            task,
+            templates,
+            prompt,
+            processor.labels,
+            audio=processor.listens,
+            emotion=processor.labels.names[0],
+            hint="a" if processor.reads else None,
+            gender=max(genders, key=self._size, default=None),
+            cues=None if known is None else dict.fromkeys(known.cues, max(known.levels, key=self._size)),
+        )
+        said = [conversation.with_emotion(templates.code(name)) for name in processor.labels.names]
+        return _SLACK + max(_length(self.chat.encode(each)) for each in said)
+
+    def _longest_first(self, templates: Templates) -> Templates:
+        """The same prompts, so ordered that whoever takes the first takes the longest."""
+        changed: dict[str, object] = {
+            "tasks": {task: sorted(texts, key=self._size, reverse=True) for task, texts in templates.tasks.items()},
+            "examples": sorted(templates.examples, key=lambda example: self._size(example[0]), reverse=True),
+        }
+        if templates.cues_intro is not None:
+            changed["cues_intro"] = sorted(templates.cues_intro, key=self._size, reverse=True)
+        return templates.model_copy(update=changed)
+
+    def _seconds(self, place: int) -> int:
+        """Of the clip, rounded up, as long as augmentation may make it; where nobody knows, as long as may be."""
+        utterance, longest = self.utterances[place], self.processor.longest
+        seconds = utterance.duration
+        if seconds is None:
+            seconds = longest if utterance.end is None else utterance.end - utterance.start
+        if self.augmentation is not None:
+            seconds = seconds / min(1.0, self.augmentation.speed[0]) + 2 * self.augmentation.silence_s[1]
+        return int(np.ceil(min(seconds, longest)))
+
+    def _vectors_of(self, seconds: int) -> int:
+        """Vectors of a clip, by what the feature extractor makes of as much silence."""
+        vectors = self.processor.settings.vectors
+        if not self.processor.listens or vectors.fixed is not None:
+            return vectors.of_frames(0) if self.processor.listens else 0
+        silence = np.zeros(int(min(max(seconds, 1), self.processor.longest) * SAMPLE_RATE), np.float32)
+        return vectors.of_steps(self.processor.features([silence])["audio_attention"].sum(-1).tolist())
+
+    def _size(self, text: str) -> int:
+        return len(self.chat.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _length(row: Tokens) -> int:
+    return len(row.head) + len(row.tail)
