@@ -1,4 +1,4 @@
-# Everything one does with this repository. Each target makes its own virtual environment when there is none.
+# The tasks of this repository. Each target creates the virtual environment if it is missing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,31 +16,31 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-check: setup  ## style, types, and the one direction of imports
+check: setup  ## check style, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## all tests, on two cores, without GPU, network or token
+test: check  ## run all tests on two cores, without GPU, network or token
 	$(BIN)/python -m pytest -n 2
 
 demo: setup  ## train nano on a bundled mini-corpus of synthetic voices, then show its answers on other voices
 	$(BIN)/python -m demo
 
-bench: setup  ## ours beside the plain way, in at most a quarter of an hour on two cores
+bench: setup  ## compare ours with the plain way, in at most a quarter of an hour on two cores
 	$(BIN)/python -m bench --out bench/results $(if $(wildcard $(DATA)/manifest.csv),--data $(DATA))
 	$(BIN)/python -m bench --write-docs
 
-# The real speech nano learns from; see emosllm/builtin/nano/README.md for what it is and where it comes from.
+# The corpora that nano is trained on; emosllm/builtin/nano/README.md lists them with their sources.
 DATA ?= ../shared/data
-# The published weights it begins with: a folder that holds whisper-base as transformers lays it out.
+# The published weights that nano starts from: a folder with whisper-base in the layout of transformers.
 MODELS ?= ../models
 nano: setup  ## rebuild the builtin models from the speech and text under DATA and the weights under MODELS
 	$(BIN)/python -m nano --data $(DATA) --models $(MODELS)
 
-results: setup  ## the tables of docs/results.md, from the rows and results in docs/results
+results: setup  ## write the tables of docs/results.md from the rows and results in docs/results
 	$(BIN)/python -m papers
 
-clean:  ## everything that was made here
+clean:  ## remove all generated files
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -121,7 +121,7 @@ def _study(study: Shown, held: Mapping[str, Any]) -> str:
     lines += [f"Learned from {learned:,} clips a training, tested on {tested}, {runs}; `{RESULTS}/{study.file}`.", ""]
     lines += [_line((", ".join(held["keys"]) or "system", *figures)), _line(["---"] * 5)]
     lines += [_line((row["name"], with_interval(row), *_others(row))) for row in held["rows"]]
-    return "\n".join([*lines, "", f"*What it shows:* {study.shows} *What it does not:* {study.does_not}", ""])
+    return "\n".join([*lines, "", f"*What it shows:* {study.shows} *What it does not show:* {study.does_not}", ""])
 
 
 def _others(row: Mapping[str, Any]) -> list[str]:

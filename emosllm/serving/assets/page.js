@@ -1,8 +1,8 @@
-// The page's hands: takes a recording, keeps it in this tab, asks the API of this server, plays turns.
-// Nothing is sent anywhere but to where the page came from.
+// Client side of the page: records or loads a recording, keeps it in this tab, calls the API of this server, plays turns.
+// It sends data only to the server that served the page.
 (() => {
   "use strict";
-  const READABLE = /\.(wav|flac|mp3|ogg|oga|opus|aiff?|au)$/i; // what the server decodes; the browser converts the rest
+  const READABLE = /\.(wav|flac|mp3|ogg|oga|opus|aiff?|au)$/i; // formats that the server decodes; the browser converts the others
   const RATE = 16000;
   const state = { file: null, url: null, recorder: null, stopAt: null, busy: false };
   const $ = (id) => document.getElementById(id);
@@ -21,7 +21,7 @@
     say("em-status", "");
   }
 
-  // Mono 16-bit WAV of whatever this browser can decode.
+  // Converts a recording that this browser can decode to mono 16-bit WAV.
   async function asWav(blob, name) {
     const context = new OfflineAudioContext(1, 1, RATE);
     const decoded = await context.decodeAudioData(await blob.arrayBuffer());
@@ -48,8 +48,8 @@
       stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     } catch (error) {
       say("em-name", navigator.mediaDevices
-        ? "The microphone can't be used: allow it in the browser, or choose a file."
-        : "Browsers record only on https or on this machine's own address (127.0.0.1): open that, or choose a file.");
+        ? "The microphone is not available: allow it in the browser, or choose a file."
+        : "Browsers record only on https or on 127.0.0.1: open the page at one of these, or choose a file.");
       return;
     }
     const parts = [], began = performance.now(), recorder = new MediaRecorder(stream);
@@ -66,7 +66,7 @@
         const file = await asWav(new Blob(parts, { type: recorder.mimeType }), "recording");
         take(file, `Your recording (${((file.size - 44) / 2 / RATE).toFixed(1)} s)`);
       } catch (error) {
-        say("em-name", "That recording is empty: record a second or more.");
+        say("em-name", "The recording is empty: record at least one second.");
       }
     };
     recorder.start();
@@ -88,7 +88,7 @@
     try {
       answer = await fetch(new URL("v1/emotions", document.baseURI), { method: "POST", body: form, headers });
     } catch (error) {
-      throw new Error("the server can't be reached: is it still running? Or the upload was too large for it");
+      throw new Error("the server does not answer: check that it is running and that the file is not too large");
     }
     const told = await answer.json();
     if (!answer.ok) throw new Error(told.error.message);
@@ -103,7 +103,7 @@
   }
 
   async function asked(mode, systems, transcript, cues, token) {
-    if (state.recorder) throw new Error("the recording still runs: press Stop first");
+    if (state.recorder) throw new Error("a recording is in progress: press Stop first");
     if (!state.file) throw new Error("there is no recording yet: record one, or choose a file");
     const file = await readable(state.file);
     const about = await fetch(new URL("v1/models", document.baseURI),
@@ -120,10 +120,10 @@
   }
 
   async function ask(sent, mode, systems, transcript, cues, token) {
-    const rest = [mode, systems, transcript, cues, ""]; // the token stays here
+    const rest = [mode, systems, transcript, cues, ""]; // the token is not sent to Gradio
     const began = performance.now(), button = $("em-go");
     const tick = setInterval(() =>
-      say("em-status", `Listening, ${((performance.now() - began) / 1000).toFixed(0)} s`), 500);
+      say("em-status", `Recognising, ${((performance.now() - began) / 1000).toFixed(0)} s`), 500);
     if (button) button.disabled = true;
     try {
       return [JSON.stringify({ answers: await asked(mode, systems || [], transcript, cues, token) }), ...rest];
@@ -140,7 +140,7 @@
     const player = $("em-player");
     player.currentTime = start;
     state.stopAt = end;
-    player.play().catch(() => say("em-status", "This browser can't play this kind of file; the answers hold all the same."));
+    player.play().catch(() => say("em-status", "This browser cannot play this file format. The results are not affected."));
     requestAnimationFrame(follow);
   }
 
