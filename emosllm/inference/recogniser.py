@@ -129,7 +129,7 @@ class Recogniser:
                 f"strategy {self.strategy!r} needs the words, and {self.model.recipe.name} does not transcribe: give "
                 "them (transcripts or an ASR), or use strategy ser"
             )
-        remaining = zip(utterances, sessions if sessions is not None else repeat(None))  # noqa: B905
+        remaining = zip(utterances, sessions or repeat(None), strict=False)
         while batch := list(islice(remaining, batch_size)):
             yield from self._batch([utterance for utterance, _ in batch], transcripts, [each for _, each in batch])
 

@@ -4,7 +4,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import repeat
 
+from emosllm.inference.adaptation import Session
 from emosllm.inference.recogniser import Recogniser, Transcripts
 from emosllm.serving.batcher import Line
 from emosllm.utterance import Prediction, Utterance
@@ -16,6 +18,7 @@ class Job:
 
     system: str
     utterance: Utterance
+    session: Session | None = None
 
 
 JobLine = Line[Job, Prediction]
@@ -35,16 +38,20 @@ class Queued:
         self._name, self._line = name, line
 
     def predict(
-        self, utterances: Iterable[Utterance], batch_size: int = 8, transcripts: Transcripts = "own"
+        self,
+        utterances: Iterable[Utterance],
+        batch_size: int = 8,
+        transcripts: Transcripts = "own",
+        sessions: Iterable[Session | None] | None = None,
     ) -> Iterator[Prediction]:
         """Recognise many recordings, in order; at most `batch_size` of them wait in the queue.
 
         So a long recording fills batches where nobody else asks, and holds nobody up where others do.
         """
         asked: deque[Future[Prediction]] = deque()
-        for utterance in utterances:
+        for utterance, session in zip(utterances, sessions or repeat(None), strict=False):
             if len(asked) == batch_size:
                 yield asked.popleft().result()
-            asked.append(self._line.submit(Job(self._name, utterance)))
+            asked.append(self._line.submit(Job(self._name, utterance, session)))
         while asked:
             yield asked.popleft().result()

@@ -36,7 +36,7 @@ def emotion_routes(service: Service) -> APIRouter:
             fields = upload.fields
 
             async def answer(upload: Upload[EmotionsForm]) -> Timeline:
-                named = {"system": fields.model or None, "cues": fields.cues}
+                named = {"system": fields.model or None, "cues": fields.cues, "session": fields.session}
                 if fields.segments:
                     return await service.turns(line, upload.audio, upload.name, **named)  # type: ignore[arg-type]
                 given = fields.transcript or None

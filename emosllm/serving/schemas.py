@@ -21,6 +21,14 @@ class EmotionsForm(BaseModel):
         str, Field(description="What is said, where you know it; the system listens for itself where not.")
     ] = ""
     cues: Annotated[bool, Field(description="Measure the voice too: loudness, pitch, range, jitter, shimmer.")] = False
+    session: Annotated[
+        str,
+        Field(
+            description="A name of your choice for recordings of one room, microphone or speaker. Answers adapt to the "
+            "recordings sent under it so far, from the fifth on. Only their statistics are kept, for one hour.",
+            max_length=200,
+        ),
+    ] = ""
 
 
 class TranscriptionForm(BaseModel):
@@ -93,6 +101,13 @@ class Emotions(BaseModel):
         Field(description="Of the recognised speech, each second by its probabilities.", examples=[_PROBABILITIES]),
     ]
     segments: Annotated[list[Turn], Field(description="In order of time; one where the recording was taken whole.")]
+    adapted: Annotated[
+        dict[str, float] | None,
+        Field(
+            description="The recordings of the session so far and the weight of their statistics; null without one.",
+            examples=[{"recordings": 12, "weight": 0.71, "temperature": 1.4}],
+        ),
+    ] = None
 
     @classmethod
     def of(cls, timeline: Timeline, *, whole: bool) -> Self:
@@ -111,6 +126,7 @@ class Emotions(BaseModel):
             emotion=Emotion.of(timeline.segments[0]) if whole else None,
             shares=told["shares"],
             segments=turns,
+            adapted=timeline.settings.get("adapted"),
         )
 
     def timeline(self) -> Timeline:

@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from emosllm.audio import SAMPLE_RATE, duration, load_audio, stream_audio
 from emosllm.errors import UserError
+from emosllm.inference.adaptation import Session
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Transcriber
 from emosllm.serving.batcher import Batcher
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued_recogniser import Job, JobLine, Queued
+from emosllm.serving.sessions import Sessions
 from emosllm.timeline.cues import cues_available, measured
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.timeline import Options, recognise_timeline
@@ -72,6 +74,7 @@ class Service:
             observe=self.metrics.observe_batch,
         )
         self.metrics.watch(self.batcher)
+        self._sessions = Sessions()
         self._pool = ThreadPoolExecutor(self.limits.queue, thread_name_prefix="emosllm-request")
 
     def start(self) -> None:
@@ -107,6 +110,7 @@ class Service:
         system: str | None = None,
         transcript: str | None = None,
         cues: bool = False,
+        session: str = "",
     ) -> Timeline:
         """A recording as one utterance: a timeline of one segment.
 
@@ -117,6 +121,7 @@ class Service:
             system: which one to ask.
             transcript: what is said, where that is known.
             cues: whether to measure the voice.
+            session: the client's name for recordings that answers adapt to; empty for none.
 
         Raises:
             UserError: it can't be read, or is too long for one utterance.
@@ -125,11 +130,12 @@ class Service:
         recogniser = self.systems[chosen]
         if recogniser.needs_words and not transcript and self.transcriber is None:
             raise UserError(f"{chosen} reads what is said and does not hear it: send the field `transcript` too")
+        adapting = self._session(line, chosen, session)
         samples = await self._beside(self._read, audio, name, recogniser.processor.longest)
         source: str | None = "model" if transcript is None else "given"
         if transcript is None and self.transcriber is not None:
             source, (transcript,) = self.transcriber.name, await self._beside(self.transcriber, [samples])
-        found = line.submit(Job(chosen, Utterance(name, samples, transcript=transcript)))
+        found = line.submit(Job(chosen, Utterance(name, samples, transcript=transcript), adapting))
         voice = await self._beside(measured, samples) if cues and cues_available() else {}
         said = await asyncio.wrap_future(found)
         if said.error is not None:
@@ -138,10 +144,17 @@ class Service:
         self.metrics.audio_seconds.inc(seconds)
         source = None if said.transcript is None else source
         segment = Segment(0.0, seconds, said.label, said.probabilities, said.transcript, source, cues=voice)
-        return self._timeline(name, chosen, seconds, [segment])
+        return self._timeline(name, chosen, seconds, [segment], _adapted(adapting))
 
     async def turns(
-        self, line: JobLine, audio: bytes, name: str, *, system: str | None = None, cues: bool = False
+        self,
+        line: JobLine,
+        audio: bytes,
+        name: str,
+        *,
+        system: str | None = None,
+        cues: bool = False,
+        session: str = "",
     ) -> Timeline:
         """A recording of any length that the limits allow, turn by turn.
 
@@ -151,6 +164,7 @@ class Service:
             name: what the recording is called in answers.
             system: which one to ask.
             cues: whether to measure each turn's voice.
+            session: the client's name for recordings that answers adapt to; empty for none.
 
         Raises:
             UserError: it can't be read, or is too long for this server.
@@ -159,7 +173,10 @@ class Service:
         if self.systems[chosen].needs_words and self.transcriber is None:
             raise UserError(f"{chosen} reads what is said and does not hear it: turns have no transcript to read")
         measures = cues and cues_available()
-        options = Options(transcriber=self.transcriber, cues=measures, batch_size=self.limits.batch_size)
+        adapting = self._session(line, chosen, session)
+        options = Options(
+            transcriber=self.transcriber, cues=measures, batch_size=self.limits.batch_size, session=adapting
+        )
         # Its interface is all that the timeline asks of a recogniser.
         asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))
 
@@ -170,7 +187,7 @@ class Service:
 
         seconds, segments = await self._beside(recognised)
         self.metrics.audio_seconds.inc(seconds)
-        return self._timeline(name, chosen, seconds, segments, options)
+        return self._timeline(name, chosen, seconds, segments, options.settings() | _adapted(adapting))
 
     def fits(self, audio: bytes, name: str, system: str | None = None) -> bool:
         """Whether a recording is short enough to be one utterance, by its header.
@@ -182,10 +199,14 @@ class Service:
             return duration(audio) <= self.systems[self.chosen(system)].processor.longest
 
     def _timeline(
-        self, name: str, system: str, seconds: float, segments: Sequence[Segment], options: Options | None = None
+        self, name: str, system: str, seconds: float, segments: Sequence[Segment], settings: Mapping[str, Any]
     ) -> Timeline:
         labels = tuple(self.systems[system].labels.names)
-        return Timeline(name, seconds, system, labels, segments, options.settings() if options else {})
+        return Timeline(name, seconds, system, labels, segments, settings)
+
+    def _session(self, line: JobLine, system: str, name: str) -> Session | None:
+        """The session of that name; each client has its own."""
+        return self._sessions.get((line.client, system, name), self.systems[system].session) if name else None
 
     def _checked(self, audio: bytes, name: str) -> float:
         """Seconds, by the header; what is too long for this server is refused before it is decoded."""
@@ -215,9 +236,15 @@ class Service:
         for name in dict.fromkeys(job.system for job in jobs):
             mine = [index for index, job in enumerate(jobs) if job.system == name]
             # Given transcripts are used where there are any; the system listens to the others.
-            found = self.systems[name].predict([jobs[index].utterance for index in mine], len(mine), "given")
+            clips, sessions = [jobs[index].utterance for index in mine], [jobs[index].session for index in mine]
+            found = self.systems[name].predict(clips, len(mine), "given", sessions)
             answers.update(zip(mine, found, strict=True))
         return [answers[index] for index in range(len(jobs))]
+
+
+def _adapted(session: Session | None) -> dict[str, Any]:
+    """What an answer says about the session that it belongs to."""
+    return {} if session is None else {"adapted": session.adaptation.to_dict()}
 
 
 @contextmanager

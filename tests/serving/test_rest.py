@@ -316,7 +316,7 @@ def test_the_api_is_documented(client):
     route = described["paths"]["/v1/emotions"]["post"]
     form = route["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
-    assert set(form["properties"]) == {"file", "segments", "model", "transcript", "cues"}
+    assert set(form["properties"]) == {"file", "segments", "model", "transcript", "cues", "session"}
     assert set(route["responses"]) == {"200", "401", "413", "422", "503"}
     assert route["security"]
     emotions = described["components"]["schemas"]["Emotions"]["properties"]
