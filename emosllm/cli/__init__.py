@@ -1,6 +1,7 @@
-"""The command line: each verb parses, then calls one function. A user's mistake is one line and exit code 2.
+"""The command line: each command parses, then calls one function. A user's mistake is one line and exit code 2.
 
-Heavy libraries are imported inside the verbs, so that `emosllm --help` answers at once.
+One file a command, named as the command; `options` holds what several of them share.
+Heavy libraries are imported inside the commands, so that `emosllm --help` answers at once.
 """
 
 import io
@@ -14,7 +15,22 @@ from typing import Annotated
 import typer
 
 from emosllm import __version__
-from emosllm.cli import evaluate, info, listen, predict, prepare, report, samples, serve, sweep, train
+from emosllm.cli import (
+    calibrate,
+    evaluate,
+    export,
+    info,
+    listen,
+    predict,
+    prepare,
+    recipes,
+    report,
+    samples,
+    serve,
+    study,
+    sweep,
+    train,
+)
 from emosllm.errors import Caution, UserError
 from emosllm.models.checkpoints.locations import MODELS
 
@@ -25,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-recipes = typer.Typer(
+recipes_app = typer.Typer(
     no_args_is_help=True, help="The systems that can be trained, as data.\n\nExample: `emosllm recipes list`"
 )
 
@@ -56,27 +72,27 @@ def _emosllm(
         os.environ[MODELS] = str(models)
 
 
-VERBS: tuple[Callable[..., None], ...] = (
+COMMANDS: tuple[Callable[..., None], ...] = (
     predict.predict,
     listen.listen,
     evaluate.evaluate,
-    report.calibrate,
+    calibrate.calibrate,
     report.report,
     train.train,
     info.info,
     prepare.prepare,
     samples.samples,
-    evaluate.export,
+    export.export,
     serve.serve,
     sweep.sweep,
-    sweep.study,
+    study.study,
 )
-for verb in VERBS:
-    app.command()(verb)
-recipes.command("list")(train.recipes_list)
-recipes.command("show")(train.recipes_show)
-recipes.command("check")(train.recipes_check)
-app.add_typer(recipes, name="recipes")
+for command in COMMANDS:
+    app.command()(command)
+recipes_app.command("list")(recipes.recipes_list)
+recipes_app.command("show")(recipes.recipes_show)
+recipes_app.command("check")(recipes.recipes_check)
+app.add_typer(recipes_app, name="recipes")
 
 
 def main() -> None:

@@ -1,50 +1,52 @@
-"""Verbs for whoever has a trained system and wants to know it, or to pass it on: evaluate, export."""
+"""The command `evaluate`: score a system on labelled recordings."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from emosllm.cli.evaluate_dataset import Call, check_asked, conditions_of, evaluate_once, learned_in
+from emosllm.cli.evaluate_protocol import evaluate_protocol, only_with_protocol
 from emosllm.cli.options import (
     AnswersOption,
     BatchOpt,
+    CacheOption,
+    CalibrateOption,
     DeviceOpt,
+    KeepOption,
     LabelsOpt,
     ManifestsOption,
     ModelArgument,
     OverridesArgument,
+    PartialOption,
+    ProtocolOption,
+    SeedsOption,
     StrategyOpt,
+    TakeUpOption,
+    TestOnlyOption,
     TranscriptsOpt,
     TranscriptsOption,
     chosen_labels,
     chosen_split,
     chosen_strategy,
 )
-from emosllm.cli.sweep import (
-    CacheOption,
-    CalibrateOption,
-    KeepOption,
-    PartialOption,
-    ProtocolOption,
-    SeedsOption,
-    TakeUpOption,
-    TestOnlyOption,
-    evaluate_protocol,
-    only_with_protocol,
-)
 from emosllm.errors import UserError
 
 AnswersOpt = Annotated[
     AnswersOption | None, typer.Option(help="Score labels, or look for them in text; the recipe's if not given.")
 ]
+
+
 TemperatureOpt = Annotated[
     float | None, typer.Option(help="Of the probabilities; what `calibrate` found if not given.")
 ]
+
+
 AbstainOpt = Annotated[
     float | None, typer.Option(min=0, max=1, help="Tell what remains if less sure answers are not given.")
 ]
+
+
 RobustnessOpt = Annotated[
     str | None, typer.Option(help="Spoil the recordings too (slow): conditions with commas, or `all`.")
 ]
@@ -116,26 +118,3 @@ def evaluate(
     check_asked(recogniser, utterances, told, abstain_below)
     call = Call(model, told, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume)
     raise typer.Exit(evaluate_once(recogniser, utterances, call, learned_in(known, split)))
-
-
-def export(
-    model: ModelArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
-    self_contained: Annotated[bool, typer.Option(help="Hold the backbones' weights too.")] = True,
-) -> None:
-    """Save a trained system anew, with its backbones inside, so that one folder is all it takes.
-
-    Example: `emosllm export runs/mine --out mine-whole`
-    """
-    from emosllm.files import atomic_folder
-    from emosllm.inference.loader import load_parts, stored_calibration
-    from emosllm.inference.stored_calibration import CALIBRATION, write_calibration
-
-    system, processor = load_parts(model)
-    calibrated = stored_calibration(model)
-    with atomic_folder(out, marker="config.json") as folder:
-        system.save_pretrained(folder, self_contained=self_contained)
-        processor.save_pretrained(folder)
-        if calibrated is not None:
-            write_calibration(calibrated, folder / CALIBRATION)
-    print(f"{out}: try it: emosllm predict {out} RECORDING", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The verb for whoever wants to know a system: info, of a recipe, of a training run, or of a checkpoint."""
+"""The command `info`: describe a recipe, a training run or a checkpoint."""
 
 import json
 from pathlib import Path

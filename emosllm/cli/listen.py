@@ -1,4 +1,4 @@
-"""The verb listen: the microphone, turn by turn, as a live ribbon in the terminal."""
+"""The command `listen`: recognise emotions from the microphone, turn by turn, and show them in the terminal."""
 
 import sys
 from contextlib import ExitStack

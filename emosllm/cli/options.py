@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options that several commands share."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,9 @@ from emosllm.utterance import Prediction, Utterance
 
 if TYPE_CHECKING:
     from emosllm.recipe_parts import Strategy
+from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 
 class Format(StrEnum):
@@ -53,27 +56,47 @@ class TranscriptsOption(StrEnum):
 
 
 ModelArgument = Annotated[str, typer.Argument(help="Builtin name (nano), run folder, checkpoint folder, or hub id.")]
+
+
 RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")]
+
+
 OverridesArgument = Annotated[list[str] | None, typer.Argument(help="key=value, such as lora.rank=16.")]
+
+
 DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or JSONL.")]
+
+
 StrategyOpt = Annotated[
     StrategyOption | None,
     typer.Option(help="How transcripts are used; the recipe's if not given. Example: `--strategy ser`"),
 ]
+
+
 ManifestsOption = Annotated[
     list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; several where given several times.")
 ]
+
+
 TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="The system's own, or the manifest's.")]
+
+
 LabelsOpt = Annotated[
     str | None,
     typer.Option(
         help="Emotions to choose from, or `present`: those that occur in the data. Example: `--labels angry,sad`"
     ),
 ]
+
+
 DeviceOpt = Annotated[
     str | None, typer.Option(help="Where to compute; a GPU where there is one if not given. Example: `--device cpu`")
 ]
+
+
 BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together. Example: `--batch-size 16`")]
+
+
 AsrOpt = Annotated[
     str | None,
     typer.Option(
@@ -81,9 +104,13 @@ AsrOpt = Annotated[
         "Example: `--asr openai/whisper-small`"
     ),
 ]
+
+
 ShortestOpt = Annotated[
     float | None, typer.Option(help="Seconds that a turn should have; 2 if not given. Example: `--shortest 1.5`")
 ]
+
+
 LongestOpt = Annotated[
     float | None,
     typer.Option(help="Seconds above which a turn is cut; 15 if not given. Example: `--longest 10`"),
@@ -122,10 +149,73 @@ def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path 
 
 def tracked(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
     """With a bar and the time left, on the error stream where somebody looks at it."""
-    from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
     return track(
         predictions, "recognising", total=total, console=console, transient=True, disable=not console.is_terminal
     )
+
+
+OutOption = Annotated[Path, typer.Option(help="Folder of the runs, figures and results.")]
+
+
+FoldsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of the cross-validation, 5 if not given; 1 learns from the train split and reports val."),
+]
+
+
+SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings of each, which differ by their seed.")]
+
+
+ChooseOption = Annotated[
+    bool, typer.Option("--choose-weights", help="Choose each training's weights on the part that is reported.")
+]
+
+
+ResumeOption = Annotated[bool, typer.Option(help="Take up what was stopped; finished runs are not repeated.")]
+
+
+TakeUpOption = Annotated[
+    bool, typer.Option("--resume", help="With --protocol or --robustness: take up what was stopped in --out.")
+]
+
+
+CacheOption = Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")]
+
+
+KeepOption = Annotated[bool, typer.Option("--keep-models/--drop-models", help="Keep the trained weights of every run.")]
+
+
+PartialOption = Annotated[bool, typer.Option(help="With --protocol: go on where counts are wrong, and say so.")]
+
+
+TestOnlyOption = Annotated[bool, typer.Option(help="With --protocol: score a recipe as published, without training.")]
+
+
+CalibrateOption = Annotated[
+    bool, typer.Option("--calibrate", help="With --protocol: fit a temperature on each fold's validation part.")
+]
+
+
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Measure as published: iemocap-loso, meld, msp-podcast, emospeech-cv, ... A recipe is trained for each "
+        "fold, a trained system is scored as it is."
+    ),
+]
+
+
+DividedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="Learn from and report a published protocol's train and val parts, in its classes and by its rules for "
+        "speakers on two sides, which are told: meld, msp-podcast, lssed, emobox:CORPUS.",
+    ),
+]
+
+
+GridArgument = Annotated[list[str] | None, typer.Argument(help="key=v1,v2,v3 is swept; key=value holds for all.")]

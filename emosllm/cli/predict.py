@@ -1,7 +1,7 @@
-"""The verb predict: recordings, a manifest of them, or one long recording as a timeline."""
+"""The command `predict`: recognise emotions in recordings, in a manifest of them, or in one long recording."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,28 +33,15 @@ from emosllm.cli.predict_options import (
     WordsOpt,
     WorkersOpt,
 )
+from emosllm.cli.predict_transcripts import chosen_transcripts, source_for, with_transcripts
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 if TYPE_CHECKING:
-    from emosllm.inference.transcripts import Transcriber
-    from emosllm.timeline.given_transcripts import GivenTranscripts
+    from emosllm.inference.recogniser import Recogniser
+    from emosllm.timeline.timeline import Options
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au"}
-
-
-@dataclass(frozen=True)
-class Words:
-    """Where transcripts come from: a table of the user's, the manifest's column, a recogniser of speech."""
-
-    table: "GivenTranscripts | None" = None
-    column: bool = False
-    transcriber: "Transcriber | None" = None
-
-    @property
-    def given(self) -> bool:
-        """Whether utterances may bring their own."""
-        return self.column or self.table is not None
 
 
 def predict(
@@ -98,42 +85,38 @@ def predict(
         options = predict_timeline.checked(utterances, out or [], picture, rttm, shortest, longest, cues)
     else:
         predict_rows.check(out or [], picture)
-    words = _words(transcripts, data, utterances)
+    source = chosen_transcripts(transcripts, data, utterances)
     from emosllm.inference.loader import load
 
     recogniser = load(
         model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, utterances)
     )
-    if transcripts == "own" and asr is not None:
-        raise UserError("--transcripts own and --asr: either the system listens itself, or another one does")
-    if transcripts == "own" and not recogniser.model.recipe.transcribes:
-        raise UserError(
-            f"--transcripts own: {model} does not transcribe; leave it out, name a table of words, or give --asr"
-        )
-    if transcripts is None and (asr is not None or not recogniser.writes_words):
-        words = replace(words, column=data is not None)
-    if asr is not None:
-        from emosllm.inference.asr import load_asr
-
-        words = replace(words, transcriber=load_asr(asr, device))
+    source = source_for(recogniser, source, transcripts, model, manifest=data is not None, asr=asr, device=device)
     if adapt:
-        from emosllm.timeline.timeline import turn_samples
-
-        audio = utterances[0].audio
-        if timeline and isinstance(audio, Path):
-            recogniser.adapt(turn_samples(recogniser, audio, options), batch_size)
-        else:
-            recogniser.adapt(utterances, batch_size)
+        _adapt(recogniser, utterances, options if timeline else None, batch_size)
     if timeline:
-        full = replace(options, given=words.table, transcriber=words.transcriber, batch_size=batch_size)
+        full = replace(options, given=source.table, transcriber=source.transcriber, batch_size=batch_size)
         code = predict_timeline.run(recogniser, utterances[0], model, full, format, out or [], picture)
     else:
-        asked = _worded(utterances, words)
+        asked = with_transcripts(utterances, source)
         if out:
-            code = predict_rows.write(recogniser, asked, model, words, out[0], batch_size, workers)
+            code = predict_rows.write(recogniser, asked, model, source, out[0], batch_size, workers)
         else:
-            code = predict_rows.show(recogniser, asked, model, words, format, picture, batch_size)
+            code = predict_rows.show(recogniser, asked, model, source, format, picture, batch_size)
     raise typer.Exit(code)
+
+
+def _adapt(
+    recogniser: "Recogniser", utterances: Sequence[Utterance], options: "Options | None", batch_size: int
+) -> None:
+    """Normalise by the recordings, or by the turns of the one recording of a timeline."""
+    from emosllm.timeline.timeline import turn_samples
+
+    audio = utterances[0].audio
+    if options is not None and isinstance(audio, Path):
+        recogniser.adapt(turn_samples(recogniser, audio, options), batch_size)
+    else:
+        recogniser.adapt(utterances, batch_size)
 
 
 def _utterances(files: Sequence[Path] | None, data: Path | None) -> list[Utterance]:
@@ -147,33 +130,6 @@ def _utterances(files: Sequence[Path] | None, data: Path | None) -> list[Utteran
     if not files:
         raise UserError("nothing to recognise: name recordings, or a manifest with --data")
     return [Utterance(str(path), path) for path in _recordings(files)]
-
-
-def _words(transcripts: str | None, data: Path | None, utterances: Sequence[Utterance]) -> Words:
-    """What `--transcripts` says."""
-    if transcripts is None or transcripts == "own":
-        return Words()
-    if transcripts == "given":
-        if data is None:
-            raise UserError("--transcripts given: there is no manifest to take them from; add --data, or name a table")
-        return Words(column=True)
-    from emosllm.timeline.given_transcripts import GivenTranscripts
-
-    table = GivenTranscripts(Path(transcripts))
-    table.check(utterance.audio for utterance in utterances if isinstance(utterance.audio, Path))
-    return Words(table=table)
-
-
-def _worded(utterances: Sequence[Utterance], words: Words) -> list[Utterance]:
-    """The utterances with the transcripts of the user's table; it goes before the manifest's column."""
-    if words.table is None:
-        return list(utterances)
-    return [
-        replace(utterance, transcript=words.table.of_recording(utterance.audio))
-        if isinstance(utterance.audio, Path)
-        else utterance
-        for utterance in utterances
-    ]
 
 
 def _recordings(paths: Sequence[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Arguments and options of the verb predict."""
+"""Arguments and options of the command `predict`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -17,7 +17,7 @@ from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 if TYPE_CHECKING:
-    from emosllm.cli.predict import Words
+    from emosllm.cli.predict_transcripts import TranscriptSource
     from emosllm.inference.recogniser import Recogniser
     from emosllm.inference.transcripts import Recognised
 
@@ -42,7 +42,7 @@ def show(
     recogniser: "Recogniser",
     utterances: Sequence[Utterance],
     model: str,
-    words: "Words",
+    source: "TranscriptSource",
     format: Format,
     picture: Path | None,
     batch_size: int,
@@ -55,7 +55,7 @@ def show(
     from emosllm.inference.transcripts import recognise
 
     found: list[Recognised] = []
-    answers = recognise(recogniser, utterances, batch_size, given=words.given, transcriber=words.transcriber)
+    answers = recognise(recogniser, utterances, batch_size, given=source.given, transcriber=source.transcriber)
     with Told("recognising", len(utterances), "recordings") as told:
         for answer in answers:
             found.append(answer)
@@ -91,7 +91,7 @@ def write(
     recogniser: "Recogniser",
     utterances: Sequence[Utterance],
     model: str,
-    words: "Words",
+    source: "TranscriptSource",
     out: Path,
     batch_size: int,
     workers: int,
@@ -103,7 +103,7 @@ def write(
     """
     from emosllm.bulk.run import Options, run_bulk
 
-    options = Options(model, words.given, words.transcriber, batch_size, workers)
+    options = Options(model, source.given, source.transcriber, batch_size, workers)
     with Told("recognising", len(utterances), "recordings") as told:
         try:
             tally = run_bulk(recogniser, utterances, out, options, told.begin, told.advance)

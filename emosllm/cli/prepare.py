@@ -1,4 +1,4 @@
-"""The verb that turns a corpus's folder into a manifest and a datasheet: prepare."""
+"""The command `prepare`: turn a corpus's folder into a manifest and a datasheet."""
 
 import json
 import sys

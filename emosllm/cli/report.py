@@ -1,4 +1,4 @@
-"""Verbs around a report: calibrate, which makes probabilities mean what they say, and report, which makes pages."""
+"""The command `report`: write evaluations as an HTML page, Markdown or a LaTeX table."""
 
 import sys
 from enum import StrEnum
@@ -7,20 +7,6 @@ from typing import Annotated
 
 import typer
 
-from emosllm.cli.options import (
-    BatchOpt,
-    DataOption,
-    DeviceOpt,
-    LabelsOpt,
-    ModelArgument,
-    StrategyOpt,
-    TranscriptsOpt,
-    TranscriptsOption,
-    chosen_labels,
-    chosen_split,
-    chosen_strategy,
-    tracked,
-)
 from emosllm.errors import UserError
 
 
@@ -33,53 +19,6 @@ class PageFormat(StrEnum):
 
 
 _ENDINGS = {".html": PageFormat.html, ".htm": PageFormat.html, ".md": PageFormat.markdown, ".tex": PageFormat.latex}
-
-
-def calibrate(
-    model: ModelArgument,
-    data: DataOption,
-    split: Annotated[str | None, typer.Option(help="train, val or test; everything if not given.")] = "val",
-    out: Annotated[Path | None, typer.Option(help="Write this file instead of the one beside the weights.")] = None,
-    transcripts: TranscriptsOpt = TranscriptsOption.own,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    batch_size: BatchOpt = 8,
-    device: DeviceOpt = None,
-) -> None:
-    """Fit one temperature on validation, so that a system's probabilities mean what they say.
-
-    Example: `emosllm calibrate runs/mine --data manifest.csv --split val`
-
-    It is kept as calibration.json beside the weights, and every later verb applies it. No answer changes by it.
-    """
-    from emosllm.corpora.manifest import read_manifest
-    from emosllm.evaluation.extra import check_eval_extra
-    from emosllm.evaluation.temperature import fit_recogniser
-    from emosllm.files import make_folder
-    from emosllm.inference.loader import load
-    from emosllm.inference.stored_calibration import write_calibration
-
-    check_eval_extra()
-    place = _place(model) if out is None else out
-    utterances = chosen_split(read_manifest(data), split, data)
-    recogniser = load(model, device=device, strategy=chosen_strategy(strategy), answer="score", temperature=1.0)
-    recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    make_folder(place.parent)
-    found = fit_recogniser(
-        recogniser,
-        utterances,
-        data=data.name,
-        split=split,
-        transcripts=transcripts.value,
-        batch_size=batch_size,
-        tracked=lambda predictions: tracked(predictions, len(utterances)),
-    )
-    write_calibration(found, place)
-    print(
-        f"temperature {found.temperature:.3f}, fitted on {found.n} clips of {data}" + (f" ({split})" if split else "")
-    )
-    print(f"NLL {found.nll_before:.3f} -> {found.nll_after:.3f}, ECE {found.ece_before:.3f} -> {found.ece_after:.3f}")
-    print(f"{place}: written", file=sys.stderr)
 
 
 def report(
@@ -127,15 +66,3 @@ def report(
     else:
         write_atomically(out, text)
         print(f"{out}: written", file=sys.stderr)
-
-
-def _place(model: str) -> Path:
-    """Where a system's calibration belongs."""
-    from emosllm.inference.loader import checkpoint_folder
-    from emosllm.inference.stored_calibration import CALIBRATION
-    from emosllm.models.checkpoints.locations import builtins
-
-    folder = checkpoint_folder(model)
-    if folder in {str(each) for each in builtins().values()} or not (Path(folder) / "config.json").is_file():
-        raise UserError(f"{model} is no folder of yours to keep a temperature in; give --out calibration.json")
-    return Path(folder) / CALIBRATION

@@ -1,4 +1,4 @@
-"""The verb for whoever lets others ask: serve, a page and a server on this machine."""
+"""The command `serve`: start a web page and a server on this machine."""
 
 from pathlib import Path
 from typing import Annotated

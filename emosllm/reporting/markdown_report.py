@@ -9,7 +9,7 @@ from emosllm.evaluation.report import Report, count
 from emosllm.reporting.evaluations import without_answers
 from emosllm.reporting.markdown_blocks import escape, section_text, table_text
 from emosllm.reporting.report_text import NAMES, definitions, remarks, size, with_interval
-from emosllm.reporting.sections.more import more_sections
+from emosllm.reporting.section_list import sections_beyond_scores
 
 
 def markdown(report: Report) -> str:
@@ -52,7 +52,7 @@ def _tables(report: Report) -> Iterable[str]:
         yield f"## Transcripts\n\nWord error rate {report.wer:.3f} over {count(report.wer_transcripts, 'transcript')}."
     elif report.transcripts_from == "given":
         yield "## Transcripts\n\nThe system was given the transcripts of the data, so there is no word error rate."
-    yield from map(section_text, more_sections([without_answers(report)]))
+    yield from map(section_text, sections_beyond_scores([without_answers(report)]))
 
 
 def _how(report: Report) -> str:

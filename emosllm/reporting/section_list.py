@@ -1,14 +1,41 @@
-"""All sections of a page, in order: what was found, how sure it is, for whom, on which recordings, and how."""
+"""The sections of a page in their order: one list for HTML and Markdown, and for `report.md` its part beyond scores."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emosllm.reporting.blocks import Section
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import Evaluation, SideBySide
+from emosllm.reporting.sections.abstention import abstention
+from emosllm.reporting.sections.classes import classes
+from emosllm.reporting.sections.confidence import confidence
+from emosllm.reporting.sections.confusions import confusions
+from emosllm.reporting.sections.corpora import corpora
+from emosllm.reporting.sections.dimensions import dimensions
 from emosllm.reporting.sections.examples import examples_of
 from emosllm.reporting.sections.folds_and_seeds import folds_and_seeds
-from emosllm.reporting.sections.more import more_sections
+from emosllm.reporting.sections.groups import groups
+from emosllm.reporting.sections.headline import headline
 from emosllm.reporting.sections.origin import origin
-from emosllm.reporting.sections.scores import classes, confusions, corpora, headline, significance
+from emosllm.reporting.sections.robustness import robustness
+from emosllm.reporting.sections.significance import significance
+from emosllm.reporting.sections.unmeasured import unmeasured
+from emosllm.reporting.sections.votes import votes
+
+#: Sections beyond the scores, in their order; each is `None` where no evaluation has its figures.
+BEYOND_SCORES: tuple[Callable[[Sequence[Evaluation]], Section | None], ...] = (
+    confidence,
+    abstention,
+    groups,
+    votes,
+    dimensions,
+    robustness,
+    unmeasured,
+)
+
+
+def sections_beyond_scores(runs: Sequence[Evaluation]) -> list[Section]:
+    """The sections of `BEYOND_SCORES` that any of the evaluations has."""
+    return [section for make in BEYOND_SCORES if (section := make(runs)) is not None]
 
 
 def page_sections(side: SideBySide, examples: int = 4, audio: bool = False) -> list[Section]:
@@ -21,7 +48,7 @@ def page_sections(side: SideBySide, examples: int = 4, audio: bool = False) -> l
     """
     several = len(side.runs) > 1
     found = [headline(side), significance(side) if several else None, corpora(side), classes(side), confusions(side)]
-    found += [folds_and_seeds(side.runs), *more_sections(side.runs)]
+    found += [folds_and_seeds(side.runs), *sections_beyond_scores(side.runs)]
     shown = [block for run in side.runs for block in examples_of(run, examples, audio, several)] if examples else []
     if shown:
         text = "The extremes, not the typical: what a system was surest of, at most two of a spoken class."

@@ -1,0 +1,28 @@
+"""Print the results of an experiment, and say where its files are."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from emosllm.experiments.results import Results
+
+
+def print_results(results: "Results", out: Path, notes: bool = True) -> None:
+    """The table, and where everything is."""
+    from emosllm.experiments.results_files import screen_table
+    from emosllm.training.phase_trainer import these_processes
+
+    if not these_processes().is_main_process:
+        return
+    console = Console()
+    console.print(screen_table(results))
+    for note in results.notes if notes else ():
+        console.print(note, style="dim", markup=False)
+    console.print(results.chosen, style="dim", markup=False)
+    print(f"{out / 'results.md'} and {out / 'results.json'} hold it all", file=sys.stderr)
+    if any(row.failed for row in results.rows):
+        raise typer.Exit(1)

@@ -1,0 +1,50 @@
+"""The commands `recipes list`, `recipes show` and `recipes check`."""
+
+from typing import Annotated
+
+import typer
+
+from emosllm.cli.options import OverridesArgument, RecipeArgument
+from emosllm.errors import UserError
+
+
+def recipes_list() -> None:
+    """Name the recipes that come with the package.
+
+    Example: `emosllm recipes list`
+    """
+    from emosllm.recipe import load_recipe, names
+
+    for name in names():
+        print(f"{name:24} {load_recipe(name).title}")
+
+
+def recipes_show(recipe: RecipeArgument, overrides: OverridesArgument = None) -> None:
+    """Print a recipe whole, every default written out.
+
+    Example: `emosllm recipes show emosllm lora.rank=16`
+    """
+    from emosllm.recipe import dump, load_recipe
+
+    print(dump(load_recipe(recipe, overrides or ())), end="")
+
+
+def recipes_check(
+    recipes: Annotated[list[str] | None, typer.Argument(help="Names or files; all shipped ones if none.")] = None,
+) -> None:
+    """Verify recipes: they parse, and their models have as many trained weights as they state.
+
+    Example: `emosllm recipes check my.yaml`
+    """
+    from emosllm.models.description import describe
+    from emosllm.prompting.prompt_template import check_templates
+    from emosllm.recipe import load_recipe, names
+
+    for name, recipe in [(name, load_recipe(name)) for name in recipes or names()]:
+        check_templates(recipe)
+        found = describe(recipe)
+        if found.recipe.trainable not in (None, found.trainable):
+            raise UserError(
+                f"recipe {name} states {found.recipe.trainable} trained weights, its model has {found.trainable}"
+            )
+        print(f"{name}: {found.trainable:,} trained of {found.total:,} weights")

@@ -1,0 +1,61 @@
+"""The command `study`: answer a question of the field with a named sweep."""
+
+from typing import Annotated
+
+import typer
+
+from emosllm.cli.experiment_results import print_results
+from emosllm.cli.options import (
+    BatchOpt,
+    CacheOption,
+    ChooseOption,
+    DeviceOpt,
+    DividedOption,
+    FoldsOption,
+    KeepOption,
+    ManifestsOption,
+    OutOption,
+    OverridesArgument,
+    PartialOption,
+    RecipeArgument,
+    ResumeOption,
+    SeedsOption,
+)
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="Such as encoder, strategy, curriculum, size, or a YAML file.")],
+    recipe: RecipeArgument,
+    data: ManifestsOption,
+    out: OutOption,
+    overrides: OverridesArgument = None,
+    folds: FoldsOption = None,
+    protocol: DividedOption = None,
+    partial: PartialOption = False,
+    seeds: SeedsOption = 1,
+    choose_weights: ChooseOption = False,
+    resume: ResumeOption = False,
+    cache: CacheOption = None,
+    keep_models: KeepOption = True,
+    batch_size: BatchOpt = 8,
+    device: DeviceOpt = None,
+) -> None:
+    """Answer one of the field's questions about a recipe: an ablation of the papers, or what they leave open.
+
+    Example: `emosllm study transcripts nano --data manifest.csv --out transcripts --folds 3`
+
+    The studies are data (`emosllm/studies`); `key=v1,v2` takes the place of a study's own values.
+    """
+    from emosllm.evaluation.extra import check_eval_extra
+    from emosllm.experiments.studies import lay_out_study, load_study
+    from emosllm.experiments.sweep import SweepSettings, sweep_variants
+    from emosllm.experiments.sweep_data import under_protocol
+
+    check_eval_extra()
+    found = load_study(name)
+    studied = lay_out_study(found, recipe, under_protocol(protocol, overrides or ()))
+    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
+    settings = SweepSettings(folds, seeds, *how)
+    title = f"{recipe}: {found.title}"
+    results = sweep_variants(title, studied.variants, studied.keys, data, out, settings, notes=studied.notes)
+    print_results(results, out)

@@ -1,0 +1,46 @@
+"""The section on abstention: risk and coverage, and what remains at a threshold."""
+
+from collections.abc import Sequence
+
+from emosllm.evaluation.abstention import risk_coverage
+from emosllm.reporting.blocks import Block, Cell, Number, Picture, Section, Table
+from emosllm.reporting.evaluations import Evaluation
+
+
+def abstention(runs: Sequence[Evaluation]) -> Section | None:
+    """Risk and coverage, and what remains at a threshold."""
+    sure = [run for run in runs if run.report.confidence is not None]
+    if not sure:
+        return None
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (run.name, *(run.figure(f"confidence/{key}") for key in ("aurc", "aurc_best", "aurc_random"))) for run in sure
+    )
+    blocks: list[Block] = [_curves(sure), Table(("", "AURC", "best possible", "at random"), rows)]
+    kept = []
+    for run in runs:
+        found = run.report.selective
+        if found is None:
+            continue
+        scores: list[Number] = [Number(None)] * 2
+        if found.scores is not None:
+            scores = [run.figure(f"selective/scores/{name}") for name in ("ua", "wa")]
+        classes = 0 if found.scores is None else len(found.scores.per_class)
+        cells: tuple[Cell, ...] = (run.figure("selective/threshold", places=2), found.covered, found.n)
+        kept.append((run.name, *cells, Number(found.coverage), *scores, classes))
+    if kept:
+        head = ("", "least confidence", "answered", "of", "coverage", "UA of those", "WA of those", "classes left")
+        note = "UA and WA are over what is answered; every other figure of this page is over all clips."
+        blocks.append(Table(head, tuple(kept), "Answering only when sure", note))
+    text = "What share of answers is wrong if only the surest are given; AURC is the area under that curve."
+    return Section("Abstention", tuple(blocks), (text,))
+
+
+def _curves(runs: Sequence[Evaluation]) -> Picture:
+    def draw() -> object:
+        from emosllm.reporting.plots import draw_risk_coverage
+
+        sides = {run.name: run.answers for run in runs}
+        curves = {name: risk_coverage(a.reference, a.predicted, a.confidences) for name, a in sides.items()}
+        return draw_risk_coverage(curves, "")
+
+    return Picture(draw, "Risk and coverage: the share of answers that is wrong among the surest ones.")

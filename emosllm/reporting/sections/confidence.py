@@ -1,0 +1,47 @@
+"""The section on calibration: reliability, ECE, Brier score and NLL, before and after a temperature."""
+
+from collections.abc import Sequence
+
+from emosllm.evaluation.calibration import Calibration
+from emosllm.reporting.blocks import Cell, Picture, Section, Table
+from emosllm.reporting.evaluations import Evaluation
+
+
+def confidence(runs: Sequence[Evaluation]) -> Section | None:
+    """Calibration, before and after a temperature."""
+    series: dict[str, Calibration] = {}
+    rows: list[tuple[Cell, ...]] = []
+    several = len(runs) > 1
+    for run in runs:
+        found = run.report.confidence
+        if found is None:
+            continue
+        sides = {"as_given": found.as_given, "calibration": found.calibration}
+        for side, each in sides.items():
+            if each is None:
+                continue
+            at = f"confidence/{side}"
+            warmth = 1.0 if side == "as_given" else found.temperature
+            told = "T of each fold" if warmth is None else f"T = {warmth:.2f}"
+            name = told if found.as_given else "as given"
+            name = f"{run.name}, {name}" if several else name
+            if not (several and side == "as_given"):
+                series[name] = each
+            figures = [run.figure(f"{at}/{key}") for key in ("accuracy", "confidence", "ece", "ece_equal_mass")]
+            rows.append((name, *figures, *(run.figure(f"{at}/{key}") for key in ("brier", "nll")), each.n))
+    if not rows:
+        return None
+    head = ("", "accuracy", "confidence", "ECE", "ECE, equal mass", "Brier", "NLL", "clips")
+    text = (
+        "Do probabilities mean what they say? ECE is the mean gap between confidence and accuracy over 15 bins, Brier "
+        "the squared distance of probabilities and truth (0 is best, 2 worst), NLL in nats. A temperature T above 1 "
+        "makes a system less sure of itself; it changes no answer."
+    )
+
+    def draw() -> object:
+        from emosllm.reporting.plots import draw_reliability
+
+        return draw_reliability(series, "")
+
+    caption = "Reliability: the share that is right over confidence; on the diagonal, probabilities mean what they say."
+    return Section("Calibration", (Picture(draw, caption), Table(head, tuple(rows))), (text,))

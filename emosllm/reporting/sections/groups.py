@@ -1,0 +1,64 @@
+"""The section on fairness: UA and WA by gender, language and speaker, and the gap between groups."""
+
+from collections.abc import Sequence
+
+from emosllm.evaluation.report import count
+from emosllm.reporting.blocks import Cell, Number, Section, Table, key_of, p_text
+from emosllm.reporting.evaluations import Evaluation
+
+#: With more groups than this (speakers, that is) only the ends are listed.
+MANY_GROUPS = 24
+
+
+_ENDS = 6
+
+
+def groups(runs: Sequence[Evaluation]) -> Section | None:
+    """UA and WA by gender, language and speaker, and the gap."""
+    blocks = [
+        _groups(run, group, f"{group}, {run.name}" if len(runs) > 1 else group)
+        for group in ("gender", "language", "speaker")
+        for run in runs
+        if group in run.report.fairness
+    ]
+    if not blocks:
+        return None
+    text = (
+        "Whom a system serves worse. A gap is above 0 even by chance: its interval is of the best against the worst "
+        "group, and p is the share of random regroupings that show as large a gap. A group may be served worse since "
+        "its recordings are, or since it speaks other classes."
+    )
+    return Section("Groups", tuple(blocks), (text,))
+
+
+def _groups(run: Evaluation, group: str, title: str) -> Table:
+    found = run.report.fairness[group]
+    names = list(found.groups)
+    few = ""
+    if len(names) > MANY_GROUPS:
+        ranked = sorted((name for name in names if found.groups[name].compared), key=lambda name: found.groups[name].ua)
+        names = [*ranked[:_ENDS], *ranked[-_ENDS:]] if len(ranked) > 2 * _ENDS else ranked
+        few = f" Of {len(found.groups)} groups the {len(names)} worst and best with enough clips are listed."
+    rows: list[tuple[Cell, ...]] = []
+    for name in names:
+        entry, at = found.groups[name], f"fairness/{group}/groups/{key_of(name)}"
+        figures = [
+            run.figure(f"{at}/{key}", f"{at}/{key}_interval", bar=entry.compared and key == "ua")
+            for key in ("ua", "wa")
+        ]
+        called = name if entry.compared else f"{name} (few clips)"
+        # Speakers have no others to draw, so a speaker's units are clips.
+        units = () if group == "speaker" else (entry.speakers,)
+        rows.append((called, *figures, entry.classes, *units, entry.n))
+    notes = []
+    for key, gap in found.gaps.items():
+        if gap is not None:
+            hold = Number(gap.value, gap.interval)
+            ends = f" {hold.interval_text}" if gap.interval else ""
+            notes.append(f"{key.upper()} gap {gap.best} − {gap.worst}: {hold.text}{ends}, p = {p_text(gap.p)}.")
+    if not notes:
+        notes.append(f"No gap: fewer than two groups have {found.min_clips} clips.")
+    if found.unknown:
+        notes.append(f"{count(found.unknown, 'clip')} of unknown {group} are in no group.")
+    head = (group, "UA", "WA", "classes", *(() if group == "speaker" else ("speakers",)), "clips")
+    return Table(head, tuple(rows), f"By {title}", " ".join(notes) + few)

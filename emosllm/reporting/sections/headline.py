@@ -1,0 +1,28 @@
+"""The section on the headline figures: UA, WA and the F1s of every system, and remarks on them."""
+
+from emosllm.reporting.blocks import Cell, Section, Table
+from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.report_text import NAMES, remarks
+
+
+def headline(side: SideBySide) -> Section:
+    """UA, WA and the F1s of every system, and what a reader must know before believing them."""
+    wer = any(run.report.wer is not None for run in side.runs)
+    rows = []
+    for run in side.runs:
+        figures = [run.figure(f"scores/{name}", f"intervals/{name}", bar=True) for name in NAMES]
+        heard: list[Cell] = [run.figure("wer")] if wer else []
+        rows.append((run.name, *figures, *heard, run.report.scores.n))
+    head = ("", *NAMES.values(), *(["WER"] if wer else []), "clips")
+    return Section("Figures", (Table(head, tuple(rows)),), notes=_remarks(side))
+
+
+def _remarks(side: SideBySide) -> tuple[str, ...]:
+    """What holds of all systems once, the rest with the system's name."""
+    told = {run.name: remarks(run.report) for run in side.runs}
+    shared = [note for note in remarks(side.runs[0].report) if all(note in notes for notes in told.values())]
+    return (
+        *side.notes,
+        *shared,
+        *(f"{name}: {note}" for name, notes in told.items() for note in notes if note not in shared),
+    )
