@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from emosllm.utterance import Prediction
 CLIPS = sorted((ROOT / "demo" / "recordings").glob("*.flac"))
 TOLERANCE = 2e-4  # probabilities are sent with four digits, and batches round differently in the last bits
 GROWTH = 0.05  # of the memory after a quarter of the time, which the end may lie above it
+WARM_UP = 300  # answers before the time begins: by then the allocator has met most lengths and sizes of batches
+MOST_BROKEN = 100  # then clients give up, so that a server that is gone ends the warm-up too
 _BOUNDARY = "a-boundary-that-no-recording-holds"
 
 
@@ -95,7 +97,7 @@ def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Lo
     """Start a server, ask it from many threads, stop it.
 
     Args:
-        seconds: how long.
+        seconds: how long, from the `WARM_UP`th answer on.
         clients: threads that ask, each one request after another.
         options: of `emosllm serve`.
     """
@@ -103,14 +105,13 @@ def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Lo
     found, lock = Load(seconds), threading.Lock()
     with serving("--no-page", *options) as server:
         place = server.url.removeprefix("http://")
-        until = time.monotonic() + seconds
-        askers = [
-            threading.Thread(target=_ask, args=(number, place, until, expected, found, lock))
-            for number in range(clients)
-        ]
-        for asker in askers:
-            asker.start()
+        warm = Load(0.0)
+        for asker in _askers(clients, place, lambda: warm.statuses[200] < WARM_UP, expected, warm, lock):
+            asker.join()
+        found.broken += warm.broken
         began = time.monotonic()
+        until = began + seconds
+        askers = _askers(clients, place, lambda: time.monotonic() < until, expected, found, lock)
         while time.monotonic() < until:
             found.memory.append((time.monotonic() - began, _resident(server.url) / 1e6))
             time.sleep(min(1.0, seconds / 20))
@@ -121,13 +122,35 @@ def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Lo
     return found
 
 
+def _askers(
+    clients: int,
+    place: str,
+    going: Callable[[], bool],
+    expected: Mapping[str, Prediction],
+    found: Load,
+    lock: threading.Lock,
+) -> list[threading.Thread]:
+    """Clients that have begun to ask, and do so as long as `going` says so."""
+    askers = [
+        threading.Thread(target=_ask, args=(number, place, going, expected, found, lock)) for number in range(clients)
+    ]
+    for asker in askers:
+        asker.start()
+    return askers
+
+
 def _ask(
-    number: int, place: str, until: float, expected: Mapping[str, Prediction], found: Load, lock: threading.Lock
+    number: int,
+    place: str,
+    going: Callable[[], bool],
+    expected: Mapping[str, Prediction],
+    found: Load,
+    lock: threading.Lock,
 ) -> None:
-    """One client: a clip after another until the time is over; told to come again, it does."""
+    """One client: a clip after another; told to come again, it does."""
     connection = http.client.HTTPConnection(place, timeout=120)
     turn = number
-    while time.monotonic() < until:
+    while going() and len(found.broken) < MOST_BROKEN:
         clip = CLIPS[turn % len(CLIPS)]
         turn += 1
         began = time.monotonic()
@@ -148,8 +171,9 @@ def _ask(
             if wrong:
                 found.broken.append(f"{clip.name}: {wrong}")
         if answer.status == 503:
-            wait = float(answer.headers["Retry-After"])
-            time.sleep(max(0.0, min(wait, until - time.monotonic())))
+            wait = time.monotonic() + float(answer.headers["Retry-After"])
+            while going() and time.monotonic() < wait:
+                time.sleep(0.05)
     connection.close()
 
 

@@ -1,6 +1,5 @@
 """Systems by name: a builtin, a run's folder, a checkpoint, or a recipe whose parts are all published (zero-shot)."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
@@ -18,10 +17,6 @@ from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import load_recipe, names
 from emosllm.recipe_parts import Answer, Strategy
-
-#: oneDNN keeps what it prepared for each shape of a product, by default 1,024 of them. Clips differ in length, so a
-#: server of nano grew by 300 MB that way (docs/log.md); this many cost no time.
-_KEPT_SHAPES = 32
 
 
 def load(
@@ -64,7 +59,6 @@ def load(
 
 def make_ready(model: System, device: torch.device | str = "cpu") -> None:
     """Make a system ready to be asked and nothing else: adapters merged, nothing learns, weights laid out on a CPU."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_SHAPES))  # read at oneDNN's first product
     merge_lora(model)
     model.eval().requires_grad_(False).to(device)
     if isinstance(model, SpeechLLM):

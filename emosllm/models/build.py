@@ -1,5 +1,6 @@
 """From a recipe, or a checkpoint, to its model and processor: with published weights, or as shapes alone."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -21,6 +22,10 @@ from emosllm.recipe_parts import QPMapperPart
 
 #: A system: what answers, with whatever parts it has.
 System = SpeechLLM | SpeechHead
+
+#: By default oneDNN keeps 1,024 shapes. Clips differ in length, so a server of nano grew by 300 MB, and a process that
+#: computed the frames of 10,000 clips to 3 GB (docs/log.md). This many took no more time.
+_KEPT_SHAPES = 32
 
 for _config, _model in ((SpeechLLMConfig, SpeechLLM), (SpeechHeadConfig, SpeechHead)):
     AutoModel.register(_config, _model)
@@ -60,6 +65,7 @@ def build_model(recipe: Recipe) -> System:
     Raises:
         UserError: a backbone or the start can't be had, or the start has other shapes.
     """
+    _bound_kept_shapes()
     model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
     if recipe.start is not None:
         folder = fetch_checkpoint(locate(recipe.start))
@@ -79,6 +85,7 @@ def load_model(name: str) -> System:
     Raises:
         UserError: there is none, or it is broken.
     """
+    _bound_kept_shapes()
     folder = fetch_checkpoint(name)
     kind = SpeechHead if isinstance(read_config(folder), SpeechHeadConfig) else SpeechLLM
     return kind.from_pretrained(folder)
@@ -105,6 +112,11 @@ def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> Aud
     config = config or load_config(recipe.encoder.model, "encoder")
     convolutions = family(config).steps(config, recipe.encoder.layers)
     return AudioVectors(convolutions=convolutions, extra=2 * recipe.mapper.ends)
+
+
+def _bound_kept_shapes() -> None:
+    """Let oneDNN keep what it prepared for few shapes of a product; it reads the variable at its first product."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_SHAPES))
 
 
 def _kind(recipe: Recipe) -> type[SpeechLLM] | type[SpeechHead]:
