@@ -18,7 +18,7 @@ BUILTIN = ROOT / "emosllm" / "builtin"
 FIGURES = json.loads((ROOT / "docs" / "results" / "nano.json").read_text(encoding="utf-8"))
 REAL = ROOT.parent / "shared" / "data"
 RECORDINGS = sorted((ROOT / "demo" / "recordings").glob("*.flac"))
-TARGETS = {"ravdess": 0.57, "emodb": 0.93, "nemo": 0.63}
+TARGETS = {"ravdess": 0.70, "emodb": 0.97, "nemo": 0.62}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +36,13 @@ def test_whispers_licence_lies_beside_its_weights() -> None:
 
 
 def test_corpora_that_it_never_met_are_reported_and_adaptation_helps() -> None:
-    plain, adapted = ([row["ua"] for row in FIGURES[name].values()] for name in ("left_out", "left_out_adapted"))
-    assert np.mean(plain) >= 0.44
-    assert all(after > before for before, after in zip(plain, adapted, strict=True))
-    assert max(row["ece"] for row in FIGURES["left_out"].values()) <= 0.25
+    plain, adapted = (FIGURES[name].values() for name in ("left_out", "left_out_adapted"))
+    assert np.mean([row["ua"] for row in plain]) >= 0.49
+    assert np.mean([row["ua"] for row in adapted]) >= 0.51
+    for before, after in zip(plain, adapted, strict=True):
+        assert after["ua_own_classes"] > before["ua_own_classes"]
+    assert np.mean([row["ece"] for row in plain]) <= 0.16
+    assert np.mean([row["ece"] for row in adapted]) <= 0.11
 
 
 def test_its_card_is_written_from_its_figures() -> None:
