@@ -68,7 +68,7 @@ def transcribe(
     return [plain(text.partition("|")[0]) for text in texts]
 
 
-def say_emotions(
+def generate_emotions(
     model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], max_new_tokens: int
 ) -> list[str]:
     """The system's free answers, greedily; each sample's answer is broken off where the emotion would be named."""

@@ -14,9 +14,9 @@ import torch
 from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
 from emosllm.inference.adaptation import Adaptation, adapt, adapted_temperature
-from emosllm.inference.decoding import emotion_question, named_emotion, say_emotions, score_emotions, transcribe
+from emosllm.inference.decoding import emotion_question, generate_emotions, named_emotion, score_emotions, transcribe
 from emosllm.inference.inputs import Source, as_utterance
-from emosllm.inference.stored_calibration import Calibrated
+from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
@@ -49,7 +49,7 @@ class Recogniser:
         trained_statistics: of the hidden states on the training set; `None` where the system does not use any.
     """
 
-    calibrated: Calibrated | None = None
+    calibrated: StoredCalibration | None = None
     adaptation: Adaptation | None = None
 
     def __init__(
@@ -216,7 +216,7 @@ class Recogniser:
         assert isinstance(self.model, SpeechLLM)
         assert self.processor.settings.templates is not None
         predictions = []
-        said = say_emotions(self.model, self.processor, samples, self.inference.max_new_tokens)
+        said = generate_emotions(self.model, self.processor, samples, self.inference.max_new_tokens)
         for path, answer, text in zip(paths, said, texts, strict=True):
             named = named_emotion(answer, self.labels, self.processor.settings.templates)
             label = named or self.inference.fallback

@@ -19,7 +19,7 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Transcriber
 from emosllm.serving.batcher import Batcher
 from emosllm.serving.metrics import Metrics
-from emosllm.serving.queued_recogniser import Job, JobLine, Queued
+from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.timeline.cues import cues_available, measured
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.timeline import Options, recognise_timeline
@@ -161,7 +161,7 @@ class Service:
         measures = cues and cues_available()
         options = Options(transcriber=self.transcriber, cues=measures, batch_size=self.limits.batch_size)
         # Its interface is all that the timeline asks of a recogniser.
-        asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))
+        asked = cast(Recogniser, QueuedRecogniser(self.systems[chosen], chosen, line))
 
         def recognised() -> tuple[float, list[Segment]]:
             with _named(name):
