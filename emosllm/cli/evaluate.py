@@ -116,6 +116,7 @@ def evaluate(
     )
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
     check_scorable(recogniser, utterances, told, abstain_below)
-    source = transcripts.value
-    call = EvaluationCall(model, told, split, source, abstain_below, conditions, batch_size, seed, out, resume)
+    call = EvaluationCall(
+        model, told, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume
+    )
     raise typer.Exit(evaluate_once(recogniser, utterances, call, reference_clips(known, split)))
