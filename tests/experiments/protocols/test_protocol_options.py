@@ -162,7 +162,7 @@ def test_a_validation_part_that_allows_no_temperature_is_told(reader, tmp_path, 
     def beyond(*_, **__):
         raise UserError("every clip is right")
 
-    monkeypatch.setattr(scoring, "fit_recogniser", beyond)
+    monkeypatch.setattr(scoring, "fit_recogniser_temperature", beyond)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
     settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(calibrates=True))
