@@ -20,7 +20,7 @@ from emosllm.evaluation.provenance import digest_of
 from emosllm.evaluation.report_builder import build_report
 from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser
-from emosllm.inference.stored_calibration import Calibrated
+from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.recipe import Recipe
 from emosllm.training.feature_cache import FeatureCache
 from emosllm.training.run import Run
@@ -88,7 +88,7 @@ def remember(recogniser: Recogniser, utterances: Sequence[Utterance], cache: Pat
     return store.load
 
 
-def fit(plain: LeftOut, adapted: LeftOut, recipe: Recipe, data: str) -> Calibrated:
+def fit(plain: LeftOut, adapted: LeftOut, recipe: Recipe, data: str) -> StoredCalibration:
     """The temperatures that explain the answers to left-out corpora best, as trained and adapted.
 
     Args:
@@ -102,7 +102,7 @@ def fit(plain: LeftOut, adapted: LeftOut, recipe: Recipe, data: str) -> Calibrat
     also = fit_temperature(adapted_before.reference, adapted_before.probabilities, adapted_before.labels)
     after = _pooled(_tempered(plain, found.value), recipe)
     errors = [calibrate(each.reference, each.probabilities, each.labels).ece for each in (before, after)]
-    return Calibrated(
+    return StoredCalibration(
         temperature=found.value,
         data=data,
         digest=digest_of([clip for clips, _ in plain.values() for clip in clips]),

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from emosllm.evaluation.fairness import called_instead
+from emosllm.evaluation.fairness import confused_with
 from emosllm.files import write_atomically
-from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.evaluations import compare_evaluations
 
 
 def main(
@@ -22,8 +22,8 @@ def main(
     out: Annotated[Path, typer.Option(help="The JSON to write.")],
 ) -> None:
     """Of the clips one system gets right and the other wrong, how many the other called neutral."""
-    first, second = read_side_by_side([described, plain]).runs
-    without, with_description = called_instead(first.answers, second.answers)
+    first, second = compare_evaluations([described, plain]).runs
+    without, with_description = confused_with(first.answers, second.answers)
     held = {"wrong_without": asdict(without), "wrong_with": asdict(with_description)}
     write_atomically(out, json.dumps(held, indent=2) + "\n")
 

@@ -13,7 +13,7 @@ from emosllm.cli import app
 from emosllm.errors import UserError
 from emosllm.experiments.grid import read_grid
 from emosllm.experiments.protocols.catalogue import find_protocol
-from emosllm.experiments.studies import lay_out_study, load_study
+from emosllm.experiments.studies import load_study, study_variants
 from emosllm.recipe import Recipe, load_recipe, names
 
 #: How many trainings a protocol takes; one where not named.
@@ -64,7 +64,7 @@ def _trained(verb: str, given: dict[str, Any]) -> tuple[tuple[Recipe, ...], int,
     overrides = given.get("overrides") or ()
     if verb in ("study", "sweep"):
         if verb == "study":
-            variants = lay_out_study(load_study(given["name"]), given["recipe"], overrides).variants
+            variants = study_variants(load_study(given["name"]), given["recipe"], overrides).variants
         else:
             variants = tuple(read_grid(given["recipe"], overrides)[0])
         shared = {variant.training_key(False): variant.recipe for variant in variants}

@@ -17,7 +17,7 @@ from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 
-def decoded(
+def decode_ahead(
     utterances: Iterable[Utterance], workers: int, ahead: int, longest: float = math.inf
 ) -> Iterator[Utterance]:
     """The utterances with their samples in place of their files, in order.

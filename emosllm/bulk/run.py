@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.bulk.journal import Journal
-from emosllm.bulk.prefetch import decoded
+from emosllm.bulk.prefetch import decode_ahead
 from emosllm.bulk.results import as_row, check_result, place, write_results
 from emosllm.inference.loader import checkpoint_folder
 from emosllm.inference.recogniser import Recogniser
@@ -39,7 +39,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Tally:
+class BulkCounts:
     """What a run came to: rows in all, rows with an error, and rows that an earlier process had done."""
 
     rows: int
@@ -58,7 +58,7 @@ def run_bulk(
     options: Options,
     begun: Callable[[float], None] = _nothing,
     told: Callable[[float], None] = _nothing,
-) -> Tally:
+) -> BulkCounts:
     """Recognise all utterances and write the result; go on where an earlier process was stopped.
 
     Args:
@@ -95,14 +95,14 @@ def run_bulk(
         free = getattr(recogniser, "answer", None) == "generate"
         write_results(journal.rows(), out, labels, free=free, worded=worded)
     journal.remove()
-    return Tally(len(utterances), failed, earlier)
+    return BulkCounts(len(utterances), failed, earlier)
 
 
 def _recognised(recogniser: Recogniser, utterances: Sequence[Utterance], options: Options) -> Iterator[Recognised]:
     """Predictions beside the utterances as they came, whose recordings are still files."""
     listens = options.transcriber is not None or getattr(recogniser.processor, "listens", True)
     ahead, longest = 2 * options.batch_size, recogniser.processor.longest
-    samples = decoded(utterances, options.workers, ahead, longest) if listens else utterances
+    samples = decode_ahead(utterances, options.workers, ahead, longest) if listens else utterances
     found = recognise(recogniser, samples, options.batch_size, given=options.given, transcriber=options.transcriber)
     for utterance, answer in zip(utterances, found, strict=True):
         yield Recognised(utterance, answer.prediction, answer.transcript_from)

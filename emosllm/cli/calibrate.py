@@ -42,7 +42,7 @@ def calibrate(
     """
     from emosllm.corpora.manifest import read_manifest
     from emosllm.evaluation.extra import check_eval_extra
-    from emosllm.evaluation.temperature import fit_recogniser
+    from emosllm.evaluation.temperature import fit_recogniser_temperature
     from emosllm.files import make_folder
     from emosllm.inference.loader import load
     from emosllm.inference.stored_calibration import write_calibration
@@ -53,7 +53,7 @@ def calibrate(
     recogniser = load(model, device=device, strategy=chosen_strategy(strategy), answer="score", temperature=1.0)
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
     make_folder(place.parent)
-    found = fit_recogniser(
+    found = fit_recogniser_temperature(
         recogniser,
         utterances,
         data=data.name,

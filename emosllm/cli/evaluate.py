@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emosllm.cli.evaluate_dataset import Call, check_asked, conditions_of, evaluate_once, learned_in
+from emosllm.cli.evaluate_dataset import EvaluationCall, check_scorable, conditions_of, evaluate_once, reference_clips
 from emosllm.cli.evaluate_protocol import evaluate_protocol, only_with_protocol
 from emosllm.cli.options import (
     AnswersOption,
@@ -105,16 +105,18 @@ def evaluate(
     )
     if resume and out is None:
         raise UserError("--resume takes up a sweep over spoilt recordings in a folder: give --out DIR")
-    from emosllm.experiments.data.manifests import read_data
+    from emosllm.experiments.data.manifests import read_manifests
     from emosllm.inference.loader import load
 
     told = ", ".join(map(str, data))
-    known = read_data(data)
+    known = read_manifests(data)
     utterances = chosen_split(known, split, told)
     recogniser = load(
         model, device=device, strategy=asked, answer=answer, temperature=temperature, overrides=overrides or ()
     )
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    check_asked(recogniser, utterances, told, abstain_below)
-    call = Call(model, told, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume)
-    raise typer.Exit(evaluate_once(recogniser, utterances, call, learned_in(known, split)))
+    check_scorable(recogniser, utterances, told, abstain_below)
+    call = EvaluationCall(
+        model, told, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume
+    )
+    raise typer.Exit(evaluate_once(recogniser, utterances, call, reference_clips(known, split)))

@@ -20,13 +20,13 @@ from emosllm.utterance import Prediction, Utterance
 
 if TYPE_CHECKING:
     from emosllm.evaluation.report import Report, TranscriptsFrom
-    from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+    from emosllm.evaluation.robustness.answer_cache import AnswerCache
     from emosllm.evaluation.robustness.records import Robustness
     from emosllm.inference.recogniser import Recogniser
 
 
 @dataclass(frozen=True)
-class Call:
+class EvaluationCall:
     """What the user said.
 
     Attributes:
@@ -55,7 +55,7 @@ class Call:
 
 
 def evaluate_once(
-    recogniser: "Recogniser", utterances: Sequence[Utterance], call: Call, learned: Sequence[Utterance] = ()
+    recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, learned: Sequence[Utterance] = ()
 ) -> int:
     """Recognise, print the report, and write it where it shall be written.
 
@@ -93,12 +93,12 @@ def evaluate_once(
     return 0 if not failed else 2 if failed == len(predictions) else 1
 
 
-def learned_in(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
+def reference_clips(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
     """What a class's mean valence may be measured on: the training and validation part, and nothing that is scored."""
     return [each for each in known if split is not None and each.split in ("train", "val") and each.split != split]
 
 
-def check_asked(
+def check_scorable(
     recogniser: "Recogniser", utterances: Sequence[Utterance], data: str, abstain_below: float | None
 ) -> None:
     """Refuse, before anything is recognised, what could not be scored after.
@@ -129,11 +129,11 @@ def _report(
     recogniser: "Recogniser",
     utterances: Sequence[Utterance],
     predictions: Sequence[Prediction],
-    call: Call,
+    call: EvaluationCall,
     learned: Sequence[Utterance],
     seconds: float,
 ) -> "Report":
-    from emosllm.evaluation.recogniser_provenance import doubts_of, origin_of
+    from emosllm.evaluation.recogniser_provenance import calibration_warnings, recogniser_provenance
     from emosllm.evaluation.report_builder import build_report
 
     wrote: TranscriptsFrom = "model" if call.transcripts == "own" else "given"
@@ -153,13 +153,13 @@ def _report(
         fallback=recogniser.inference.fallback,
         temperature=recogniser.temperature,
         abstain_below=call.abstain_below,
-        provenance=origin_of(call.model, recogniser, utterances),
-        doubts=doubts_of(recogniser, utterances),
+        provenance=recogniser_provenance(call.model, recogniser, utterances),
+        doubts=calibration_warnings(recogniser, utterances),
     )
 
 
 def _swept(
-    recogniser: "Recogniser", utterances: Sequence[Utterance], call: Call, kept: "KeptAnswers | None"
+    recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, kept: "AnswerCache | None"
 ) -> "Robustness":
     """The sweep that `--robustness` asks for, each point told as it is known."""
     from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
@@ -179,16 +179,16 @@ def _swept(
     )
 
 
-def _kept(report: "Report", call: Call) -> "KeptAnswers | None":
+def _kept(report: "Report", call: EvaluationCall) -> "AnswerCache | None":
     """Where the answers to spoilt recordings are kept, for whoever is stopped."""
     if call.out is None:
         return None
-    from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+    from emosllm.evaluation.robustness.answer_cache import AnswerCache
 
     origin = report.provenance
     assert origin is not None
     facts: list[object] = [call.model, report.labels, report.strategy, report.answer, call.transcripts, call.seed]
     facts += [origin.data, origin.recipe, None if origin.training is None else asdict(origin.training)]
-    kept = KeptAnswers(call.out / "robustness")
+    kept = AnswerCache(call.out / "robustness")
     kept.begin(hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest(), call.resume)
     return kept

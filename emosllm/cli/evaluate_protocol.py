@@ -28,9 +28,9 @@ def evaluate_protocol(
         overrides: to a recipe.
         refused: options that a protocol decides itself, by name; given ones are an error.
         asking: of `emosllm.experiments.scoring_options.Asking`.
-        settings: of `emosllm.experiments.protocols.evaluation.Settings`.
+        settings: of `emosllm.experiments.protocols.evaluation.ProtocolSettings`.
     """
-    from emosllm.experiments.protocols.evaluation import Settings, evaluate_under
+    from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
     from emosllm.experiments.scoring_options import Asking
     from emosllm.reporting.screen import print_report
     from emosllm.training.phase_trainer import these_processes
@@ -38,8 +38,8 @@ def evaluate_protocol(
     for option, value in refused.items():
         if value is not None:
             raise UserError(f"--{option} and --protocol can't be used together: a protocol says what is tested and how")
-    how = Settings(asking=Asking(**asking), **settings)
-    results, report = evaluate_under(name, system, manifests, overrides, how)
+    how = ProtocolSettings(asking=Asking(**asking), **settings)
+    results, report = evaluate_protocol(name, system, manifests, overrides, how)
     if not these_processes().is_main_process:
         return
     print_report(report, Console())

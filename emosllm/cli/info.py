@@ -13,7 +13,7 @@ from emosllm.errors import UserError
 
 if TYPE_CHECKING:
     from emosllm.evaluation.provenance import Training
-    from emosllm.evaluation.trained_system import Trained
+    from emosllm.evaluation.trained_system import TrainedSystem
     from emosllm.models.description import Description
 
 SystemArgument = Annotated[
@@ -38,9 +38,9 @@ def info(
     if _is_trained(system):
         if overrides:
             raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it; overrides are for recipes")
-        from emosllm.evaluation.trained_system import read_trained
+        from emosllm.evaluation.trained_system import read_trained_system
 
-        trained = read_trained(system)
+        trained = read_trained_system(system)
         found = trained.description
     else:
         resolved = load_recipe(system, overrides or ())
@@ -100,7 +100,7 @@ def _tell_places(console: Console, found: "Description") -> None:
         console.print(f"found: {model}: {place}")
 
 
-def _tell_trained(console: Console, trained: "Trained") -> None:
+def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
     """What was trained, on what, how long, and what came of it."""
     if trained.folder is None:
         done = ", ".join(trained.done) or "none"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from emosllm.cli.options import Format
-from emosllm.cli.progress import Told
+from emosllm.cli.progress import CommandProgress
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
@@ -56,7 +56,7 @@ def show(
 
     found: list[Recognised] = []
     answers = recognise(recogniser, utterances, batch_size, given=source.given, transcriber=source.transcriber)
-    with Told("recognising", len(utterances), "recordings") as told:
+    with CommandProgress("recognising", len(utterances), "recordings") as told:
         for answer in answers:
             found.append(answer)
             told.advance()
@@ -104,7 +104,7 @@ def write(
     from emosllm.bulk.run import Options, run_bulk
 
     options = Options(model, source.given, source.transcriber, batch_size, workers)
-    with Told("recognising", len(utterances), "recordings") as told:
+    with CommandProgress("recognising", len(utterances), "recordings") as told:
         try:
             tally = run_bulk(recogniser, utterances, out, options, told.begin, told.advance)
         except KeyboardInterrupt:

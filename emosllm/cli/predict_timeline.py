@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from emosllm.cli.options import Format
-from emosllm.cli.progress import Told
+from emosllm.cli.progress import CommandProgress
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
@@ -78,7 +78,7 @@ def run(
     from emosllm.timeline.timeline import make_timeline
 
     assert isinstance(utterance.audio, Path)
-    with Told("recognising", duration(utterance.audio), "seconds") as told:
+    with CommandProgress("recognising", duration(utterance.audio), "seconds") as told:
         timeline = make_timeline(recogniser, utterance.audio, model, options, told.advance)
     for path in out:
         export(timeline, path)

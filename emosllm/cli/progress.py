@@ -11,7 +11,7 @@ from emosllm.timeline.clock import clock
 _EVERY = 60.0  # seconds between lines in a log
 
 
-class Told:
+class CommandProgress:
     """Counts what is done, on the error stream.
 
     Args:
@@ -41,7 +41,7 @@ class Told:
         )
         self._task = self._bar.add_task(what, total=total, count=self._count())
 
-    def __enter__(self) -> "Told":
+    def __enter__(self) -> "CommandProgress":
         self._bar.start()
         return self
 

@@ -39,7 +39,7 @@ def report(
     Markdown holds the same as text; LaTeX is a table with a row for each.
     """
     from emosllm.files import write_atomically
-    from emosllm.reporting.evaluations import read_side_by_side
+    from emosllm.reporting.evaluations import compare_evaluations
 
     chosen = format or (_ENDINGS.get(out.suffix.lower()) if out is not None else PageFormat.markdown)
     if chosen is None:
@@ -48,7 +48,7 @@ def report(
         raise UserError("a page is written to a file: give --out report.html")
     if audio and chosen is not PageFormat.html:
         raise UserError(f"--audio: {chosen.value} can't be listened to; write a page with --out report.html")
-    found = read_side_by_side(runs)
+    found = compare_evaluations(runs)
     if chosen is PageFormat.html:
         from emosllm.reporting.html_page import render_page
 

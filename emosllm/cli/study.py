@@ -47,13 +47,13 @@ def study(
     The studies are data (`emosllm/studies`); `key=v1,v2` takes the place of a study's own values.
     """
     from emosllm.evaluation.extra import check_eval_extra
-    from emosllm.experiments.studies import lay_out_study, load_study
+    from emosllm.experiments.studies import load_study, study_variants
     from emosllm.experiments.sweep import SweepSettings, sweep_variants
-    from emosllm.experiments.sweep_data import under_protocol
+    from emosllm.experiments.sweep_data import protocol_overrides
 
     check_eval_extra()
     found = load_study(name)
-    studied = lay_out_study(found, recipe, under_protocol(protocol, overrides or ()))
+    studied = study_variants(found, recipe, protocol_overrides(protocol, overrides or ()))
     how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
     settings = SweepSettings(folds, seeds, *how)
     title = f"{recipe}: {found.title}"

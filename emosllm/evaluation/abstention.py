@@ -39,7 +39,7 @@ class RiskCoverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Selective:
+class AbstentionScores:
     """What remains at one threshold.
 
     Attributes:
@@ -74,13 +74,13 @@ def abstain_below(prediction: Prediction, threshold: float) -> Prediction:
     return replace(prediction, label=None)
 
 
-def selective_scores(
+def abstention_scores(
     reference: Sequence[str],
     predicted: Sequence[str | None],
     confidences: Sequence[float | None],
     labels: Sequence[str],
     threshold: float,
-) -> Selective:
+) -> AbstentionScores:
     """UA, WA and the rest over the clips whose answer is at least so sure.
 
     Args:
@@ -96,7 +96,7 @@ def selective_scores(
     confidence, _ = _ordered(reference, predicted, confidences)
     kept = np.flatnonzero(confidence >= _checked(threshold)).tolist()
     scores = score([reference[i] for i in kept], [predicted[i] for i in kept], labels) if kept else None
-    return Selective(threshold, len(reference), len(kept), scores)
+    return AbstentionScores(threshold, len(reference), len(kept), scores)
 
 
 def risk_coverage(

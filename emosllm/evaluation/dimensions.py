@@ -29,7 +29,7 @@ METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DimensionEstimate:
     """One dimension of one corpus, read from class probabilities.
 
     Attributes:
@@ -54,7 +54,7 @@ class Reading:
     ceiling: float | None
 
 
-def expected(probabilities: Mapping[str, float], means: Mapping[str, float], overall: float) -> float:
+def expected_value(probabilities: Mapping[str, float], means: Mapping[str, float], overall: float) -> float:
     """The expected value of a dimension: the sum over classes of P(class) times the class's mean.
 
     The probability of classes without a mean is shared out among the others in proportion; where nothing is left, or
@@ -71,7 +71,7 @@ def expected(probabilities: Mapping[str, float], means: Mapping[str, float], ove
     return sum(share * means[name] for name, share in shares.items()) / total
 
 
-def read_dimensions(
+def estimate_dimensions(
     utterances: Sequence[Utterance],
     probabilities: Sequence[Mapping[str, float]],
     learned: Sequence[Utterance],
@@ -80,7 +80,7 @@ def read_dimensions(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> tuple[dict[str, dict[str, Reading]], dict[str, str]]:
+) -> tuple[dict[str, dict[str, DimensionEstimate]], dict[str, str]]:
     """Read every dimension that raters rated, corpus by corpus.
 
     Args:
@@ -97,7 +97,7 @@ def read_dimensions(
 
     """
     scored = {utterance.id for utterance in utterances}
-    found: dict[str, dict[str, Reading]] = {}
+    found: dict[str, dict[str, DimensionEstimate]] = {}
     missing: dict[str, str] = {}
     places: dict[str, list[int]] = {}
     for place, utterance in enumerate(utterances):
@@ -124,7 +124,7 @@ def _read(
     learned: Sequence[Utterance],
     labels: LabelSet,
     draws: tuple[int, int, float],
-) -> Reading:
+) -> DimensionEstimate:
     if not any(answers):
         raise UserError("it is read from probabilities, and free answers have none; use --answers score")
     values: dict[str, list[float]] = {}
@@ -141,10 +141,10 @@ def _read(
     overall = float(np.mean([value for each in values.values() for value in each]))
     truth = [getattr(clip, dimension) for clip in clips]
     rated = [place for place, value in enumerate(truth) if value is not None]
-    certain = [expected({labels.classify(clip.emotion) or "": 1.0}, means, overall) for clip in clips]
+    certain = [expected_value({labels.classify(clip.emotion) or "": 1.0}, means, overall) for clip in clips]
     resamples, seed, level = draws
     card = CARDS.get(corpus)
-    return Reading(
+    return DimensionEstimate(
         scale=None if card is None else card.scales.get(dimension),
         learned=sum(map(len, values.values())),
         means=means,
@@ -152,7 +152,7 @@ def _read(
         unanswered=sum(not answers[place] for place in rated),
         scores=concordance(
             truth,
-            [expected(answer, means, overall) for answer in answers],
+            [expected_value(answer, means, overall) for answer in answers],
             [clip.speaker for clip in clips],
             resamples=resamples,
             seed=seed,

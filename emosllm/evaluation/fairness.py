@@ -86,7 +86,7 @@ class Fairness:
 
 
 @dataclass(frozen=True, slots=True)
-class CalledInstead:
+class ConfusedWith:
     """Clips that one system gets right and the other wrong, and how many of them the other called by one name.
 
     Attributes:
@@ -166,7 +166,7 @@ def fairness(
     return Fairness(figures, gaps, min_clips, len(groups) - len(known))
 
 
-def called_instead(first: Answers, second: Answers, name: str = "neutral") -> tuple[CalledInstead, CalledInstead]:
+def confused_with(first: Answers, second: Answers, name: str = "neutral") -> tuple[ConfusedWith, ConfusedWith]:
     """AA-SLLM's table: of the clips one system gets right and the other wrong, how many the other called neutral.
 
     Args:
@@ -189,7 +189,7 @@ def called_instead(first: Answers, second: Answers, name: str = "neutral") -> tu
     return _called(first, second, name), _called(second, first, name)
 
 
-def _called(right: Answers, wrong: Answers, name: str) -> CalledInstead:
+def _called(right: Answers, wrong: Answers, name: str) -> ConfusedWith:
     table = {label: (0, 0) for label in right.labels if label in set(right.reference) - {name}}
     everything = 0
     for true, good, answer in zip(right.reference, right.correct, wrong.predicted, strict=True):
@@ -198,7 +198,7 @@ def _called(right: Answers, wrong: Answers, name: str) -> CalledInstead:
             if true != name:
                 called, clips = table[true]
                 table[true] = (called + (answer == name), clips + 1)
-    return CalledInstead(right.name, wrong.name, name, table, sum(called for called, _ in table.values()), everything)
+    return ConfusedWith(right.name, wrong.name, name, table, sum(called for called, _ in table.values()), everything)
 
 
 def _group(

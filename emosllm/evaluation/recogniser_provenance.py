@@ -8,7 +8,7 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.utterance import Utterance
 
 
-def origin_of(model: str, recogniser: Recogniser, utterances: Sequence[Utterance]) -> Provenance:
+def recogniser_provenance(model: str, recogniser: Recogniser, utterances: Sequence[Utterance]) -> Provenance:
     """The system, the data and the machine.
 
     Args:
@@ -28,7 +28,7 @@ def origin_of(model: str, recogniser: Recogniser, utterances: Sequence[Utterance
     )
 
 
-def doubts_of(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[str]:
+def calibration_warnings(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[str]:
     """Why figures at its stored temperature may not mean what they should; a sentence each."""
     if recogniser.calibrated is None or recogniser.answer == "generate":
         return []

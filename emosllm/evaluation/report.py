@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from emosllm.evaluation.abstention import Selective
+from emosllm.evaluation.abstention import AbstentionScores
 from emosllm.evaluation.calibration import Calibration
-from emosllm.evaluation.dimensions import Reading
+from emosllm.evaluation.dimensions import DimensionEstimate
 from emosllm.evaluation.fairness import Fairness
 from emosllm.evaluation.metrics import Interval, Scores
 from emosllm.evaluation.provenance import Provenance
@@ -139,10 +139,10 @@ class Report:
     unnamed: int = 0
     fallback: str | None = None
     confidence: Confidence | None = None
-    selective: Selective | None = None
+    selective: AbstentionScores | None = None
     fairness: Mapping[str, Fairness] = field(default_factory=dict)
     soft: SoftScores | None = None
-    dimensions: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
+    dimensions: Mapping[str, Mapping[str, DimensionEstimate]] = field(default_factory=dict)
     robustness: Robustness | None = None
     doubts: tuple[str, ...] = ()
     unmeasured: Mapping[str, str] = field(default_factory=dict)

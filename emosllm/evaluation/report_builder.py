@@ -11,7 +11,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.metrics import normalise_transcript, score, word_error_rate
 from emosllm.evaluation.provenance import Provenance
 from emosllm.evaluation.report import GroupScore, Report, TranscriptsFrom
-from emosllm.evaluation.report_fields import sections_of
+from emosllm.evaluation.report_fields import report_fields
 from emosllm.evaluation.robustness.records import Robustness
 from emosllm.evaluation.statistics.bootstrap import bootstrap_by_speaker, count_clusters
 from emosllm.labels import LabelSet
@@ -110,7 +110,7 @@ def build_report(
         wer_transcripts=wer_transcripts,
         versions=versions_here(),
         **circumstances,
-        **sections_of(utterances, predictions, labels, **how, **draws),
+        **report_fields(utterances, predictions, labels, **how, **draws),
     )
 
 

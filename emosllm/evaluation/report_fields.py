@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from emosllm.errors import UserError
-from emosllm.evaluation.abstention import Selective, risk_coverage, selective_scores
+from emosllm.evaluation.abstention import AbstentionScores, abstention_scores, risk_coverage
 from emosllm.evaluation.answers import Answers, answers_of
 from emosllm.evaluation.calibration import Calibration, calibrate
-from emosllm.evaluation.dimensions import read_dimensions
+from emosllm.evaluation.dimensions import estimate_dimensions
 from emosllm.evaluation.fairness import Fairness, fairness
 from emosllm.evaluation.report import Confidence
 from emosllm.evaluation.soft_labels import soft_label, soft_scores
@@ -31,7 +31,7 @@ _WORK = 2e10
 GROUPS = {"gender": "genders", "language": "languages", "speaker": "speakers"}
 
 
-def sections_of(
+def report_fields(
     utterances: Sequence[Utterance],
     predictions: Sequence[Prediction],
     labels: LabelSet,
@@ -75,7 +75,7 @@ def sections_of(
     if any(votes):
         soft = _or_why(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
     draws = {"resamples": resamples, "seed": seed, "level": level}
-    dimensions, unread = read_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
+    dimensions, unread = estimate_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
     return {
         "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, heats)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),
@@ -105,10 +105,10 @@ def _calibration(answers: Answers) -> Calibration:
     return calibrate(answers.reference, answers.probabilities, answers.labels)
 
 
-def _selective(answers: Answers, threshold: float) -> Selective:
+def _selective(answers: Answers, threshold: float) -> AbstentionScores:
     if not any(answers.probabilities):
         raise UserError("--abstain-below needs probabilities, and free answers have none; use --answers score")
-    return selective_scores(answers.reference, answers.predicted, answers.confidences, answers.labels, threshold)
+    return abstention_scores(answers.reference, answers.predicted, answers.confidences, answers.labels, threshold)
 
 
 def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:

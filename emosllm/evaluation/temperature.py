@@ -10,11 +10,11 @@ from emosllm.evaluation.answers import answers_of
 from emosllm.evaluation.calibration import TEMPERATURES, apply_temperature, calibrate, fit_temperature
 from emosllm.evaluation.provenance import digest_of
 from emosllm.inference.recogniser import Recogniser, Transcripts
-from emosllm.inference.stored_calibration import Calibrated
+from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.utterance import Prediction, Utterance
 
 
-def fit_recogniser(
+def fit_recogniser_temperature(
     recogniser: Recogniser,
     utterances: Sequence[Utterance],
     *,
@@ -23,7 +23,7 @@ def fit_recogniser(
     transcripts: Transcripts = "own",
     batch_size: int = 8,
     tracked: Callable[[Iterable[Prediction]], Iterable[Prediction]] = iter,
-) -> Calibrated:
+) -> StoredCalibration:
     """The temperature at which a recogniser's probabilities explain the true emotions best.
 
     Args:
@@ -57,7 +57,7 @@ def fit_recogniser(
     tempered = [apply_temperature(prediction, found.value) for prediction in predictions]
     after = answers_of(scored, tempered, labels, "")
     errors = [calibrate(each.reference, each.probabilities, each.labels).ece for each in (before, after)]
-    return Calibrated(
+    return StoredCalibration(
         temperature=found.value,
         data=data,
         digest=digest_of(scored),

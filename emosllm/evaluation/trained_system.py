@@ -12,7 +12,7 @@ from typing import Any
 from emosllm.errors import UserError
 from emosllm.evaluation.provenance import Training, training_of
 from emosllm.inference.loader import checkpoint_folder
-from emosllm.inference.stored_calibration import Calibrated, read_calibration
+from emosllm.inference.stored_calibration import StoredCalibration, read_calibration
 from emosllm.models.build import build_empty_of
 from emosllm.models.checkpoints.checkpoint import read_config
 from emosllm.models.checkpoints.hub import fetch_checkpoint
@@ -21,7 +21,7 @@ from emosllm.recipe import parse
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedSystem:
     """A trained system, or a run that is on its way to one.
 
     Attributes:
@@ -38,7 +38,7 @@ class Trained:
     folder: Path | None
     megabytes: float
     self_contained: bool
-    calibration: Calibrated | None
+    calibration: StoredCalibration | None
     training: Training | None
     done: tuple[str, ...]
 
@@ -56,7 +56,7 @@ class Trained:
         }
 
 
-def read_trained(name: str) -> Trained:
+def read_trained_system(name: str) -> TrainedSystem:
     """A run's folder, finished or not, or a checkpoint.
 
     Args:
@@ -71,7 +71,7 @@ def read_trained(name: str) -> Trained:
     folder = fetch_checkpoint(checkpoint_folder(name))
     config = read_config(folder)
     training = training_of(name)
-    return Trained(
+    return TrainedSystem(
         description=describe(parse(config.recipe, f"of {folder}"), build_empty_of(folder)),
         folder=folder,
         megabytes=sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6,
@@ -82,7 +82,7 @@ def read_trained(name: str) -> Trained:
     )
 
 
-def _unfinished(run: Path) -> Trained:
+def _unfinished(run: Path) -> TrainedSystem:
     path = run / "run.json"
     try:
         notes = json.loads(path.read_text("utf-8"))
@@ -91,4 +91,4 @@ def _unfinished(run: Path) -> Trained:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} is damaged ({error!r}), so nobody can say what is trained there") from None
-    return Trained(describe(recipe), None, 0.0, False, None, None, done)
+    return TrainedSystem(describe(recipe), None, 0.0, False, None, None, done)

@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 
 from emosllm.errors import UserError
-from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.fold_reports import SWEEP, fold_report, pooled_report
 from emosllm.experiments.grid import Variant, digest_of
@@ -199,7 +199,7 @@ class Experiment:
     def _score(self, variant: Variant, repetition: int, fold: Fold, run: Path) -> None:
         utterances = variant.reshaping.test(fold.test)
         place = self._scores(variant, repetition) / fold.name
-        kept = KeptAnswers(place / SWEEP)
+        kept = AnswerCache(place / SWEEP)
         if variant.asking.conditions:
             kept.begin(f"{variant.key} {fold.digest}", resume=True)
         began = time.monotonic()

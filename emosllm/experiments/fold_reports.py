@@ -13,7 +13,7 @@ from emosllm.evaluation.dimensions import DIMENSIONS
 from emosllm.evaluation.provenance import Provenance, digest_of
 from emosllm.evaluation.report import Report
 from emosllm.evaluation.report_builder import build_report
-from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.records import Robustness
 from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.grid import Variant
@@ -141,5 +141,5 @@ def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report])
     from emosllm.evaluation.robustness.conditions import condition
     from emosllm.evaluation.robustness.sweep import pool
 
-    parts = [KeptAnswers(folder / fold / SWEEP) for fold in reports]
+    parts = [AnswerCache(folder / fold / SWEEP) for fold in reports]
     return pool(parts, variant.classes.names, [condition(name) for name in asking.conditions], seed=asking.seed)

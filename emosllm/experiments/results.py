@@ -122,7 +122,7 @@ class Results:
         return asdict(self)
 
 
-def put_together(
+def collect_results(
     plan: Plan, outcomes: Sequence[Outcome], figure: Metric, keys: Mapping[str, Sequence[str]], folder: Path
 ) -> Results:
     """The results so far.

@@ -14,10 +14,10 @@ import numpy as np
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import prediction_of
 from emosllm.evaluation.provenance import Provenance
-from emosllm.evaluation.recogniser_provenance import doubts_of, origin_of
-from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.recogniser_provenance import calibration_warnings, recogniser_provenance
+from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.records import Robustness
-from emosllm.evaluation.temperature import fit_recogniser
+from emosllm.evaluation.temperature import fit_recogniser_temperature
 from emosllm.experiments.grid import Variant
 from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser, Transcripts
@@ -52,7 +52,7 @@ def score_system(
     batch_size: int,
     device: str | None,
     validation: Sequence[Utterance] = (),
-    kept: KeptAnswers | None = None,
+    kept: AnswerCache | None = None,
 ) -> Scored:
     """Ask a variant's system about the clips of a fold.
 
@@ -90,8 +90,8 @@ def score_system(
         recogniser.remembered = None  # what was heard clean says nothing of what is spoilt
         how = {"batch_size": batch_size, "transcripts": transcripts, "seed": asking.seed, "kept": kept}
         robustness = sweep_recogniser(recogniser, utterances, asking.conditions, **how)  # type: ignore[arg-type]
-    doubts += doubts_of(recogniser, utterances)
-    origin = origin_of(str(variant.system or run), recogniser, utterances)
+    doubts += calibration_warnings(recogniser, utterances)
+    origin = recogniser_provenance(str(variant.system or run), recogniser, utterances)
     return Scored(predictions, recogniser.temperature, origin, tuple(doubts), robustness)
 
 
@@ -115,7 +115,7 @@ def _calibrate(
 ) -> list[str]:
     """Fit the temperature; where none can be it stays 1, and a sentence says why: the answers are the same."""
     try:
-        found = fit_recogniser(
+        found = fit_recogniser_temperature(
             recogniser,
             validation,
             data="the validation part",

@@ -58,7 +58,7 @@ class Study(_Part):
 
 
 @dataclass(frozen=True)
-class Studied:
+class StudyVariants:
     """A study of one recipe.
 
     Attributes:
@@ -98,7 +98,7 @@ def load_study(name: str) -> Study:
         raise UserError(f"study {name} is not YAML: {' '.join(str(error).split())}") from None
 
 
-def lay_out_study(study: Study, recipe: str, overrides: Sequence[str] = ()) -> Studied:
+def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> StudyVariants:
     """The systems of a study.
 
     Args:
@@ -119,13 +119,13 @@ def lay_out_study(study: Study, recipe: str, overrides: Sequence[str] = ()) -> S
             raise UserError(
                 f"the study varies {', '.join(study.grid)}, not {min(strangers)}: use emosllm sweep for both"
             )
-        return Studied(tuple(variants), keys, notes)
+        return StudyVariants(tuple(variants), keys, notes)
     variants = []
     for name, case in study.variants.items():
         whole = load_recipe(recipe, [*overrides, *case.set])
         reshaping = Reshaping(**case.data.model_dump())
         variants.append(Variant(name, {study.name: name}, _without(whole, case.without), reshaping=reshaping))
-    return Studied(tuple(variants), {study.name: list(study.variants)}, notes)
+    return StudyVariants(tuple(variants), {study.name: list(study.variants)}, notes)
 
 
 def _without(recipe: Recipe, phases: Sequence[str]) -> Recipe:

@@ -11,9 +11,9 @@ from emosllm.experiments.experiment import Experiment
 from emosllm.experiments.grid import Variant, read_grid
 from emosllm.experiments.plan import Outcome, Plan
 from emosllm.experiments.plots import short_key, write_pictures
-from emosllm.experiments.results import Results, put_together
+from emosllm.experiments.results import Results, collect_results
 from emosllm.experiments.results_files import write_results
-from emosllm.experiments.sweep_data import divide, under_protocol
+from emosllm.experiments.sweep_data import divide_data, protocol_overrides
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def sweep(
         UserError: a combination is no recipe, data that can't be divided or that leak, or a folder that is taken.
     """
     settings = settings or SweepSettings()
-    variants, keys = read_grid(recipe, under_protocol(settings.protocol, overrides))
+    variants, keys = read_grid(recipe, protocol_overrides(settings.protocol, overrides))
     return sweep_variants(
         f"{recipe}: {' × '.join(map(short_key, keys)) or 'as it is'}", variants, keys, manifests, out, settings, console
     )
@@ -88,7 +88,7 @@ def sweep_variants(
     settings = settings or SweepSettings()
     if settings.seeds < 1:
         raise UserError(f"{settings.seeds} seeds: give 1 or more")
-    divided = divide(manifests, variants, settings.folds, settings.protocol, settings.partial)
+    divided = divide_data(manifests, variants, settings.folds, settings.protocol, settings.partial)
     plan = Plan(
         title=title + (" (PARTIAL)" if divided.partial else ""),
         variants=divided.variants,
@@ -105,7 +105,7 @@ def sweep_variants(
     outcomes: list[Outcome] = []
     for group in experiment.run(settings.resume):
         outcomes += group
-        results = put_together(plan, outcomes, divided.figure, keys, out)
+        results = collect_results(plan, outcomes, divided.figure, keys, out)
         if experiment.writes:
             write_results(results, out)
     if experiment.writes:

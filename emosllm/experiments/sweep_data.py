@@ -11,10 +11,10 @@ from pathlib import Path
 from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold, cross_validation, own_splits
 from emosllm.experiments.data.leakage import check_folds
-from emosllm.experiments.data.manifests import read_data
+from emosllm.experiments.data.manifests import read_manifests
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.protocols.catalogue import find_protocol
-from emosllm.experiments.protocols.protocol import lay_out_manifests
+from emosllm.experiments.protocols.protocol import apply_protocol_to_manifests
 from emosllm.labels import LabelSet
 from emosllm.recipe_parts import Metric
 from emosllm.utterance import Utterance
@@ -24,7 +24,7 @@ _OF_VAL = "Figures are of the val split; comparing on it makes the best of them 
 
 
 @dataclass(frozen=True)
-class Divided:
+class SweepData:
     """The data of a sweep.
 
     Attributes:
@@ -46,20 +46,20 @@ class Divided:
     partial: bool = False
 
 
-def under_protocol(protocol: str | None, overrides: Sequence[str]) -> list[str]:
+def protocol_overrides(protocol: str | None, overrides: Sequence[str]) -> list[str]:
     """Overrides with the classes that a protocol scores, where it has its own and nobody names others."""
     labels = None if protocol is None else find_protocol(protocol).labels
     named = any(text.partition("=")[0] == "labels" for text in overrides)
     return [*overrides] if labels is None or named else [*overrides, f"labels={labels}"]
 
 
-def divide(
+def divide_data(
     manifests: Sequence[Path],
     variants: Sequence[Variant],
     k: int | None = None,
     protocol: str | None = None,
     partial: bool = False,
-) -> Divided:
+) -> SweepData:
     """Divide what manifests hold.
 
     Args:
@@ -81,19 +81,19 @@ def divide(
     k = FOLDS if k is None else k
     if k < 1:
         raise UserError(f"{k} folds: give 1 or more")
-    folds, notes = _folds(read_data(manifests), variants[0].classes, k)
+    folds, notes = _folds(read_manifests(manifests), variants[0].classes, k)
     notes += check_folds(folds)
-    return Divided(folds, variants, variants[0].recipe.training.choose_by, notes, _called(manifests))
+    return SweepData(folds, variants, variants[0].recipe.training.choose_by, notes, _called(manifests))
 
 
-def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: str, partial: bool) -> Divided:
+def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: str, partial: bool) -> SweepData:
     """A protocol's train and val parts, its leaks refused with the test part in view."""
     protocol = find_protocol(name)
     for recipe in (variant.recipe for variant in variants):
         if protocol.labels not in (None, recipe.labels):
             raise UserError(f"labels={recipe.labels}: protocol {name} is scored in {protocol.labels}; leave labels out")
     listens = any(variant.recipe.encoder is not None for variant in variants)
-    laid = lay_out_manifests(protocol, manifests, variants[0].classes, listens, partial)
+    laid = apply_protocol_to_manifests(protocol, manifests, variants[0].classes, listens, partial)
     if not all(fold.val and all(u.corpus == protocol.corpus for u in fold.val) for fold in laid.folds):
         raise UserError(
             f"protocol {name} has no validation part of {protocol.corpus} here, and a sweep leaves the test alone; "
@@ -101,7 +101,7 @@ def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: 
         )
     notes = [*laid.notes, *protocol.check(laid.folds, "val")]
     held = sum(len(fold.test) for fold in laid.folds)
-    return Divided(
+    return SweepData(
         folds=[Fold(f.name, f.train, (), tuple(replace(u, split="val") for u in f.val)) for f in laid.folds],
         variants=[replace(variant, labels=laid.labels) for variant in variants],
         figure=protocol.headline,

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emosllm.inference.stored_calibration import Calibrated
+from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.models.encoders.hidden_states import HiddenStates, RunningStatistics, Statistics
 
 FEWEST = 5  # recordings; docs/log.md compares
@@ -81,7 +81,7 @@ class Session:
         calibrated: its fitted temperatures, if it has any.
     """
 
-    def __init__(self, trained: Statistics, temperature: float, calibrated: Calibrated | None = None) -> None:
+    def __init__(self, trained: Statistics, temperature: float, calibrated: StoredCalibration | None = None) -> None:
         self.trained, self.temperature, self.calibrated = trained, temperature, calibrated
         self._heard = RunningStatistics()
 

@@ -76,7 +76,7 @@ def transcribe(
     return [plain(text.partition("|")[0]) for text in texts]
 
 
-def say_emotions(
+def generate_emotions(
     model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], max_new_tokens: int
 ) -> list[str]:
     """The system's free answers, greedily; each sample's answer is broken off where the emotion would be named."""
@@ -89,7 +89,7 @@ def free_answers(
     """Each sample's free answer, and the emotion that it names, `None` where it names none."""
     templates = processor.settings.templates
     assert templates is not None
-    said = say_emotions(model, processor, samples, max_new_tokens)
+    said = generate_emotions(model, processor, samples, max_new_tokens)
     return [(answer, named_emotion(answer, labels, templates)) for answer in said]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from emosllm.errors import UserError
 from emosllm.inference.recogniser import Recogniser
-from emosllm.inference.stored_calibration import Calibrated, read_calibration
+from emosllm.inference.stored_calibration import StoredCalibration, read_calibration
 from emosllm.models.build import System, build_model, build_processor, load_model
 from emosllm.models.checkpoints.locations import builtins
 from emosllm.models.kernels.packed_linear import pack_linears
@@ -67,7 +67,7 @@ def make_ready(model: System, device: torch.device | str = "cpu") -> None:
         pack_linears(model.encoder)
 
 
-def stored_calibration(name: str) -> Calibrated | None:
+def stored_calibration(name: str) -> StoredCalibration | None:
     """What `emosllm calibrate` left beside a system's weights; `None` where it left nothing, or for a recipe.
 
     Raises:

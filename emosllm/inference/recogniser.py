@@ -23,7 +23,7 @@ from emosllm.inference.decoding import (
     transcribe,
 )
 from emosllm.inference.inputs import Source, as_utterance
-from emosllm.inference.stored_calibration import Calibrated
+from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
@@ -55,7 +55,7 @@ class Recogniser:
         adaptation: the recordings that answers are adapted to; `None` where they are not.
     """
 
-    calibrated: Calibrated | None = None
+    calibrated: StoredCalibration | None = None
     adaptation: Adaptation | None = None
 
     def __init__(

@@ -18,7 +18,7 @@ CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
+class StoredCalibration:
     """A temperature, and where it comes from.
 
     Attributes:
@@ -75,10 +75,10 @@ class Calibrated:
         return found
 
 
-_FORM = TypeAdapter(Calibrated)
+_FORM = TypeAdapter(StoredCalibration)
 
 
-def write_calibration(calibrated: Calibrated, path: Path) -> None:
+def write_calibration(calibrated: StoredCalibration, path: Path) -> None:
     """Write the file, whole or not at all.
 
     Raises:
@@ -87,7 +87,7 @@ def write_calibration(calibrated: Calibrated, path: Path) -> None:
     write_atomically(path, _FORM.dump_json(calibrated, indent=2) + b"\n")
 
 
-def read_calibration(place: str | Path) -> Calibrated | None:
+def read_calibration(place: str | Path) -> StoredCalibration | None:
     """The calibration of a checkpoint; `None` where it has none.
 
     Args:

@@ -19,7 +19,7 @@ RESULTS = "results.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class EvaluationFolder:
     """One evaluation's folder.
 
     Attributes:
@@ -37,7 +37,7 @@ class Found:
     row: Mapping[str, Any] | None = None
 
 
-def find_evaluations(folders: Sequence[Path], most: int) -> tuple[list[Found], list[str]]:
+def find_evaluations(folders: Sequence[Path], most: int) -> tuple[list[EvaluationFolder], list[str]]:
     """The evaluations in the folders, an experiment's systems in the order of its table.
 
     Args:
@@ -51,11 +51,12 @@ def find_evaluations(folders: Sequence[Path], most: int) -> tuple[list[Found], l
         UserError: an experiment that has no figure, or a `results.json` that is damaged.
     """
     groups = [
-        _rows(folder) if (folder / RESULTS).is_file() else [Found(folder, folder.resolve().name)] for folder in folders
+        _rows(folder) if (folder / RESULTS).is_file() else [EvaluationFolder(folder, folder.resolve().name)]
+        for folder in folders
     ]
     room = most - sum(len(group) for group in groups if len(group) == 1)
     notes: list[str] = []
-    found: list[Found] = []
+    found: list[EvaluationFolder] = []
     large = sum(len(group) > 1 for group in groups)
     for folder, group in zip(folders, groups, strict=True):
         share = max(room // max(large, 1), 1)
@@ -67,7 +68,7 @@ def find_evaluations(folders: Sequence[Path], most: int) -> tuple[list[Found], l
     return found, notes
 
 
-def _rows(folder: Path) -> list[Found]:
+def _rows(folder: Path) -> list[EvaluationFolder]:
     path = folder / RESULTS
     try:
         results = json.loads(path.read_text("utf-8"))
@@ -75,7 +76,7 @@ def _rows(folder: Path) -> list[Found]:
         several = len(results["rows"]) > 1
         name = folder.resolve().name
         found = [
-            Found(
+            EvaluationFolder(
                 folder / row["report"],
                 f"{name}: {row['name']}" if several else name,
                 str(results["title"]),

@@ -14,12 +14,12 @@ from typing import Any
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired, read_answers
 from emosllm.evaluation.concordance import concordance_difference
-from emosllm.evaluation.dimensions import UNNAMED, expected
-from emosllm.evaluation.fairness import CalledInstead, called_instead
+from emosllm.evaluation.dimensions import UNNAMED, expected_value
+from emosllm.evaluation.fairness import ConfusedWith, confused_with
 from emosllm.evaluation.report import Report
 from emosllm.evaluation.statistics.significance import Comparison, Difference, compare
 from emosllm.reporting.blocks import Number, find
-from emosllm.reporting.evaluation_folders import Found, find_evaluations, read_report
+from emosllm.reporting.evaluation_folders import EvaluationFolder, find_evaluations, read_report
 from emosllm.reporting.style import SERIES
 
 
@@ -41,7 +41,7 @@ class Evaluation:
     report: Report
     answers: Answers
     rows: tuple[dict[str, Any], ...]
-    experiment: Found | None = None
+    experiment: EvaluationFolder | None = None
 
     def figure(self, path: str, interval: str | None = None, **how: Any) -> Number:
         """The number at a place of the report, with the interval at another."""
@@ -52,7 +52,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingDifference:
+class DimensionDifference:
     """One dimension of one corpus, read from two systems' probabilities.
 
     Attributes:
@@ -71,7 +71,7 @@ class ReadingDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class SideBySide:
+class ComparedEvaluations:
     """Evaluations of the same clips.
 
     Attributes:
@@ -84,12 +84,12 @@ class SideBySide:
 
     runs: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...]
-    neutral: tuple[tuple[CalledInstead, CalledInstead], ...]
-    readings: tuple[ReadingDifference, ...] = ()
+    neutral: tuple[tuple[ConfusedWith, ConfusedWith], ...]
+    readings: tuple[DimensionDifference, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
+def compare_evaluations(folders: Sequence[Path]) -> ComparedEvaluations:
     """Read evaluations, or the systems of experiments, and compare each with the first.
 
     Raises:
@@ -111,12 +111,12 @@ def read_side_by_side(folders: Sequence[Path]) -> SideBySide:
     pairs = [compare(first.answers, other.answers, **how) for other in others]
     neutral = []
     if "neutral" in first.report.labels:
-        neutral = [called_instead(first.answers, other.answers) for other in others]
+        neutral = [confused_with(first.answers, other.answers) for other in others]
     readings = tuple(each for other in others for each in _readings(first, other, how))
-    return SideBySide(tuple(runs), tuple(pairs), tuple(neutral), readings, tuple(notes))
+    return ComparedEvaluations(tuple(runs), tuple(pairs), tuple(neutral), readings, tuple(notes))
 
 
-def _readings(first: Evaluation, second: Evaluation, how: Mapping[str, Any]) -> Iterator[ReadingDifference]:
+def _readings(first: Evaluation, second: Evaluation, how: Mapping[str, Any]) -> Iterator[DimensionDifference]:
     """The dimensions that both were read for, on the same clips, each by the means of its own report."""
     values = {row["id"]: row for row in first.rows}
     other = paired(first.answers, second.answers)
@@ -128,14 +128,14 @@ def _readings(first: Evaluation, second: Evaluation, how: Mapping[str, Any]) -> 
             if theirs is None or not rated:
                 continue
             one, two = (
-                [expected(answers.probabilities[at], by.means, by.overall) for at in rated]
+                [expected_value(answers.probabilities[at], by.means, by.overall) for at in rated]
                 for answers, by in ((first.answers, reading), (other, theirs))
             )
             truth = [values[first.answers.ids[at]][dimension] for at in rated]
             speakers = [first.answers.speakers[at] for at in rated]
             with suppress(UserError):  # raters who always say the same: no coefficient in either report
                 ccc = concordance_difference(truth, one, two, speakers, **how)
-                yield ReadingDifference(first.name, second.name, corpus, dimension, ccc)
+                yield DimensionDifference(first.name, second.name, corpus, dimension, ccc)
 
 
 def without_answers(report: Report) -> Evaluation:
@@ -144,7 +144,7 @@ def without_answers(report: Report) -> Evaluation:
     return Evaluation(0, report.model, report, Answers(report.model, report.labels, *nothing), ())
 
 
-def _names(places: Sequence[Found], reports: Sequence[Report]) -> list[str]:
+def _names(places: Sequence[EvaluationFolder], reports: Sequence[Report]) -> list[str]:
     """The systems' names; with the folder's where a system is there twice, and its whole path if need be."""
     names = [report.model for report in reports]
     for shown in ([place.shown for place in places], [str(place.folder) for place in places]):

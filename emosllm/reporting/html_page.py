@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 import emosllm
 from emosllm.reporting.blocks import Block, Cell, Examples, Listing, Number, Picture, Share, Table
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations
 from emosllm.reporting.section_list import page_sections, page_title
 from emosllm.reporting.svg import inline_svg
 
 _STRONG = 0.55  # from this share on, a cell is so dark that its text is light
 
 
-def render_page(side: SideBySide, *, examples: int = 4, audio: bool = False) -> str:
+def render_page(side: ComparedEvaluations, *, examples: int = 4, audio: bool = False) -> str:
     """The whole page.
 
     Args:

@@ -4,7 +4,7 @@ The document needs `\usepackage{booktabs}` and nothing else. Given up: every fig
 """
 
 from emosllm.reporting.blocks import Number
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations
 
 _FIGURES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
 _SPECIAL = {
@@ -18,7 +18,7 @@ _SPECIAL = {
 }
 
 
-def latex(side: SideBySide) -> str:
+def latex(side: ComparedEvaluations) -> str:
     """A table with a row for each system: UA, WA, macro F1 with their intervals, and the clips."""
     head = " & ".join(("System", *_FIGURES.values(), "clips"))
     rows = []

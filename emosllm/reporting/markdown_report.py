@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from emosllm.evaluation.report import Report, count
 from emosllm.reporting.evaluations import without_answers
 from emosllm.reporting.markdown_blocks import escape, section_text, table_text
-from emosllm.reporting.report_text import NAMES, definitions, remarks, size, with_interval
+from emosllm.reporting.report_text import NAMES, definitions, remarks, report_size, with_interval
 from emosllm.reporting.section_list import sections_beyond_scores
 
 
@@ -23,7 +23,7 @@ def _headline(report: Report) -> str:
         f"{'**' if name == 'ua' else ''}"
         for name, title in NAMES.items()
     )
-    return f"# {escape(report.subject)}\n\n{figures}\n\n{size(report)}. {' '.join(map(escape, remarks(report)))}"
+    return f"# {escape(report.subject)}\n\n{figures}\n\n{report_size(report)}. {' '.join(map(escape, remarks(report)))}"
 
 
 def _tables(report: Report) -> Iterable[str]:

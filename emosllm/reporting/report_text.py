@@ -1,6 +1,6 @@
 """Sentences and numbers that every form of a report shares: intervals, remarks, definitions of the figures."""
 
-from emosllm.evaluation.abstention import Selective
+from emosllm.evaluation.abstention import AbstentionScores
 from emosllm.evaluation.dimensions import METHOD
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.report import Report, count
@@ -14,7 +14,7 @@ def with_interval(value: float, interval: Interval | None) -> str:
     return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
 
 
-def size(report: Report) -> str:
+def report_size(report: Report) -> str:
     """`240 clips, 4 speakers, 8 classes`: what the headline is over."""
     classes = f"{len(report.scores.per_class)} of {len(report.labels)} classes"
     return f"{count(report.scores.n, 'clip')}, {count(report.speakers, 'known speaker')}, {classes}"
@@ -68,7 +68,7 @@ def definitions(report: Report) -> list[str]:
     return lines
 
 
-def _selective(found: Selective) -> str:
+def _selective(found: AbstentionScores) -> str:
     """What remains where the system may abstain."""
     kept = f"Answering only with a confidence of {found.threshold:g} or more: {found.covered} of {found.n} clips"
     if found.scores is None:

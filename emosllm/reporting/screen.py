@@ -12,9 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from emosllm.evaluation.dimensions import Reading
+from emosllm.evaluation.dimensions import DimensionEstimate
 from emosllm.evaluation.report import Report, count
-from emosllm.reporting.report_text import NAMES, remarks, size, with_interval
+from emosllm.reporting.report_text import NAMES, remarks, report_size, with_interval
 from emosllm.utterance import Prediction
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -102,11 +102,11 @@ def _headline(report: Report) -> Table:
         for dimension, reading in found.items():
             name = f"CCC {dimension}" + (f", {shorten(corpus, 20)}" if len(report.dimensions) > 1 else "")
             table.add_row(Text(name), Text(_read(reading)))
-    table.add_row("over", size(report))
+    table.add_row("over", report_size(report))
     return table
 
 
-def _read(reading: Reading) -> str:
+def _read(reading: DimensionEstimate) -> str:
     """`0.412 [0.330, 0.481]; always the mean 0.000, true classes 0.655`."""
     scores = reading.scores
     sides = ((scores.ccc, scores.interval), (reading.always_mean, None), (reading.ceiling, None))

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emosllm.reporting.blocks import Section
-from emosllm.reporting.evaluations import Evaluation, SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
 from emosllm.reporting.sections.abstention import abstention
 from emosllm.reporting.sections.classes import classes
 from emosllm.reporting.sections.confidence import confidence
 from emosllm.reporting.sections.confusions import confusions
 from emosllm.reporting.sections.corpora import corpora
 from emosllm.reporting.sections.dimensions import dimensions
-from emosllm.reporting.sections.examples import examples_of
+from emosllm.reporting.sections.examples import surest_examples
 from emosllm.reporting.sections.folds_and_seeds import folds_and_seeds
 from emosllm.reporting.sections.groups import groups
 from emosllm.reporting.sections.headline import headline
@@ -38,7 +38,7 @@ def sections_beyond_scores(runs: Sequence[Evaluation]) -> list[Section]:
     return [section for make in BEYOND_SCORES if (section := make(runs)) is not None]
 
 
-def page_sections(side: SideBySide, examples: int = 4, audio: bool = False) -> list[Section]:
+def page_sections(side: ComparedEvaluations, examples: int = 4, audio: bool = False) -> list[Section]:
     """The sections.
 
     Args:
@@ -49,7 +49,7 @@ def page_sections(side: SideBySide, examples: int = 4, audio: bool = False) -> l
     several = len(side.runs) > 1
     found = [headline(side), significance(side) if several else None, corpora(side), classes(side), confusions(side)]
     found += [folds_and_seeds(side.runs), *sections_beyond_scores(side.runs)]
-    shown = [block for run in side.runs for block in examples_of(run, examples, audio, several)] if examples else []
+    shown = [block for run in side.runs for block in surest_examples(run, examples, audio, several)] if examples else []
     if shown:
         text = "The extremes, not the typical: what a system was surest of, at most two of a spoken class."
         found.append(Section("Examples", tuple(shown), (text,)))
@@ -57,7 +57,7 @@ def page_sections(side: SideBySide, examples: int = 4, audio: bool = False) -> l
     return [section for section in found if section is not None]
 
 
-def page_title(side: SideBySide) -> str:
+def page_title(side: ComparedEvaluations) -> str:
     """What was measured on what."""
     report = side.runs[0].report
     what = report.model if len(side.runs) == 1 else f"{len(side.runs)} systems"

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from emosllm import __version__
 from emosllm.serving import error_responses
 from emosllm.serving.metrics import Measured
-from emosllm.serving.middleware import BodyLimit, Neighbours, OnlyThese, Sealed
+from emosllm.serving.middleware import AllowedPaths, BodyLimit, CrossSiteGuard, SecurityHeaders
 from emosllm.serving.openai_routes import openai_routes
 from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
 from emosllm.serving.service import Service
@@ -50,7 +50,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
         redoc_url=None,
     )
     app.state.service = service
-    error_responses.install(app)
+    error_responses.install_error_handlers(app)
     known = [Depends(bearer(token))]
     app.include_router(emotion_routes(service), dependencies=known)
     app.include_router(openai_routes(service), dependencies=known)
@@ -63,9 +63,9 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
         mount_page(app, service, asks_token=token is not None)
         patterns += PAGE_PATHS
     # The last one added is the first one met.
-    app.add_middleware(OnlyThese, patterns=patterns)
-    app.add_middleware(Neighbours, only_local=only_local)
-    app.add_middleware(Sealed)
+    app.add_middleware(AllowedPaths, patterns=patterns)
+    app.add_middleware(CrossSiteGuard, only_local=only_local)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES)
     app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
     return app

@@ -34,15 +34,15 @@ class TooSlowError(Exception):
     """An upload that did not arrive in time."""
 
 
-class GoneError(Exception):
+class ClientGoneError(Exception):
     """The client went away before the answer was there."""
 
 
-class MissingError(Exception):
+class NotFoundError(Exception):
     """A path behind which there is nothing."""
 
 
-class StrangerError(Exception):
+class CrossSiteError(Exception):
     """A request that another site's page had a browser send."""
 
 
@@ -52,13 +52,13 @@ class UnauthorisedError(Exception):
 
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     UnauthorisedError: (401, "authentication_error"),
-    StrangerError: (403, "invalid_request_error"),
-    MissingError: (404, "not_found_error"),
+    CrossSiteError: (403, "invalid_request_error"),
+    NotFoundError: (404, "not_found_error"),
     TooSlowError: (408, "invalid_request_error"),
     TooLargeError: (413, "invalid_request_error"),
     MultiPartException: (422, "invalid_request_error"),
     UserError: (422, "invalid_request_error"),
-    GoneError: (499, "invalid_request_error"),
+    ClientGoneError: (499, "invalid_request_error"),
     BusyError: (503, "server_busy"),
     StoppedError: (503, "server_busy"),
 }
@@ -89,7 +89,7 @@ def in_words(errors: Sequence[object]) -> str:
     return f"{where}: {first['msg']}".removeprefix(": ")
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Make an app answer all errors so."""
 
     async def ours(request: Request, error: Exception) -> Response:

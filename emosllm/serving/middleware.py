@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emosllm.serving.error_responses import MissingError, StrangerError, TooLargeError, refusal
+from emosllm.serving.error_responses import CrossSiteError, NotFoundError, TooLargeError, refusal
 
 _DRAIN_BYTES = 1 << 20  # what is still read of a refused upload, so that its sender reads the answer
 _DRAIN_SECONDS = 1.0
@@ -82,7 +82,7 @@ class _Body:
         return self._over
 
 
-class Sealed:
+class SecurityHeaders:
     """Middleware that tells browsers, with every answer, to talk to this server only and to show it in no frame."""
 
     POLICY = (
@@ -114,7 +114,7 @@ class Sealed:
         await self.app(scope, receive, sealed)
 
 
-class Neighbours:
+class CrossSiteGuard:
     """Middleware that refuses what another site's page makes a browser ask, and names that are not this machine's.
 
     A page from elsewhere may send a form here without being allowed to read the answer; and with a name of its own
@@ -136,17 +136,17 @@ class Neighbours:
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
             if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
-                stranger = StrangerError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
+                stranger = CrossSiteError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
                 await refusal(stranger)(scope, receive, send)
                 return
             if origin is not None and urlsplit(origin).netloc != host:
-                stranger = StrangerError(f"pages of {origin} may not ask this server: open its own page")
+                stranger = CrossSiteError(f"pages of {origin} may not ask this server: open its own page")
                 await refusal(stranger)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-class OnlyThese:
+class AllowedPaths:
     """Middleware for whom a path that no pattern matches does not exist.
 
     Args:
@@ -161,7 +161,7 @@ class OnlyThese:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 404; of WebSockets there are none."""
         if scope["type"] == "http" and not self.known.fullmatch(scope["path"]):
-            nothing = MissingError("there is nothing here; the page is at /, the API is described at /openapi.json")
+            nothing = NotFoundError("there is nothing here; the page is at /, the API is described at /openapi.json")
             await refusal(nothing)(scope, receive, send)
             return
         if scope["type"] == "websocket":

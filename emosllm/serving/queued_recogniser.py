@@ -24,7 +24,7 @@ class Job:
 JobLine = Line[Job, Prediction]
 
 
-class Queued:
+class QueuedRecogniser:
     """What a timeline asks of a `Recogniser`, answered through the queue.
 
     Args:

@@ -20,7 +20,7 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Transcriber
 from emosllm.serving.batcher import Batcher
 from emosllm.serving.metrics import Metrics
-from emosllm.serving.queued_recogniser import Job, JobLine, Queued
+from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
 from emosllm.timeline.cues import cues_available, measured
 from emosllm.timeline.segments import Segment, Timeline
@@ -178,7 +178,7 @@ class Service:
             transcriber=self.transcriber, cues=measures, batch_size=self.limits.batch_size, session=adapting
         )
         # Its interface is all that the timeline asks of a recogniser.
-        asked = cast(Recogniser, Queued(self.systems[chosen], chosen, line))
+        asked = cast(Recogniser, QueuedRecogniser(self.systems[chosen], chosen, line))
 
         def recognised() -> tuple[float, list[Segment]]:
             with _named(name):

@@ -16,7 +16,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from emosllm.errors import UserError
-from emosllm.serving.error_responses import GoneError, TooSlowError
+from emosllm.serving.error_responses import ClientGoneError, TooSlowError
 
 UPLOAD_SECONDS = 300.0  # an upload that takes longer is broken off: its place in the queue is somebody else's
 _MOST_FIELDS = 32
@@ -70,7 +70,7 @@ async def read_upload(request: Request, form: type[F]) -> Upload[F]:
     except TimeoutError:
         raise TooSlowError(f"the upload took longer than {UPLOAD_SECONDS:g} s: send it again") from None
     except ClientDisconnect:
-        raise GoneError("the client went away") from None
+        raise ClientGoneError("the client went away") from None
     file = parsed.get("file")
     if not isinstance(file, UploadFile):
         raise UserError("the form has no file named `file`: send the recording under that name")
@@ -111,7 +111,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise GoneError("the client went away")
+        raise ClientGoneError("the client went away")
     finally:
         gone.cancel()
         task.cancel()

@@ -24,7 +24,7 @@ from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.silero_vad import VERSION
 from emosllm.timeline.speakers import Speakers
 from emosllm.timeline.turns import Limits, Turn, TurnMaker
-from emosllm.timeline.voice_activity import Detection, Speech, SpeechDetector
+from emosllm.timeline.voice_activity import DetectionOptions, SpeechDetector, SpeechSegment
 from emosllm.utterance import Utterance
 
 _ENVELOPE = SAMPLE_RATE // 50  # samples that one value of the envelope stands for
@@ -46,7 +46,7 @@ class Options:
     """
 
     limits: Limits = field(default_factory=Limits)
-    detection: Detection = field(default_factory=Detection)
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
     speakers: Speakers | None = None
     given: GivenTranscripts | None = None
     transcriber: Transcriber | None = None
@@ -181,7 +181,7 @@ def spoken_turns(
     """
     buffer = _Buffer()
 
-    def settled(stretches: Iterable[Speech]) -> Iterator[tuple[Turn, np.ndarray]]:
+    def settled(stretches: Iterable[SpeechSegment]) -> Iterator[tuple[Turn, np.ndarray]]:
         for speech in stretches:
             for turn in maker.push(speech):
                 yield turn, buffer.cut(turn.start, turn.end)

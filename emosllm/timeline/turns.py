@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from emosllm.errors import UserError
 from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.voice_activity import Speech
+from emosllm.timeline.voice_activity import SpeechSegment
 
 #: `(low, high)` in seconds -> the time between them at which it is quietest.
 Quietest = Callable[[float, float], float]
@@ -71,7 +71,7 @@ class TurnMaker:
         self.limits = limits
         self.quietest = quietest
         self.speakers = speakers
-        self._run: list[Speech] = []  # joined so far
+        self._run: list[SpeechSegment] = []  # joined so far
         self._who: tuple[str, ...] = ()
 
     @property
@@ -79,11 +79,11 @@ class TurnMaker:
         """Where the unsettled speech begins, in seconds."""
         return self._run[0].start if self._run else None
 
-    def push(self, speech: Speech) -> list[Turn]:
+    def push(self, speech: SpeechSegment) -> list[Turn]:
         """The turns that are settled now that this stretch is known."""
         found: list[Turn] = []
         for start, end, who in self.speakers.split(speech.start, speech.end) if self.speakers else [_alone(speech)]:
-            piece = Speech(start, end)
+            piece = SpeechSegment(start, end)
             if self._run and not (who == self._who and self._joins(piece)):
                 found += self.finish()
             self._who = who
@@ -107,7 +107,7 @@ class TurnMaker:
         self._run = []
         return found
 
-    def _joins(self, piece: Speech) -> bool:
+    def _joins(self, piece: SpeechSegment) -> bool:
         before = self._run[-1].end
         gap = piece.start - before
         # Somebody else may be labelled in a pause, though nothing was heard of them.
@@ -125,13 +125,13 @@ class TurnMaker:
         low = start + self.limits.shortest
         high = min(start + self.limits.longest, end - self.limits.shortest)
         at = min(max(self.quietest(low, high), low), high)
-        front = [Speech(piece.start, min(piece.end, at)) for piece in self._run if piece.start < at]
-        self._run = [Speech(max(piece.start, at), piece.end) for piece in self._run if piece.end > at]
+        front = [SpeechSegment(piece.start, min(piece.end, at)) for piece in self._run if piece.start < at]
+        self._run = [SpeechSegment(max(piece.start, at), piece.end) for piece in self._run if piece.end > at]
         return self._turn(front)
 
-    def _turn(self, pieces: Sequence[Speech]) -> Turn:
+    def _turn(self, pieces: Sequence[SpeechSegment]) -> Turn:
         return Turn(pieces[0].start, pieces[-1].end, self._who)
 
 
-def _alone(speech: Speech) -> tuple[float, float, tuple[str, ...]]:
+def _alone(speech: SpeechSegment) -> tuple[float, float, tuple[str, ...]]:
     return speech.start, speech.end, ()

@@ -22,7 +22,7 @@ _BLOCK = 64 * FRAME  # samples judged in one call: 2 s
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpeechSegment:
     """A stretch of speech.
 
     Attributes:
@@ -35,7 +35,7 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
+class DetectionOptions:
     """When a sound counts as speech; times in seconds. The thresholds are silero's own defaults.
 
     Attributes:
@@ -64,9 +64,9 @@ class SpeechDetector:
     """
 
     def __init__(
-        self, settings: Detection | None = None, judge: Callable[[np.ndarray], np.ndarray] | None = None
+        self, settings: DetectionOptions | None = None, judge: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> None:
-        self.settings = settings or Detection()
+        self.settings = settings or DetectionOptions()
         self.judge = judge or Silero()
         self._taken = 0  # samples of the stream
         self._rest = np.zeros(0, np.float32)  # too few samples for a frame
@@ -93,20 +93,20 @@ class SpeechDetector:
         start = self._frame if self._begun is None else self._begun
         return max(self._out, _time(start) - self.settings.margin)
 
-    def push(self, samples: np.ndarray) -> list[Speech]:
+    def push(self, samples: np.ndarray) -> list[SpeechSegment]:
         """The stretches that are known to be over after these samples `[n]`, mono at 16 kHz."""
         self._taken += len(samples)
         stream = np.concatenate([self._rest, samples])
         whole = len(stream) // FRAME * FRAME
         self._rest = stream[whole:]
-        found: list[Speech] = []
+        found: list[SpeechSegment] = []
         for start in range(0, whole, _BLOCK):
             found += self._judge(stream[start : min(start + _BLOCK, whole)])
         return found
 
-    def finish(self) -> list[Speech]:
+    def finish(self) -> list[SpeechSegment]:
         """The stretches that the stream's end closes."""
-        found: list[Speech] = []
+        found: list[SpeechSegment] = []
         if len(self._rest):
             found = self._judge(np.pad(self._rest, (0, FRAME - len(self._rest))))
             self._rest = self._rest[:0]
@@ -125,17 +125,17 @@ class SpeechDetector:
         middle = kept_from + first + room + int(smooth.argmin()) + 0.5
         return float(np.clip(middle * STEP, low, high))
 
-    def _judge(self, samples: np.ndarray) -> list[Speech]:
+    def _judge(self, samples: np.ndarray) -> list[SpeechSegment]:
         power = np.square(samples.reshape(-1, FRAME)).mean(axis=1)
         levels = 10 * np.log10(power + _FLOOR).astype(np.float32)
         self._levels = np.concatenate([self._levels, levels])[-_KEPT:]
         self._judged += len(levels)
-        found: list[Speech] = []
+        found: list[SpeechSegment] = []
         for probability in self.judge(samples):
             found += self._step(float(probability))
         return found
 
-    def _step(self, probability: float) -> list[Speech]:
+    def _step(self, probability: float) -> list[SpeechSegment]:
         settings, self._frame = self.settings, self._frame + 1
         if self._begun is None:
             if probability >= settings.threshold:
@@ -146,7 +146,7 @@ class SpeechDetector:
             return self._piece()
         return self._close() if (self._frame - self._last) * STEP >= settings.pause else []
 
-    def _piece(self) -> list[Speech]:
+    def _piece(self) -> list[SpeechSegment]:
         """A piece of speech that goes on, once there is enough of it."""
         assert self._begun is not None
         start = max(self._out, _time(self._begun) - self.settings.margin)
@@ -154,9 +154,9 @@ class SpeechDetector:
         if end - start < _PIECE:
             return []
         self._out = end
-        return [Speech(start, end)]
+        return [SpeechSegment(start, end)]
 
-    def _close(self) -> list[Speech]:
+    def _close(self) -> list[SpeechSegment]:
         """The speech that is over, if it was long enough to be one."""
         if self._begun is None:
             return []
@@ -166,7 +166,7 @@ class SpeechDetector:
         if (self._last - begun) * STEP < self.settings.shortest or end <= start:
             return []
         self._out = end
-        return [Speech(start, end)]
+        return [SpeechSegment(start, end)]
 
 
 def _time(frame: int) -> float:

@@ -26,7 +26,7 @@ from emosllm.training.phase_trainer import collate_of
 _SLACK = 64
 
 
-def check_rows(name: str, dataset: PhaseDataset, config: PreTrainedConfig) -> None:
+def check_row_lengths(name: str, dataset: PhaseDataset, config: PreTrainedConfig) -> None:
     """Refuse a phase with a row that the LLM has no positions for.
 
     Args:
@@ -40,7 +40,7 @@ def check_rows(name: str, dataset: PhaseDataset, config: PreTrainedConfig) -> No
     positions = most_positions(config)
     if positions is None:
         return
-    bounds = Bounds(dataset)
+    bounds = LengthBounds(dataset)
     pairs = {(item.utterance, item.task) for item in dataset.plan}  # epochs repeat them
     beyond = {pair for pair in pairs if bounds.rough(*pair) > positions}
     lengths = {pair: length for pair in beyond if (length := bounds.close(*pair)) > positions}
@@ -69,7 +69,7 @@ def row_tokens(dataset: PhaseDataset, place: int) -> int:
     return int(tokens + (batch["candidates"].shape[-1] - 1 if "candidates" in batch else 0))
 
 
-class Bounds:
+class LengthBounds:
     """What the rows of a phase take at most.
 
     Args:

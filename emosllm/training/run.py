@@ -47,7 +47,7 @@ from emosllm.training.phase_trainer import (
     these_processes,
 )
 from emosllm.training.progress import PhaseProgress
-from emosllm.training.row_lengths import check_rows
+from emosllm.training.row_lengths import check_row_lengths
 from emosllm.training.run_data import RunData
 
 
@@ -238,7 +238,7 @@ class Run:
         if self.recipe.llm is not None:
             config = load_config(self.recipe.llm.model, "llm", self.recipe.llm.file)
             for number, (name, plan) in enumerate(plans.items(), start=1):
-                check_rows(name, self._dataset(number, name, plan, processor), config)
+                check_row_lengths(name, self._dataset(number, name, plan, processor), config)
         return processor
 
     def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:

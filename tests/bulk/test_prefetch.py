@@ -12,7 +12,7 @@ import tiny
 
 from emosllm.audio import load_audio
 from emosllm.bulk import prefetch
-from emosllm.bulk.prefetch import decoded
+from emosllm.bulk.prefetch import decode_ahead
 from emosllm.utterance import Utterance
 
 
@@ -29,7 +29,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_samples_take_the_files_place_in_order(files, workers):
-    found = list(decoded(files, workers, ahead=4))
+    found = list(decode_ahead(files, workers, ahead=4))
     assert [utterance.id for utterance in found] == [utterance.id for utterance in files]
     for before, after in zip(files, found, strict=True):
         if before.id in ("03.wav", "05.wav"):
@@ -39,13 +39,13 @@ def test_samples_take_the_files_place_in_order(files, workers):
 
 
 def test_a_stretch_is_decoded_as_that_stretch(files):
-    (found,) = decoded([Utterance("x", files[0].audio, start=0.05, end=0.15)], 1, 1)
+    (found,) = decode_ahead([Utterance("x", files[0].audio, start=0.05, end=0.15)], 1, 1)
     assert (len(found.audio), found.start, found.end) == (1600, 0.0, None)
 
 
 def test_what_is_too_long_is_not_decoded(files, monkeypatch):
     monkeypatch.setattr(prefetch, "load_audio", None)
-    (found,) = decoded([files[0]], 1, 1, longest=0.05)
+    (found,) = decode_ahead([files[0]], 1, 1, longest=0.05)
     assert found is files[0]
 
 
@@ -58,7 +58,7 @@ def test_no_more_is_decoded_than_asked_for_ahead(files, monkeypatch):
 
     monkeypatch.setattr(prefetch, "_decode", slowly)
     endless = (Utterance(str(n)) for n in range(10**9))
-    stream = decoded(endless, 2, ahead=6)
+    stream = decode_ahead(endless, 2, ahead=6)
     assert len(list(islice(stream, 10))) == 10
     time.sleep(0.05)
     assert len(begun) <= 10 + 6
@@ -69,4 +69,4 @@ def test_no_more_is_decoded_than_asked_for_ahead(files, monkeypatch):
 
 def test_what_is_no_file_passes():
     utterances = [Utterance("text", transcript="words"), Utterance("samples", np.ones(9)), Utterance("p", Path("gone"))]
-    assert all(a is b for a, b in zip(decoded(utterances, 2, 2), utterances, strict=True))
+    assert all(a is b for a, b in zip(decode_ahead(utterances, 2, 2), utterances, strict=True))

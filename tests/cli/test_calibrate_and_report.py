@@ -9,7 +9,7 @@ import pytest
 from commandline import emosllm, refused, write_rows
 
 from emosllm.inference.stored_calibration import CALIBRATION, read_calibration
-from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.evaluations import compare_evaluations
 
 MANIFEST = Path(__file__).parents[2] / "demo" / "corpus" / "manifest.csv"
 VAL = ("--data", MANIFEST, "--split", "val", "--strategy", "ser")
@@ -93,7 +93,7 @@ def test_report_writes_a_page_and_text(evaluated, tmp_path):
 
 
 def test_two_evaluations_of_one_system_are_told_apart(evaluated):
-    side = read_side_by_side(evaluated[:2])
+    side = compare_evaluations(evaluated[:2])
     assert [run.name.rpartition(" ")[2] for run in side.runs] == ["(before)", "(after)"]
     assert side.comparisons[0].mcnemar.p_exact == 1
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from emosllm.cli import progress
-from emosllm.cli.progress import Told
+from emosllm.cli.progress import CommandProgress
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def log():
 
 def test_a_log_gets_a_line_a_minute_with_the_time_left(clock):
     console = log()
-    with Told("recognising", 100_000, "recordings", console) as told:
+    with CommandProgress("recognising", 100_000, "recordings", console) as told:
         told.begin(40_000)
         clock(30)
         told.advance(5_000)
@@ -40,7 +40,7 @@ def test_a_log_gets_a_line_a_minute_with_the_time_left(clock):
 
 def test_seconds_are_told_as_a_clock_would(clock):
     console = log()
-    with Told("recognising", 7200, "seconds", console) as told:
+    with CommandProgress("recognising", 7200, "seconds", console) as told:
         clock(60)
         told.advance(2400)
     assert console.file.getvalue() == "recognising: 40:00 of 2:00:00, 2:00 left\n"
@@ -48,7 +48,7 @@ def test_seconds_are_told_as_a_clock_would(clock):
 
 def test_what_is_over_at_once_says_nothing():
     console = log()
-    with Told("recognising", 3, "recordings", console) as told:
+    with CommandProgress("recognising", 3, "recordings", console) as told:
         for _ in range(3):
             told.advance()
     assert console.file.getvalue() == ""
@@ -57,7 +57,7 @@ def test_what_is_over_at_once_says_nothing():
 def test_a_terminal_gets_a_bar_that_goes_away():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    with Told("recognising", 10, "recordings", console) as told:
+    with CommandProgress("recognising", 10, "recordings", console) as told:
         told.begin(4)
         told.advance(1)
         told._bar.refresh()

@@ -12,10 +12,10 @@ import tiny
 from commandline import emosllm, refused
 
 from emosllm.cli import predict_timeline
-from emosllm.inference.stored_calibration import CALIBRATION, Calibrated, write_calibration
+from emosllm.inference.stored_calibration import CALIBRATION, StoredCalibration, write_calibration
 from emosllm.recipe import load_recipe
 
-FITTED = Calibrated(
+FITTED = StoredCalibration(
     1.625, "val.csv", "ab", "val", ("angry", "happy", "neutral", "sad"), "ser", "own", 40, 1.4, 1.2, 0.3, 0.1
 )
 NOTE = "probabilities are at temperature 1.625, fitted on 40 clips of val.csv (val)"

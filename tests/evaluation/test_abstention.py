@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosllm.errors import UserError
-from emosllm.evaluation.abstention import abstain_below, risk_coverage, selective_scores
+from emosllm.evaluation.abstention import abstain_below, abstention_scores, risk_coverage
 from emosllm.evaluation.metrics import score
 from emosllm.utterance import Prediction
 
@@ -57,12 +57,12 @@ def test_a_confidence_that_knows_beats_one_that_does_not():
 def test_scores_above_a_threshold():
     reference, predicted = ["sad", "sad", "angry", "happy"], ["sad", "angry", "angry", None]
     sure = [0.9, 0.4, 0.5, None]
-    half = selective_scores(reference, predicted, sure, LABELS, 0.5)
+    half = abstention_scores(reference, predicted, sure, LABELS, 0.5)
     assert (half.n, half.covered, half.coverage) == (4, 2, 0.5)
     assert half.scores == score(["sad", "angry"], ["sad", "angry"], LABELS)
-    everything = selective_scores(reference, predicted, sure, LABELS, 0)
+    everything = abstention_scores(reference, predicted, sure, LABELS, 0)
     assert everything.coverage == 0.75  # no threshold makes an answer of none
-    nothing = selective_scores(reference, predicted, sure, LABELS, 1)
+    nothing = abstention_scores(reference, predicted, sure, LABELS, 1)
     assert (nothing.covered, nothing.scores) == (0, None)
     curve = risk_coverage(reference, predicted, sure)
     assert (curve.coverage[-1], curve.risk[-1]) == (1, 0.5)
@@ -90,4 +90,4 @@ def test_mistakes():
         with pytest.raises(UserError, match="a number between 0 and 1 is needed"):
             risk_coverage(["sad"], ["sad"], [sure])
     with pytest.raises(UserError, match=r"threshold 2: a confidence"):
-        selective_scores(["sad"], ["sad"], [0.5], LABELS, 2)
+        abstention_scores(["sad"], ["sad"], [0.5], LABELS, 2)

@@ -9,10 +9,10 @@ import pytest
 from html_pages import Page, lies_at
 
 from emosllm.evaluation.concordance import ccc, concordance, concordance_difference
-from emosllm.evaluation.dimensions import METHOD, expected, read_dimensions
+from emosllm.evaluation.dimensions import METHOD, estimate_dimensions, expected_value
 from emosllm.evaluation.report_builder import build_report
 from emosllm.labels import label_set
-from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.evaluations import compare_evaluations
 from emosllm.reporting.html_page import render_page
 from emosllm.reporting.markdown_page import markdown_page
 from emosllm.reporting.markdown_report import markdown
@@ -48,15 +48,15 @@ def probabilities(clips, seed):
 
 def test_the_expectation_is_the_sum_written_out():
     means = {"angry": 2.0, "sad": 1.0}
-    assert expected({"angry": 0.25, "sad": 0.75}, means, 9.0) == pytest.approx(0.25 * 2 + 0.75 * 1)
+    assert expected_value({"angry": 0.25, "sad": 0.75}, means, 9.0) == pytest.approx(0.25 * 2 + 0.75 * 1)
     # Happy has no mean: what it was given is shared out among the others.
-    assert expected({"angry": 0.2, "sad": 0.2, "happy": 0.6}, means, 9.0) == pytest.approx(1.5)
-    assert expected({"happy": 1.0}, means, 9.0) == expected({}, means, 9.0) == 9.0
+    assert expected_value({"angry": 0.2, "sad": 0.2, "happy": 0.6}, means, 9.0) == pytest.approx(1.5)
+    assert expected_value({"happy": 1.0}, means, 9.0) == expected_value({}, means, 9.0) == 9.0
 
 
 def test_a_reading_is_lins_formula_of_the_expectations():
     shares = probabilities(TEST, 3)
-    found, missing = read_dimensions(TEST, shares, TRAIN, LABELS, resamples=100)
+    found, missing = estimate_dimensions(TEST, shares, TRAIN, LABELS, resamples=100)
     assert missing == {}
     assert list(found) == ["iemocap"]
     assert list(found["iemocap"]) == ["valence", "arousal"]
@@ -77,10 +77,10 @@ def test_a_reading_is_lins_formula_of_the_expectations():
 
 def test_the_true_classes_reach_the_ceiling_and_no_answer_is_the_mean():
     certain = [{clip.emotion: 1.0} for clip in TEST]
-    reading = read_dimensions(TEST, certain, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    reading = estimate_dimensions(TEST, certain, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
     assert reading.scores.ccc == pytest.approx(reading.ceiling)
     half = [share if place % 2 else {} for place, share in enumerate(certain)]
-    found = read_dimensions(TEST, half, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    found = estimate_dimensions(TEST, half, TRAIN, LABELS, resamples=10)[0]["iemocap"]["valence"]
     assert (found.unanswered, found.scores.n) == (60, 120)
     read = [found.means[c.emotion] if place % 2 else found.overall for place, c in enumerate(TEST)]
     assert found.scores.ccc == pytest.approx(ccc([c.valence for c in TEST], read))
@@ -89,8 +89,8 @@ def test_the_true_classes_reach_the_ceiling_and_no_answer_is_the_mean():
 def test_no_mean_is_measured_on_what_is_scored():
     leaking = [*TRAIN, *(replace(clip, split="val") for clip in TEST)]
     shares = probabilities(TEST, 3)
-    assert read_dimensions(TEST, shares, leaking, LABELS) == read_dimensions(TEST, shares, TRAIN, LABELS)
-    found, missing = read_dimensions(TEST, shares, TEST, LABELS)
+    assert estimate_dimensions(TEST, shares, leaking, LABELS) == estimate_dimensions(TEST, shares, TRAIN, LABELS)
+    found, missing = estimate_dimensions(TEST, shares, TEST, LABELS)
     assert found == {}
     assert set(missing) == {"valence of iemocap", "arousal of iemocap"}
     assert "no rated clip of a train or val part" in missing["valence of iemocap"]
@@ -100,25 +100,25 @@ def test_corpora_are_read_by_their_own_means_on_their_own_scales():
     podcast = rated(80, 5, "msp_podcast", "train", 1.4), rated(40, 6, "msp_podcast", "test", 1.4)
     both = [*TEST, *podcast[1]]
     shares = probabilities(both, 4)
-    found, _ = read_dimensions(both, shares, [*TRAIN, *podcast[0]], LABELS, resamples=50)
-    alone, _ = read_dimensions(TEST, shares[: len(TEST)], TRAIN, LABELS, resamples=50)
+    found, _ = estimate_dimensions(both, shares, [*TRAIN, *podcast[0]], LABELS, resamples=50)
+    alone, _ = estimate_dimensions(TEST, shares[: len(TEST)], TRAIN, LABELS, resamples=50)
     assert found["iemocap"] == alone["iemocap"]
     assert found["msp_podcast"]["valence"].scale == (1, 7)
     assert found["msp_podcast"]["valence"].means["happy"] > 5 > found["iemocap"]["valence"].means["happy"]
 
 
 def test_free_answers_and_unrated_corpora_say_so_or_nothing():
-    found, missing = read_dimensions(TEST, [{}] * len(TEST), TRAIN, LABELS)
+    found, missing = estimate_dimensions(TEST, [{}] * len(TEST), TRAIN, LABELS)
     assert found == {}
     assert "free answers have none" in missing["valence of iemocap"]
     plain = [replace(clip, valence=None, arousal=None) for clip in TEST]
-    assert read_dimensions(plain, probabilities(plain, 1), TRAIN, LABELS) == ({}, {})
+    assert estimate_dimensions(plain, probabilities(plain, 1), TRAIN, LABELS) == ({}, {})
 
 
 def test_raters_who_always_say_the_same_have_no_coefficient_of_the_mean():
     flat = [replace(clip, valence=3.0, arousal=None) for clip in TEST]
     learned = [replace(clip, valence=3.0) for clip in TRAIN]
-    reading = read_dimensions(flat, probabilities(flat, 1), learned, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    reading = estimate_dimensions(flat, probabilities(flat, 1), learned, LABELS, resamples=10)[0]["iemocap"]["valence"]
     assert (reading.always_mean, reading.ceiling) == (None, None)
     assert not reading.scores.ccc
 
@@ -147,7 +147,7 @@ def side(tmp_path_factory):
     for name, seed, right in (("weak", 1, 0.4), ("strong", 2, 0.9)):
         answers = planted.answers(TEST, right, seed)
         folders.append(planted.write_run(root / name, TEST, answers, name, learned=TRAIN))
-    return read_side_by_side(folders)
+    return compare_evaluations(folders)
 
 
 def test_reports_keep_what_was_read_and_what_it_takes_to_read_it_again(side):

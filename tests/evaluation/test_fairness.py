@@ -5,7 +5,7 @@ import pytest
 
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import answers_of
-from emosllm.evaluation.fairness import called_instead, fairness
+from emosllm.evaluation.fairness import confused_with, fairness
 from emosllm.evaluation.metrics import score
 from emosllm.labels import label_set
 from emosllm.utterance import Prediction, Utterance
@@ -111,23 +111,23 @@ def test_called_neutral_by_hand():
     true = ["happy", "happy", "happy", "sad", "sad", "angry", "neutral", "neutral"]
     ours = ["happy", "happy", "happy", "sad", "neutral", "sad", "neutral", "sad"]
     base = ["neutral", "neutral", "sad", None, "sad", "angry", "happy", "neutral"]
-    won, lost = called_instead(system("ours", true, ours), system("base", true, base))
+    won, lost = confused_with(system("ours", true, ours), system("base", true, base))
     # Right in ours, wrong in base: 3 happy (2 called neutral), 1 sad (no answer), 1 neutral.
     assert (won.right, won.wrong, won.name) == ("ours", "base", "neutral")
     assert won.by_class == {"angry": (0, 0), "happy": (2, 3), "sad": (0, 1)}
     assert (won.called, won.n, won.share) == (2, 5, 2 / 5)
     assert lost.by_class == {"angry": (0, 1), "happy": (0, 0), "sad": (1, 1)}
     assert (lost.right, lost.called, lost.n) == ("base", 1, 3)
-    equal, _ = called_instead(system("a", true, ours), system("b", true, ours))
+    equal, _ = confused_with(system("a", true, ours), system("b", true, ours))
     assert (equal.n, equal.share) == (0, None)
 
 
 def test_mistakes():
     one = system("a", ["sad"], ["sad"])
     with pytest.raises(UserError, match="bored is not among the labels"):
-        called_instead(one, one, "bored")
+        confused_with(one, one, "bored")
     with pytest.raises(UserError, match="cannot be compared"):
-        called_instead(one, system("b", ["sad", "sad"], ["sad", "sad"]))
+        confused_with(one, system("b", ["sad", "sad"], ["sad", "sad"]))
     with pytest.raises(UserError, match="no clip has a group"):
         fairness(["sad"], ["sad"], [None], ["s"], LABELS)
     with pytest.raises(UserError, match="differ in number"):

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from emosllm.errors import UserError
-from emosllm.evaluation.abstention import risk_coverage, selective_scores
+from emosllm.evaluation.abstention import abstention_scores, risk_coverage
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.calibration import apply_temperature, calibrate
 from emosllm.evaluation.fairness import fairness
@@ -39,7 +39,7 @@ def test_figures_of_confidence_are_those_of_the_file(tmp_path):
     assert made.confidence.as_given is None
     assert made.confidence.aurc == risk_coverage(kept.reference, kept.predicted, kept.confidences).aurc
     sides = (kept.reference, kept.predicted, kept.confidences, kept.labels)
-    assert made.selective == selective_scores(*sides, 0.92)
+    assert made.selective == abstention_scores(*sides, 0.92)
     assert 0 < made.selective.covered < made.selective.n
     sides = (kept.reference, kept.predicted, kept.genders, kept.speakers, kept.labels)
     assert made.fairness["gender"] == fairness(*sides, resamples=200)

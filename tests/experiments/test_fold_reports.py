@@ -8,9 +8,9 @@ from letters import texts
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
 from emosllm.evaluation.provenance import digest_of
-from emosllm.experiments.protocols.evaluation import Settings, evaluate_under
+from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
 from emosllm.experiments.sweep import SweepSettings, sweep
-from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.evaluations import compare_evaluations
 from emosllm.reporting.html_page import render_page
 from emosllm.reporting.markdown_page import markdown_page
 
@@ -19,10 +19,10 @@ from emosllm.reporting.markdown_page import markdown_page
 def protocols(reader, turns, tmp_path_factory):
     """Two systems under one protocol, the first with two seeds."""
     root = tmp_path_factory.mktemp("protocols")
-    one = Settings(root / "one", partial=True, seeds=2)
-    first = evaluate_under("iemocap-loso", "gemma-text", [turns], reader, one)
-    other = Settings(root / "other", partial=True)
-    evaluate_under("iemocap-loso", "gemma-text", [turns], (*reader, "lora={rank: 4, alpha: 8}"), other)
+    one = ProtocolSettings(root / "one", partial=True, seeds=2)
+    first = evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, one)
+    other = ProtocolSettings(root / "other", partial=True)
+    evaluate_protocol("iemocap-loso", "gemma-text", [turns], (*reader, "lora={rank: 4, alpha: 8}"), other)
     return root / "one", root / "other", *first
 
 
@@ -59,7 +59,7 @@ def test_several_seeds_have_a_mean_over_folds_and_one_over_all_clips(protocols):
 
 
 def test_a_protocols_folder_is_a_page(protocols):
-    side = read_side_by_side([protocols[0]])
+    side = compare_evaluations([protocols[0]])
     assert side.runs[0].report == protocols[3]
     text = markdown_page(side)
     assert "## Folds and seeds" in text
@@ -73,7 +73,7 @@ def test_a_protocols_folder_is_a_page(protocols):
 
 
 def test_two_protocols_are_compared_on_the_same_clips(protocols):
-    side = read_side_by_side(protocols[:2])
+    side = compare_evaluations(protocols[:2])
     assert [run.name for run in side.runs] == ["gemma-text (one)", "gemma-text (other)"]
     (pair,) = side.comparisons
     assert pair.n == 16
@@ -86,7 +86,7 @@ def test_a_sweeps_folder_is_its_systems(reader, tmp_path):
     write_manifest(tmp_path / "m.csv", texts(16, 4))
     settings = SweepSettings(folds=2)
     sweep("gemma-text", (*reader, "lora.rank=2,4"), [tmp_path / "m.csv"], tmp_path / "grid", settings)
-    side = read_side_by_side([tmp_path / "grid"])
+    side = compare_evaluations([tmp_path / "grid"])
     assert [run.name for run in side.runs] == ["gemma-text (lora.rank=2)", "gemma-text (lora.rank=4)"]
     assert len(side.comparisons) == 1
     assert side.runs[1].report.provenance.recipe["lora"]["rank"] == 4
@@ -103,12 +103,12 @@ def test_a_sweeps_folder_is_its_systems(reader, tmp_path):
 def test_experiments_without_figures_are_refused(protocols, tmp_path):
     (tmp_path / "experiment.json").write_text("{}")
     with pytest.raises(UserError, match=r"holds an experiment without results: .*--resume"):
-        read_side_by_side([tmp_path])
+        compare_evaluations([tmp_path])
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(UserError, match=r"results\.json is damaged"):
-        read_side_by_side([tmp_path])
+        compare_evaluations([tmp_path])
     kept = json.loads((protocols[0] / "results.json").read_text())
     kept["rows"][0]["failed"] = ["fold-iemocap_1, seed 0: out of memory"]
     (tmp_path / "results.json").write_text(json.dumps(kept))
     with pytest.raises(UserError, match="no system has a figure over all folds"):
-        read_side_by_side([tmp_path])
+        compare_evaluations([tmp_path])

@@ -12,7 +12,7 @@ from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
 from emosllm.experiments.data.transform import Reshaping
 from emosllm.experiments.grid import digest_of
-from emosllm.experiments.studies import lay_out_study, load_study, study_names
+from emosllm.experiments.studies import load_study, study_names, study_variants
 from emosllm.experiments.sweep import SweepSettings, sweep_variants
 from emosllm.labels import LABEL_SETS
 from emosllm.training.run import Run
@@ -24,7 +24,7 @@ RECIPE = {"lora": "gemma-text", "description": "aa-sllm"}
 @pytest.mark.parametrize("name", study_names())
 def test_every_study_makes_whole_recipes_that_differ(name):
     study = load_study(name)
-    studied = lay_out_study(study, RECIPE.get(name, "emosllm"), ["training.micro_batch=3"])
+    studied = study_variants(study, RECIPE.get(name, "emosllm"), ["training.micro_batch=3"])
     assert len({variant.key for variant in studied.variants}) == len(studied.variants) > 1
     assert all(variant.recipe.training.micro_batch == 3 for variant in studied.variants)
     assert dict(studied.variants[0].values) == {k: v[0] for k, v in studied.keys.items()}
@@ -34,7 +34,7 @@ def test_every_study_makes_whole_recipes_that_differ(name):
 
 def test_what_studies_vary():
     def recipes(name, *overrides, recipe="emosllm"):
-        return {v.name: v.recipe for v in lay_out_study(load_study(name), recipe, overrides).variants}
+        return {v.name: v.recipe for v in study_variants(load_study(name), recipe, overrides).variants}
 
     assert [list(r.phases) for r in recipes("curriculum").values()] == [
         ["p1", "p2", "p3"], ["p2", "p3"], ["p1", "p3"], ["p3"],
@@ -46,7 +46,7 @@ def test_what_studies_vary():
     assert [r.prompt.examples for r in recipes("examples").values()] == [0, 1, 2]
 
     def trainings(name):
-        return {digest_of(v.training_key(False)) for v in lay_out_study(load_study(name), "emosllm").variants}
+        return {digest_of(v.training_key(False)) for v in study_variants(load_study(name), "emosllm").variants}
 
     assert len(trainings("transcripts")) == 1  # seven ways to ask one training
     assert len(trainings("size")) == 4
@@ -55,7 +55,7 @@ def test_what_studies_vary():
 @pytest.mark.parametrize("name", ["strategy", "transcripts", "modality"])
 def test_studies_of_a_systems_own_words_let_it_claim_them(name):
     """nano claims none, and what these studies ask about is what its words do."""
-    for variant in lay_out_study(load_study(name), "nano").variants:
+    for variant in study_variants(load_study(name), "nano").variants:
         assert variant.recipe.transcribes or not variant.recipe.strategy_hears
 
 
@@ -77,9 +77,9 @@ def test_a_bad_study_is_refused(tmp_path, text, words):
 
 def test_a_study_of_a_recipe_that_lacks_what_it_varies_is_refused():
     with pytest.raises(UserError, match="recipe gemma-text has no phase p1 to skip; it has ser"):
-        lay_out_study(load_study("curriculum"), "gemma-text")
+        study_variants(load_study("curriculum"), "gemma-text")
     with pytest.raises(UserError, match=r"the study varies prompt\.examples, not lora\.rank: use emosllm sweep"):
-        lay_out_study(load_study("examples"), "emosllm", ["lora.rank=8,16"])
+        study_variants(load_study("examples"), "emosllm", ["lora.rank=8,16"])
 
 
 def test_smaller_training_sets_are_nested_and_keep_the_classes():
@@ -117,7 +117,7 @@ def test_impossible_changes_are_refused(wrong):
 
 def test_a_study_of_size_runs(reader, tmp_path):
     write_manifest(tmp_path / "m.csv", texts(24, 6))
-    studied = lay_out_study(load_study("size"), "gemma-text", reader)
+    studied = study_variants(load_study("size"), "gemma-text", reader)
     settings = SweepSettings(folds=2)
     results = sweep_variants("size", studied.variants, studied.keys, [tmp_path / "m.csv"], tmp_path / "out", settings,
                              notes=studied.notes)  # fmt: skip
@@ -142,7 +142,7 @@ def test_a_study_of_transcripts_trains_once_a_fold(tmp_path, tmp_path_factory, m
     ]  # fmt: skip
     trained, train = [], Run.train
     monkeypatch.setattr(Run, "train", lambda self, *a, **k: trained.append(self.folder) or train(self, *a, **k))
-    studied = lay_out_study(load_study("transcripts"), "emosllm", small)
+    studied = study_variants(load_study("transcripts"), "emosllm", small)
     settings = SweepSettings(folds=2, keep_models=False)
     results = sweep_variants("t", studied.variants, studied.keys, [tmp_path / "m.csv"], tmp_path / "out", settings)
     assert len(trained) == 2

@@ -11,9 +11,9 @@ from letters import texts
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
 from emosllm.experiments.grid import read_grid
-from emosllm.experiments.studies import lay_out_study, load_study
+from emosllm.experiments.studies import load_study, study_variants
 from emosllm.experiments.sweep import SweepSettings, sweep, sweep_variants
-from emosllm.experiments.sweep_data import divide, under_protocol
+from emosllm.experiments.sweep_data import divide_data, protocol_overrides
 
 TOLD = "Speakers are on two sides of the split: 2 of the tested ones. MELD's official splits have them so"
 
@@ -37,7 +37,7 @@ def plain(reader):
 
 
 def variants_of(plain, protocol="meld", *overrides):
-    return read_grid("gemma-text", under_protocol(protocol, [*plain, *overrides]))[0]
+    return read_grid("gemma-text", protocol_overrides(protocol, [*plain, *overrides]))[0]
 
 
 def test_shared_speakers_are_refused_unless_a_protocol_has_them_so(meld, plain, tmp_path):
@@ -72,7 +72,7 @@ def test_a_sweep_takes_melds_splits_and_tells_what_is_shared(meld, plain, tmp_pa
 
 def test_a_study_takes_them_too(meld, plain, tmp_path):
     study = load_study("size")
-    studied = lay_out_study(study, "gemma-text", under_protocol("meld", plain))
+    studied = study_variants(study, "gemma-text", protocol_overrides("meld", plain))
     settings = SweepSettings(protocol="meld", partial=True)
     few = studied.variants[-1:]
     results = sweep_variants(study.title, few, studied.keys, [meld], tmp_path / "out", settings, notes=studied.notes)
@@ -89,22 +89,22 @@ def test_a_recording_on_two_sides_is_refused_all_the_same(plain, tmp_path, side,
         sf.write(utterance.audio, rng.normal(0, 0.1, 800), 16_000)
     variants = variants_of(plain)
     write_manifest(tmp_path / "m.csv", data)
-    assert len(divide([tmp_path / "m.csv"], variants, protocol="meld", partial=True).folds) == 1
+    assert len(divide_data([tmp_path / "m.csv"], variants, protocol="meld", partial=True).folds) == 1
     first, second = (next(u for u in data if u.split == split) for split in (side, other))
     second.audio.write_bytes(first.audio.read_bytes())
     with pytest.raises(
         UserError, match=f"one recording, as {first.id} and as {second.id}, is in {side} and in {other}"
     ):
-        divide([tmp_path / "m.csv"], variants, protocol="meld", partial=True)
+        divide_data([tmp_path / "m.csv"], variants, protocol="meld", partial=True)
 
 
 def test_another_protocol_allows_no_shared_speaker(plain, tmp_path):
     write_manifest(tmp_path / "m.csv", official("lssed"))
     with pytest.raises(UserError, match="official: speaker lssed_0 is in train and in val"):
-        divide([tmp_path / "m.csv"], variants_of(plain, "lssed"), protocol="lssed")
+        divide_data([tmp_path / "m.csv"], variants_of(plain, "lssed"), protocol="lssed")
     apart = [replace(u, speaker=f"{u.split} {i % 2}") for i, u in enumerate(official("lssed"))]
     write_manifest(tmp_path / "m.csv", apart)
-    divided = divide([tmp_path / "m.csv"], variants_of(plain, "lssed"), protocol="lssed")
+    divided = divide_data([tmp_path / "m.csv"], variants_of(plain, "lssed"), protocol="lssed")
     assert not divided.shared_speakers
     assert {u.id for u in divided.folds[0].test} == {u.id for u in apart if u.split == "val"}
     assert divided.folds[0].val == ()
@@ -114,7 +114,7 @@ def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_pat
     data = [replace(u, split="train" if i < 40 else "test") for i, u in enumerate(texts(48, 12, "savee"))]
     write_manifest(tmp_path / "m.csv", data)
     variants = variants_of(plain, "emobox:savee")
-    divided = divide([tmp_path / "m.csv"], variants, protocol="emobox:savee", partial=True)
+    divided = divide_data([tmp_path / "m.csv"], variants, protocol="emobox:savee", partial=True)
     (fold,) = divided.folds
     assert (len(fold.train), len(fold.val), len(fold.test)) == (32, 0, 8)
     assert {u.split for u in fold.test} == {"val"}
@@ -125,20 +125,20 @@ def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_pat
         tmp_path / "second.csv", [replace(u, split="test" if i < 8 else "train") for i, u in enumerate(data)]
     )
     with pytest.raises(UserError, match="is tested in fold-1 and in fold-2"):  # drawn twice
-        divide([tmp_path / "m.csv", tmp_path / "second.csv"], variants, protocol="emobox:savee", partial=True)
+        divide_data([tmp_path / "m.csv", tmp_path / "second.csv"], variants, protocol="emobox:savee", partial=True)
 
 
 def test_what_does_not_go_with_a_protocol_is_refused(meld, plain, turns):
     variants = variants_of(plain)
     with pytest.raises(UserError, match="--folds 5 and --protocol can't be used together: meld has its own parts"):
-        divide([meld], variants, 5, "meld")
+        divide_data([meld], variants, 5, "meld")
     with pytest.raises(UserError, match="--partial is for --protocol"):
-        divide([meld], variants, partial=True)
+        divide_data([meld], variants, partial=True)
     with pytest.raises(UserError, match="0 folds: give 1 or more"):
-        divide([meld], variants, 0)
+        divide_data([meld], variants, 0)
     with pytest.raises(UserError, match="labels=iemocap4: protocol meld is scored in ekman7; leave labels out"):
-        divide([meld], variants_of(plain, "meld", "labels=iemocap4"), protocol="meld", partial=True)
+        divide_data([meld], variants_of(plain, "meld", "labels=iemocap4"), protocol="meld", partial=True)
     with pytest.raises(UserError, match=r"protocol iemocap-loso has no validation part of iemocap here.*--folds"):
-        divide([turns], variants_of(plain, "iemocap-loso"), protocol="iemocap-loso", partial=True)
+        divide_data([turns], variants_of(plain, "iemocap-loso"), protocol="iemocap-loso", partial=True)
     with pytest.raises(UserError, match="unknown protocol 'mled'"):
-        under_protocol("mled", plain)
+        protocol_overrides("mled", plain)

@@ -11,10 +11,10 @@ import torch
 
 from emosllm.errors import UserError
 from emosllm.inference.loader import load, stored_calibration
-from emosllm.inference.stored_calibration import CALIBRATION, Calibrated, read_calibration, write_calibration
+from emosllm.inference.stored_calibration import CALIBRATION, StoredCalibration, read_calibration, write_calibration
 from emosllm.models.build import build_model, build_processor
 
-FITTED = Calibrated(
+FITTED = StoredCalibration(
     temperature=3.0,
     data="manifest.csv",
     digest="ab",

@@ -12,7 +12,7 @@ from html_pages import Page, lies_at
 
 from emosllm.errors import UserError
 from emosllm.reporting.blocks import Number
-from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.evaluations import compare_evaluations
 from emosllm.reporting.html_page import render_page
 
 
@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text(runs):
-    return render_page(read_side_by_side(runs), examples=3, audio=True)
+    return render_page(compare_evaluations(runs), examples=3, audio=True)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_examples_can_be_listened_to(page):
 
 
 def test_a_better_system_is_found_to_be_better(runs):
-    side = read_side_by_side(runs)
+    side = compare_evaluations(runs)
     (pair,) = side.comparisons
     assert pair.differences["ua"].difference > 0.15
     assert pair.differences["ua"].interval.low > 0
@@ -106,13 +106,13 @@ def test_a_better_system_is_found_to_be_better(runs):
 
 
 def test_one_system_alone_needs_no_differences(runs):
-    page = Page(render_page(read_side_by_side(runs[:1]), examples=0))
+    page = Page(render_page(compare_evaluations(runs[:1]), examples=0))
     assert "differences" not in page.ids
     assert "examples" not in page.ids
 
 
 def test_the_same_bytes_twice(runs, text):
-    assert render_page(read_side_by_side(runs), examples=3, audio=True) == text
+    assert render_page(compare_evaluations(runs), examples=3, audio=True) == text
 
 
 def test_a_report_of_an_older_release_is_a_page_too(tmp_path, runs):
@@ -121,23 +121,23 @@ def test_a_report_of_an_older_release_is_a_page_too(tmp_path, runs):
     old = {key: value for key, value in report.items() if key not in new}
     (tmp_path / "report.json").write_text(json.dumps(old), "utf-8")
     (tmp_path / "predictions.jsonl").write_bytes((runs[0] / "predictions.jsonl").read_bytes())
-    page = Page(render_page(read_side_by_side([tmp_path])))
+    page = Page(render_page(compare_evaluations([tmp_path])))
     assert "figures" in page.ids
     assert "calibration" not in page.ids
 
 
 def test_who_cannot_be_set_side_by_side(tmp_path, runs):
     with pytest.raises(UserError, match="is there twice"):
-        read_side_by_side([runs[0], runs[0]])
+        compare_evaluations([runs[0], runs[0]])
     clips = planted.utterances()[:200]
     fewer = planted.write_run(tmp_path / "fewer", clips, planted.answers(clips, 0.5, 1))
     with pytest.raises(UserError, match="40 clips only in the first"):
-        read_side_by_side([runs[0], fewer])
+        compare_evaluations([runs[0], fewer])
     with pytest.raises(UserError, match="7 evaluations"):
-        read_side_by_side([runs[0]] * 7)
+        compare_evaluations([runs[0]] * 7)
     (fewer / "report.json").write_text('{"model": 1}')
     with pytest.raises(UserError, match="run `emosllm evaluate` again"):
-        read_side_by_side([fewer])
+        compare_evaluations([fewer])
 
 
 @pytest.mark.parametrize(

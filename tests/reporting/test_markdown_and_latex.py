@@ -14,7 +14,7 @@ from pylatexenc.latexwalker import (
     LatexWalkerParseError,
 )
 
-from emosllm.reporting.evaluations import read_side_by_side
+from emosllm.reporting.evaluations import compare_evaluations
 from emosllm.reporting.latex import escape, latex
 from emosllm.reporting.markdown_page import markdown_page
 
@@ -25,7 +25,7 @@ def side(tmp_path_factory):
     clips = planted.utterances()
     weak = planted.write_run(root / "weak", clips, planted.answers(clips, 0.5, 1), planted.NASTY, temperature=2.0)
     strong = planted.write_run(root / "strong", clips, planted.answers(clips, 0.8, 2), abstain_below=0.99)
-    return read_side_by_side([weak, strong])
+    return compare_evaluations([weak, strong])
 
 
 def test_markdown_tables_are_whole(side):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emosllm.errors import UserError
 from emosllm.timeline.speakers import Speakers, read_rttm
 from emosllm.timeline.turns import Limits, TurnMaker
-from emosllm.timeline.voice_activity import Speech
+from emosllm.timeline.voice_activity import SpeechSegment
 
 TICK = 1 / 64  # seconds; exact in binary, so that sums are too
 times = st.integers(1, 1500).map(lambda n: n * TICK)
@@ -28,7 +28,7 @@ def speeches(draw):
     at, found = 0.0, []
     for gap, length in draw(st.lists(st.tuples(st.sampled_from([0, 0, 8, 30, 60, 120, 400]), times), max_size=8)):
         at += gap * TICK
-        found.append(Speech(at, at + length))
+        found.append(SpeechSegment(at, at + length))
         at += length
     return found
 
@@ -71,7 +71,7 @@ def test_turns_cover_all_speech_and_nobody_overlaps(speech, chosen, where, speak
 @settings(deadline=None, max_examples=200)
 @given(times, limits, st.floats(0, 1))
 def test_pieces_of_one_long_stretch_keep_both_limits(length, chosen, where):
-    turns = turns_of([Speech(1.0, 1.0 + length)], chosen, lambda low, high: low + where * (high - low))
+    turns = turns_of([SpeechSegment(1.0, 1.0 + length)], chosen, lambda low, high: low + where * (high - low))
     lengths = [turn.end - turn.start for turn in turns]
     if length >= chosen.shortest:
         assert min(lengths) >= chosen.shortest - 1e-9
@@ -90,24 +90,24 @@ def test_a_turn_has_the_speakers_of_all_its_speech(speech, speakers):
 
 
 def test_close_stretches_join_and_far_ones_do_not():
-    speech = [Speech(0, 3), Speech(3.5, 6), Speech(8, 11)]
+    speech = [SpeechSegment(0, 3), SpeechSegment(3.5, 6), SpeechSegment(8, 11)]
     assert [(t.start, t.end) for t in turns_of(speech, Limits(), max)] == [(0, 6), (8, 11)]
 
 
 def test_a_lone_word_takes_company_over_a_longer_pause():
-    speech = [Speech(0, 0.5), Speech(1.7, 5), Speech(10, 10.4)]
+    speech = [SpeechSegment(0, 0.5), SpeechSegment(1.7, 5), SpeechSegment(10, 10.4)]
     assert [(t.start, t.end) for t in turns_of(speech, Limits(), max)] == [(0, 5), (10, 10.4)]
 
 
 def test_a_long_run_is_cut_in_its_quietest_pause_and_the_pause_left_out():
-    speech = [Speech(0, 9), Speech(9.5, 18)]
+    speech = [SpeechSegment(0, 9), SpeechSegment(9.5, 18)]
     turns = turns_of(speech, Limits(), lambda low, high: 9.2)
     assert [(t.start, t.end) for t in turns] == [(0, 9), (9.5, 18)]
 
 
 def test_turns_settle_as_soon_as_a_pause_is_long_enough():
     maker = TurnMaker(Limits(), max)
-    assert maker.push(Speech(1, 4)) == []
+    assert maker.push(SpeechSegment(1, 4)) == []
     assert maker.since == 1
     assert maker.advance(5) == []
     (turn,) = maker.advance(5.6)

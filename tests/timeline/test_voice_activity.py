@@ -14,7 +14,7 @@ from recordings import VOICES, voice
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.timeline.silero_vad import FRAME, STEP, Silero, installed_weights
-from emosllm.timeline.voice_activity import Detection, SpeechDetector
+from emosllm.timeline.voice_activity import DetectionOptions, SpeechDetector
 
 
 def test_silero_is_what_its_package_computes():
@@ -99,7 +99,7 @@ def test_stretches_are_in_order_and_hold_all_that_is_long_enough(runs, block):
         assert speech.end - speech.start <= 4.5  # pieces: nobody waits for the end of a monologue
     at = 0
     for speech, length in runs:
-        if speech and length * STEP >= Detection().shortest:
+        if speech and length * STEP >= DetectionOptions().shortest:
             assert covered[at : at + length].all()
         at += length
     assert since >= 0
@@ -126,7 +126,7 @@ def test_the_quietest_point_is_where_it_is_quiet():
 
 def test_a_threshold_that_is_no_probability_is_refused():
     with pytest.raises(UserError, match="speech threshold 2"):
-        Detection(threshold=2)
+        DetectionOptions(threshold=2)
 
 
 def test_voices_are_there():

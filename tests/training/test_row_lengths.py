@@ -18,7 +18,7 @@ from emosllm.training import run as run_module
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.phase_plan import plan_phase, plan_phases
 from emosllm.training.phase_trainer import PhaseTrainer, collate_of
-from emosllm.training.row_lengths import Bounds, check_rows, row_tokens
+from emosllm.training.row_lengths import LengthBounds, check_row_lengths, row_tokens
 
 FIXED = AudioVectors(fixed=4)
 LONG = "kids are talking by the door " * 400
@@ -79,7 +79,7 @@ def test_no_row_is_put_into_words_where_all_have_room(make_run, utterances, tmp_
     silent(monkeypatch)
     run = make_run(tmp_path / "run")
     monkeypatch.setattr(PhaseDataset, "sample", lambda *_: pytest.fail("a row was made"))
-    monkeypatch.setattr(Bounds, "close", lambda *_: pytest.fail("a transcript was tokenised"))
+    monkeypatch.setattr(LengthBounds, "close", lambda *_: pytest.fail("a transcript was tokenised"))
     run._processor(plan_phases(run.recipe, run.data.train))
 
 
@@ -101,9 +101,9 @@ def test_the_limit_is_the_longest_rows_length(make, phase, utterances):
         batch = dataset.processor([dataset[place]])
         assert length == batch["input_ids"].shape[1] + len(batch.get("prefix_ids", ()))
     longest = max(lengths)
-    check_rows(phase, dataset, reading_at_most(longest))
+    check_row_lengths(phase, dataset, reading_at_most(longest))
     with pytest.raises(UserError, match=f"a row of {longest} tokens in phase {phase}.* at most {longest - 1};"):
-        check_rows(phase, dataset, reading_at_most(longest - 1))
+        check_row_lengths(phase, dataset, reading_at_most(longest - 1))
 
 
 def test_the_longest_in_tokens_is_found_though_others_have_more_letters_or_seconds(make, utterances):
@@ -117,12 +117,12 @@ def test_the_longest_in_tokens_is_found_though_others_have_more_letters_or_secon
     lengths = {dataset.utterances[item.utterance].id: row_tokens(dataset, n) for n, item in enumerate(dataset.plan)}
     assert max(lengths, key=lengths.get) == "strange"
     with pytest.raises(UserError, match="strange: a row of"):
-        check_rows("p1", dataset, reading_at_most(lengths["strange"] - 1))
+        check_row_lengths("p1", dataset, reading_at_most(lengths["strange"] - 1))
 
 
 def test_an_llm_without_a_limit_takes_everything(make, utterances):
     config = AutoConfig.for_model("bloom")
-    check_rows("p1", make("p1", data=[replace(utterances[0], transcript=LONG)]), config)
+    check_row_lengths("p1", make("p1", data=[replace(utterances[0], transcript=LONG)]), config)
 
 
 # ---- the bounds
@@ -153,7 +153,7 @@ def test_no_bound_is_below_a_row(make, utterances, case, phase):
         pytest.importorskip("parselmouth")
         options["thresholds"] = Thresholds(cues="praat", bounds=dict.fromkeys(CUES, (0.0, 1.0)))
     dataset = make(phase, f"phases.{phase}.epochs=3", *case.get("overrides", ()), **options)
-    bounds = Bounds(dataset)
+    bounds = LengthBounds(dataset)
     for place, item in enumerate(dataset.plan):
         pair = (item.utterance, item.task)
         assert row_tokens(dataset, place) <= bounds.close(*pair) <= bounds.rough(*pair)
@@ -163,7 +163,7 @@ def test_where_vectors_are_fixed_no_recording_is_read(make, monkeypatch):
     silent(monkeypatch)
     dataset = make("p3")
     with pytest.raises(UserError, match="a row of"):
-        check_rows("p3", dataset, reading_at_most(50))
+        check_row_lengths("p3", dataset, reading_at_most(50))
 
 
 def test_a_recording_alone_can_be_too_long(make, utterances):
@@ -176,8 +176,8 @@ def test_a_recording_alone_can_be_too_long(make, utterances):
     unknown = make("p2", vectors=vectors, data=[replace(u, duration=None) for u in utterances])
     for one in (dataset, unknown):
         with pytest.raises(UserError, match=f"a row of {lengths[longest]} tokens"):
-            check_rows("p2", one, reading_at_most(lengths[longest] - 1))
-        check_rows("p2", one, reading_at_most(max(row_tokens(one, n) for n in range(len(one)))))
+            check_row_lengths("p2", one, reading_at_most(lengths[longest] - 1))
+        check_row_lengths("p2", one, reading_at_most(max(row_tokens(one, n) for n in range(len(one)))))
 
 
 @pytest.mark.parametrize("name", ["wavlm-base", "wav2vec2-bert", "parakeet", "whisper", "qwen2-audio", "qwen-audio"])
@@ -185,7 +185,7 @@ def test_seconds_bound_the_vectors_of_every_kind_of_encoder(make, utterances, na
     config = tiny.encoder(name).config
     vectors = AudioVectors(convolutions=family(config).convolutions(config), extra=2)
     dataset = make("p2", vectors=vectors, ears=name)
-    bounds = Bounds(dataset)
+    bounds = LengthBounds(dataset)
     for place, item in enumerate(dataset.plan):
         length, bound = row_tokens(dataset, place), bounds.close(item.utterance, item.task)
         assert length <= bound
@@ -209,7 +209,7 @@ def test_what_is_refused_is_what_the_model_would_refuse(make, make_recipe, overr
     dataset = make("p3", *overrides)
     model = build_model(make_recipe())
     collate = collate_of(dataset.phase, dataset.processor)
-    bounds = Bounds(dataset)
+    bounds = LengthBounds(dataset)
     for place, item in enumerate(dataset.plan[:3]):
         length, batch = row_tokens(dataset, place), collate([dataset[place]])
         assert batch.get("candidates", torch.ones(1, 0)).shape[-1] >= width

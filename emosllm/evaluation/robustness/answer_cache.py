@@ -17,7 +17,7 @@ from emosllm.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PointAnswers:
     """The answers at one point; a place in each tuple is a clip.
 
     Attributes:
@@ -31,13 +31,13 @@ class Kept:
     answers: tuple[str | None, ...]
 
     @classmethod
-    def joined(cls, parts: Sequence["Kept"]) -> "Kept":
+    def joined(cls, parts: Sequence["PointAnswers"]) -> "PointAnswers":
         """The clips of all parts, one after another."""
         fields = ("reference", "speakers", "answers")
         return cls(*(tuple(one for part in parts for one in getattr(part, name)) for name in fields))
 
 
-class KeptAnswers:
+class AnswerCache:
     """A folder of answers.
 
     Args:
@@ -73,7 +73,7 @@ class KeptAnswers:
             path.unlink()
         write_atomically(notes, json.dumps({"key": key}) + "\n")
 
-    def read(self, condition: str, severity: float | None) -> Kept | None:
+    def read(self, condition: str, severity: float | None) -> PointAnswers | None:
         """The answers at one point, `None` where there are none.
 
         Raises:
@@ -84,14 +84,14 @@ class KeptAnswers:
             return None
         try:
             found = {name: tuple(values) for name, values in json.loads(path.read_text("utf-8")).items()}
-            kept = Kept(**found)
+            kept = PointAnswers(**found)
             if not len(kept.reference) == len(kept.speakers) == len(kept.answers):
                 raise ValueError("the lengths differ")
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}): remove it, and the sweep asks again") from None
         return kept
 
-    def write(self, condition: str, severity: float | None, kept: Kept) -> None:
+    def write(self, condition: str, severity: float | None, kept: PointAnswers) -> None:
         """Keep the answers at one point.
 
         Raises:

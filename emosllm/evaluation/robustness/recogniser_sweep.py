@@ -10,7 +10,7 @@ import numpy as np
 
 from emosllm.audio import load_audio
 from emosllm.errors import UserError
-from emosllm.evaluation.robustness.answer_cache import KeptAnswers
+from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.conditions import CONDITIONS, condition
 from emosllm.evaluation.robustness.records import Point, Robustness
 from emosllm.evaluation.robustness.sweep import sweep
@@ -39,7 +39,7 @@ def sweep_recogniser(
     resamples: int = 1000,
     seed: int = 0,
     on_point: Callable[[Point], None] | None = None,
-    kept: KeptAnswers | None = None,
+    kept: AnswerCache | None = None,
 ) -> Robustness:
     """Ask a recogniser about clean and spoilt recordings.
 

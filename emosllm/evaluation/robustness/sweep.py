@@ -12,13 +12,13 @@ import numpy as np
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers
 from emosllm.evaluation.metrics import score
-from emosllm.evaluation.robustness.answer_cache import Kept, KeptAnswers
+from emosllm.evaluation.robustness.answer_cache import AnswerCache, PointAnswers
 from emosllm.evaluation.robustness.conditions import CONDITIONS, Condition, Voices
 from emosllm.evaluation.robustness.records import Point, Robustness
 from emosllm.evaluation.statistics.bootstrap import bootstrap_by_speaker
 from emosllm.evaluation.statistics.significance import compare
 
-__all__ = ["Point", "Predict", "Robustness", "pool", "spoil", "sweep"]
+__all__ = ["Point", "Predict", "Robustness", "degrade", "pool", "sweep"]
 
 #: Samples `[T]` at 16 kHz of each clip -> an answer for each, `None` where there is none.
 Predict = Callable[[Sequence[np.ndarray]], Sequence[str | None]]
@@ -37,7 +37,7 @@ def sweep(
     seed: int = 0,
     level: float = 0.95,
     on_point: Callable[[Point], None] | None = None,
-    kept: KeptAnswers | None = None,
+    kept: AnswerCache | None = None,
 ) -> Robustness:
     """Ask a system about clean and spoilt clips.
 
@@ -68,7 +68,7 @@ def sweep(
 
     def answers(each: Condition | None, severity: float | None) -> Answers:
         def ask() -> Sequence[str | None]:
-            spoilt = clips if each is None else spoil(clips, each, severity or 0.0, seed=seed, voices=voices)
+            spoilt = clips if each is None else degrade(clips, each, severity or 0.0, seed=seed, voices=voices)
             return _asked(predict, spoilt)
 
         name = "clean" if each is None else each.name
@@ -91,7 +91,7 @@ def sweep(
 
 
 def pool(
-    parts: Sequence[KeptAnswers],
+    parts: Sequence[AnswerCache],
     labels: Sequence[str],
     conditions: Sequence[Condition],
     *,
@@ -117,7 +117,7 @@ def pool(
     def answers(name: str, severity: float | None) -> Answers | None:
         found = [part.read(name, severity) for part in parts]
         whole = [each for each in found if each is not None]
-        return _answers(name, Kept.joined(whole), labels) if len(whole) == len(parts) else None
+        return _answers(name, PointAnswers.joined(whole), labels) if len(whole) == len(parts) else None
 
     clean_answers = answers("clean", None)
     if clean_answers is None:
@@ -134,7 +134,7 @@ def pool(
     return _robustness(clean, points, conditions, skipped, settings)
 
 
-def spoil(
+def degrade(
     clips: Sequence[np.ndarray], condition: Condition, severity: float, *, seed: int = 0, voices: Voices | None = None
 ) -> list[np.ndarray]:
     """All clips under one condition; draws depend on seed, condition and place, not on severity.
@@ -167,24 +167,24 @@ def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None
 
 
 def _read_or_asked(
-    kept: KeptAnswers | None,
+    kept: AnswerCache | None,
     name: str,
     severity: float | None,
     reference: Sequence[str],
     speakers: Sequence[str | None],
     ask: Callable[[], Sequence[str | None]],
-) -> Kept:
+) -> PointAnswers:
     """What is kept of one point; else what is answered now, kept from now on."""
     found = None if kept is None else kept.read(name, severity)
     if found is not None and found.reference == tuple(reference):
         return found
-    found = Kept(tuple(reference), tuple(speakers), tuple(ask()))
+    found = PointAnswers(tuple(reference), tuple(speakers), tuple(ask()))
     if kept is not None:
         kept.write(name, severity, found)
     return found
 
 
-def _answers(name: str, kept: Kept, labels: Sequence[str]) -> Answers:
+def _answers(name: str, kept: PointAnswers, labels: Sequence[str]) -> Answers:
     n = len(kept.reference)
     ids, nobody = tuple(map(str, range(n))), (None,) * n
     return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, nobody, nobody, ({},) * n)

@@ -14,7 +14,7 @@ from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 
-def read_data(manifests: Sequence[Path]) -> list[Utterance]:
+def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
     """Read manifests that shall be used together.
 
     An id that two corpora use gets its corpus in front (`ravdess:01.wav`), in both.

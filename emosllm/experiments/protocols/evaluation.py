@@ -14,8 +14,8 @@ from emosllm.experiments.experiment import Experiment
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.plan import Outcome, Plan
 from emosllm.experiments.protocols.catalogue import find_protocol
-from emosllm.experiments.protocols.protocol import Laid, Protocol, lay_out_manifests
-from emosllm.experiments.results import Results, put_together
+from emosllm.experiments.protocols.protocol import Protocol, ProtocolData, apply_protocol_to_manifests
+from emosllm.experiments.results import Results, collect_results
 from emosllm.experiments.results_files import write_results
 from emosllm.experiments.scoring_options import Asking
 from emosllm.inference.loader import checkpoint_folder
@@ -31,7 +31,7 @@ _AS_IT_IS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProtocolSettings:
     """How a protocol is carried out.
 
     Attributes:
@@ -65,12 +65,12 @@ class Settings:
     device: str | None = None
 
 
-def evaluate_under(
+def evaluate_protocol(
     name: str,
     system: str,
     manifests: Sequence[Path],
     overrides: Sequence[str] = (),
-    settings: Settings | None = None,
+    settings: ProtocolSettings | None = None,
     console: Console | None = None,
 ) -> tuple[Results, Report]:
     """Measure a system as a protocol says.
@@ -89,13 +89,13 @@ def evaluate_under(
     Raises:
         UserError: no such protocol or system, wrong counts, a leak, or a folder that is taken.
     """
-    settings = settings or Settings()
+    settings = settings or ProtocolSettings()
     protocol = find_protocol(name)
     recipe, trained = _system(protocol, system, overrides, settings)
     if trained and settings.seeds > 1:
         raise UserError(f"--seeds {settings.seeds}: {system} is scored as it is, so no seed changes it; leave it out")
     how = (recipe.label_set, recipe.encoder is not None, settings.partial, trained)
-    laid = lay_out_manifests(protocol, manifests, *how)
+    laid = apply_protocol_to_manifests(protocol, manifests, *how)
     told = Reshaping(transcripts=settings.transcripts)
     variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels, None, (), told, settings.asking)
     if trained:
@@ -114,7 +114,7 @@ def evaluate_under(
         return _carry_out(plan, protocol, settings, Path(folder), console)
 
 
-def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, trained: bool) -> Plan:
+def _plan(protocol: Protocol, laid: ProtocolData, variant: Variant, settings: ProtocolSettings, trained: bool) -> Plan:
     """What is computed; leaks are refused here."""
     if trained and not settings.asking.calibrates:  # validation parts are for nothing then
         laid = replace(laid, folds=tuple(replace(fold, val=()) for fold in laid.folds))
@@ -133,13 +133,13 @@ def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, 
 
 
 def _carry_out(
-    plan: Plan, protocol: Protocol, settings: Settings, out: Path, console: Console | None
+    plan: Plan, protocol: Protocol, settings: ProtocolSettings, out: Path, console: Console | None
 ) -> tuple[Results, Report]:
     experiment = Experiment(
         plan, out, settings.cache, settings.keep_models, settings.batch_size, settings.device, console
     )
     outcomes: list[Outcome] = [outcome for group in experiment.run(settings.resume) for outcome in group]
-    results = put_together(plan, outcomes, protocol.headline, {}, out)
+    results = collect_results(plan, outcomes, protocol.headline, {}, out)
     if experiment.writes:
         write_results(results, out)
     first = outcomes[0]
@@ -149,7 +149,9 @@ def _carry_out(
     return results, first.pooled
 
 
-def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings: Settings) -> tuple[Recipe, bool]:
+def _system(
+    protocol: Protocol, system: str, overrides: Sequence[str], settings: ProtocolSettings
+) -> tuple[Recipe, bool]:
     """The recipe of what is measured, and whether it is taken as it is, without training."""
     labels = [] if protocol.labels is None else [f"labels={protocol.labels}"]
     wishes = {"strategy": settings.strategy, "answer": settings.answer}

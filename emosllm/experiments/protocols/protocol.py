@@ -14,7 +14,7 @@ from emosllm.corpora.manifest import read_manifest
 from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.data.leakage import check_folds
-from emosllm.experiments.data.manifests import read_data
+from emosllm.experiments.data.manifests import read_manifests
 from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.recipe_parts import Metric
 from emosllm.utterance import Utterance
@@ -73,7 +73,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Laid:
+class ProtocolData:
     """A protocol's folds on given data.
 
     Attributes:
@@ -89,14 +89,14 @@ class Laid:
     partial: bool
 
 
-def lay_out(
+def apply_protocol(
     protocol: Protocol,
     utterances: Sequence[Utterance],
     labels: LabelSet,
     listens: bool,
     partial: bool = False,
     as_it_is: bool = False,
-) -> Laid:
+) -> ProtocolData:
     """A protocol's folds.
 
     Args:
@@ -141,25 +141,25 @@ def lay_out(
     left = sum(classes.classify(utterance.emotion) is None for utterance in own)
     if left:
         notes.append(f"{left} of {len(own)} clips have no class of {classes.name} and are not tested.")
-    return Laid(widened, classes, tuple(notes), bool(wrong))
+    return ProtocolData(widened, classes, tuple(notes), bool(wrong))
 
 
-def lay_out_manifests(
+def apply_protocol_to_manifests(
     protocol: Protocol,
     manifests: Sequence[Path],
     labels: LabelSet,
     listens: bool,
     partial: bool = False,
     as_it_is: bool = False,
-) -> Laid:
-    """`lay_out` of what manifests hold; of EmoBox each manifest is one fold."""
+) -> ProtocolData:
+    """`apply_protocol` of what manifests hold; of EmoBox each manifest is one fold."""
     how = (labels, listens, partial, as_it_is)
     if not protocol.name.startswith("emobox:"):
-        return lay_out(protocol, read_data(manifests), *how)
-    parts = [lay_out(protocol, read_manifest(path), *how) for path in manifests]
+        return apply_protocol(protocol, read_manifests(manifests), *how)
+    parts = [apply_protocol(protocol, read_manifest(path), *how) for path in manifests]
     folds = [replace(part.folds[0], name=f"fold-{number}") for number, part in enumerate(parts, start=1)]
     notes = dict.fromkeys(note for part in parts for note in part.notes)
-    return Laid(tuple(folds), parts[0].labels, tuple(notes), any(part.partial for part in parts))
+    return ProtocolData(tuple(folds), parts[0].labels, tuple(notes), any(part.partial for part in parts))
 
 
 def _common(own: Sequence[Utterance], extra: Sequence[Utterance], labels: LabelSet) -> LabelSet:

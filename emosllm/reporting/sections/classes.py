@@ -1,10 +1,10 @@
 """The section on classes: recall, precision and F1 of each class and system."""
 
 from emosllm.reporting.blocks import Cell, Section, Table
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations
 
 
-def classes(side: SideBySide) -> Section:
+def classes(side: ComparedEvaluations) -> Section:
     """Recall, precision and F1 of each class and system."""
     tables = []
     for run in side.runs:

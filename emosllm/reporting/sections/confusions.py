@@ -1,10 +1,10 @@
 """The section on confusions: a row is the spoken class, a column the answer."""
 
 from emosllm.reporting.blocks import Cell, Section, Share, Table
-from emosllm.reporting.evaluations import Evaluation, SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
 
 
-def confusions(side: SideBySide) -> Section:
+def confusions(side: ComparedEvaluations) -> Section:
     """A row is what was spoken, a column what was answered."""
     text = "A row is what was spoken, a column what was answered: the share of the row, and clips."
     return Section("Confusions", tuple(_confusion(run, len(side.runs) > 1) for run in side.runs), (text,))

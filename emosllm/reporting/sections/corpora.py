@@ -1,10 +1,10 @@
 """The section on corpora: the headline figures of each corpus."""
 
 from emosllm.reporting.blocks import Section, Table, key_of
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations
 
 
-def corpora(side: SideBySide) -> Section | None:
+def corpora(side: ComparedEvaluations) -> Section | None:
     """The headline corpus by corpus; `None` where there is one."""
     runs = [run for run in side.runs if len(run.report.by_corpus) > 1]
     tables = []

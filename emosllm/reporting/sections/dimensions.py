@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from emosllm.evaluation.dimensions import DIMENSIONS, METHOD
 from emosllm.reporting.blocks import Block, Cell, Number, Section, Table, key_of, p_text
-from emosllm.reporting.evaluations import Evaluation, ReadingDifference
+from emosllm.reporting.evaluations import DimensionDifference, Evaluation
 
 
 def dimensions(runs: Sequence[Evaluation]) -> Section | None:
@@ -23,7 +23,7 @@ def dimensions(runs: Sequence[Evaluation]) -> Section | None:
     return Section("Valence, arousal, dominance", tuple(blocks), (text,))
 
 
-def differences(found: Sequence[ReadingDifference]) -> Iterable[Table]:
+def differences(found: Sequence[DimensionDifference]) -> Iterable[Table]:
     """Each system against the first, dimension by dimension."""
     several = len({each.corpus for each in found}) > 1
     rows: list[tuple[Cell, ...]] = []

@@ -27,7 +27,7 @@ _CODECS = (
 )
 
 
-def examples_of(run: Evaluation, most: int, audio: bool = False, named: bool = False) -> list[Examples]:
+def surest_examples(run: Evaluation, most: int, audio: bool = False, named: bool = False) -> list[Examples]:
     """The surest right and the surest wrong answers.
 
     Args:
@@ -51,7 +51,7 @@ def examples_of(run: Evaluation, most: int, audio: bool = False, named: bool = F
     return found
 
 
-def sound_of(path: Path, start: float = 0.0, end: float | None = None) -> str:
+def audio_data_uri(path: Path, start: float = 0.0, end: float | None = None) -> str:
     """A recording, or a part of it, as a data URI: mono, 16 kHz, MP3 where libsndfile can.
 
     Raises:
@@ -82,7 +82,7 @@ def _example(row: dict[str, Any], right: bool, audio: bool) -> Example:
     sound = silence = None
     if audio:
         try:
-            sound = sound_of(Path(row["path"]), row.get("start") or 0.0, row.get("end"))
+            sound = audio_data_uri(Path(row["path"]), row.get("start") or 0.0, row.get("end"))
         except UserError:
             silence = "its recording is not there any more"
     ranked = sorted(row["probabilities"].items(), key=lambda pair: -pair[1])[:_SHOWN]

@@ -1,11 +1,11 @@
 """The section on the headline figures: UA, WA and the F1s of every system, and remarks on them."""
 
 from emosllm.reporting.blocks import Cell, Section, Table
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations
 from emosllm.reporting.report_text import NAMES, remarks
 
 
-def headline(side: SideBySide) -> Section:
+def headline(side: ComparedEvaluations) -> Section:
     """UA, WA and the F1s of every system, and what a reader must know before believing them."""
     wer = any(run.report.wer is not None for run in side.runs)
     rows = []
@@ -17,7 +17,7 @@ def headline(side: SideBySide) -> Section:
     return Section("Figures", (Table(head, tuple(rows)),), notes=_remarks(side))
 
 
-def _remarks(side: SideBySide) -> tuple[str, ...]:
+def _remarks(side: ComparedEvaluations) -> tuple[str, ...]:
     """What holds of all systems once, the rest with the system's name."""
     told = {run.name: remarks(run.report) for run in side.runs}
     shared = [note for note in remarks(side.runs[0].report) if all(note in notes for notes in told.values())]

@@ -8,11 +8,11 @@ import yaml
 from emosllm.evaluation.provenance import Training
 from emosllm.evaluation.report import Report, count
 from emosllm.reporting.blocks import Block, Listing, Section, Table
-from emosllm.reporting.evaluations import Evaluation, SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
 from emosllm.reporting.report_text import definitions
 
 
-def origin(side: SideBySide) -> Section:
+def origin(side: ComparedEvaluations) -> Section:
     """What somebody would need to compute all this again."""
     columns = [_facts(run) for run in side.runs]
     facts = list(dict.fromkeys(name for column in columns for name in column))

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable
 
-from emosllm.evaluation.fairness import CalledInstead
+from emosllm.evaluation.fairness import ConfusedWith
 from emosllm.evaluation.report import count
 from emosllm.evaluation.statistics.significance import Comparison
 from emosllm.reporting.blocks import Cell, Number, Section, Table, p_text
-from emosllm.reporting.evaluations import SideBySide
+from emosllm.reporting.evaluations import ComparedEvaluations
 from emosllm.reporting.report_text import NAMES
 from emosllm.reporting.sections.dimensions import differences
 
 
-def significance(side: SideBySide) -> Section:
+def significance(side: ComparedEvaluations) -> Section:
     """Each system against the first."""
     first = side.comparisons[0]
     blocks = [_differences(pair) for pair in side.comparisons]
@@ -51,7 +51,7 @@ def _mcnemar(pairs: Iterable[Comparison]) -> Table:
     return Table(head, tuple(rows), "McNemar's test")
 
 
-def _called(first: CalledInstead, second: CalledInstead) -> Iterable[Table]:
+def _called(first: ConfusedWith, second: ConfusedWith) -> Iterable[Table]:
     """AA-SLLM's table 3, both ways."""
     for found in (first, second):
         if not found.n:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emosllm.errors import UserError
-from emosllm.evaluation.robustness.answer_cache import Kept, KeptAnswers
+from emosllm.evaluation.robustness.answer_cache import AnswerCache, PointAnswers
 from emosllm.evaluation.robustness.conditions import condition
 from emosllm.evaluation.robustness.sweep import pool, sweep
 
@@ -33,7 +33,7 @@ def test_what_was_answered_is_not_asked_again(tmp_path):
         asked.append(len(clips))
         return loud(clips)
 
-    kept = KeptAnswers(tmp_path / "robustness")
+    kept = AnswerCache(tmp_path / "robustness")
     kept.begin("a key", resume=False)
     data = hums(12, 1)
     with pytest.raises(KeyboardInterrupt):
@@ -48,9 +48,9 @@ def test_what_was_answered_is_not_asked_again(tmp_path):
 
 
 def test_another_sweep_is_not_taken_up(tmp_path):
-    kept = KeptAnswers(tmp_path)
+    kept = AnswerCache(tmp_path)
     kept.begin("one", resume=False)
-    kept.write("quiet", -10.0, Kept(("low",), (None,), ("high",)))
+    kept.write("quiet", -10.0, PointAnswers(("low",), (None,), ("high",)))
     with pytest.raises(UserError, match="holds a sweep of another system, other data or other settings"):
         kept.begin("other", resume=True)
     kept.begin("other", resume=False)
@@ -58,11 +58,11 @@ def test_another_sweep_is_not_taken_up(tmp_path):
 
 
 def test_damaged_files_are_told(tmp_path):
-    kept = KeptAnswers(tmp_path)
+    kept = AnswerCache(tmp_path)
     kept.begin("one", resume=False)
-    kept.write("white noise", 10.0, Kept(("low",), ("somebody",), (None,)))
+    kept.write("white noise", 10.0, PointAnswers(("low",), ("somebody",), (None,)))
     (path,) = tmp_path.glob("white*")
-    assert kept.read("white noise", 10.0) == Kept(("low",), ("somebody",), (None,))
+    assert kept.read("white noise", 10.0) == PointAnswers(("low",), ("somebody",), (None,))
     path.write_text(json.dumps({"reference": ["low"], "speakers": [], "answers": []}))
     with pytest.raises(UserError, match=r"is damaged .*remove it"):
         kept.read("white noise", 10.0)
@@ -74,7 +74,7 @@ def test_damaged_files_are_told(tmp_path):
 def test_pooled_points_are_those_of_all_clips_together(tmp_path):
     parts = []
     for fold in (1, 2):
-        parts.append(KeptAnswers(tmp_path / str(fold)))
+        parts.append(AnswerCache(tmp_path / str(fold)))
         parts[-1].begin("key", resume=False)
         sweep(loud, *hums(8 + 4 * fold, fold), LABELS, conditions=CONDITIONS, resamples=50, kept=parts[-1])
     found = pool(parts, LABELS, CONDITIONS, resamples=50)
@@ -87,4 +87,4 @@ def test_pooled_points_are_those_of_all_clips_together(tmp_path):
     alone = pool(parts[:1], LABELS, [*CONDITIONS, condition("speed")], resamples=50)
     assert alone.skipped == {"speed": "it could not be made in every fold"}
     with pytest.raises(UserError, match="holds no answers to clean clips"):
-        pool([KeptAnswers(tmp_path / "none")], LABELS, CONDITIONS)
+        pool([AnswerCache(tmp_path / "none")], LABELS, CONDITIONS)

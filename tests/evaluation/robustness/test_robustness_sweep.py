@@ -6,7 +6,7 @@ import pytest
 from emosllm.errors import UserError
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.robustness.conditions import CONDITIONS, condition
-from emosllm.evaluation.robustness.sweep import spoil, sweep
+from emosllm.evaluation.robustness.sweep import degrade, sweep
 
 RATE = 16_000
 LABELS = ("low", "high")
@@ -65,7 +65,7 @@ def test_points_are_what_score_says_of_the_spoilt_clips():
     white = condition("white noise")
     found = sweep(listen, noisy, true, who, LABELS, conditions=[white], seed=3, resamples=20)
     for point in found.points:
-        scores = score(true, listen(spoil(noisy, white, point.severity, seed=3)), LABELS)
+        scores = score(true, listen(degrade(noisy, white, point.severity, seed=3)), LABELS)
         assert (point.ua, point.wa, point.n) == (scores.ua, scores.wa, 12)
     again = sweep(listen, noisy, true, who, LABELS, conditions=[white], seed=3, resamples=20)
     assert again == found
@@ -74,17 +74,17 @@ def test_points_are_what_score_says_of_the_spoilt_clips():
 def test_noise_is_the_same_at_every_severity_and_another_for_every_clip():
     hums, _, _ = clips(3)
     white = condition("white noise")
-    mild, harsh = spoil(hums, white, 20.0), spoil(hums, white, 0.0)
+    mild, harsh = degrade(hums, white, 20.0), degrade(hums, white, 0.0)
     for clean, one, other in zip(hums, mild, harsh, strict=True):
         np.testing.assert_allclose((one - clean) * 10, other - clean, atol=1e-5)
     assert not np.allclose(mild[0] - hums[0], mild[2] - hums[2], atol=1e-3)
-    assert not np.allclose(spoil(hums, white, 20.0, seed=1)[0], mild[0], atol=1e-3)
+    assert not np.allclose(degrade(hums, white, 20.0, seed=1)[0], mild[0], atol=1e-3)
 
 
 def test_babble_is_made_of_the_others_and_skipped_where_there_are_none():
     hums, true, who = clips(4)
     silent = [hums[0], *(np.zeros_like(hum) for hum in hums[1:])]
-    np.testing.assert_array_equal(spoil(silent, condition("babble"), 0.0)[0], silent[0])  # never of itself
+    np.testing.assert_array_equal(degrade(silent, condition("babble"), 0.0)[0], silent[0])  # never of itself
     found = sweep(listen, hums[:1], true[:1], who[:1], LABELS, conditions=[condition("babble"), condition("quiet")])
     assert list(found.skipped) == ["babble"]
     assert "no other voices" in found.skipped["babble"]

@@ -11,7 +11,7 @@ from letters import texts
 
 from emosllm.errors import UserError
 from emosllm.experiments.data.folds import cross_validation, leave_one_out, own_splits
-from emosllm.experiments.data.manifests import read_data
+from emosllm.experiments.data.manifests import read_manifests
 from emosllm.labels import LABEL_SETS
 
 FOUR = LABEL_SETS["iemocap4"]
@@ -113,7 +113,7 @@ def test_manifests_together_have_each_id_once(tmp_path):
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
     one.write_text("id,transcript,corpus\n1,hello,a\n2,there,a\n")
     other.write_text("id,transcript,corpus\n1,hello,b\n3,there,b\n")
-    assert [u.id for u in read_data([one, other])] == ["a:1", "2", "b:1", "3"]
+    assert [u.id for u in read_manifests([one, other])] == ["a:1", "2", "b:1", "3"]
     other.write_text("id,transcript,corpus\n1,hello,a\n")
     with pytest.raises(UserError, match="clip '1' of a is in 2 of the manifests"):
-        read_data([one, other])
+        read_manifests([one, other])

@@ -17,7 +17,7 @@ from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.data.leakage import check_folds
 from emosllm.experiments.protocols.catalogue import find_protocol
-from emosllm.experiments.protocols.evaluation import Settings, evaluate_under
+from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
 
 CLEAN = r"trains gemma-text \d+ times: give --out DIR"
 OFFICIAL = ("msp-podcast", "msp-podcast-8", "lssed", "meld", "emospeech", "emobox:savee", "cross-corpus:other")
@@ -55,7 +55,7 @@ def verdict(name, data, folder, reader):
     """What the front door says to the data."""
     write_manifest(folder / "m.csv", data)
     with pytest.raises(UserError) as caught:
-        evaluate_under(name, "gemma-text", [folder / "m.csv"], reader, Settings(partial=True))
+        evaluate_protocol(name, "gemma-text", [folder / "m.csv"], reader, ProtocolSettings(partial=True))
     return str(caught.value)
 
 
@@ -153,13 +153,13 @@ def test_texts_that_are_in_training_word_for_word_are_told(reader, tmp_path):
     data = [replace(u, audio=None) for u in miniature("emospeech", tmp_path)]
     data[16] = replace(data[16], transcript=data[0].transcript)
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(partial=True, test_only=True)
+    settings = ProtocolSettings(partial=True, test_only=True)
     six = (*reader, "labels=ekman6")
-    _, report = evaluate_under("emospeech", "gemma-text", [tmp_path / "m.csv"], six, settings)
+    _, report = evaluate_protocol("emospeech", "gemma-text", [tmp_path / "m.csv"], six, settings)
     assert not any("the same words are in training" in note for note in report.doubts)  # nothing was trained
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(tmp_path / "out", partial=True)
-    _, report = evaluate_under("emospeech", "gemma-text", [tmp_path / "m.csv"], reader, settings)
+    settings = ProtocolSettings(tmp_path / "out", partial=True)
+    _, report = evaluate_protocol("emospeech", "gemma-text", [tmp_path / "m.csv"], reader, settings)
     assert "Of 1 of 8 tested texts the same words are in training; people repeat themselves." in report.doubts
 
 
@@ -174,7 +174,7 @@ def test_a_clip_that_two_folds_of_emobox_test(reader, tmp_path):
     for path in paths:
         write_manifest(path, data)
     with pytest.raises(UserError, match="is tested in fold-1 and in fold-2"):
-        evaluate_under("emobox:savee", "gemma-text", paths, reader, Settings(partial=True))
+        evaluate_protocol("emobox:savee", "gemma-text", paths, reader, ProtocolSettings(partial=True))
 
 
 def test_one_id_in_two_manifests(reader, tmp_path):
@@ -183,7 +183,7 @@ def test_one_id_in_two_manifests(reader, tmp_path):
     write_manifest(paths[0], data)
     write_manifest(paths[1], data[16:])
     with pytest.raises(UserError, match="is in 2 of the manifests"):
-        evaluate_under("lssed", "gemma-text", paths, reader, Settings(partial=True))
+        evaluate_protocol("lssed", "gemma-text", paths, reader, ProtocolSettings(partial=True))
 
 
 def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_path):

@@ -12,7 +12,7 @@ from emosllm.corpora.readers import emospeech
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.metrics import score
-from emosllm.experiments.protocols.evaluation import Settings, evaluate_under
+from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
 from emosllm.experiments.scoring import score_system
 from emosllm.models.speech_head import SpeechHead
 from emosllm.training.feature_cache import FeatureCache
@@ -25,7 +25,7 @@ FOUR = ("angry", "happy", "neutral", "sad")
 @pytest.fixture(scope="module")
 def loso(reader, turns, tmp_path_factory):
     out = tmp_path_factory.mktemp("loso") / "out"
-    return out, *evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(out, partial=True))
+    return out, *evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(out, partial=True))
 
 
 def trainings(monkeypatch):
@@ -68,7 +68,7 @@ def test_wrong_counts_stand_first_in_every_page(loso, reader, turns, tmp_path):
     assert all("PARTIAL, not comparable" in page.read_text() for page in out.rglob("report.md"))
     assert "(PARTIAL)" in (out / "results.md").read_text().splitlines()[0]
     with pytest.raises(UserError, match=r"protocol iemocap-loso: .*complete: 1103"):
-        evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(tmp_path / "out"))
+        evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -80,7 +80,7 @@ def test_folds_are_taken_up_one_by_one(loso, reader, turns, tmp_path, monkeypatc
     for place in (next(out.glob("scores/*/seed-0/fold-iemocap_2")), next(out.glob("runs/*/fold-iemocap_2-*"))):
         shutil.rmtree(place)
     seen = trainings(monkeypatch)
-    evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(out, partial=True, resume=True))
+    evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(out, partial=True, resume=True))
     assert seen == ["fold-iemocap_2-seed-1"]
     assert figures_in(out) == figures_in(loso[0])
 
@@ -88,18 +88,18 @@ def test_folds_are_taken_up_one_by_one(loso, reader, turns, tmp_path, monkeypatc
 def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch):
     run = next(loso[0].glob("runs/*/fold-iemocap_1-*"))
     seen = trainings(monkeypatch)
-    _, report = evaluate_under("iemocap-loso", str(run), [turns], settings=Settings(partial=True))
+    _, report = evaluate_protocol("iemocap-loso", str(run), [turns], settings=ProtocolSettings(partial=True))
     assert seen == []
     assert report.scores.n == 16
     assert any("not trained under this protocol" in note for note in report.doubts)
     with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' can't change it"):
-        evaluate_under("iemocap-loso", str(run), [turns], ["lora.rank=4"], Settings(partial=True))
+        evaluate_protocol("iemocap-loso", str(run), [turns], ["lora.rank=4"], ProtocolSettings(partial=True))
 
 
 def test_a_recipe_can_be_scored_as_published(reader, turns, monkeypatch):
     seen = trainings(monkeypatch)
-    results, report = evaluate_under(
-        "iemocap-loso", "gemma-text", [turns], reader, Settings(partial=True, test_only=True)
+    results, report = evaluate_protocol(
+        "iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(partial=True, test_only=True)
     )
     assert seen == []
     assert (results.chosen, report.scores.n) == ("Nothing was trained.", 16)
@@ -107,21 +107,21 @@ def test_a_recipe_can_be_scored_as_published(reader, turns, monkeypatch):
 
 def test_another_system_of_the_same_recipe_is_not_taken_for_the_first(loso, turns, tmp_path):
     one, other = sorted(loso[0].glob("runs/*/fold-*"))
-    settings = Settings(tmp_path / "out", partial=True)
-    evaluate_under("iemocap-loso", str(one), [turns], settings=settings)
-    evaluate_under("iemocap-loso", str(other), [turns], settings=replace(settings, resume=True))
+    settings = ProtocolSettings(tmp_path / "out", partial=True)
+    evaluate_protocol("iemocap-loso", str(one), [turns], settings=settings)
+    evaluate_protocol("iemocap-loso", str(other), [turns], settings=replace(settings, resume=True))
     assert len(list(tmp_path.glob("out/scores/*"))) == 2
 
 
 def test_what_can_not_answer_is_refused_before_anything_is_written(loso, turns, tmp_path):
-    settings = Settings(tmp_path / "out", partial=True, test_only=True)
+    settings = ProtocolSettings(tmp_path / "out", partial=True, test_only=True)
     with pytest.raises(UserError, match="its mapper must be trained first"):
-        evaluate_under("iemocap-loso", "emosllm", [turns], settings=settings)
+        evaluate_protocol("iemocap-loso", "emosllm", [turns], settings=settings)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 0, "meld"))]
     write_manifest(tmp_path / "meld.csv", data)
     run = next(loso[0].glob("runs/*/fold-iemocap_1-*"))
     with pytest.raises(UserError, match="label set 'iemocap4' has no surprise, fear, disgust"):
-        evaluate_under("meld", str(run), [tmp_path / "meld.csv"], settings=settings)
+        evaluate_protocol("meld", str(run), [tmp_path / "meld.csv"], settings=settings)
     assert not (tmp_path / "out").exists()
 
 
@@ -131,8 +131,8 @@ def test_a_leak_stops_before_anything_is_written(reader, tmp_path):
     ]
     write_manifest(tmp_path / "m.csv", data)
     with pytest.raises(UserError, match="fold-iemocap_1: speaker iemocap_1F is in train and in test"):
-        evaluate_under(
-            "iemocap-loso", "gemma-text", [tmp_path / "m.csv"], reader, Settings(tmp_path / "out", partial=True)
+        evaluate_protocol(
+            "iemocap-loso", "gemma-text", [tmp_path / "m.csv"], reader, ProtocolSettings(tmp_path / "out", partial=True)
         )
     assert not (tmp_path / "out").exists()
 
@@ -140,8 +140,8 @@ def test_a_leak_stops_before_anything_is_written(reader, tmp_path):
 def test_a_published_split_that_shares_speakers_is_trained_on_and_chosen_by(reader, tmp_path):
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(tmp_path / "out", partial=True)
-    results, report = evaluate_under("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
+    settings = ProtocolSettings(tmp_path / "out", partial=True)
+    results, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
     assert results.folds == {"official": {"train": 8, "val": 8, "test": 8}}
     assert results.figure == "weighted_f1"
     assert any("2 of the tested ones. MELD's official splits have them so" in note for note in report.doubts)
@@ -151,7 +151,7 @@ def test_a_published_split_that_shares_speakers_is_trained_on_and_chosen_by(read
 
 def test_training_needs_a_folder(reader, turns):
     with pytest.raises(UserError, match="trains gemma-text 2 times: give --out DIR"):
-        evaluate_under("iemocap-loso", "gemma-text", [turns], reader, Settings(partial=True))
+        evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(partial=True))
 
 
 def test_emobox_has_a_manifest_a_fold(reader, tmp_path):
@@ -160,8 +160,8 @@ def test_emobox_has_a_manifest_a_fold(reader, tmp_path):
         data = [replace(u, split="test" if i // 8 == fold else "train") for i, u in enumerate(texts(16, 4, "savee"))]
         paths.append(tmp_path / f"{fold}.csv")
         write_manifest(paths[-1], data)
-    results, report = evaluate_under(
-        "emobox:savee", "gemma-text", paths, reader, Settings(tmp_path / "out", partial=True)
+    results, report = evaluate_protocol(
+        "emobox:savee", "gemma-text", paths, reader, ProtocolSettings(tmp_path / "out", partial=True)
     )
     assert results.folds == {f"fold-{n}": {"train": 6, "val": 2, "test": 8} for n in (1, 2)}  # a fifth is drawn
     assert (report.scores.n, report.label_set, len(report.labels)) == (16, "emobox_savee", 7)
@@ -172,7 +172,9 @@ def test_emobox_has_a_manifest_a_fold(reader, tmp_path):
 def test_speech_with_an_official_validation_set(ears, speech, tmp_path, monkeypatch):
     computed, compute = [], FeatureCache._compute
     monkeypatch.setattr(FeatureCache, "_compute", lambda self, w: computed.extend(w) or compute(self, w))
-    results, report = evaluate_under("msp-podcast", "head-wavlm", [speech], ears, Settings(tmp_path / "out", seeds=2))
+    results, report = evaluate_protocol(
+        "msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(tmp_path / "out", seeds=2)
+    )
     assert len(computed) == 8 + 8 + 6  # every recording is heard once, whatever the seeds
     assert results.rows[0].over_seeds.n == 2
     assert "were chosen by UA on its validation part" in results.chosen
@@ -185,13 +187,13 @@ def test_speech_with_an_official_validation_set(ears, speech, tmp_path, monkeypa
 
 
 def test_frames_from_the_cache_give_the_answers_of_fresh_ears(ears, speech, tmp_path):
-    from emosllm.experiments.data.manifests import read_data
+    from emosllm.experiments.data.manifests import read_manifests
     from emosllm.experiments.grid import Variant
     from emosllm.inference.loader import load
 
-    evaluate_under("msp-podcast", "head-wavlm", [speech], ears, Settings(tmp_path / "out"))
+    evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(tmp_path / "out"))
     run = next(tmp_path.glob("out/runs/*/*-seed-0"))
-    clips = [u for u in read_data([speech]) if u.split == "test"]
+    clips = [u for u in read_manifests([speech]) if u.split == "test"]
     fresh = load(run)
     variant = Variant("x", {}, fresh.model.recipe)
     cached = score_system(variant, run, clips, tmp_path / "frames", 4, None).predictions
@@ -204,8 +206,8 @@ def test_frames_from_the_cache_give_the_answers_of_fresh_ears(ears, speech, tmp_
 def test_real_spanish_text_in_five_stratified_folds(reader, tmp_path):
     data = [u for u in emospeech.read(REAL) if u.split == "train"][::6]
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(tmp_path / "out", partial=True)
-    results, report = evaluate_under("emospeech-cv", "gemma-text", [tmp_path / "m.csv"], reader, settings)
+    settings = ProtocolSettings(tmp_path / "out", partial=True)
+    results, report = evaluate_protocol("emospeech-cv", "gemma-text", [tmp_path / "m.csv"], reader, settings)
     assert report.scores.n == len(data)
     assert report.label_set == "ekman6"
     assert len(results.folds) == 5

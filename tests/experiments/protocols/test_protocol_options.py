@@ -15,11 +15,11 @@ from emosllm.corpora.readers import emobox
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.provenance import digest_of
-from emosllm.evaluation.robustness.answer_cache import KeptAnswers
-from emosllm.experiments.protocols.evaluation import Settings, evaluate_under
+from emosllm.evaluation.robustness.answer_cache import AnswerCache
+from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
 from emosllm.experiments.scoring_options import Asking
 from emosllm.inference.recogniser import Recogniser
-from emosllm.inference.stored_calibration import CALIBRATION, Calibrated, write_calibration
+from emosllm.inference.stored_calibration import CALIBRATION, StoredCalibration, write_calibration
 from emosllm.reporting.evaluation_folders import read_report
 from emosllm.utterance import Prediction
 
@@ -31,7 +31,7 @@ def heard(ears, speech, tmp_path_factory):
     """A head under MSP-Podcast's protocol that may abstain, and that hears spoilt recordings, too."""
     out = tmp_path_factory.mktemp("heard") / "out"
     asking = Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3)
-    return out, *evaluate_under("msp-podcast", "head-wavlm", [speech], ears, Settings(out, asking=asking))
+    return out, *evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, asking=asking))
 
 
 def test_abstention_and_spoilt_recordings_are_in_the_reports(heard):
@@ -47,8 +47,8 @@ def test_abstention_and_spoilt_recordings_are_in_the_reports(heard):
 
 def test_a_sweep_that_is_stopped_goes_on_where_it_was(heard, ears, speech, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    settings = Settings(out, asking=Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3))
-    write, done = KeptAnswers.write, []
+    settings = ProtocolSettings(out, asking=Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3))
+    write, done = AnswerCache.write, []
 
     def stopping(self, *point):
         if len(done) == 3:
@@ -56,11 +56,11 @@ def test_a_sweep_that_is_stopped_goes_on_where_it_was(heard, ears, speech, tmp_p
         done.append(point[:2])
         write(self, *point)
 
-    monkeypatch.setattr(KeptAnswers, "write", stopping)
+    monkeypatch.setattr(AnswerCache, "write", stopping)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_under("msp-podcast", "head-wavlm", [speech], ears, settings)
-    monkeypatch.setattr(KeptAnswers, "write", lambda self, *point: done.append(point[:2]) or write(self, *point))
-    _, report = evaluate_under("msp-podcast", "head-wavlm", [speech], ears, replace(settings, resume=True))
+        evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, settings)
+    monkeypatch.setattr(AnswerCache, "write", lambda self, *point: done.append(point[:2]) or write(self, *point))
+    _, report = evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, replace(settings, resume=True))
     assert len(done) == len(set(done)) == 2 * SEVERITIES + 1
     assert report.robustness == heard[2].robustness
 
@@ -81,8 +81,8 @@ def listeners(folder, sessions=2):
 
 def test_spoilt_recordings_of_all_folds_are_one_curve(ears, tmp_path):
     data = listeners(tmp_path)
-    settings = Settings(tmp_path / "out", partial=True, asking=Asking(conditions=("quiet",)))
-    _, report = evaluate_under("iemocap-loso", "head-wavlm", [data], ears, settings)
+    settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(conditions=("quiet",)))
+    _, report = evaluate_protocol("iemocap-loso", "head-wavlm", [data], ears, settings)
     folds = [read_report(path.parent) for path in sorted(tmp_path.glob("out/scores/*/seed-0/fold-*/report.json"))]
     assert report.robustness.clean.n == 16
     for place, point in enumerate(report.robustness.points):
@@ -113,10 +113,10 @@ def fitted(reader, tmp_path_factory):
         data = [replace(u, split="test" if i // 24 == fold else "train") for i, u in enumerate(texts(48, 12, "savee"))]
         paths.append(folder / f"{fold}.csv")
         write_manifest(paths[-1], data)
-    settings = Settings(folder / "out", partial=True, asking=Asking(calibrates=True, abstain_below=0.2))
+    settings = ProtocolSettings(folder / "out", partial=True, asking=Asking(calibrates=True, abstain_below=0.2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recogniser, "predict", planted)
-        found = evaluate_under("emobox:savee", "gemma-text", paths, reader, settings)
+        found = evaluate_protocol("emobox:savee", "gemma-text", paths, reader, settings)
     return folder, *found
 
 
@@ -162,11 +162,11 @@ def test_a_validation_part_that_allows_no_temperature_is_told(reader, tmp_path, 
     def beyond(*_, **__):
         raise UserError("every clip is right")
 
-    monkeypatch.setattr(scoring, "fit_recogniser", beyond)
+    monkeypatch.setattr(scoring, "fit_recogniser_temperature", beyond)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(tmp_path / "out", partial=True, asking=Asking(calibrates=True))
-    _, report = evaluate_under("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
+    settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(calibrates=True))
+    _, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
     assert "No temperature was fitted, and 1 was taken: every clip is right." in report.doubts
     assert report.confidence.temperature == 1
 
@@ -174,9 +174,9 @@ def test_a_validation_part_that_allows_no_temperature_is_told(reader, tmp_path, 
 def test_a_given_temperature_is_taken(reader, tmp_path):
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(partial=True, test_only=True, asking=Asking(temperature=2.5))
+    settings = ProtocolSettings(partial=True, test_only=True, asking=Asking(temperature=2.5))
     seven = (*reader, "labels=ekman7")
-    _, report = evaluate_under("meld", "gemma-text", [tmp_path / "m.csv"], seven, settings)
+    _, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], seven, settings)
     assert report.confidence.temperature == 2.5
 
 
@@ -184,9 +184,9 @@ def test_a_system_that_is_scored_as_it_is_can_be_calibrated(reader, tmp_path, mo
     monkeypatch.setattr(Recogniser, "predict", planted)
     data = [replace(u, split=("train", "val", "test")[i // 20]) for i, u in enumerate(texts(60, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = Settings(partial=True, test_only=True, asking=Asking(calibrates=True))
+    settings = ProtocolSettings(partial=True, test_only=True, asking=Asking(calibrates=True))
     seven = (*reader, "labels=ekman7")
-    results, report = evaluate_under("meld", "gemma-text", [tmp_path / "m.csv"], seven, settings)
+    results, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], seven, settings)
     assert results.folds == {"official": {"train": 0, "val": 20, "test": 20}}
     assert report.confidence.temperature > 1.2
     assert report.provenance.calibration["n"] == 20
@@ -197,9 +197,9 @@ def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, 
     run = tmp_path / "run"
     shutil.copytree(next(folder.glob("out/runs/*/fold-1-*")), run)
     origin = next(iter(results.rows[0].origin.calibrations.values()))
-    write_calibration(Calibrated(**{**origin, "temperature": 3.25}), run / "model" / CALIBRATION)
+    write_calibration(StoredCalibration(**{**origin, "temperature": 3.25}), run / "model" / CALIBRATION)
     paths = [folder / "0.csv", folder / "1.csv"]
-    found, report = evaluate_under("emobox:savee", str(run), paths, settings=Settings(partial=True))
+    found, report = evaluate_protocol("emobox:savee", str(run), paths, settings=ProtocolSettings(partial=True))
     assert report.confidence.temperature == 3.25
     assert report.provenance.calibration["temperature"] == 3.25
     assert {each["temperature"] for each in found.rows[0].origin.calibrations.values()} == {3.25}
@@ -217,8 +217,8 @@ def talker(tmp_path_factory):
 
 def test_true_transcripts_can_be_given(talker, speech, tmp_path):
     """EmoSLLM's headline figure is measured so."""
-    settings = Settings(tmp_path / "out", strategy="transcript-first", transcripts="given")
-    _, report = evaluate_under("msp-podcast-8", "emosllm", [speech], talker, settings)
+    settings = ProtocolSettings(tmp_path / "out", strategy="transcript-first", transcripts="given")
+    _, report = evaluate_protocol("msp-podcast-8", "emosllm", [speech], talker, settings)
     assert (report.transcripts_from, report.strategy, report.wer) == ("given", "transcript-first", None)
     folder = next(tmp_path.glob("out/scores/*/seed-0"))
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
@@ -226,38 +226,44 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
     assert len(answered) >= 6
     assert all(row["transcript"] == row["reference_transcript"] for row in answered)
     own = replace(settings, transcripts="own", resume=True)
-    _, alone = evaluate_under("msp-podcast-8", "emosllm", [speech], talker, own)
+    _, alone = evaluate_protocol("msp-podcast-8", "emosllm", [speech], talker, own)
     assert (alone.transcripts_from, alone.wer is None) == ("model", False)
     assert len(list(tmp_path.glob("out/runs/*/*/run.json"))) == 1  # how it is asked is no training
 
 
 REFUSED = [
-    ({"asking": Asking(temperature=1.5, calibrates=True)}, "--temperature and --calibrate can't be used together"),
+    (
+        {"asking": Asking(temperature=1.5, calibrates=True)},
+        "--temperature and --calibrate can't be used together",
+    ),
     ({"asking": Asking(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
     ({"asking": Asking(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
     ({"asking": Asking(calibrates=True)}, "--calibrate: fold-iemocap_1 has no validation part"),
     ({"answer": "generate", "asking": Asking(abstain_below=0.5)}, "--abstain-below needs probabilities"),
     ({"answer": "generate", "asking": Asking(temperature=2.0)}, "--temperature needs probabilities"),
-    ({"asking": Asking(conditions=("quiet",))}, "--robustness spoils recordings, and gemma-text does not listen"),
+    (
+        {"asking": Asking(conditions=("quiet",))},
+        "--robustness spoils recordings, and gemma-text does not listen",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("wishes", "words"), REFUSED)
 def test_what_makes_no_sense_together_is_refused_before_anything_is_written(reader, turns, tmp_path, wishes, words):
-    settings = Settings(tmp_path / "out", partial=True, **wishes)
+    settings = ProtocolSettings(tmp_path / "out", partial=True, **wishes)
     with pytest.raises(UserError, match=words):
-        evaluate_under("iemocap-loso", "gemma-text", [turns], reader, settings)
+        evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, settings)
     assert not (tmp_path / "out").exists()
 
 
 def test_more_that_makes_no_sense(reader, ears, turns, speech, talker, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UserError, match="'generate' needs an llm"):
-        evaluate_under("msp-podcast", "head-wavlm", [speech], ears, Settings(out, answer="generate"))
-    wishes = Settings(out, transcripts="given", strategy="ser")
+        evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, answer="generate"))
+    wishes = ProtocolSettings(out, transcripts="given", strategy="ser")
     with pytest.raises(UserError, match="told no transcript under strategy ser; add --strategy transcript-first"):
-        evaluate_under("msp-podcast", "emosllm", [speech], talker, wishes)
-    wishes = Settings(partial=True, test_only=True, seeds=3)
+        evaluate_protocol("msp-podcast", "emosllm", [speech], talker, wishes)
+    wishes = ProtocolSettings(partial=True, test_only=True, seeds=3)
     with pytest.raises(UserError, match="--seeds 3: gemma-text is scored as it is"):
-        evaluate_under("iemocap-loso", "gemma-text", [turns], reader, wishes)
+        evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, wishes)
     assert not Path(out).exists()
