@@ -37,7 +37,8 @@ def figures(manifest: Path, cache: Path) -> dict[str, Any]:
 
     Returns:
         `nano` and `own_classes`: split -> corpus -> figures; `spoilt`: condition -> corpus -> UA on test; `baseline`
-        and `probe`: the same of an SVM and of a logistic regression; `parts`, `sentences`, `calibration`, `versions`.
+        and `probe`: the same of an SVM and of a logistic regression; `handful`: the answers to a few clips of val;
+        `parts`, `sentences`, `calibration`, `versions`.
     """
     utterances = read_manifest(manifest)
     recogniser = load("nano")
@@ -62,6 +63,7 @@ def figures(manifest: Path, cache: Path) -> dict[str, Any]:
         name: [f"{part.shape}", part.total] for name, part in describe(recogniser.model.recipe).parts.items()
     }
     found["sentences"] = _overlap(utterances)
+    found["handful"] = _handful(recogniser, utterances, manifest.parent)
     if recogniser.calibrated is not None:
         found["calibration"] = {name: getattr(recogniser.calibrated, name) for name in ("ece_before", "ece_after")}
     return found
@@ -77,6 +79,17 @@ def _overlap(utterances: Sequence[Utterance]) -> str:
     tested = {corpus: {u.transcript for u in _chosen(utterances, "test", corpus)} for corpus in CORPORA}
     shares = [f"{len(sentences & said)} of {len(sentences)} on {corpus}" for corpus, sentences in tested.items()]
     return ", ".join(shares)
+
+
+def _handful(recogniser: Recogniser, utterances: Sequence[Utterance], root: Path) -> dict[str, dict[str, Any]]:
+    """Two clips of val of each corpus, by path below the data's folder: `tests/real` compares them."""
+    chosen = [u for corpus in CORPORA for u in _chosen(utterances, "val", corpus)[:40:20]]
+    names = [Path(str(u.audio)).relative_to(root).as_posix() for u in chosen]
+    answers = (prediction.to_dict() for prediction in recogniser.predict(chosen, 1))
+    return {
+        name: {"label": answer["label"], "probabilities": answer["probabilities"]}
+        for name, answer in zip(names, answers, strict=True)
+    }
 
 
 def _figures(
