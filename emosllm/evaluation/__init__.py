@@ -1,5 +1,6 @@
-"""From predictions to figures that can be trusted: metrics, intervals by speaker, reports on disk, screen and paper.
+"""Evaluation: from predictions to figures, with intervals by speaker. `reporting` shows them.
 
-Nothing here imports torch. What counts and draws (scikit-learn, scipy, jiwer, matplotlib) is the extra `eval` and is
-imported where it is used, so that `emosllm predict` runs without it.
+`metrics`, `statistics`, `calibration`, `abstention`, `fairness`, `robustness` and `dimensions` compute one kind each.
+The way in is `report_builder.build_report`. Nothing here imports torch. scikit-learn, scipy and jiwer are the extra
+`eval` and are imported where they are used, so that `emosllm predict` runs without them.
 """

@@ -1,1 +1,5 @@
-"""Tensors only: encoder, mapper, LLM, and the three composed. Knows no corpus and no prompt."""
+"""Models: tensors only. Knows no corpus and no prompt.
+
+`encoders`, `mappers`, `llms` and `heads` are the parts, `checkpoints` and `published` read and write weights.
+The ways in are `build`, `speech_llm.SpeechLLM` and `speech_head.SpeechHead`.
+"""

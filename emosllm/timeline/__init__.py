@@ -1,5 +1,6 @@
-"""Recordings of any length as turns with their emotions: found, recognised, written and drawn.
+"""Timeline: recordings of any length as turns with their emotions.
 
-Nothing here loads torch on import. What only a timeline needs (silero-vad, pyarrow) is the extra `timeline`, imported
-where it is used.
+`voice_activity` and `turns` cut, `live` follows a microphone, `plot` draws, `exports` writes nine formats.
+The way in is `timeline.make_timeline`. Nothing here loads torch on import. silero-vad and pyarrow are the extra
+`timeline`, imported where they are used.
 """
