@@ -38,10 +38,10 @@ OVERRIDES = (
     "phases.p1.epochs=0.5",
     "phases.p2.epochs=0.5",
     "phases.p3.epochs=20",
-    "phases.p3.learns=[mapper]",
+    "phases.p3.learns=[mapper, lora]",  # another list of emotions than the one that nano was trained with
     "phases.p3.tasks={ser: 1, joint: 0}",
     "phases.p3.loss=classes",
-    "phases.p3.optimiser.learning_rate=1e-3",
+    "phases.p3.optimiser={learning_rate: 1e-3, batch_size: 8}",
 )
 _CAVEAT = "These voices are synthetic (espeak-ng). The answers say that training works, and nothing about people."
 

@@ -34,14 +34,17 @@ def emotion_question(
         strategy: how the transcript is used (EmoSLLM, appendix A.4): not at all, in the user's turn, or as the start of
             the answer.
         transcript: what is said, as far as anybody knows.
-        labels: the emotions to choose from.
+        labels: the emotions to choose from; the prompt lists them where training shuffled the list, else all.
         **known: gender, cues.
     """
     if not processor.talks:
         return None
     hint = transcript if strategy == "transcript-in-prompt" or processor.reads else None
+    prompt = processor.settings.prompt
+    # A system that was trained on one list of emotions reads that list, whichever of them are scored.
+    listed = labels if prompt is None or prompt.shuffle_emotions else processor.labels
     return processor.converse(
-        EMOTION_TASK[strategy], labels=labels, transcript=transcript or "", hint=hint, emotion=labels.names[0], **known
+        EMOTION_TASK[strategy], labels=listed, transcript=transcript or "", hint=hint, emotion=labels.names[0], **known
     )
 
 

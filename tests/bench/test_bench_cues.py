@@ -31,7 +31,7 @@ def test_a_scripts_cues_are_the_houses(name: str) -> None:
 def test_the_script_is_no_code_of_the_house(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = CASES[f"cues-{name}"].prepare(Setting("small", threads=1))
     monkeypatch.setitem(CUE_SETS, name, replace(CUE_SETS[name], measure=lambda _: pytest.fail("measured by the house")))
-    for module in ("acoustics", "praat"):
+    for module in ("librosa", "praat"):
         monkeypatch.setattr(sys.modules[f"emosllm.prompting.cues.{module}"], "measure", None)
     monkeypatch.setattr(sys.modules["emosllm.prompting.cues.sets"], "load_audio", None)
     assert len(pair.plain()) == pair.samples

@@ -12,7 +12,7 @@ from emosllm.inference.stored_calibration import CALIBRATION, read_calibration
 from emosllm.reporting.evaluations import compare_evaluations
 
 MANIFEST = Path(__file__).parents[2] / "demo" / "corpus" / "manifest.csv"
-VAL = ("--data", MANIFEST, "--split", "val", "--strategy", "ser")
+VAL = ("--data", MANIFEST, "--split", "train", "--strategy", "ser")  # nano was trained on none of these clips
 
 
 def report_of(folder: Path):
@@ -49,13 +49,12 @@ def test_help_has_an_example(verb):
 def test_calibrating_lowers_nll_and_changes_no_answer(nano, evaluated):
     before, after, said = evaluated
     kept = read_calibration(nano)
-    assert f"temperature {kept.temperature:.3f}, fitted on 16 clips" in said.out
+    assert f"temperature {kept.temperature:.3f}, fitted on 72 clips" in said.out
     one, other = (report_of(folder) for folder in (before, after))
     nlls = [each["confidence"]["calibration"]["nll"] for each in (one, other)]
     assert nlls[1] < nlls[0]
-    # Rows keep four decimals, and probabilities of a few thousandths lose some of theirs.
-    assert np.allclose(nlls, (kept.nll_before, kept.nll_after), atol=1e-2)
-    assert other["confidence"]["as_given"]["nll"] == pytest.approx(nlls[0], abs=1e-2)
+    assert np.allclose(nlls, (kept.nll_before, kept.nll_after), atol=2e-3)
+    assert other["confidence"]["as_given"]["nll"] == pytest.approx(nlls[0], abs=2e-3)
     assert other["confidence"]["temperature"] == kept.temperature
     assert one["scores"] == other["scores"]
     assert other["provenance"]["calibration"]["temperature"] == kept.temperature
@@ -68,7 +67,7 @@ def test_evaluate_says_that_it_was_calibrated_and_on_what(evaluated):
     assert "fitted on these very clips" in text
     assert "Answering only with a confidence of 0.3 or more" in text
     selective = report_of(after)["selective"]
-    assert (selective["threshold"], selective["n"]) == (0.3, 16)
+    assert (selective["threshold"], selective["n"]) == (0.3, 72)
 
 
 def test_export_passes_the_temperature_on(nano, evaluated, tmp_path):
