@@ -1,1 +1,1 @@
-"""The curriculum: phases as data, on transformers' Trainer, in a run folder that explains itself and can be resumed."""
+"""Training: planned phases, transformers' Trainer, and a run folder that documents the run and can be resumed."""
