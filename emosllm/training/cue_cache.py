@@ -1,10 +1,10 @@
-"""Heard once: the cues of all that a run trains and validates on, in a file of the run's folder.
+"""Cache of acoustic cues: measure a run's training and validation utterances once and store the values in its folder.
 
-RUN/cues.json          each utterance's values, `null` where the clip does not allow one, and the data's hash
-RUN/thresholds.json    where the levels meet in the training set
+RUN/cues.json          each utterance's values, `null` where a cue cannot be measured, and the hash of the data
+RUN/thresholds.json    the boundaries between the levels, fitted on the training set
 
-Cues are of the recordings as they are, before any augmentation, so every epoch and every validation tells what this
-file says. Given up: a recording that is changed behind its name while a run is stopped is not measured again.
+Cues are measured on the original recordings, before augmentation, so every epoch and every validation uses the values
+in this file. Limitation: a recording whose content changes while a run is stopped is not measured again.
 """
 
 import json
@@ -27,35 +27,35 @@ class MeasuredCues:
 
     Args:
         name: their set, a key of `CUE_SETS`.
-        utterances: whose.
-        values: float64 `[U, C]`, in the set's units and order, NaN where a clip does not allow one.
-        thresholds: where their levels meet in the training set.
+        utterances: the utterances that `values` describes, in the order of its rows.
+        values: float64 `[U, C]`, in the set's units and order, NaN where a cue cannot be measured.
+        thresholds: the boundaries between the levels, fitted on the training set.
     """
 
     def __init__(self, name: str, utterances: Sequence[Utterance], values: np.ndarray, thresholds: Thresholds) -> None:
         self.name = name
-        self.values = values  # an array, as a corpus has hundreds of thousands of utterances and each worker a copy
+        self.values = values  # an array: each worker holds a copy, for up to hundreds of thousands of utterances
         self.thresholds = thresholds
         self._rows = {_key(utterance): row for row, utterance in enumerate(utterances)}
 
     def __call__(self, utterance: Utterance) -> dict[str, float]:
-        """A value for each cue of one of the utterances, as the set's `measure` gave it."""
+        """Return one utterance's value of each cue, as the set's `measure` returned it."""
         return _by_cue(self.name, self.values[self._rows[_key(utterance)]])
 
     @classmethod
     def of_run(cls, name: str, data: RunData, folder: Path, workers: int, console: Console) -> Self:
-        """What the run's folder holds; what it does not hold is measured, once, and kept there.
+        """Load the cues from the run's folder; measure and store them there if they are missing.
 
         Args:
             name: a set of `CUE_SETS`.
-            data: what the run learns from and chooses by.
-            folder: the run's.
-            workers: processes to measure with, as `measure_all` takes them.
-            console: where to tell that something is measured.
+            data: the run's training and validation utterances.
+            folder: the run's folder.
+            workers: number of measuring processes, as in `measure_all`.
+            console: prints one line when the cues are measured.
 
         Raises:
-            UserError: what measures the set is not installed, a recording cannot be read, a cue has fewer values than
-                levels, or the thresholds' file is damaged.
+            UserError: the library that measures the set is not installed, a recording cannot be read, a cue has fewer
+                values than levels, or the file of thresholds is damaged.
         """
         kept, levels = folder / "cues.json", folder / "thresholds.json"
         utterances = [*data.train, *data.val]
@@ -70,7 +70,7 @@ class MeasuredCues:
 
 
 def _key(utterance: Utterance) -> tuple[Any, ...]:
-    """Ids are unique in a manifest only; a recording in memory has none but that."""
+    """Identify an utterance by its id and its place in a file: ids are unique only within one manifest."""
     where = str(utterance.audio) if isinstance(utterance.audio, Path) else None
     return utterance.id, where, utterance.start, utterance.end
 
@@ -96,7 +96,7 @@ def _write(path: Path, name: str, data: RunData, values: np.ndarray) -> None:
 
 
 def _read(path: Path, name: str, data: RunData) -> np.ndarray | None:
-    """The values `[U, C]`, or `None` where the file is not there, is damaged, or is of other cues or other data."""
+    """Return the values `[U, C]`, or `None` if the file is missing, damaged, or made for other cues or other data."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["cues"] != name or found["data"] != data.digest:

@@ -1,4 +1,4 @@
-"""A planned phase as a dataset: sample number n is loaded, changed and put into words by a generator seeded with n."""
+"""Dataset of a planned phase: a random generator seeded with n decides the prompt and augmentation of sample n."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +18,18 @@ from emosllm.utterance import Utterance
 
 
 class PhaseDataset(Dataset[Sample]):
-    """The samples of one phase in their order.
+    """The samples of one phase in planned order.
 
     Args:
-        plan: what `plan_phase` laid out.
-        utterances: what the plan's numbers point at.
-        processor: puts samples into words.
-        phase: gives the transcript's weight over the course of the phase.
-        seed: of this phase; a sample's draws depend on it and on the sample's place alone.
-        augmentation: how recordings are changed; `None` leaves them.
-        cached: where the encoder's frames of an utterance's view lie, if they were computed before.
-        views: augmented versions of each recording that lie there beside the recording as it is, view 0.
-        measured: the cues of an utterance, if they were measured before; they are measured anew where not given.
+        plan: the output of `plan_phase`.
+        utterances: the list that the plan indexes.
+        processor: builds each sample's conversation and audio features.
+        phase: sets the weight of the transcript over the course of the phase.
+        seed: seed of this phase; a sample's random draws depend only on it and on the sample's index.
+        augmentation: how recordings are changed; `None` leaves them unchanged.
+        cached: returns the file of the encoder's frames of an utterance's view; `None` computes frames in training.
+        views: cached augmented versions of each recording, in addition to the original, which is view 0.
+        measured: returns an utterance's measured cues; `None` measures them at each access.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PhaseDataset(Dataset[Sample]):
         measured: Callable[[Utterance], Mapping[str, float]] | None = None,
         views: int = 0,
     ) -> None:
-        assert augmentation is None or cached is None or views, "what changes every time can't be cached"
+        assert augmentation is None or cached is None or views, "frames that change at each access cannot be cached"
         self.plan = plan
         self.utterances = utterances
         self.processor = processor
@@ -63,18 +63,18 @@ class PhaseDataset(Dataset[Sample]):
         return self.sample(index)
 
     def sample(self, index: int, stand_in: np.ndarray | None = None) -> Sample:
-        """One sample.
+        """Build one sample.
 
         Args:
-            index: its number.
-            stand_in: frames `[N, D]` in place of the recording's, where words alone are looked at.
+            index: its place in the plan.
+            stand_in: frames `[N, D]` used instead of the recording's, for callers that need only the text.
         """
         item = self.plan[index]
         utterance = self.utterances[item.utterance]
         rng = np.random.default_rng((*self.seed, index))
         samples, frames = None, stand_in
         if frames is None and self.cached is not None:
-            # A generator of its own, so that views change no other draw.
+            # A separate generator, so that the choice of a view does not change the other draws.
             view = int(np.random.default_rng((*self.seed, index, 1)).integers(self.views + 1))
             frames = np.load(self.cached(utterance, view), mmap_mode="r")
         thresholds = self.processor.settings.thresholds
@@ -92,7 +92,7 @@ class PhaseDataset(Dataset[Sample]):
                 cues=self._cues(utterance, samples),
                 rng=rng,
             )
-        if samples is not None and self.augmentation is not None:  # last, so that it changes no other draw
+        if samples is not None and self.augmentation is not None:  # last, so that it does not change the other draws
             changed = augment(samples, rng, self.augmentation)
             samples = changed if self.processor.has_room(changed) else samples
         start, end = self.phase.transcript_weight
@@ -105,7 +105,7 @@ class PhaseDataset(Dataset[Sample]):
         )
 
     def _cues(self, utterance: Utterance, samples: np.ndarray | None) -> dict[str, str] | None:
-        """Cue -> level, of the recording as it is; `None` where the system is told none."""
+        """Return cue -> level of the original recording; `None` if the prompt contains no cues."""
         thresholds = self.processor.settings.thresholds
         if thresholds is None or not self.processor.listens:
             return None
@@ -115,14 +115,14 @@ class PhaseDataset(Dataset[Sample]):
         return thresholds.tell(samples)
 
     def _class(self, emotion: str | None) -> dict[str, Any]:
-        """The true class and what it counts, where the loss is over classes."""
+        """Return the true class and its weight if the loss is over classes."""
         if self.phase.loss != "classes":
             return {}
         assert emotion is not None, "the plan holds labelled utterances only"
         return {"target": self.processor.labels.names.index(emotion), "class_weight": self.class_weights[emotion]}
 
     def _weights(self) -> dict[str, float]:
-        """What a clip of each class counts: 1, or balanced, N / (K n), so that the mean over the samples is 1."""
+        """Return the weight of each class: 1, or if balanced N / (K n), so that the mean over the samples is 1."""
         classify = self.processor.labels.classify
         counts = Counter(classify(self.utterances[item.utterance].emotion) for item in self.plan)
         total = sum(counts.values())
@@ -131,11 +131,11 @@ class PhaseDataset(Dataset[Sample]):
 
 
 def load_utterance(utterance: Utterance) -> np.ndarray:
-    """An utterance's samples `[T]`.
+    """Load an utterance's samples `[T]`.
 
     Raises:
-        UserError: it has no recording, or one that can't be read.
+        UserError: the utterance has no recording, or its recording cannot be read.
     """
     if utterance.audio is None:
-        raise UserError(f"{utterance.id}: no recording, and this system listens")
+        raise UserError(f"{utterance.id}: no recording, and this system needs one")
     return load_audio(utterance.audio, start=utterance.start, end=utterance.end)

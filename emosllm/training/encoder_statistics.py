@@ -1,7 +1,7 @@
-"""Statistics of the hidden states over a training set, measured once before the first phase, on clean recordings.
+"""Compute statistics of the hidden states over the training set, once before the first phase, without augmentation.
 
-Where clips have an emotion, those without one are left out: digits and read sentences would move the mean away from
-the recordings that emotions are asked of, those that a system is adapted to among them.
+If any clip has an emotion label, clips without one are left out. Digits and read sentences would move the mean away
+from emotional speech, which is what the system recognises and is adapted to.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ MOST_CLIPS = 2_000
 def store_statistics(
     model: System, frames: FeatureCache, utterances: Sequence[Utterance], seed: int, console: Console
 ) -> None:
-    """Put the statistics into a system that normalises by them; any other is left as it is.
+    """Store the statistics in a system that normalises by them; leave any other system unchanged.
 
     Args:
         model: the system.
-        frames: of its encoder; what is missing is computed.
-        utterances: the training set, of which at most `MOST_CLIPS` with an emotion are drawn.
-        seed: of the draw.
-        console: where to tell how far it is.
+        frames: cache of its encoder's frames; missing frames are computed.
+        utterances: the training set; at most `MOST_CLIPS` clips are drawn at random from it.
+        seed: seed of the draw.
+        console: shows the progress.
     """
     reading = model.hidden_states
     if reading is None or reading.statistics is None:

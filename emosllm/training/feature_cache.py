@@ -1,10 +1,10 @@
-"""Frozen means computed once: the encoder's frames on disk, half precision, memory-mapped.
+"""Cache of the frozen encoder's frames on disk: half precision, memory-mapped.
 
-A clip's file is named by what it was computed from: the samples, their augmentation, the encoder's weights, the layers
-and the window that are read, the extractor's settings. So a cache may be shared by runs and processes, and nothing in
-it can go stale. Frames are kept before normalisation: statistics can be replaced without hearing a clip anew. Gives up:
-disk (about 100 kB a second of speech for each hidden state of a 1024-wide encoder at 50 Hz), and an augmentation that
-is new in every epoch.
+A file's name is a hash of everything that its frames depend on: the samples, their augmentation, the encoder's weights,
+the layers and the window that are read, and the extractor's settings. So runs and processes can share a cache, and its
+files never become outdated. Frames are stored before normalisation, so that statistics can be replaced without running
+the encoder again. Cost: about 100 kB of disk per second of speech for each hidden state of a 1024-wide encoder at
+50 Hz. Limitation: augmentation cannot change in every epoch.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ class FeatureCache:
     """The frames of one encoder, in one folder.
 
     Args:
-        folder: where to keep them; made where there is none.
-        encoder: computes what is missing.
-        processor: turns samples into what the encoder eats.
+        folder: the cache's folder; created if it is missing.
+        encoder: computes missing frames.
+        processor: turns samples into the encoder's input features.
     """
 
     def __init__(self, folder: Path, encoder: SpeechEncoder, processor: SpeechProcessor) -> None:
@@ -50,13 +50,13 @@ class FeatureCache:
         augmentation: Augment | None = None,
         view: int = 0,
     ) -> None:
-        """Compute what is not there yet; other processes may be doing the same.
+        """Compute the frames that are not stored yet; other processes may do so at the same time.
 
         Args:
-            utterances: whose frames are wanted.
-            batch_size: clips that are computed together.
-            augmentation: how the recordings are changed; a change depends on the samples and on `view` alone.
-            view: the number of the augmented version; 0 is the recording as it is.
+            utterances: the utterances whose frames are needed.
+            batch_size: clips per forward pass.
+            augmentation: how the recordings are changed; a change depends only on the samples and on `view`.
+            view: number of the augmented version; 0 is the original recording.
         """
         waiting: list[tuple[Path, np.ndarray]] = []
         change = "" if augmentation is None or not view else f"{augmentation.model_dump_json()} {view}"
@@ -78,11 +78,11 @@ class FeatureCache:
             self._compute(waiting)
 
     def path(self, utterance: Utterance, view: int = 0) -> Path:
-        """The file of an utterance that `fill` has seen: frames `[N, D]` or `[N, S, D]`, float16."""
+        """Return the file of an utterance passed to `fill` before: frames `[N, D]` or `[N, S, D]`, float16."""
         return self._files[utterance.id, view]
 
     def load(self, utterance: Utterance) -> np.ndarray:
-        """The frames of an utterance that `fill` has seen, `[N, D]` or `[N, S, D]`, float32."""
+        """Load the frames of an utterance passed to `fill` before: `[N, D]` or `[N, S, D]`, float32."""
         return np.load(self.path(utterance)).astype(np.float32)
 
     @torch.inference_mode()
@@ -96,7 +96,7 @@ class FeatureCache:
 
 
 def contents(encoder: SpeechEncoder) -> dict[str, Any]:
-    """What the files of a cache hold, in words: it lies beside the folder."""
+    """Describe the content of a cache's files; the description is stored beside the folder."""
     shape = ["frames", *([encoder.states] if encoder.part.mixes else []), encoder.width]
     return {
         "encoder": encoder.model.config.model_type,
@@ -108,11 +108,11 @@ def contents(encoder: SpeechEncoder) -> dict[str, Any]:
 
 
 def fingerprint(encoder: SpeechEncoder, processor: SpeechProcessor) -> str:
-    """Names an encoder by its weights, what is read of it and its extractor's settings, 32 hex digits."""
+    """Hash an encoder's weights, the layers and window that are read, and its extractor's settings: 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
     assert processor.feature_extractor is not None
     for settings in (processor.feature_extractor.to_dict(), encoder.model.config.to_dict()):
-        settings.pop("_name_or_path", None)  # where the weights lie does not matter
+        settings.pop("_name_or_path", None)  # the path of the weights does not change the frames
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     level = processor.settings.audio.level
     digest.update(f"{encoder.part.layers} {encoder.part.window} {level}".encode())
@@ -127,7 +127,7 @@ def _digest(content: bytes) -> str:
 
 
 def _write(path: Path, frames: np.ndarray) -> None:
-    """Whole or not at all, whoever else writes the same file at the same time."""
+    """Write a file atomically, even if other processes write the same file at the same time."""
     temporary = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
     with temporary.open("wb") as file:
         np.save(file, frames)

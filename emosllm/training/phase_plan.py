@@ -1,7 +1,7 @@
-"""A phase's samples, laid out before it begins: which utterance, which task, in which order.
+"""Plan a phase's samples before it begins: which utterance, which task, in which order.
 
-The whole order is drawn from the seed at once. So nothing depends on workers, processes or interruptions: sample
-number n is the same sample with the same draw of prompts and augmentation, however a run came to it.
+The whole order is drawn from the seed at once. So it does not depend on workers, processes or interruptions: sample
+number n is always the same sample, with the same draw of prompts and augmentation.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,26 @@ from emosllm.training.phase_trainer import split_batch
 from emosllm.utterance import Utterance
 
 _LETTERS_A_TOKEN = 4
-_FRAMES_A_SECOND = 50.0  # of wav2vec 2.0's kin and of Whisper
+_FRAMES_A_SECOND = 50.0  # the frame rate of wav2vec 2.0, WavLM, HuBERT and Whisper, in Hz
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One sample of the plan: an utterance's place in the list of utterances, and what it is asked."""
+    """One sample of the plan: an index into the list of utterances, and the task."""
 
     utterance: int
     task: Task
 
 
 def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, list[Item]]:
-    """The samples of each of a recipe's phases, its batches known to be divisible.
+    """Plan the samples of each of a recipe's phases, and check that its batches can be split over the processes.
 
     Args:
-        recipe: what is trained.
-        utterances: all that may be trained on.
+        recipe: the system to train.
+        utterances: all training utterances.
 
     Raises:
-        UserError: the recipe has no phases, nothing fits one of its tasks, or a batch can't be split.
+        UserError: the recipe has no phases, no utterance fits one of its tasks, or a batch cannot be split.
     """
     if not recipe.phases:
         raise UserError(
@@ -45,7 +45,7 @@ def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, li
         )
     labels, training = recipe.label_set, recipe.training
     reads = recipe.prompt is not None and recipe.prompt.transcript
-    # A clip that was heard before and becomes so many queries is as long as any other.
+    # With cached frames and a fixed number of queries, the length of a clip does not change the cost.
     alike = recipe.encoder is None or isinstance(recipe.mapper, QPMapperPart)
     weight = 0.0 if alike and training.augmentation is None else _FRAMES_A_SECOND
     split = {name: split_batch(phase, training) for name, phase in recipe.phases.items()}
@@ -53,7 +53,7 @@ def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, li
     for number, (name, phase) in enumerate(recipe.phases.items(), start=1):
         plan = plan_phase(name, phase, utterances, labels, (training.seed, number), training.balance, reads)
         _, accumulated = split[name]
-        if accumulated > 1:  # else a forward pass is an update, and has the samples that it has
+        if accumulated > 1:  # otherwise one forward pass is one update, and sorting within it has no effect
             plan = by_length(plan, utterances, phase.optimiser.batch_size, reads, weight)
         plans[name] = plan
     return plans
@@ -68,22 +68,22 @@ def plan_phase(
     balance: bool = False,
     reads: bool = False,
 ) -> list[Item]:
-    """Lay out a phase.
+    """Plan the samples of one phase.
 
     Args:
-        name: of the phase, for errors.
+        name: the phase's name, for errors.
         phase: tasks with their shares, corpora, epochs.
-        utterances: all that may be trained on.
-        labels: emotions that count as a label.
-        seed: of this phase.
-        balance: draw every class of every corpus equally often where an emotion is asked.
-        reads: whether the system is told the transcript whatever it is asked.
+        utterances: all training utterances.
+        labels: the label set; an emotion outside it does not count as a label.
+        seed: seed of this phase.
+        balance: draw every class of every corpus equally often, in tasks that ask for the emotion.
+        reads: whether every prompt contains the transcript, whatever the task.
 
     Returns:
-        The samples in order. One epoch has as many as there are utterances that fit any of the tasks.
+        The samples in order. One epoch has as many samples as there are utterances that fit any of the tasks.
 
     Raises:
-        UserError: nothing fits one of the tasks.
+        UserError: no utterance fits one of the tasks.
     """
     rng = np.random.default_rng(seed)
     fitting = {
@@ -107,16 +107,16 @@ def plan_phase(
 def by_length(
     plan: Sequence[Item], utterances: Sequence[Utterance], update: int, reads: bool, tokens_a_second: float
 ) -> list[Item]:
-    """The same samples in each update, but so ordered that those of one forward pass are about as long as each other.
+    """Sort the samples within each update by length, so that one forward pass needs little padding.
 
-    An update's gradient is a sum over its samples, whatever their order, and what is not padded is not computed.
+    The gradient of an update is a sum over its samples, so their order within the update does not change it.
 
     Args:
-        plan: what `plan_phase` laid out.
-        utterances: what its numbers point at.
-        update: samples of an update, all processes together.
-        reads: whether the system is told the transcript whatever it is asked.
-        tokens_a_second: what a second of a clip weighs beside the text's tokens; 0 where all clips weigh the same.
+        plan: the output of `plan_phase`.
+        utterances: the list that the plan indexes.
+        update: samples per update, over all processes.
+        reads: whether every prompt contains the transcript, whatever the task.
+        tokens_a_second: cost of one second of audio in text tokens; 0 if all clips cost the same.
     """
 
     def length(item: Item) -> float:
@@ -137,7 +137,7 @@ def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, lab
 
 
 def _groups(found: Sequence[int], utterances: Sequence[Utterance], labels: LabelSet) -> list[list[int]]:
-    """Utterances by corpus and class."""
+    """Group utterances by corpus and class."""
     groups: dict[tuple[str, str], list[int]] = {}
     for index in found:
         utterance = utterances[index]
@@ -146,7 +146,7 @@ def _groups(found: Sequence[int], utterances: Sequence[Utterance], labels: Label
 
 
 def _draw(groups: Sequence[Sequence[int]], count: int, rng: np.random.Generator) -> list[int]:
-    """`count` members, equally many of each group, each group gone through in new orders again and again."""
+    """Draw `count` members, equally many from each group; each pass over a group has a new random order."""
     drawn: list[int] = []
     for number, group in enumerate(groups):
         wanted = count // len(groups) + (number < count % len(groups))

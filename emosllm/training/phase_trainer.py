@@ -1,6 +1,6 @@
-"""transformers' Trainer for one phase: planned order, whole checkpoints, validation, the best weights kept.
+"""Train one phase with transformers' Trainer: planned order, atomic checkpoints, validation, best weights kept.
 
-Accumulation, mixed precision, schedules, TensorBoard, several processes and the progress bar are the Trainer's own.
+The Trainer itself provides accumulation, mixed precision, schedules, TensorBoard and training in several processes.
 """
 
 import json
@@ -24,11 +24,11 @@ from emosllm.models.checkpoints.checkpoint import put_weights, read_weights
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Metric, Phase, TrainingPart
 
-#: Scores the model as it stands: metric name -> value, among them the one to choose by.
+#: Scores the current model: metric name -> value, including the metric that selects the best weights.
 Validate = Callable[[], dict[str, float]]
 
 
-#: Puts samples into tensors.
+#: Collates samples into tensors.
 Collate = Callable[[Sequence[Sample]], BatchFeature]
 
 
@@ -36,14 +36,14 @@ class PhaseTrainer(Trainer):
     """Trains one phase.
 
     Args:
-        model: the system, with what learns in this phase set to learn.
-        collate: puts samples into tensors.
-        dataset: the phase's samples in their order.
-        arguments: of `phase_arguments`.
+        model: the system; only the parameters that this phase trains require gradients.
+        collate: collates samples into tensors.
+        dataset: the phase's samples in planned order.
+        arguments: the output of `phase_arguments`.
         best: folder for the best weights by validation.
-        validate: scores the model; `None` where there is nothing to validate on.
-        choose_by: the figure that decides which weights are best.
-        progress: shows how far it is.
+        validate: scores the model; `None` if there is no validation set.
+        choose_by: the metric that selects the best weights.
+        progress: shows the progress.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PhaseTrainer(Trainer):
             model=model,
             args=arguments,
             train_dataset=dataset,
-            eval_dataset=dataset if validate else None,  # never read: `evaluate` asks `validate`
+            eval_dataset=dataset if validate else None,  # not read: `evaluate` calls `validate` instead
             data_collator=collate,
             callbacks=[
                 *tensorboard(Path(arguments.output_dir).parent / "tensorboard"),
@@ -74,7 +74,7 @@ class PhaseTrainer(Trainer):
         self.choose_by = f"eval_{choose_by}"
 
     def train(self, *args: Any, **options: Any) -> TrainOutput:
-        """As the Trainer's; what a loading process complains of comes back as the one line it was."""
+        """Train as the Trainer does, but reduce an error of a data-loading process to its one-line message."""
         try:
             return super().train(*args, **options)
         except UserError as error:
@@ -82,7 +82,7 @@ class PhaseTrainer(Trainer):
             raise UserError(last.partition("UserError: ")[2] or last) from None
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Score the validation set; keep these weights where they are the best so far."""
+        """Score the validation set, and keep these weights if they are the best so far."""
         assert self.validate is not None
         self.model.eval()
         metrics = {f"eval_{name}": value for name, value in self.validate().items()}
@@ -97,7 +97,7 @@ class PhaseTrainer(Trainer):
         return metrics
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """As the Trainer's, but a checkpoint takes its name only once it is whole; older ones go after that."""
+        """Save as the Trainer does, but rename a checkpoint to its final name when complete, then delete older ones."""
         final = Path(self.args.output_dir)
         self.args.output_dir = str(final / ".saving")
         try:
@@ -111,7 +111,7 @@ class PhaseTrainer(Trainer):
             (final / ".saving" / name).rename(final / name)
             for path in final.glob("checkpoint-*"):
                 if path.name != name:
-                    path.rename(final / ".saving" / path.name)  # a checkpoint loses its name whole, too
+                    path.rename(final / ".saving" / path.name)  # deletion is atomic too
             shutil.rmtree(final / ".saving")
         self.accelerator.wait_for_everyone()
 
@@ -121,24 +121,24 @@ class PhaseTrainer(Trainer):
 
 
 def collate_of(phase: Phase, processor: SpeechProcessor) -> Collate:
-    """What puts a phase's samples into tensors: whole answers, or rows up to the emotion where classes are compared."""
+    """Return a phase's collate function: whole answers, or rows up to the emotion if the loss is over classes."""
     return processor if phase.loss == "tokens" else processor.for_labels
 
 
 def these_processes() -> PartialState:
-    """This process among those that train together, over gloo where there is no GPU."""
+    """Return the state of distributed training, over gloo if there is no GPU."""
     return PartialState(cpu=not torch.cuda.is_available())
 
 
 def split_batch(phase: Phase, training: TrainingPart) -> tuple[int, int]:
-    """A phase's batch as samples per forward pass and forward passes per update, of each process.
+    """Split a phase's batch into samples per forward pass and forward passes per update, for each process.
 
     Raises:
-        UserError: the batch can't be split over the processes.
+        UserError: the batch cannot be split over the processes.
     """
     whole, processes = phase.optimiser.batch_size, these_processes().num_processes
     if whole % processes:
-        raise UserError(f"optimiser.batch_size {whole} can't be split over {processes} processes")
+        raise UserError(f"optimiser.batch_size {whole} cannot be split over {processes} processes")
     share = whole // processes
     micro = max(size for size in range(1, min(share, training.micro_batch) + 1) if share % size == 0)
     return micro, share // micro
@@ -147,14 +147,14 @@ def split_batch(phase: Phase, training: TrainingPart) -> tuple[int, int]:
 def phase_arguments(
     phase: Phase, training: TrainingPart, samples: int, folder: Path, validates: bool
 ) -> TrainingArguments:
-    """The Trainer's arguments for a phase.
+    """Build the Trainer's arguments for a phase.
 
     Args:
         phase: optimiser and schedule.
-        training: how the run is carried out.
+        training: settings of speed and memory.
         samples: length of the plan.
-        folder: of the phase.
-        validates: whether there is something to validate on.
+        folder: the phase's folder.
+        validates: whether there is a validation set.
     """
     optimiser = phase.optimiser
     micro, accumulated = split_batch(phase, training)
@@ -186,18 +186,18 @@ def phase_arguments(
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
     )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs are several processes, never one with split batches
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process per GPU: no DataParallel
     return arguments
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The last whole checkpoint of a phase's folder, where there is one."""
+    """Return the last complete checkpoint in a phase's folder, or `None`."""
     checkpoints = folder / "checkpoints"
     return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
 
 
 def tensorboard(folder: Path) -> list[TrainerCallback]:
-    """TensorBoard's callback where the extra is installed, for the process that writes."""
+    """Return TensorBoard's callback if the extra is installed and this is the main process."""
     if not these_processes().is_main_process:
         return []
     try:
@@ -208,6 +208,6 @@ def tensorboard(folder: Path) -> list[TrainerCallback]:
 
 
 def _best_so_far(folder: Path, metric: str) -> float:
-    """Figure of the weights that are kept; resumed runs reach the same validations again and must not be fooled."""
+    """Return the score of the stored best weights, so that a resumed run does not replace them with worse ones."""
     found = folder / "validation.json"
     return float(json.loads(found.read_text(encoding="utf-8"))[metric]) if found.is_file() else -1.0

@@ -1,4 +1,4 @@
-"""A progress bar for a phase: updates done, the last loss and validation, and the time that is left."""
+"""Progress bar of a training phase: updates done, the last loss and validation score, and the time left."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class PhaseProgress(TrainerCallback):
-    """Draws on the console of the process that writes; takes the place of the Trainer's own bar.
+    """Draw the progress on the main process's console; replaces the Trainer's own bar.
 
     Args:
-        name: of the phase.
-        console: where to draw.
+        name: the phase's name.
+        console: the console to draw on.
     """
 
     def __init__(self, name: str, console: Console) -> None:
@@ -31,13 +31,13 @@ class PhaseProgress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Start at the update that a resumed phase takes up."""
+        """Start the bar at the current update, which is above 0 in a resumed phase."""
         if state.is_world_process_zero:
             self.task = self.bar.add_task("", total=state.max_steps, completed=state.global_step, told="")
             self.bar.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """One update further."""
+        """Advance by one update."""
         if state.is_world_process_zero:
             self.bar.update(self.task, completed=state.global_step)
 
@@ -49,7 +49,7 @@ class PhaseProgress(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Show the newest loss and validation."""
+        """Show the newest loss and validation score."""
         for name, key in (("loss", "loss"), ("ua", "eval_ua")):
             if logs and key in logs:
                 self.told[name] = f"{'val UA' if name == 'ua' else name} {float(logs[key]):.3f}"
@@ -59,5 +59,5 @@ class PhaseProgress(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Leave the last state standing."""
+        """Stop the bar; its last state stays on the screen."""
         self.bar.stop()

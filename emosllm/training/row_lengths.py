@@ -1,8 +1,9 @@
-"""Room among an LLM's positions: a planned row that is too long for it is named before the first step.
+"""Check before the first step that every planned row fits the LLM's positions.
 
-Most rows are cleared by arithmetic: the longest wording of their task, a token for each byte of the transcript, the
-vectors of a clip of that many seconds. Of what is left transcripts are tokenised, and only rows that still may not fit
-are made as training would make them, longest first. Given up: rows that a manifest's durations make too short.
+The check has three stages, from cheap to exact. An upper bound clears most rows: the longest wording of the task, one
+token per byte of the transcript, and the audio vectors of the clip's duration. For the remaining rows the transcript is
+tokenised. Rows that may still not fit are built as in training, longest first. Limitation: if a manifest states a
+duration that is too short, the bound of that row is too low.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from emosllm.recipe_parts import Task
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.phase_trainer import collate_of
 
-#: Tokens that may come or go where texts meet, by the emotions' order, and by an example's emotion.
+#: Margin in tokens: token boundaries change with neighbouring texts, the emotions' order and an example's emotion.
 _SLACK = 64
 
 
@@ -30,12 +31,12 @@ def check_row_lengths(name: str, dataset: PhaseDataset, config: PreTrainedConfig
     """Refuse a phase with a row that the LLM has no positions for.
 
     Args:
-        name: of the phase.
-        dataset: its samples, of a system with an LLM.
-        config: the LLM's.
+        name: the phase's name.
+        dataset: the phase's samples, of a system with an LLM.
+        config: the LLM's configuration.
 
     Raises:
-        UserError: there is one; the longest is named.
+        UserError: a row does not fit; the message names the longest.
     """
     positions = most_positions(config)
     if positions is None:
@@ -55,11 +56,11 @@ def check_row_lengths(name: str, dataset: PhaseDataset, config: PreTrainedConfig
 
 
 def row_tokens(dataset: PhaseDataset, place: int) -> int:
-    """Positions that a sample takes, its recording read only where its length or its cues decide.
+    """Count the positions that a sample takes; read its recording only if its length or its cues change the count.
 
     Args:
-        dataset: whose.
-        place: its number.
+        dataset: the phase's samples.
+        place: the sample's place in the plan.
     """
     processor = dataset.processor
     fixed = processor.listens and processor.settings.vectors.fixed is not None
@@ -86,26 +87,26 @@ class LengthBounds:
         self._vectors = cache(self._vectors_of)
 
     def rough(self, utterance: int, task: Task) -> int:
-        """Tokens of a row, by the bytes of its transcript: no tokenizer makes more tokens of a text than it has bytes.
+        """Bound a row's tokens by the bytes of its transcript: a text never has more tokens than bytes.
 
         Args:
-            utterance: its place among the utterances.
-            task: what is asked of it.
+            utterance: the index of the utterance.
+            task: the task of the row.
         """
         return self._with_transcript(utterance, task, lambda text: len(text.encode()))
 
     def close(self, utterance: int, task: Task) -> int:
-        """The same by the tokens of its transcript."""
+        """Bound a row's tokens by the tokens of its transcript."""
         return self._with_transcript(utterance, task, lambda text: self._size(self.chat.defused(plain(text))))
 
     def _with_transcript(self, place: int, task: Task, size: Callable[[str], int]) -> int:
         utterance = self.utterances[place]
-        told = (task != "ser") + self.processor.reads  # in the answer, in the question
+        told = (task != "ser") + self.processor.reads  # once in the answer, once in the prompt
         words = told * size(utterance.transcript) if told and utterance.transcript else 0
         return self._prompt(task) + words + self._vectors(self._seconds(place))
 
     def _longest_prompt(self, task: Task) -> int:
-        """All of a row but its clip and its transcript, in the longest words that may be drawn."""
+        """Count the tokens of a row without its clip and transcript, in the longest wording that can be drawn."""
         processor, prompt = self.processor, self.processor.settings.prompt
         assert prompt is not None
         assert processor.settings.templates is not None
@@ -127,7 +128,7 @@ class LengthBounds:
         return _SLACK + max(_length(self.chat.encode(each)) for each in said)
 
     def _longest_first(self, templates: Templates) -> Templates:
-        """The same prompts, so ordered that whoever takes the first takes the longest."""
+        """Sort the prompts so that the first of each kind is the longest."""
         changed: dict[str, object] = {
             "tasks": {task: sorted(texts, key=self._size, reverse=True) for task, texts in templates.tasks.items()},
             "examples": sorted(templates.examples, key=lambda example: self._size(example[0]), reverse=True),
@@ -137,7 +138,7 @@ class LengthBounds:
         return templates.model_copy(update=changed)
 
     def _seconds(self, place: int) -> int:
-        """Of the clip, rounded up, as long as augmentation may make it; where nobody knows, as long as may be."""
+        """Bound the clip's seconds after augmentation, rounded up; the longest allowed if its duration is unknown."""
         utterance, longest = self.utterances[place], self.processor.longest
         seconds = utterance.duration
         if seconds is None:
@@ -147,7 +148,7 @@ class LengthBounds:
         return int(np.ceil(min(seconds, longest)))
 
     def _vectors_of(self, seconds: int) -> int:
-        """Vectors of a clip, by what the feature extractor makes of as much silence."""
+        """Count the audio vectors of a clip by running the feature extractor on silence of the same length."""
         vectors = self.processor.settings.vectors
         if not self.processor.listens or vectors.fixed is not None:
             return vectors.of_frames(0) if self.processor.listens else 0

@@ -1,8 +1,8 @@
-"""A run: the recipe's phases one after another, in a folder that explains itself and can be taken up where it stopped.
+"""Run a recipe's training phases in order, in a folder that documents the run and from which it can be resumed.
 
 RUN/recipe.yaml        the resolved recipe
-RUN/run.json           data and their hash, seed, versions, what each phase saw and scored
-RUN/cues.json          with cues: what was measured; thresholds.json: where their levels meet
+RUN/run.json           hash and size of the data, seed, versions, hardware, and each phase's loss and scores
+RUN/cues.json          with cues: the measured values; thresholds.json: the boundaries between their levels
 RUN/phases/1-p1/       checkpoints, TensorBoard log, best weights, and `kept/` once the phase is done
 RUN/model/             the trained system, for `emosllm predict RUN`
 """
@@ -55,11 +55,11 @@ class Run:
     """One training run in one folder.
 
     Args:
-        recipe: what to train.
-        data: on what.
-        folder: where.
-        cache: folder of the encoder's frames; inside the run's where not given.
-        console: where to tell what is going on.
+        recipe: the system to train.
+        data: the training and validation utterances.
+        folder: the run's folder.
+        cache: folder of the encoder's frames; `features` in the run's folder by default.
+        console: where progress is printed; standard error by default.
     """
 
     def __init__(
@@ -70,25 +70,25 @@ class Run:
         self.folder = folder
         self.cache = cache or folder / "features"
         self.console = console or Console(stderr=True)
-        self.measured: MeasuredCues | None = None  # from the time that the folder is ours, if the recipe tells cues
+        self.measured: MeasuredCues | None = None  # set by `train` if the recipe has cues
 
     def begin(self, resume: bool) -> None:
-        """Take the folder, or take it up again.
+        """Create the run's folder, or check that the folder can be resumed.
 
         Raises:
-            UserError: it holds a run and `resume` is off, or another run than this one.
+            UserError: the folder holds a run and `resume` is off, it holds another run, or it holds other files.
         """
         notes = self.folder / "run.json"
-        ours = self.folder / "recipe.yaml"  # all that a run killed at its very beginning leaves
+        ours = self.folder / "recipe.yaml"  # a run that is killed before it writes run.json leaves only this file
         if notes.is_file():
             found = _read_notes(notes)
             if not resume:
-                raise UserError(f"{self.folder} holds a run; --resume takes it up, another --out begins a new one")
+                raise UserError(f"{self.folder} holds a run; --resume continues it, another --out begins a new one")
             for what, now in (("recipe", self.recipe.model_dump(mode="json")), ("data", self.data.digest)):
                 if found.get(what) != now:
                     raise UserError(
-                        f"{self.folder} was begun with another {what}; --resume needs the same, to the letter "
-                        f"({ours} holds its recipe, changes included)"
+                        f"{self.folder} was begun with another {what}; --resume needs exactly the same "
+                        f"({ours} holds its recipe with all overrides)"
                     )
             return
         if self.folder.is_dir() and any(path != ours and path.suffix != ".tmp" for path in self.folder.iterdir()):
@@ -108,25 +108,25 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the trained system is there already, so that there is nothing to take up."""
+        """Whether the folder holds the trained system, so that there is nothing to resume."""
         if not (self.folder / "model" / "config.json").is_file() or not (self.folder / "run.json").is_file():
             return False
         return set(self.recipe.phases) <= set(_read_notes(self.folder / "run.json").get("phases", ()))
 
     def train(self, resume: bool = False, self_contained: bool = False) -> Path:
-        """Go through the phases and leave the trained system in `model/`.
+        """Train all phases and write the trained system to `model/`.
 
         Args:
-            resume: take up a run that was stopped; one that is `finished` is left as it is.
-            self_contained: hold the backbones' weights in `model/` too.
+            resume: continue a run that was stopped; a `finished` run is left unchanged.
+            self_contained: store the backbones' weights in `model/` too.
 
         Returns:
             The folder of the trained system.
         """
         processes = these_processes()
         self.console.quiet |= not processes.is_main_process
-        plans = plan_phases(self.recipe, self.data.train)  # what can't be should be known now, not after two phases
-        cues = self.recipe.prompt is not None and self.recipe.prompt.cues  # measured once the folder is ours
+        plans = plan_phases(self.recipe, self.data.train)  # all first: an error in a late phase stops the run early
+        cues = self.recipe.prompt is not None and self.recipe.prompt.cues  # stored in the folder, so after `begin`
         processor = None if cues or self.finished else self._processor(plans)
         if processes.is_main_process:
             self.begin(resume)
@@ -155,7 +155,7 @@ class Run:
         return self.folder / "model"
 
     def _frames(self, model: System, processor: SpeechProcessor) -> FeatureCache:
-        """The frozen encoder's frames: of what is validated on, and of what is trained on unless that changes."""
+        """Cache the encoder's frames of the validation set, and of the training set unless each epoch augments anew."""
         assert model.encoder is not None
         store = FeatureCache(self.cache, model.encoder, processor)
         training = self.recipe.training
@@ -227,7 +227,7 @@ class Run:
         )
 
     def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:
-        """The processor, every row of the plans known to have room in the LLM: now, and not when its batch comes."""
+        """Build the processor, and check before training that every row of the plans fits the LLM's positions."""
         cues = self.recipe.prompt.cues if self.recipe.prompt is not None else None
         thresholds = None
         if cues is not None:
@@ -242,7 +242,7 @@ class Run:
         return processor
 
     def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
-        """The phase's outcome: the best weights by validation, or the last where nothing was validated."""
+        """Store the phase's result: the best weights by validation, or the last weights without validation."""
         best = folder / "best"
         if best.is_dir():
             figures |= json.loads((best / "validation.json").read_text(encoding="utf-8"))
@@ -257,7 +257,7 @@ class Run:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
     def _validation(self, model: System, processor: SpeechProcessor, frames: FeatureCache | None) -> Validate:
-        """The figures on the val split; transcripts as given where the strategy uses any, so that it costs one pass."""
+        """Return a function that scores the val split; with reference transcripts one pass is enough."""
         remembered = frames.load if frames is not None else None
 
         def validate() -> dict[str, float]:
@@ -271,7 +271,7 @@ class Run:
         return validate
 
     def _lora_learned(self, number: int) -> bool:
-        """Whether the adapters have learned anything by the end of phase `number`, or before the run."""
+        """Whether the adapters are trained by the end of phase `number`, in this run or before it."""
         return self.recipe.start is not None or any(
             "lora" in phase.learns for phase in list(self.recipe.phases.values())[:number]
         )
@@ -281,8 +281,8 @@ class Run:
 
 
 def set_learning(model: System, learns: Sequence[Learner], lora_learned: bool) -> None:
-    """Let the named parts learn and freeze the rest; adapters that never learned are switched off."""
-    switch_lora(model, lora_learned)  # first: PEFT lets what it switches on learn
+    """Make the named parts trainable and freeze the others; switch off adapters that were never trained."""
+    switch_lora(model, lora_learned)  # first, because PEFT makes the adapters that it switches on trainable
     for name, parameter in model.named_parameters():
         learner = "lora" if ".lora_" in name else name.partition(".")[0]
         parameter.requires_grad_(learner in learns)
@@ -294,5 +294,5 @@ def _read_notes(path: Path) -> dict[str, Any]:
     except ValueError:
         notes = None
     if not isinstance(notes, dict):
-        raise UserError(f"{path} is damaged, so the run can't be taken up; give another --out")
+        raise UserError(f"{path} is damaged, so the run cannot be resumed; give another --out")
     return notes

@@ -1,4 +1,4 @@
-"""What a run learns from and what it chooses by: checked before anything is computed."""
+"""Select and check a run's training and validation utterances before training."""
 
 import hashlib
 from collections import Counter
@@ -16,9 +16,9 @@ class RunData:
     """The utterances of one run.
 
     Attributes:
-        train: to learn from.
-        val: to choose by.
-        left_out: how many were too long for the recipe, or lack the transcript that it reads.
+        train: the training utterances.
+        val: the validation utterances, which select the best weights.
+        left_out: number of utterances that are too long for the recipe, or lack the transcript that it reads.
     """
 
     train: Sequence[Utterance]
@@ -27,15 +27,15 @@ class RunData:
 
     @classmethod
     def of(cls, utterances: Sequence[Utterance], recipe: Recipe, shared_speakers: bool = False) -> "RunData":
-        """The train and val splits, what the recipe has no use for left out and counted.
+        """Select the train and val splits; leave out and count utterances that the recipe cannot use.
 
         Args:
-            utterances: of all splits.
-            recipe: what is trained.
-            shared_speakers: allow speakers on both sides, as some published splits (MELD's) have them.
+            utterances: utterances of all splits.
+            recipe: the system to train.
+            shared_speakers: allow speakers that are in train and in val, as in some published splits (MELD).
 
         Raises:
-            UserError: nothing to train on, recordings that are not there, or a speaker on both sides.
+            UserError: no training utterances, missing recordings, or a speaker that is in train and in val.
         """
         listens, reads = recipe.encoder is not None, recipe.prompt is not None and recipe.prompt.transcript
         fits = [
@@ -52,18 +52,19 @@ class RunData:
         ]
         if not train:
             splits = Counter(utterance.split or "(none)" for utterance in utterances)
-            raise UserError(f"no utterance of the split 'train' to learn from; the data have {dict(splits)}")
+            raise UserError(f"no utterance of the split 'train' to train on; the data have {dict(splits)}")
         if listens and (missing := missing_files([*train, *val])):
-            raise UserError(f"recordings not there: {len(missing)}, the first is {missing[0]}; mend the manifest")
+            raise UserError(f"recordings not there: {len(missing)}, the first is {missing[0]}; correct the manifest")
         both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
         if both and not shared_speakers:
             raise UserError(
-                f"speaker {sorted(both)[0]} is in train and in val, so val would measure nothing; split anew"
+                f"speaker {sorted(both)[0]} is in train and in val, so val would not measure unseen speakers; "
+                "split the data again"
             )
         return cls(train, val, len(utterances) - len(fits))
 
     @property
     def digest(self) -> str:
-        """Changes when anything about the utterances does."""
+        """Hash of all fields of all utterances: 32 hex digits."""
         rows = [repr(asdict(utterance)) for utterance in (*self.train, *self.val)]
         return hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()

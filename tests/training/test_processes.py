@@ -51,4 +51,4 @@ def test_a_batch_that_can_not_be_split_is_refused_by_all(tmp_path, same):
     assert launch(same(tmp_path / "run", *odd), tmp_path) == [0, 0]
     assert not (tmp_path / "run").exists()
     for rank in "01":
-        assert (tmp_path / rank).read_text() == "optimiser.batch_size 3 can't be split over 2 processes"
+        assert (tmp_path / rank).read_text() == "optimiser.batch_size 3 cannot be split over 2 processes"
