@@ -1,4 +1,4 @@
-"""The server and its page: one process, one queue, one thread for the model; nothing leaves the machine.
+"""The HTTP server and its web page: one process, one request queue, one thread for the model. It sends no data out.
 
-Nothing here is imported before it is used: FastAPI, uvicorn, Gradio and prometheus-client are the extra `serve`.
+FastAPI, uvicorn, Gradio and prometheus-client are the extra `serve`. They are imported only where they are used.
 """
