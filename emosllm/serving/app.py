@@ -1,4 +1,4 @@
-"""The server, put together: routes, their guard, errors in one line, and the page on top."""
+"""Build the ASGI app: routes, middleware, error responses and the web page."""
 
 import hmac
 from collections.abc import AsyncIterator, Callable
@@ -16,22 +16,22 @@ from emosllm.serving.openai_routes import openai_routes
 from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
 from emosllm.serving.service import Service
 
-STOP_SECONDS = 60.0  # what was taken gets so long to be finished
+STOP_SECONDS = 60.0  # seconds that a stopping server has to finish the admitted requests
 _PATHS = frozenset({"/v1/emotions", "/v1/models", "/v1/audio/transcriptions", "/healthz", "/metrics"})
-_FORM_BYTES = 100_000  # what a form may have beside its file
+_FORM_BYTES = 100_000  # bytes that a form may have besides its file
 
 
 def build_app(service: Service, token: str | None = None, *, page: bool = True, only_local: bool = False) -> FastAPI:
     """An ASGI app that serves systems.
 
-    Its life is the service's: the model's thread starts with it and, when it ends, finishes what was taken. There is
-    no CORS: other sites' pages may not read its answers.
+    The app's lifespan is the service's: the model's thread starts with the app and finishes the admitted requests when
+    the app ends. There is no CORS, so pages of other sites cannot read the answers.
 
     Args:
-        service: what answers.
-        token: asked of whoever recognises or reads metrics, where one is given; the page asks its user for it.
-        page: whether the page is served too.
-        only_local: whether requests have to call the server by a name of this machine.
+        service: recognises the recordings.
+        token: required for recognition and metrics if given; the page asks its user for it.
+        page: whether the web page is served too.
+        only_local: whether the `Host` header has to be a name of this machine.
     """
 
     @asynccontextmanager
@@ -46,7 +46,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
         summary="Emotions in speech, on your own machine.",
         description="Recordings are read into memory, recognised and forgotten. Errors are one line.",
         lifespan=life,
-        docs_url=None,  # FastAPI's own would load its script from a CDN
+        docs_url=None,  # FastAPI's own page would load its script from a CDN
         redoc_url=None,
     )
     app.state.service = service
@@ -72,7 +72,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
 
 
 def bearer(token: str | None) -> Callable[..., None]:
-    """A dependency that lets through who brings the token; all, where there is none."""
+    """A dependency that checks the bearer token; without a token every request passes."""
     scheme = HTTPBearer(auto_error=False, description="The token of --token-file, where the server has one.")
 
     def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:

@@ -1,8 +1,8 @@
-"""Dynamic batching: what several clients ask at once is answered together, by the one thread that owns the model.
+"""Dynamic batching: one thread owns the model and processes the items of several clients in one batch.
 
-A request is admitted as a `Line`, or refused at once with the time after which to come again; so whatever was admitted
-is answered. Clients take turns: who asks for a thousand things waits behind nobody, and nobody waits behind all of
-them. Given up: sorting by length (a short clip may be padded to a long neighbour) and priorities.
+A request is either admitted, as a `Line`, or refused at once with the time after which to retry, so every admitted
+request is answered. Clients take turns, so a client with many items does not delay the others. Not done: sorting by
+length (a short clip may be padded to a long one in the same batch) and priorities.
 """
 
 import logging
@@ -19,14 +19,14 @@ from typing import Generic, Self, TypeVar
 J = TypeVar("J")
 R = TypeVar("R")
 
-LONGEST_RETRY = 60  # seconds; a guess further ahead than that is worth nothing
+LONGEST_RETRY = 60  # seconds; a longer estimate would not be reliable
 _SMOOTHING = 0.2  # weight of the newest batch in the mean time that an item takes
 
 log = logging.getLogger(__name__)
 
 
 class BusyError(Exception):
-    """The queue is full, or the server is stopping: come again after `retry_after` seconds."""
+    """The queue is full, or the server is stopping: retry after `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class BusyError(Exception):
 
 
 class StoppedError(Exception):
-    """The server stopped before it came to this."""
+    """The server stopped before it processed this item."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class _Job(Generic[J, R]):
 
 
 class Line(Generic[J, R]):
-    """One admitted request: a place from which any number of items may be submitted until it is closed.
+    """One admitted request: it may submit any number of items until it is closed.
 
-    A context manager; leaving it gives the place free and drops what was submitted and not begun.
+    It is a context manager. Leaving it frees the place in the queue and drops the submitted items that have not begun.
     """
 
     def __init__(self, batcher: "Batcher[J, R]", client: str) -> None:
@@ -57,7 +57,7 @@ class Line(Generic[J, R]):
         self._closed = False
 
     def submit(self, item: J) -> Future[R]:
-        """Ask for one item; the future holds its answer, or what went wrong with this item alone.
+        """Submit one item; the future holds its result, or the error of this item alone.
 
         Raises:
             StoppedError: the line was closed (the client went away), or the worker has ended.
@@ -72,7 +72,7 @@ class Line(Generic[J, R]):
         return job.future
 
     def close(self) -> None:
-        """Leave: nothing more is taken, and what was not begun is dropped. May be called twice."""
+        """Close the line: it takes no more items, and items that have not begun are dropped. May be called twice."""
         with self._lock:
             if self._closed:
                 return
@@ -94,14 +94,14 @@ class Line(Generic[J, R]):
 
 
 class Batcher(Generic[J, R]):
-    """A queue with turns, and one thread that empties it batch by batch.
+    """A queue in which clients take turns, and one thread that processes it batch by batch.
 
     Args:
-        work: answers a batch, one result an item, in order; called by the one thread only.
-        batch_size: items answered together at most.
-        queue: requests admitted at a time; one more is refused.
-        linger: seconds that a batch which is not full waits for company, once its first item is there.
-        observe: told the size of each batch and the seconds that it took.
+        work: processes a batch and returns one result per item, in order; only the worker thread calls it.
+        batch_size: most items in one batch.
+        queue: most requests admitted at a time; further ones are refused.
+        linger: seconds that an incomplete batch waits for more items after its first one.
+        observe: called with the size of each batch and the seconds that it took.
     """
 
     def __init__(
@@ -118,35 +118,35 @@ class Batcher(Generic[J, R]):
         self._work, self._observe = work, observe
         self._batch_size, self._queue, self._linger = batch_size, queue, linger
         self._changed = threading.Condition()
-        self._waiting: OrderedDict[str, deque[_Job[J, R]]] = OrderedDict()  # client -> what it asked, in turn order
+        self._waiting: OrderedDict[str, deque[_Job[J, R]]] = OrderedDict()  # client -> its items, in the order of turns
         self._lines: set[Line[J, R]] = set()
         self._stopping = self._ended = False
         self._item_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="emosllm-model", daemon=True)
 
     def start(self) -> Self:
-        """Begin to answer."""
+        """Start the worker thread."""
         self._thread.start()
         return self
 
     @property
     def alive(self) -> bool:
-        """Whether the worker runs and admits."""
+        """Whether the worker runs and admits requests."""
         return self._thread.is_alive() and not self._stopping
 
     @property
     def waiting(self) -> int:
-        """Items that were submitted and not begun."""
+        """Number of submitted items that have not begun."""
         with self._changed:
             return self._count()
 
     @property
     def admitted(self) -> int:
-        """Requests that were admitted and not left."""
+        """Number of admitted requests that are not closed."""
         return len(self._lines)
 
     def admit(self, client: str) -> Line[J, R]:
-        """Take in a request of `client`, in whose name it takes turns with others.
+        """Admit a request of `client`; clients take turns by this name.
 
         Raises:
             BusyError: the queue is full, or the server is stopping.
@@ -164,19 +164,19 @@ class Batcher(Generic[J, R]):
             return line
 
     def refuse_more(self) -> None:
-        """Admit nothing from now on; what was admitted goes on."""
+        """Admit no new requests; admitted ones continue."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Admit nothing more, finish what was admitted, end the thread.
+        """Admit no new requests, finish the admitted ones and end the thread.
 
         Args:
-            timeout: seconds to wait for that; then the batch in work is the last, and the rest fails.
+            timeout: seconds to wait; after that, the current batch is the last one and all other items fail.
 
         Returns:
-            Whether everything was answered.
+            Whether every item was processed.
         """
         self.refuse_more()
         with self._changed:
@@ -205,7 +205,7 @@ class Batcher(Generic[J, R]):
         return sum(len(jobs) for jobs in self._waiting.values())
 
     def _retry_after(self) -> int:
-        """Seconds until half of what waits will be done, as far as the last batches tell."""
+        """Estimated seconds until half of the waiting items are done, from the time that recent batches took."""
         expected = self._item_seconds * max(self._count(), len(self._lines)) / 2
         return min(LONGEST_RETRY, max(1, math.ceil(expected)))
 
@@ -219,7 +219,7 @@ class Batcher(Generic[J, R]):
             self._fail_the_rest()
 
     def _take(self) -> list[_Job[J, R]] | None:
-        """The next batch, one item a client in turn; `None` once all is over."""
+        """The next batch, one item per client in turn; `None` when the worker has to end."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._ended)
@@ -233,7 +233,7 @@ class Batcher(Generic[J, R]):
                     client, jobs = self._waiting.popitem(last=False)
                     taken.append(jobs.popleft())
                     if jobs:
-                        self._waiting[client] = jobs  # behind the others
+                        self._waiting[client] = jobs  # after the other clients
             begun = [job for job in taken if job.future.set_running_or_notify_cancel()]
             if begun:
                 return begun

@@ -1,7 +1,7 @@
-"""What went wrong, as the command line would say it: one line, with the status that HTTP has for it.
+"""Error responses: one line, as on the command line, with the matching HTTP status.
 
-The body is `{"error": {"message": ..., "type": ...}}`, which OpenAI's clients show as they show OpenAI's own errors.
-What is nobody's mistake but ours is logged here and told without its words, since they may name paths.
+The body is `{"error": {"message": ..., "type": ...}}`, the format of OpenAI, so OpenAI's clients show the message.
+Unexpected errors are logged here. Their text is not sent, since it may contain paths.
 """
 
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class TooLargeError(Exception):
-    """An upload beyond the server's limit."""
+    """The upload is larger than the server's limit."""
 
     def __init__(self, most: int) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class TooLargeError(Exception):
 
 
 class TooSlowError(Exception):
-    """An upload that did not arrive in time."""
+    """The upload did not arrive in time."""
 
 
 class ClientGoneError(Exception):
@@ -47,7 +47,7 @@ class CrossSiteError(Exception):
 
 
 class UnauthorisedError(Exception):
-    """No token, or another one."""
+    """The bearer token is missing or wrong."""
 
 
 _STATUS: dict[type[Exception], tuple[int, str]] = {
@@ -65,7 +65,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
 
 
 def refusal(error: Exception) -> Response:
-    """The answer that an error of these kinds gets."""
+    """The response to an error of these kinds."""
     status, kind = next(found for cause, found in _STATUS.items() if isinstance(error, cause))
     headers = {}
     if isinstance(error, UnauthorisedError):
@@ -76,13 +76,13 @@ def refusal(error: Exception) -> Response:
 
 
 def one_line(status: int, message: str, kind: str, headers: dict[str, str] | None = None) -> Response:
-    """An error's body."""
+    """A response with the body of an error."""
     line = " ".join(message.split())
     return JSONResponse({"error": {"message": line, "type": kind}}, status, headers)
 
 
 def in_words(errors: Sequence[object]) -> str:
-    """The first thing that pydantic has to say of a form, as a line."""
+    """The first of pydantic's errors of a form, in one line."""
     first = errors[0]
     assert isinstance(first, dict)
     where = ".".join(str(part) for part in first["loc"] if part != "body")

@@ -1,4 +1,4 @@
-"""What to say when the extra `serve` is not installed."""
+"""Report in one line that the extra `serve` is not installed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from emosllm.errors import UserError
 
 @contextmanager
 def serve_extra() -> Iterator[None]:
-    """Around the imports of FastAPI, uvicorn, Gradio, python-multipart or prometheus-client.
+    """Turn a failed import of FastAPI, uvicorn, Gradio, python-multipart or prometheus-client into a `UserError`.
 
     Raises:
         UserError: a library of the extra is missing.

@@ -1,6 +1,6 @@
-"""What Prometheus may ask: requests and their latency, the queue, batches, seconds of audio, and the process.
+"""Metrics for Prometheus: requests and their latency, the queue, batches, seconds of audio, and the process.
 
-Counts only; no name, no transcript and no address of anybody is in them.
+They are numbers only and contain no file names, transcripts or client addresses.
 """
 
 import time
@@ -15,7 +15,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """A registry of its own, so that two servers in one process (tests) do not share counts."""
+    """Prometheus metrics in a separate registry, so that two servers in one process (tests) do not share counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -35,19 +35,19 @@ class Metrics:
         self.audio_seconds = Counter("emosllm_audio_seconds", "Seconds of audio recognised.", registry=self.registry)
 
     def watch(self, batcher: Batcher) -> None:
-        """Report a batcher's queue whenever somebody asks."""
+        """Report the queue of a batcher at each scrape."""
         waiting = Gauge("emosllm_queue_clips", "Clips that wait for the model.", registry=self.registry)
         waiting.set_function(lambda: batcher.waiting)
         admitted = Gauge("emosllm_queue_requests", "Requests taken and not answered yet.", registry=self.registry)
         admitted.set_function(lambda: batcher.admitted)
 
     def observe_batch(self, size: int, seconds: float) -> None:
-        """Note a batch."""
+        """Record the size and the seconds of a batch."""
         self.batch_size.observe(size)
         self.batch_seconds.observe(seconds)
 
     def page(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -58,11 +58,11 @@ class Measured:
         self.app, self.metrics, self.paths = app, metrics, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, then note path, status and seconds."""
+        """Call the app, then record path, status and seconds."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # Other paths are the page's, or somebody's guesses: one name for all, or memory would grow with the guesses.
+        # Unknown paths share one name: with a name per path, arbitrary requests would grow the memory without limit.
         path = scope["path"] if scope["path"] in self.paths else "page"
         status, began = "gone", time.monotonic()
 

@@ -1,7 +1,8 @@
-"""What stands before every route: uploads end at the limit, pages talk to nobody else, needless routes do not exist.
+"""Middleware: limit the body size, set the security headers, refuse requests of other sites, hide unused routes.
 
-Gradio brings routes that this page has no use for (uploads to a folder, files, a proxy to the internet); they are not
-there. Given up: a client that sends gigabytes without asking first may see its connection reset before it reads why.
+Gradio adds routes that this page does not use (uploads to a folder, files, a proxy to the internet). They are answered
+with 404. Known limit: the connection of a client that sends gigabytes without `Expect: 100-continue` may be reset
+before the client has read the reason.
 """
 
 import asyncio
@@ -13,30 +14,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emosllm.serving.error_responses import CrossSiteError, NotFoundError, TooLargeError, refusal
 
-_DRAIN_BYTES = 1 << 20  # what is still read of a refused upload, so that its sender reads the answer
+_DRAIN_BYTES = 1 << 20  # bytes of a refused upload that are still read, so that the client reads the answer
 _DRAIN_SECONDS = 1.0
 
 
 class BodyLimit:
-    """Middleware that answers 413 as soon as a body's header, or the body itself, is beyond the limit.
+    """Middleware that answers 413 as soon as the length header of a body, or the body itself, exceeds the limit.
 
     Args:
-        app: what comes after.
-        most: bytes that a body may have.
+        app: the next app.
+        most: largest body, in bytes.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self.app, self.most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on with a counted body, or refuse."""
+        """Call the app with a counted body, or refuse the request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         body = _Body(receive, self.most)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.most:
-            await refusal(TooLargeError(self.most))(scope, receive, send)  # not a byte of it was asked for
+            await refusal(TooLargeError(self.most))(scope, receive, send)  # before any of the body is read
             return
 
         async def answering(message: Message) -> None:
@@ -48,7 +49,7 @@ class BodyLimit:
 
 
 class _Body:
-    """A request's body, counted."""
+    """The body of a request, with its bytes counted."""
 
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive, self._most = receive, most
@@ -66,9 +67,9 @@ class _Body:
         return message
 
     async def drained(self) -> bool:
-        """Read on a little before an early answer, and say whether that was all there was to read.
+        """Read a limited part of the remaining body before an early answer; return whether the body ended there.
 
-        Closing on unread bytes would take the answer from the client; reading all of them would take gigabytes.
+        Closing the connection with unread bytes could lose the answer. Reading the whole body could take gigabytes.
         """
         until = self._seen + _DRAIN_BYTES
         try:
@@ -101,11 +102,11 @@ class SecurityHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and add the headers to the answer."""
+        """Call the app, and add the headers to the answer."""
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Gradio lets other sites read where it takes itself for public; nobody asked it to.
+                # Gradio allows other sites to read answers if it assumes that it is public, so its headers are removed.
                 sent = [pair for pair in message.get("headers", ()) if not pair[0].startswith(b"access-control-")]
                 there = {name for name, _ in sent}
                 message["headers"] = [*sent, *(pair for pair in self.HEADERS if pair[0] not in there)]
@@ -117,11 +118,11 @@ class SecurityHeaders:
 class CrossSiteGuard:
     """Middleware that refuses what another site's page makes a browser ask, and names that are not this machine's.
 
-    A page from elsewhere may send a form here without being allowed to read the answer; and with a name of its own
-    that it lets point to 127.0.0.1 it could read it too (DNS rebinding). Programs send no `Origin` and pass.
+    A page of another site may send a form to this server although it cannot read the answer. With a host name that
+    resolves to 127.0.0.1 it could also read the answer (DNS rebinding). Programs send no `Origin` and pass.
 
     Args:
-        app: what comes after.
+        app: the next app.
         only_local: whether the server listens on this machine alone, so that `Host` has to be one of its names.
     """
 
@@ -131,7 +132,7 @@ class CrossSiteGuard:
         self.app, self.only_local = app, only_local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 403."""
+        """Call the app, or answer 403."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
@@ -150,7 +151,7 @@ class AllowedPaths:
     """Middleware for whom a path that no pattern matches does not exist.
 
     Args:
-        app: what comes after.
+        app: the next app.
         patterns: regular expressions of whole paths.
     """
 
@@ -159,7 +160,7 @@ class AllowedPaths:
         self.known = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 404; of WebSockets there are none."""
+        """Call the app, or answer 404; WebSockets are never passed on."""
         if scope["type"] == "http" and not self.known.fullmatch(scope["path"]):
             nothing = NotFoundError("there is nothing here; the page is at /, the API is described at /openapi.json")
             await refusal(nothing)(scope, receive, send)

@@ -1,8 +1,8 @@
-"""OpenAI's way to ask for a transcript, answered with emotions: clients that know the one need not know the other.
+"""OpenAI's transcription route, extended by emotions, so that OpenAI's clients work without changes.
 
-The text is what the system heard, or the recogniser of speech that the server was started with. A recording that fits
-is taken whole for `json` and `text`; turns with times (`verbose_json`, `srt`, `vtt`, and whatever is too long for one
-utterance) come from the timeline.
+The text comes from the system, or from the speech recogniser that the server was started with. A recording that fits
+one utterance is recognised whole for `json` and `text`. Formats with times (`verbose_json`, `srt`, `vtt`) and longer
+recordings use the timeline.
 """
 
 import zlib
@@ -64,7 +64,7 @@ def openai_routes(service: Service) -> APIRouter:
 
 
 def _check_writes(service: Service, system: str | None) -> None:
-    """Refuse, before anything is computed, a system whose answers hold no words."""
+    """Refuse a system whose answers hold no transcript, before anything is computed."""
     name = service.chosen(system)
     if service.has_words(name):
         return

@@ -1,14 +1,14 @@
-"""The page: record or upload, see emotions, words, cues and the timeline, compare systems, download; all at home.
+"""The web page: record or upload, show emotions, words, cues and the timeline, compare systems, download results.
 
-Gradio draws it. The recording never passes through Gradio, whose uploads are files: the browser sends it to
-`/v1/emotions`, which reads it into memory, and keeps it itself for playing; what comes back is drawn here. So Gradio's
-routes for files are closed (`PAGE_PATHS` is all there is), its cache stays empty, and page and API have one set of
-limits, one queue and one way to put errors. Given up: progress in per cent while a long recording is recognised.
+Gradio draws the page. Gradio's uploads are files, so the recording does not pass through Gradio: the browser keeps it
+for playback and sends it to `/v1/emotions`, which reads it into memory. The answer is drawn here. For this reason only
+the paths in `PAGE_PATHS` are served and Gradio's cache stays empty. Page and API share their limits, queue and error
+messages. Not done: progress in per cent while a long recording is recognised.
 """
 
 import os
 
-# Before the import: Gradio asks home on import where it may.
+# Set before the import, since importing Gradio may send usage data.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -22,7 +22,7 @@ from emosllm.serving.results_html import show
 from emosllm.serving.service import Service
 from emosllm.timeline.cues import cues_available
 
-#: Paths that the page needs, as regular expressions; Gradio's other ones are not served.
+#: Paths that the page needs, as regular expressions; Gradio's other paths are not served.
 PAGE_PATHS = (
     "/",
     "/config",
@@ -58,7 +58,7 @@ _INTAKE = """
 
 _STATUS = '<p id="em-status" class="em-status" role="status"></p>'
 
-# Not in page.css: Gradio rewrites that, and drops what it does not know.
+# Not in page.css: Gradio rewrites that file and drops rules that it does not know.
 _NARROW = "@container (max-width: 3.6rem) { .em-stretch span { visibility: hidden; } }"
 
 _FOOT = """
@@ -70,12 +70,12 @@ _FOOT = """
 
 
 def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
-    """Put the page at `/` of an app, after its other routes.
+    """Mount the page at `/` of an app, after the app's other routes.
 
     Args:
         app: the server.
-        service: what the page says it is recognised by.
-        asks_token: whether the API wants a token, and the page has a field for it.
+        service: the systems that the page names.
+        asks_token: whether the API requires a token; the page then has a field for it.
     """
     assets = files("emosllm.serving") / "assets"
     look, hands = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -98,11 +98,11 @@ def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
 
 
 def page(systems: Mapping[str, bool], *, asks_token: bool) -> gr.Blocks:
-    """The page's parts, and what its one button does.
+    """Build the page and connect its button.
 
     Args:
-        systems: name -> whether its answers hold a transcript that nobody gave; a choice is offered where there are
-            several.
+        systems: name -> whether its answers hold a transcript that no client sent; with several systems the page offers
+            a choice.
         asks_token: whether there is a field for a token.
     """
     several = len(systems) > 1
@@ -149,7 +149,7 @@ def page(systems: Mapping[str, bool], *, asks_token: bool) -> gr.Blocks:
 
 
 def _theme() -> gr.themes.Base:
-    """Plain, with the machine's own fonts: nothing is fetched for it."""
+    """A plain theme with the fonts of the operating system, so that no font is downloaded."""
     fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
     mono = ["ui-monospace", "DejaVu Sans Mono", "monospace"]
     return gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=fonts, font_mono=mono)

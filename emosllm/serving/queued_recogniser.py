@@ -1,4 +1,4 @@
-"""A recogniser behind the queue: the same `predict`, but others' clips may be in its batches, and its in theirs."""
+"""A recogniser whose `predict` goes through the queue, where clips of several clients share a batch."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -29,8 +29,8 @@ class QueuedRecogniser:
 
     Args:
         recogniser: the system.
-        name: its name in the queue.
-        line: the request's place there.
+        name: the system's name in the queue.
+        line: the admitted request.
     """
 
     def __init__(self, recogniser: Recogniser, name: str, line: JobLine) -> None:
@@ -46,7 +46,7 @@ class QueuedRecogniser:
     ) -> Iterator[Prediction]:
         """Recognise many recordings, in order; at most `batch_size` of them wait in the queue.
 
-        So a long recording fills batches where nobody else asks, and holds nobody up where others do.
+        The bound lets a long recording fill batches on an idle server without delaying the other clients on a busy one.
         """
         asked: deque[Future[Prediction]] = deque()
         for utterance, session in zip(utterances, sessions or repeat(None), strict=False):

@@ -1,6 +1,6 @@
-"""Answers as HTML: the label large, a bar an emotion, words, voice, a timeline with turns to click, downloads.
+"""Results as HTML: the label, a bar per emotion, words, cues, a timeline with clickable turns, and downloads.
 
-Length and words carry what is told; colour only repeats it. Everything that came from outside is escaped.
+Bars and text carry the information, and colour only repeats it. All text from outside is escaped.
 """
 
 import base64
@@ -18,7 +18,7 @@ from emosllm.timeline.exports.tables import as_csv, as_json
 from emosllm.timeline.plot import STYLES
 
 _ELSE = "#B4BCC2"
-_DARK = ("sad", "other")  # of the pictures' colours, those which words stand on in white
+_DARK = ("sad", "other")  # colours that need white text on them
 _DOWNLOADS = (
     ("CSV", "csv", "text/csv", as_csv),
     ("JSON", "json", "application/json", as_json),
@@ -28,14 +28,14 @@ _DOWNLOADS = (
 
 
 class Sent(BaseModel):
-    """What the browser hands over: the API's answers, or the line that it refused with."""
+    """What the browser sends: the API's answers, or its error message."""
 
     answers: list[Emotions] = []
     error: str = ""
 
 
 def show(sent: str) -> str:
-    """The page's results.
+    """The page's results as HTML.
 
     Args:
         sent: a `Sent` as JSON.
@@ -122,7 +122,7 @@ def _row(number: int, turn: Turn) -> str:
 
 
 def _number(turn: Turn) -> str:
-    """The probability of the label; an answer in free words has none."""
+    """The probability of the label; a free answer has none."""
     return "" if turn.confidence is None else f'<span class="em-number">{turn.confidence:.0%}</span>'
 
 
@@ -154,7 +154,7 @@ def _voice(turn: Turn) -> str:
 
 
 def _source(turn: Turn) -> str:
-    """Where the words come from; nothing where there are none."""
+    """The source of the transcript; nothing where there is no transcript."""
     if turn.transcript is None:
         return ""
     known = {"given": "as you gave them", "model": "as the system heard them"}
@@ -163,7 +163,7 @@ def _source(turn: Turn) -> str:
 
 
 def _downloads(answer: Emotions) -> str:
-    """Links that hold their file: nothing is kept on the server for them."""
+    """Download links that contain their file, so that the server keeps none."""
     timeline = answer.timeline()
     stem = f"{answer.recording.rpartition('.')[0] or answer.recording}.{answer.model.replace('/', '-')}"
     links = []

@@ -1,4 +1,4 @@
-"""Our own routes: emotions of an upload, the systems served, health and metrics."""
+"""The routes of this project: emotions of an upload, the served systems, health and metrics."""
 
 import time
 
@@ -14,12 +14,12 @@ _FORM = body_of(EmotionsForm, {"segments": True, "model": "nano"})
 
 
 def client_of(request: Request) -> str:
-    """In whose name a request takes turns: its address."""
+    """The name by which clients take turns: the request's address."""
     return request.client.host if request.client else "somebody"
 
 
 def emotion_routes(service: Service) -> APIRouter:
-    """Routes that recognise, or tell what could."""
+    """Routes that recognise a recording and list the systems."""
     routes = APIRouter(prefix="/v1", tags=["emotions"])
     began = int(time.time())
 
@@ -46,7 +46,7 @@ def emotion_routes(service: Service) -> APIRouter:
 
     @routes.get("/models", response_model=Models)
     async def models() -> Models:
-        """Name the systems that are served, the first one asked where none is named."""
+        """List the served systems; the first one is the default."""
         return Models(
             data=[
                 Model(
@@ -64,12 +64,12 @@ def emotion_routes(service: Service) -> APIRouter:
 
 
 def health_routes(service: Service) -> APIRouter:
-    """Whether the server is well; open to all."""
+    """The health check; it requires no token."""
     routes = APIRouter(tags=["operation"])
 
     @routes.get("/healthz", response_model=Health, responses={503: {"model": Health}})
     async def healthz() -> Response:
-        """Say whether requests are taken: 200, or 503 while the server stops."""
+        """Report whether requests are admitted: 200, or 503 while the server stops."""
         well = service.batcher.alive
         health = Health(
             status="ok" if well else "stopping", models=list(service.systems), waiting=service.batcher.waiting
@@ -80,12 +80,12 @@ def health_routes(service: Service) -> APIRouter:
 
 
 def metric_routes(service: Service) -> APIRouter:
-    """Counts for Prometheus."""
+    """The route for Prometheus."""
     routes = APIRouter(tags=["operation"])
 
     @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
-        """Tell requests, latencies, queue, batches and seconds of audio in Prometheus' text format."""
+        """Report requests, latencies, queue, batches and seconds of audio in Prometheus' text format."""
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return routes

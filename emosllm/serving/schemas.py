@@ -1,4 +1,4 @@
-"""Forms and answers of the server, typed: what OpenAPI documents is what is sent."""
+"""Typed forms and answers of the server; OpenAPI documents exactly these."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -15,10 +15,10 @@ class EmotionsForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    segments: Annotated[bool, Field(description="Turn by turn, for recordings of any length; else as one.")] = False
+    segments: Annotated[bool, Field(description="Recognise turn by turn, for recordings of any length.")] = False
     model: Annotated[str, Field(description="One of `GET /v1/models`; the first where none is named.")] = ""
     transcript: Annotated[
-        str, Field(description="What is said, where you know it; the system listens for itself where not.")
+        str, Field(description="What is said, if you know it. Without it, some systems transcribe the recording.")
     ] = ""
     cues: Annotated[bool, Field(description="Measure the voice too: loudness, pitch, range, jitter, shimmer.")] = False
     session: Annotated[
@@ -40,15 +40,15 @@ class TranscriptionForm(BaseModel):
     response_format: Annotated[
         Literal["json", "text", "verbose_json", "srt", "vtt"], Field(description="`verbose_json` carries the emotions.")
     ] = "json"
-    language: Annotated[str, Field(description="Repeated in the answer; the system hears what it hears.")] = ""
+    language: Annotated[str, Field(description="Repeated in the answer; it does not change the result.")] = ""
     timestamp_granularities: Annotated[
-        list[Literal["segment"]], Field(description="Turns have times, words have none.")
+        list[Literal["segment"]], Field(description="Only turns have times; words have none.")
     ] = []
-    stream: Annotated[Literal[False, "false", "False"], Field(description="Answers come whole.")] = False
+    stream: Annotated[Literal[False, "false", "False"], Field(description="Streaming is not available.")] = False
 
 
 class Emotion(BaseModel):
-    """What a system says of one stretch of speech."""
+    """What a system recognises in a segment."""
 
     label: Annotated[str | None, Field(description="The most probable emotion.", examples=["angry"])]
     confidence: Annotated[float | None, Field(description="Its probability.", examples=[0.81])]
@@ -58,13 +58,13 @@ class Emotion(BaseModel):
 
     @classmethod
     def of(cls, segment: Segment) -> Self:
-        """A segment's, rounded to what it is worth."""
+        """A segment's emotion, rounded to its precision."""
         told = segment.to_dict()
         return cls(label=told["label"], confidence=told["confidence"], probabilities=told["probabilities"])
 
 
 class Turn(Emotion):
-    """A stretch of a recording with what was recognised in it."""
+    """A segment of a recording and what was recognised in it."""
 
     start: Annotated[float, Field(description="Seconds from the beginning.", examples=[12.48])]
     end: Annotated[float, Field(description="Likewise.", examples=[17.02])]
@@ -81,7 +81,7 @@ class Turn(Emotion):
     error: Annotated[str | None, Field(description="Why this turn could not be recognised.", examples=[None])]
 
     def segment(self) -> Segment:
-        """Back to the house's own record."""
+        """Convert to a `Segment`."""
         return Segment(
             self.start, self.end, self.label, self.probabilities, self.transcript, self.transcript_from,
             cues=self.cues, error=self.error,
@@ -95,12 +95,12 @@ class Emotions(BaseModel):
     duration: Annotated[float, Field(description="In seconds.", examples=[184.2])]
     model: Annotated[str, Field(description="The system that answered.", examples=["nano"])]
     labels: Annotated[list[str], Field(description="The emotions that it chose from.", examples=[[*_PROBABILITIES]])]
-    emotion: Annotated[Emotion | None, Field(description="Of the recording as a whole; null with `segments`.")]
+    emotion: Annotated[Emotion | None, Field(description="Of the whole recording; null with `segments`.")]
     shares: Annotated[
         dict[str, float],
         Field(description="Of the recognised speech, each second by its probabilities.", examples=[_PROBABILITIES]),
     ]
-    segments: Annotated[list[Turn], Field(description="In order of time; one where the recording was taken whole.")]
+    segments: Annotated[list[Turn], Field(description="In order of time; one if it was recognised as a whole.")]
     adapted: Annotated[
         dict[str, float] | None,
         Field(
@@ -111,7 +111,7 @@ class Emotions(BaseModel):
 
     @classmethod
     def of(cls, timeline: Timeline, *, whole: bool) -> Self:
-        """A timeline, as it is sent."""
+        """Convert a timeline."""
         told = timeline.to_dict()
         words = in_words(timeline.segments)
         turns = [
@@ -130,7 +130,7 @@ class Emotions(BaseModel):
         )
 
     def timeline(self) -> Timeline:
-        """Back to the house's own record."""
+        """Convert to a `Timeline`."""
         segments = [turn.segment() for turn in self.segments]
         return Timeline(self.recording, self.duration, self.model, tuple(self.labels), segments)
 
@@ -142,9 +142,9 @@ class Transcription(BaseModel):
 
 
 class TranscriptionSegment(BaseModel):
-    """A segment of OpenAI's `verbose_json`, with the emotion beside what OpenAI's has.
+    """A segment of OpenAI's `verbose_json`, with an additional field for its emotion.
 
-    `avg_logprob` and `no_speech_prob` are not computed here: they are 0 since typed clients insist on numbers.
+    `avg_logprob` and `no_speech_prob` are not computed. They are 0, since typed clients require numbers.
     """
 
     id: int
@@ -152,11 +152,11 @@ class TranscriptionSegment(BaseModel):
     start: float
     end: float
     text: str
-    tokens: Annotated[list[int], Field(description="Not told: empty.")]
-    temperature: Annotated[float, Field(description="0: what is heard is decoded greedily.")]
+    tokens: Annotated[list[int], Field(description="Not reported: empty.")]
+    temperature: Annotated[float, Field(description="0: the transcript is decoded greedily.")]
     avg_logprob: Annotated[float, Field(description="Not computed: 0.")]
-    compression_ratio: Annotated[float, Field(description="Of the text, by zlib; large where a system loops.")]
-    no_speech_prob: Annotated[float, Field(description="Not computed: 0; turns are what the detector took for speech.")]
+    compression_ratio: Annotated[float, Field(description="Of the text, by zlib; large if a system repeats itself.")]
+    no_speech_prob: Annotated[float, Field(description="Not computed: 0; turns are detected speech.")]
     emotion: Emotion
 
 
@@ -164,7 +164,7 @@ class VerboseTranscription(BaseModel):
     """OpenAI's `verbose_json`."""
 
     task: Literal["transcribe"] = "transcribe"
-    language: Annotated[str, Field(description="As you named it; empty where you did not.")]
+    language: Annotated[str, Field(description="As in the request; empty if not given.")]
     duration: float
     text: str
     model: Annotated[str, Field(description="The system that answered.", examples=["nano"])]
@@ -172,15 +172,15 @@ class VerboseTranscription(BaseModel):
 
 
 class Model(BaseModel):
-    """A served system, in OpenAI's words and ours."""
+    """A served system, with OpenAI's fields and those of this project."""
 
     id: Annotated[str, Field(examples=["nano"])]
     object: Literal["model"] = "model"
-    created: Annotated[int, Field(description="When this server began, in seconds since 1970.")]
+    created: Annotated[int, Field(description="When this server started, in seconds since 1970.")]
     owned_by: Literal["local"] = "local"
     labels: Annotated[list[str], Field(examples=[[*_PROBABILITIES]])]
     longest: Annotated[float, Field(description="Seconds that it takes as one utterance.", examples=[30.0])]
-    transcribes: Annotated[bool, Field(description="Whether its answers hold words that it heard.", examples=[False])]
+    transcribes: Annotated[bool, Field(description="Whether its answers hold its own transcript.", examples=[False])]
 
 
 class Models(BaseModel):
@@ -195,28 +195,28 @@ class Health(BaseModel):
 
     status: Literal["ok", "stopping"]
     models: list[str]
-    waiting: Annotated[int, Field(description="Clips that wait for the model.")]
+    waiting: Annotated[int, Field(description="Number of clips that wait for the model.")]
 
 
 class ErrorLine(BaseModel):
-    """What went wrong: the thing, the value, the way out."""
+    """An error: the thing, the value and the remedy."""
 
     message: Annotated[str, Field(examples=["clip.wav is empty (0 bytes): copy or record it again"])]
     type: Annotated[str, Field(examples=["invalid_request_error"])]
 
 
 class Refusal(BaseModel):
-    """The body of every error."""
+    """The body of every error response."""
 
     error: ErrorLine
 
 
-#: What any route that recognises may answer but success, for OpenAPI.
+#: The error responses of every route that recognises, for OpenAPI.
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Refusal, "description": "No bearer token, or another one."},
-    413: {"model": Refusal, "description": "The upload is larger than the server takes."},
-    422: {"model": Refusal, "description": "The form or the recording cannot be used; the line says why."},
-    503: {"model": Refusal, "description": "The queue is full; `Retry-After` says when to come again."},
+    401: {"model": Refusal, "description": "The bearer token is missing or wrong."},
+    413: {"model": Refusal, "description": "The upload is larger than the server's limit."},
+    422: {"model": Refusal, "description": "The form or the recording cannot be used; the message says why."},
+    503: {"model": Refusal, "description": "The queue is full; `Retry-After` says when to retry."},
 }
 
 

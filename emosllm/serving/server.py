@@ -1,4 +1,4 @@
-"""A server from names: load the systems, bind the port, answer until told to stop, finish what was taken."""
+"""Run a server: load the systems, bind the port, serve until a signal, finish the admitted requests."""
 
 import logging
 import signal
@@ -24,12 +24,12 @@ _SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen, and who may ask.
+    """Where the server listens, and the token that clients need.
 
     Attributes:
-        host: a name or an address of this machine; 0.0.0.0 is all of them.
-        port: 0 takes a free one.
-        token_file: a file whose first line is the token that clients have to bring.
+        host: a name or an address of this machine; 0.0.0.0 stands for all of them.
+        port: 0 chooses a free one.
+        token_file: a file whose first line is the bearer token of the clients.
     """
 
     host: str = "127.0.0.1"
@@ -39,14 +39,14 @@ class Address:
 
 @dataclass(frozen=True)
 class Systems:
-    """Which systems to serve, and how they are asked.
+    """Which systems to serve, and how they are loaded.
 
     Attributes:
-        names: the first is asked where a request names none.
-        device: as `load` takes it.
-        strategy: likewise.
-        labels: likewise.
-        asr: a recogniser of speech, as `load_asr` takes it.
+        names: the first is the default of requests.
+        device: as in `load`.
+        strategy: as in `load`.
+        labels: as in `load`.
+        asr: a speech recogniser, as in `load_asr`.
     """
 
     names: Sequence[str] = ("nano",)
@@ -57,12 +57,12 @@ class Systems:
 
 
 def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = True) -> None:
-    """Serve until SIGINT or SIGTERM; then finish what was taken, and return.
+    """Serve until SIGINT or SIGTERM; then finish the admitted requests, and return.
 
-    What can be wrong about the address is known before a system is loaded.
+    The address and the token file are checked before a system is loaded.
 
     Raises:
-        UserError: no such system, a port that is taken, a token file that can't be used.
+        UserError: a system does not exist, the port is in use, or the token file cannot be used.
     """
     token = None if address.token_file is None else read_token(address.token_file)
     listener = bound(address)
@@ -80,7 +80,7 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
         config = uvicorn.Config(
             app,
             log_config=None,
-            access_log=False,  # who asked what is nobody's business
+            access_log=False,  # requests are not logged, to protect the clients' privacy
             timeout_graceful_shutdown=round(STOP_SECONDS),
             server_header=False,
         )
@@ -88,16 +88,16 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, saying where it listens, and answering 503 from the moment it is told to stop."""
+    """uvicorn that prints its address, and answers 503 as soon as it receives a signal."""
 
     def __init__(self, config: uvicorn.Config, service: Service, url: str) -> None:
         super().__init__(config)
         self._service, self._url = service, url
 
     def serve_here(self, listener: socket.socket) -> None:
-        """Run until told to stop."""
+        """Run until a signal stops the server."""
         logging.basicConfig(level=logging.WARNING, format="emosllm: %(message)s")
-        # uvicorn raises the signal again once it has finished: stopping a server is not a failure of it.
+        # uvicorn raises the signal again after it has finished. A stopped server has not failed.
         before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             self.run(sockets=[listener])
@@ -108,22 +108,22 @@ class _Server(uvicorn.Server):
             raise UserError("the server could not start; the lines above say why")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then print the address."""
         await super().startup(sockets)
         if self.started:
             print(f"emosllm: {', '.join(self._service.systems)} at {self._url} (Ctrl-C stops)", file=sys.stderr)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Admit nothing more, finish what was taken, stop."""
+        """Admit nothing more, finish the admitted requests, stop."""
         self._service.batcher.refuse_more()
         await super().shutdown(sockets)
 
 
 def load_systems(systems: Systems) -> dict[str, Recogniser]:
-    """The systems by the names that answers call them: a folder's is its last part, for paths are nobody's business.
+    """The systems by their names in answers. A folder is named by its last part, since answers must not reveal paths.
 
     Raises:
-        UserError: one can't be loaded, or two would have the same name.
+        UserError: a system cannot be loaded, or two have the same name.
     """
     found: dict[str, Recogniser] = {}
     for name in systems.names:
@@ -138,7 +138,7 @@ def read_token(path: Path) -> str:
     """The token in a file.
 
     Raises:
-        UserError: it can't be read, or is too short to be one.
+        UserError: the file cannot be read, or its token is too short.
     """
     try:
         token = path.read_text(encoding="utf-8").strip()
@@ -157,7 +157,7 @@ def bound(address: Address) -> socket.socket:
     """A socket that listens at the address.
 
     Raises:
-        UserError: the port is taken or not allowed, or the host is not this machine's.
+        UserError: the port is in use or not allowed, or the host is not this machine's.
     """
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
@@ -177,7 +177,7 @@ def bound(address: Address) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser finds it."""
+    """The address for a browser."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,7 +1,8 @@
-"""What REST and the page both ask: recordings in memory, recognised whole or turn by turn, through the one queue.
+"""The recognition that the REST routes and the page share: whole recordings or turns, through one queue.
 
-Decoding, finding speech and measuring cues happen beside the model's thread, in a pool as wide as the queue. A
-recording is decoded as it is recognised: an hour takes the memory of its file, not of its samples.
+Recordings stay in memory. Decoding, voice activity detection and cues run outside the model's thread, in a pool with
+as many threads as the queue has places. A recording is decoded in blocks while it is recognised, so an hour takes the
+memory of its file and not of its samples.
 """
 
 import asyncio
@@ -33,12 +34,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes.
+    """The limits of one server.
 
     Attributes:
         max_seconds: the longest recording.
         max_bytes: the largest upload.
-        queue: requests taken at a time.
+        queue: most requests admitted at a time.
         batch_size: clips recognised together.
     """
 
@@ -52,9 +53,9 @@ class Service:
     """Systems behind one queue.
 
     Args:
-        systems: by the name that answers call them; the first is asked where none is named.
-        limits: what is taken.
-        transcriber: a recogniser of speech, asked for transcripts that no client gave.
+        systems: by the name that answers use; the first is the default.
+        limits: what the server accepts.
+        transcriber: a speech recogniser for recordings without a transcript from the client.
     """
 
     def __init__(
@@ -78,27 +79,27 @@ class Service:
         self._pool = ThreadPoolExecutor(self.limits.queue, thread_name_prefix="emosllm-request")
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to process requests."""
         self.batcher.start()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Finish what was taken; whether all of it was answered."""
+        """Finish the admitted requests; return whether all were answered."""
         whole = self.batcher.stop(timeout)
         self._pool.shutdown(wait=whole, cancel_futures=True)
         return whole
 
     def chosen(self, name: str | None) -> str:
-        """The system of that name; the first where no name is given.
+        """The system of that name; the first if no name is given.
 
         Raises:
-            UserError: there is none of that name.
+            UserError: no system has that name.
         """
         if name and name not in self.systems:
             raise UserError(f"model {name!r} is not served here; there is {', '.join(self.systems)}")
         return name or next(iter(self.systems))
 
     def has_words(self, name: str) -> bool:
-        """Whether answers of that system hold a transcript that no client gave."""
+        """Whether answers of that system hold a transcript that no client sent."""
         return self.transcriber is not None or self.systems[name].writes_words
 
     async def whole(
@@ -112,19 +113,19 @@ class Service:
         cues: bool = False,
         session: str = "",
     ) -> Timeline:
-        """A recording as one utterance: a timeline of one segment.
+        """Recognise a recording as one utterance: a timeline of one segment.
 
         Args:
-            line: the request's place in the queue.
+            line: the admitted request.
             audio: a file's bytes.
-            name: what the recording is called in answers.
-            system: which one to ask.
-            transcript: what is said, where that is known.
-            cues: whether to measure the voice.
+            name: the recording's name in answers.
+            system: its name; the first system if not given.
+            transcript: what is said, if that is known.
+            cues: whether to measure the acoustic cues.
             session: the client's name for recordings that answers adapt to; empty for none.
 
         Raises:
-            UserError: it can't be read, or is too long for one utterance.
+            UserError: the recording cannot be read, or is too long for one utterance.
         """
         chosen = self.chosen(system)
         recogniser = self.systems[chosen]
@@ -156,18 +157,18 @@ class Service:
         cues: bool = False,
         session: str = "",
     ) -> Timeline:
-        """A recording of any length that the limits allow, turn by turn.
+        """Recognise a recording turn by turn; it may be as long as the server's limit.
 
         Args:
-            line: the request's place in the queue.
+            line: the admitted request.
             audio: a file's bytes.
-            name: what the recording is called in answers.
-            system: which one to ask.
-            cues: whether to measure each turn's voice.
+            name: the recording's name in answers.
+            system: its name; the first system if not given.
+            cues: whether to measure each turn's acoustic cues.
             session: the client's name for recordings that answers adapt to; empty for none.
 
         Raises:
-            UserError: it can't be read, or is too long for this server.
+            UserError: the recording cannot be read, or is too long for this server.
         """
         chosen = self.chosen(system)
         if self.systems[chosen].needs_words and self.transcriber is None:
@@ -193,7 +194,7 @@ class Service:
         """Whether a recording is short enough to be one utterance, by its header.
 
         Raises:
-            UserError: it can't be read.
+            UserError: the recording cannot be read.
         """
         with _named(name):
             return duration(audio) <= self.systems[self.chosen(system)].processor.longest
@@ -205,11 +206,11 @@ class Service:
         return Timeline(name, seconds, system, labels, segments, settings)
 
     def _session(self, line: JobLine, system: str, name: str) -> Session | None:
-        """The session of that name; each client has its own."""
+        """The session of that name; each client has its own sessions."""
         return self._sessions.get((line.client, system, name), self.systems[system].session) if name else None
 
     def _checked(self, audio: bytes, name: str) -> float:
-        """Seconds, by the header; what is too long for this server is refused before it is decoded."""
+        """Seconds, by the header; a recording too long for this server is refused before it is decoded."""
         seconds = duration(audio)
         if seconds > self.limits.max_seconds:
             raise UserError(
@@ -218,7 +219,7 @@ class Service:
         return seconds
 
     def _read(self, audio: bytes, name: str, longest: float) -> np.ndarray:
-        """Samples `[T]` of what is short enough for one utterance."""
+        """Samples `[T]` of a recording that is short enough for one utterance."""
         with _named(name):
             if (seconds := self._checked(audio, name)) > longest:
                 raise UserError(
@@ -231,11 +232,11 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*given, **named))
 
     def _recognise(self, jobs: Sequence[Job]) -> list[Prediction]:
-        """A batch, system by system; the model's thread is the only one here."""
+        """Recognise a batch, system by system; only the model's thread calls it."""
         answers: dict[int, Prediction] = {}
         for name in dict.fromkeys(job.system for job in jobs):
             mine = [index for index, job in enumerate(jobs) if job.system == name]
-            # Given transcripts are used where there are any; the system listens to the others.
+            # Recordings with a transcript use it; the system transcribes the others.
             clips, sessions = [jobs[index].utterance for index in mine], [jobs[index].session for index in mine]
             found = self.systems[name].predict(clips, len(mine), "given", sessions)
             answers.update(zip(mine, found, strict=True))
@@ -243,13 +244,13 @@ class Service:
 
 
 def _adapted(session: Session | None) -> dict[str, Any]:
-    """What an answer says about the session that it belongs to."""
+    """The part of an answer that describes its session."""
     return {} if session is None else {"adapted": session.adaptation.to_dict()}
 
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Errors about bytes and arrays, told of the file that they came in."""
+    """Put the file's name into errors about bytes and arrays."""
     try:
         yield
     except UserError as error:

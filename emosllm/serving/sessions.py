@@ -1,4 +1,4 @@
-"""Sessions of clients: the statistics that answers to one client's recordings adapt to, in memory, for an hour."""
+"""Sessions of clients: statistics of a client's recordings, to which answers adapt, in memory for an hour."""
 
 import time
 from collections import OrderedDict
@@ -12,12 +12,12 @@ SECONDS = 3600.0
 
 
 class Sessions:
-    """Sessions by key, the one that was used last at the end. No recording is held, only mean and deviation of frames.
+    """Sessions by key, the most recently used one last. They hold no recordings, only mean and deviation of frames.
 
     Args:
-        most: how many are kept; the one that was used longest ago goes first.
-        seconds: after how long without a recording a session is forgotten.
-        clock: seconds from any beginning.
+        most: how many are kept; the least recently used one is removed first.
+        seconds: a session without a recording for this long is removed.
+        clock: returns seconds since a fixed time.
     """
 
     def __init__(
@@ -28,11 +28,11 @@ class Sessions:
         self._lock = Lock()
 
     def get(self, key: Hashable, new: Callable[[], Session]) -> Session:
-        """The session of a key, new where there is none.
+        """The session of a key; a new one if there is none.
 
         Args:
-            key: who asks, and under which name.
-            new: makes a session; what it raises is passed on.
+            key: the client and its name for the session.
+            new: creates a session; its errors are passed on.
         """
         with self._lock:
             now = self.clock()

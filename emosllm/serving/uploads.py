@@ -1,6 +1,6 @@
-"""A form with a recording, read into memory and nowhere else, and an answer that is dropped when its asker leaves.
+"""Read a form with a recording into memory, and cancel the recognition when the client disconnects.
 
-Starlette's own parser moves what is larger than a megabyte into a temporary file; a voice has no business there.
+Starlette's own parser writes files above a megabyte to a temporary file. This server never stores recordings.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from starlette.requests import ClientDisconnect, Request
 from emosllm.errors import UserError
 from emosllm.serving.error_responses import ClientGoneError, TooSlowError
 
-UPLOAD_SECONDS = 300.0  # an upload that takes longer is broken off: its place in the queue is somebody else's
+UPLOAD_SECONDS = 300.0  # a longer upload is aborted, since it occupies a place in the queue
 _MOST_FIELDS = 32
-_NAME = 120  # characters of a file's name that answers repeat
+_NAME = 120  # characters of a file name that answers repeat
 
 F = TypeVar("F", bound=BaseModel)
 T = TypeVar("T")
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Upload(Generic[F]):
-    """A recording and the fields beside it.
+    """A recording and the other fields of its form.
 
     Attributes:
-        name: the file's name as its sender calls it, without folders.
+        name: the file's name as the client sent it, without folders.
         audio: the file's bytes.
-        fields: the rest of the form, verified.
+        fields: the rest of the form, validated.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Upload(Generic[F]):
 
 
 class _InMemory(MultiPartParser):
-    """Starlette's parser without its temporary files; the body is counted before it comes here."""
+    """Starlette's parser without its temporary files; `BodyLimit` has counted the body before."""
 
     spool_max_size = sys.maxsize
 
@@ -51,14 +51,14 @@ async def read_upload(request: Request, form: type[F]) -> Upload[F]:
     """Read a multipart form with one file named `file`.
 
     Args:
-        request: whose body nobody has read.
-        form: what else may be in it.
+        request: its body has not been read.
+        form: the other fields that it may have.
 
     Raises:
-        UserError: not such a form.
+        UserError: the body is not a form with a file.
         ValidationError: a field's value is not allowed.
-        TooSlowError: it did not arrive in time.
-        GoneError: the sender went away.
+        TooSlowError: the upload did not arrive in time.
+        GoneError: the client disconnected.
     """
     kind = request.headers.get("content-type", "")
     if not kind.startswith("multipart/form-data"):
@@ -76,7 +76,7 @@ async def read_upload(request: Request, form: type[F]) -> Upload[F]:
         raise UserError("the form has no file named `file`: send the recording under that name")
     audio = await file.read()
     await parsed.close()
-    # Names may come with a folder in front, from Windows with backslashes.
+    # Names may have a folder in front; Windows separates it with backslashes.
     name = PureWindowsPath(file.filename or "").name[-_NAME:] or "the upload"
     values: dict[str, Any] = {}
     for key, value in parsed.multi_items():
@@ -90,7 +90,7 @@ async def read_upload(request: Request, form: type[F]) -> Upload[F]:
 
 
 def body_of(form: type[BaseModel], example: Mapping[str, object]) -> dict[str, object]:
-    """OpenAPI's description of a form with a file, for routes that read it themselves."""
+    """OpenAPI's description of a form with a file, for routes that parse the form themselves."""
     schema = form.model_json_schema()
     file = {"type": "string", "format": "binary", "description": "WAV, FLAC, MP3, Ogg Vorbis or Opus."}
     properties = {"file": file, **schema.get("properties", {})}
@@ -100,10 +100,10 @@ def body_of(form: type[BaseModel], example: Mapping[str, object]) -> dict[str, o
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns, unless the client leaves first: then it is cancelled.
+    """Return what `work` returns; if the client disconnects first, cancel it.
 
     Raises:
-        GoneError: the client left.
+        GoneError: the client disconnected.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
