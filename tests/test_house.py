@@ -13,6 +13,7 @@ from emosllm.recipe import load_recipe, names
 
 ROOT = Path(__file__).parents[1]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+MODELS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 CODE = architecture.modules()
 
 
@@ -52,9 +53,8 @@ def test_each_file_says_what_it_is(path: Path) -> None:
     assert len(architecture.summary(path)) > 20
 
 
-def test_the_readme_states_each_recipes_weights_and_downloads() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([\d,]+ \| [\d.]+ B \| [\d.]+ GB) \|", text, re.MULTILINE))
+def test_the_models_page_states_each_recipes_weights_and_downloads() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([\d,]+ \| [\d.]+ B \| [\d.]+ GB) \|", MODELS, re.MULTILINE))
     assert set(rows) == set(names()) - {"nano"}
     for name, stated in rows.items():
         found = describe(load_recipe(name))
@@ -62,10 +62,9 @@ def test_the_readme_states_each_recipes_weights_and_downloads() -> None:
         assert stated == f"{found.trainable:,} | {found.total / 1e9:.2f} B | {size:.1f} GB", name
 
 
-def test_the_readme_states_each_models_size_and_licence() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_models_page_states_each_models_size_and_licence() -> None:
     for model, known in yaml.safe_load((ROOT / "emosllm/models/downloads.yaml").read_text(encoding="utf-8")).items():
-        assert f"| `{model}` | {known['gigabytes']:g} GB | {known['licence']} |" in text
+        assert f"| `{model}` | {known['gigabytes']:g} GB | {known['licence']} |" in MODELS
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:

@@ -10,19 +10,19 @@ import pytest
 
 from emosllm import cli
 from emosllm.corpora.samples import STEMS, write_samples
+from papers.commands import read_command
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "emodb"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = [(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "recordings")]
+MODELS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")  # commands on corpora and weights that are not here
 LIVE = ("emosllm serve", "emosllm listen")  # these wait for somebody; tests/serving and tests/timeline have them
 SHORT = [f"phases.{phase}.epochs=0.05" for phase in ("p1", "p2", "p3")]
 
 
 def commands() -> list[str]:
-    lines = re.findall(
-        r"^(?: {4})?(emosllm [^#\n]*?) *(?:#.*)?$", README.split("## The published systems")[0], re.MULTILINE
-    )
+    lines = re.findall(r"^(?: {4})?(emosllm [^#\n]*?) *(?:#.*)?$", README, re.MULTILINE)
     for guide in GUIDES:
         lines += re.findall(r"^ {4}(emosllm [^#\n]*?) *(?:#.*)?$", guide, re.MULTILINE)
     return sorted({line for line in lines if not line.startswith(LIVE)})
@@ -66,6 +66,12 @@ def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch:
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert not stop.value.code
+
+
+@pytest.mark.parametrize("command", re.findall(r"^(emosllm [^#\n]*?) *(?:#.*)?$", MODELS, re.MULTILINE))
+def test_the_command_line_reads_the_commands_for_the_published_systems(command: str) -> None:
+    words = shlex.split(command)
+    assert read_command(command).verb == words[1]
 
 
 def miniature_ravdess(desk: Path) -> Path:
