@@ -47,6 +47,21 @@ def test_the_documents_show_commands() -> None:
     assert len(commands()) >= 10
 
 
+def test_the_readme_is_short_and_so_is_the_file_of_its_picture() -> None:
+    assert len(README.splitlines()) <= 200
+    assert (ROOT / "docs" / "timeline.png").stat().st_size <= 80_000
+
+
+def test_the_commands_of_the_readme_read_files_that_a_clone_has() -> None:
+    found = 0
+    for command in re.findall(r"^(emosllm [^#\n]*)", README, re.MULTILINE):
+        inputs = re.sub(r"--(out|picture) \S+", "", command)
+        for path in re.findall(r"\S+\.(?:wav|flac|csv)|\S*recordings\S*", inputs):
+            assert (ROOT / path).exists(), command
+            found += 1
+    assert found >= 7
+
+
 @pytest.mark.parametrize("command", commands())
 def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(command.split(">")[0])
