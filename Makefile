@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup check test demo bench nano results clean
+.PHONY: setup check test demo bench nano results architecture clean
 
 setup: $(VENV)/.ready
 
@@ -41,6 +41,9 @@ nano: setup  ## rebuild the builtin models from the speech and text under DATA a
 
 results: setup  ## write the tables of docs/results.md from the rows and results in docs/results
 	$(BIN)/python -m papers
+
+architecture: setup  ## write the graph of packages and the list of files of docs/architecture.md from the code
+	$(BIN)/python docs/architecture.py
 
 clean:  ## remove all generated files
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

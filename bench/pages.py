@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md and README.md, written from the results that are kept: tables, and the curves."""
+"""The figures of docs/performance.md, written from the results that are kept: tables, and the curves."""
 
 import json
 import re
@@ -12,14 +12,13 @@ from emosllm.files import write_atomically
 from emosllm.reporting.style import SERIES, house_style, write_picture
 
 PAGE = Path("docs/performance.md")
-README = Path("README.md")
 PICTURE = Path("docs/performance/curves.svg")
 CURVES = "curves.json"
 _WAYS = ("plain", "ours")
 
 
 def write_pages(folder: Path, names: Sequence[str]) -> None:
-    """Put what is measured into the blocks that are marked for it; pages without the block stay as they are."""
+    """Put what is measured into the blocks of docs/performance.md that are marked for it."""
     results = read(folder, names)
     blocks = {"cases": table(results) + "\n" + provenance(results)} if results else {}
     if (folder / CURVES).is_file():
@@ -27,9 +26,7 @@ def write_pages(folder: Path, names: Sequence[str]) -> None:
         blocks["curves"] = curves_table(kept["curves"])
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         draw(kept["curves"], PICTURE)
-    for page in (PAGE, README):
-        text = page.read_text(encoding="utf-8")
-        write_atomically(page, fill(text, blocks))
+    write_atomically(PAGE, fill(PAGE.read_text(encoding="utf-8"), blocks))
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:

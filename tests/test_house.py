@@ -1,6 +1,5 @@
-"""The house keeps its own rules: a true map, small rooms, commands that exist."""
+"""The rules of the repository: a true list of files, short files, commands and links that exist."""
 
-import ast
 import re
 import subprocess
 from pathlib import Path
@@ -8,23 +7,40 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs import architecture
 from emosllm.models.description import describe, downloads
 from emosllm.recipe import load_recipe, names
 
 ROOT = Path(__file__).parents[1]
-CODE = [path for top in ("emosllm", "nano", "demo", "bench", "papers") for path in sorted((ROOT / top).rglob("*.py"))]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+MODELS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+CODE = architecture.modules()
 
 
-def first_line(path: Path) -> str:
-    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert doc, f"{path} says nowhere what it is"
-    return " ".join(doc.split("\n\n")[0].split())
-
-
-def test_the_readme_maps_every_file() -> None:
-    mapped = set(re.findall(r"^\| `([\w/.]+\.py)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+def test_the_architecture_page_lists_every_file() -> None:
+    listed = set(re.findall(r"^\| `([\w/.]+\.py)` \|", ARCHITECTURE, re.MULTILINE))
     files = {str(path.relative_to(ROOT)) for path in CODE if path.name not in ("__init__.py", "__main__.py")}
-    assert mapped == files
+    assert listed == files
+
+
+def test_the_architecture_page_is_what_the_code_gives() -> None:
+    assert architecture.fill(ARCHITECTURE) == ARCHITECTURE, "run make architecture"
+
+
+def test_the_graph_of_packages_has_an_arrow_for_every_import_that_no_other_arrows_imply() -> None:
+    assert architecture.without_implied({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {
+        "a": {"b"},
+        "b": {"c"},
+        "c": set(),
+    }
+    imports = architecture.package_imports()
+    assert {"inference", "training"} <= imports["cli"]
+    assert "cli" not in set().union(*imports.values())
+
+
+def test_the_architecture_page_names_files_that_exist() -> None:
+    for name in re.findall(r"`(emosllm/[\w/.]+)`", ARCHITECTURE):
+        assert (ROOT / name).exists(), name
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
@@ -34,12 +50,11 @@ def test_rooms_are_small(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_file_says_what_it_is(path: Path) -> None:
-    assert len(first_line(path)) > 20
+    assert len(architecture.summary(path)) > 20
 
 
-def test_the_readme_states_each_recipes_weights_and_downloads() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([\d,]+ \| [\d.]+ B \| [\d.]+ GB) \|", text, re.MULTILINE))
+def test_the_models_page_states_each_recipes_weights_and_downloads() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([\d,]+ \| [\d.]+ B \| [\d.]+ GB) \|", MODELS, re.MULTILINE))
     assert set(rows) == set(names()) - {"nano"}
     for name, stated in rows.items():
         found = describe(load_recipe(name))
@@ -47,10 +62,9 @@ def test_the_readme_states_each_recipes_weights_and_downloads() -> None:
         assert stated == f"{found.trainable:,} | {found.total / 1e9:.2f} B | {size:.1f} GB", name
 
 
-def test_the_readme_states_each_models_size_and_licence() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_models_page_states_each_models_size_and_licence() -> None:
     for model, known in yaml.safe_load((ROOT / "emosllm/models/downloads.yaml").read_text(encoding="utf-8")).items():
-        assert f"| `{model}` | {known['gigabytes']:g} GB | {known['licence']} |" in text
+        assert f"| `{model}` | {known['gigabytes']:g} GB | {known['licence']} |" in MODELS
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:

@@ -10,19 +10,19 @@ import pytest
 
 from emosllm import cli
 from emosllm.corpora.samples import STEMS, write_samples
+from papers.commands import read_command
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "emodb"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = [(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "recordings")]
+MODELS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")  # commands on corpora and weights that are not here
 LIVE = ("emosllm serve", "emosllm listen")  # these wait for somebody; tests/serving and tests/timeline have them
 SHORT = [f"phases.{phase}.epochs=0.05" for phase in ("p1", "p2", "p3")]
 
 
 def commands() -> list[str]:
-    lines = re.findall(
-        r"^(?: {4})?(emosllm [^#\n]*?) *(?:#.*)?$", README.split("## The published systems")[0], re.MULTILINE
-    )
+    lines = re.findall(r"^(?: {4})?(emosllm [^#\n]*?) *(?:#.*)?$", README, re.MULTILINE)
     for guide in GUIDES:
         lines += re.findall(r"^ {4}(emosllm [^#\n]*?) *(?:#.*)?$", guide, re.MULTILINE)
     return sorted({line for line in lines if not line.startswith(LIVE)})
@@ -47,6 +47,21 @@ def test_the_documents_show_commands() -> None:
     assert len(commands()) >= 10
 
 
+def test_the_readme_is_short_and_so_is_the_file_of_its_picture() -> None:
+    assert len(README.splitlines()) <= 200
+    assert (ROOT / "docs" / "timeline.png").stat().st_size <= 80_000
+
+
+def test_the_commands_of_the_readme_read_files_that_a_clone_has() -> None:
+    found = 0
+    for command in re.findall(r"^(emosllm [^#\n]*)", README, re.MULTILINE):
+        inputs = re.sub(r"--(out|picture) \S+", "", command)
+        for path in re.findall(r"\S+\.(?:wav|flac|csv)|\S*recordings\S*", inputs):
+            assert (ROOT / path).exists(), command
+            found += 1
+    assert found >= 7
+
+
 @pytest.mark.parametrize("command", commands())
 def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(command.split(">")[0])
@@ -66,6 +81,12 @@ def test_a_command_of_the_documents_works(command: str, desk: Path, monkeypatch:
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert not stop.value.code
+
+
+@pytest.mark.parametrize("command", re.findall(r"^(emosllm [^#\n]*?) *(?:#.*)?$", MODELS, re.MULTILINE))
+def test_the_command_line_reads_the_commands_for_the_published_systems(command: str) -> None:
+    words = shlex.split(command)
+    assert read_command(command).verb == words[1]
 
 
 def miniature_ravdess(desk: Path) -> Path:

@@ -1,5 +1,6 @@
 """Every case runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
 
+import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from bench.cases import CASES, training
 from bench.cases.recognition import parsed
 from bench.curves import AXES, order
 from bench.measure import Round, alternate, operations
-from bench.pages import draw, fill
+from bench.pages import PAGE, draw, fill, write_pages
 from bench.results import limits, speeds, table
 from bench.scale import SCALES, Setting
 from bench.systems import speech_system, tokenizer
@@ -23,6 +24,7 @@ from emosllm.models.description import describe
 from emosllm.models.kernels import packed_linear
 from emosllm.recipe import load_recipe
 
+ROOT = Path(__file__).parents[2]
 SMALL = Setting("small", threads=1)
 STARTED = {"import", "help"}  # processes that import everything: slow, and of no model
 
@@ -190,3 +192,13 @@ def app() -> typer.Typer:
     made = typer.Typer()
     made.command()(main)
     return made
+
+
+def test_the_page_on_performance_is_what_the_kept_results_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    (tmp_path / PAGE).parent.mkdir()
+    (tmp_path / PAGE).write_text(re.sub(r"(<!-- bench:\w+ -->\n).*?(<!-- /)", r"\1\2", text, flags=re.DOTALL))
+    monkeypatch.chdir(tmp_path)
+    write_pages(ROOT / "bench" / "results", list(CASES))
+    assert (tmp_path / PAGE).read_text(encoding="utf-8") == text
+    assert "<!-- bench:" not in (ROOT / "README.md").read_text(encoding="utf-8")
