@@ -1,6 +1,6 @@
 """emosllm: speech emotion recognition with large language models.
 
-The face is lazy: `import emosllm` loads no torch; `emosllm.load` does.
+`import emosllm` does not import torch. The first use of `emosllm.load` does.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""`python -m emosllm` is `emosllm`."""
+"""Run the command line with `python -m emosllm`."""
 
 from emosllm.cli import main
 

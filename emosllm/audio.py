@@ -1,8 +1,8 @@
-"""Speech in: any file that libsndfile reads, the bytes of one, or an array, as mono float32 `[T]` at 16 kHz.
+"""Read a file that libsndfile decodes, the bytes of one, or an array as mono float32 samples `[T]` at 16 kHz.
 
-Gives up stereo (the channels are averaged, and two different recordings in one file lose level by that) and everything
-above 8 kHz. Decodes block by block, so three hours at 48 kHz need the memory of three hours at 16 kHz. Refuses, in one
-line each, what would otherwise become a confident answer about nothing.
+Channels are averaged, which lowers the level of two different recordings in one file. Frequencies above 8 kHz are lost.
+Decoding goes block by block, so three hours at 48 kHz need the memory of three hours at 16 kHz. Damaged, silent or very
+short recordings raise an error of one line, because a system would give them a confident answer.
 """
 
 import codecs
@@ -24,36 +24,37 @@ from emosllm.errors import UserError
 SAMPLE_RATE = 16_000  # Hz; what WavLM, wav2vec 2.0, HuBERT and Whisper were trained on
 MIN_SECONDS = 0.1  # shorter than a syllable; also how much a header or a manifest may be off by rounding and padding
 SILENCE_DBFS = -90.0  # digital silence: at most the last bit of 16 flickers (-90.3 dBFS)
-_RATES = (1_000, 1_000_000)  # Hz; outside, a rate is a slip (16 for 16000) or a broken header
-_MAGIC = (b"RIFF", b"RIFX", b"FORM", b"OggS", b"fLaC", b"ID3", b".snd", b"caff")  # what recordings begin with
+_RATES = (1_000, 1_000_000)  # Hz; a rate outside is a typing error (16 for 16000) or a broken header
+_MAGIC = (b"RIFF", b"RIFX", b"FORM", b"OggS", b"fLaC", b"ID3", b".snd", b"caff")  # the first bytes of audio files
 _BLOCK = 1 << 18  # frames decoded at a time
 
 
 class AudioError(UserError):
-    """A recording that cannot be used: the message names it, says what is wrong and what to do."""
+    """A recording that cannot be used; the message states its name, the fault and the remedy."""
 
 
 def load_audio(
     source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE, start: float = 0.0, end: float | None = None
 ) -> np.ndarray:
-    """Read a recording, or a stretch of one, as the encoders want it.
+    """Read a recording, or a segment of one, in the format of the encoders.
 
-    Channels are averaged: two channels that are different recordings lose up to 6 dB each, and two that are each
-    other's inverse cancel (an error says so). Resampling is soxr's VHQ. The level is not changed.
+    Channels are averaged: two channels with different recordings lose up to 6 dB each, and two channels that are each
+    other's inverse cancel, which is an error. Resampling is soxr's VHQ. The level is not changed.
 
     Args:
         source: a file, the bytes of one, or samples: `[T]`, or two-dimensional with the shorter axis as channels;
             floats as they are, integers of up to 32 bits scaled by their range to [-1, 1).
-        rate: sampling rate of an array, in Hz; files know their own.
-        start: where to begin, in seconds. Only the part from here is decoded.
-        end: where to stop, in seconds; `None` is the end. May lie up to 0.1 s after it, as manifests round.
+        rate: sampling rate of an array, in Hz; ignored for files, whose header states it.
+        start: start of the segment in seconds. Only the part from there on is decoded.
+        end: end of the segment in seconds; `None` is the end of the recording. It may exceed the recording by up to
+            0.1 s, because manifests round.
 
     Returns:
         float32 samples `[T]`, mono, 16 kHz, at least 0.1 s.
 
     Raises:
-        AudioError: missing, a folder, empty, not audio, truncated, with NaN, silent, shorter than 0.1 s, or
-            `start` and `end` are not inside it.
+        AudioError: the source is missing, a folder, empty, not audio, truncated, silent, shorter than 0.1 s or contains
+            NaN, or `start` and `end` are not inside it.
     """
     name = _name(source)
     if isinstance(source, np.ndarray):
@@ -66,18 +67,18 @@ def load_audio(
 
 
 def stream_audio(source: Path | str | bytes) -> Iterator[np.ndarray]:
-    """A whole recording of any length as `load_audio` would give it, piece by piece, in constant memory.
+    """Read a whole recording of any length in blocks, in constant memory; the samples are those of `load_audio`.
 
-    Silence is no fault here: in an hour of recording it is a pause.
+    Silence is not an error here, because long recordings contain pauses.
 
     Args:
         source: a file, or the bytes of one.
 
     Yields:
-        float32 samples `[n]`, mono, 16 kHz, some seconds at a time; end to end they are the recording.
+        float32 samples `[n]`, mono, 16 kHz, some seconds per block; concatenated they are the recording.
 
     Raises:
-        AudioError: as `load_audio`, but for silence; what is found late is raised late.
+        AudioError: as `load_audio`, except for silence. A fault late in the file is raised when decoding reaches it.
     """
     name = _name(source)
     with _opened(source) as sound:
@@ -86,7 +87,7 @@ def stream_audio(source: Path | str | bytes) -> Iterator[np.ndarray]:
 
 
 def duration(source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE) -> float:
-    """The length in seconds, from the header; nothing is decoded.
+    """Return the length in seconds, from the header and without decoding.
 
     Args:
         source: as for `load_audio`.
@@ -112,7 +113,7 @@ def _name(source: Path | str | bytes | np.ndarray) -> str:
 
 
 def _as_channels(array: np.ndarray) -> np.ndarray:
-    """Any array as `[T, C]`, nothing copied; its kind of numbers checked."""
+    """Reshape an array to `[T, C]` without copying, and check its data type."""
     if array.size == 0:
         return np.zeros((0, 1), np.float32)
     if array.ndim == 1:
@@ -122,14 +123,14 @@ def _as_channels(array: np.ndarray) -> np.ndarray:
     elif array.shape[0] < array.shape[1]:
         array = array.T
     kind, size = array.dtype.kind, array.dtype.itemsize
-    # 64-bit integers are what NumPy makes of a plain list: 16-bit values in them would be scaled to silence.
+    # NumPy turns a list of integers into 64 bits: 16-bit values in them would be scaled to silence.
     if kind not in "fiu" or (kind != "f" and size > 4):
         raise AudioError(f"the given array holds {array.dtype}: give float32 in [-1, 1], or int16 as in WAV files")
     return array
 
 
 def _as_floats(samples: np.ndarray) -> np.ndarray:
-    """Samples of any kind as float32, integers scaled by their range to [-1, 1)."""
+    """Convert samples to float32; integers are scaled by their range to [-1, 1)."""
     kind = samples.dtype.kind
     if kind == "f":
         return samples.astype(np.float32)
@@ -139,7 +140,7 @@ def _as_floats(samples: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
-    """A file or the bytes of one as a `SoundFile`, once its container is known to be whole."""
+    """Open a file, or the bytes of one, as a `SoundFile`, after a check that it is not truncated."""
     name = _name(source)
     with _stream(source) as stream:
         if stream.seek(0, 2) == 0:
@@ -165,14 +166,14 @@ def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
 
 
 def _is_text(stream: BinaryIO) -> bool:
-    """Whether a file begins as only text does: a page of it in UTF-8, without a control character."""
+    """Whether the first 4096 bytes of a file are UTF-8 text without control characters."""
     stream.seek(0)
-    if stream.read(4).startswith(_MAGIC):  # letters too, and a recording that broke off behind them
+    if stream.read(4).startswith(_MAGIC):  # letters, so a file truncated after them looks like text
         return False
     stream.seek(0)
     words = codecs.getincrementaldecoder("utf-8")()
     try:
-        page = words.decode(stream.read(4096))  # a letter that the page's end cuts is waited for
+        page = words.decode(stream.read(4096))  # incremental: a letter cut at the end of the page is no error
     except UnicodeDecodeError:
         return False
     return page != "" and all(letter.isprintable() or letter.isspace() for letter in page)
@@ -207,7 +208,7 @@ def _checked_rate(name: str, rate: int) -> int:
 
 
 def _stretch(name: str, frames: int, rate: int, start: float, end: float | None) -> tuple[int, int]:
-    """The first frame and the one after the last of `start` to `end`, both checked."""
+    """Check `start` and `end`, and return the first frame and the frame after the last."""
     length = frames / _checked_rate(name, rate)
     if frames == 0:
         raise AudioError(f"{name} holds no samples: record it again")
@@ -222,13 +223,13 @@ def _stretch(name: str, frames: int, rate: int, start: float, end: float | None)
     last = frames if end is None else min(frames, round(end * rate))
     if (last - first) / rate < MIN_SECONDS:
         raise AudioError(
-            f"{name}: {(last - first) / rate:.3f} s are too short to hear an emotion in: give {MIN_SECONDS} s or more"
+            f"{name}: {(last - first) / rate:.3f} s are too short to recognise an emotion: give {MIN_SECONDS} s or more"
         )
     return first, last
 
 
 def _blocks(sound: sf.SoundFile, first: int, last: int, name: str) -> Iterator[np.ndarray]:
-    """The frames from `first` to `last`, decoded in blocks `[n, C]`."""
+    """Decode the frames from `first` to `last` in blocks `[n, C]`."""
     at = first
     try:
         sound.seek(first)
@@ -243,7 +244,7 @@ def _blocks(sound: sf.SoundFile, first: int, last: int, name: str) -> Iterator[n
             f"{name} is truncated or damaged: decoding fails after {at / sound.samplerate:.3f} s of "
             f"{sound.frames / sound.samplerate:.3f} s; copy or download it again"
         ) from error
-    # MP3 headers count in whole frames and with padding, so a little may be missing.
+    # MP3 headers count whole frames and padding, so the samples may be slightly fewer than stated.
     if last - at > MIN_SECONDS * sound.samplerate:
         raise AudioError(
             f"{name} is truncated: its header promises {last / sound.samplerate:.3f} s, it ends after "
@@ -252,7 +253,7 @@ def _blocks(sound: sf.SoundFile, first: int, last: int, name: str) -> Iterator[n
 
 
 def _to_16k(blocks: Iterable[np.ndarray], rate: int, name: str) -> np.ndarray:
-    """Average the channels of blocks `[n, C]`, resample, and refuse NaN and silence."""
+    """Average the channels of blocks `[n, C]` and resample; NaN and silence are errors."""
     peaks = _Peaks()
     samples = np.concatenate(list(_resampled(blocks, rate, name, peaks)))
     floor = 10 ** (SILENCE_DBFS / 20)
@@ -272,7 +273,7 @@ class _Peaks:
 
 
 def _resampled(blocks: Iterable[np.ndarray], rate: int, name: str, peaks: _Peaks) -> Iterator[np.ndarray]:
-    """Blocks `[n, C]` at `rate` as mono blocks `[n]` at 16 kHz; NaN is refused, peaks are noted."""
+    """Convert blocks `[n, C]` at `rate` to mono blocks `[n]` at 16 kHz and update `peaks`; NaN is an error."""
     resampler = None
     if rate != SAMPLE_RATE:
         resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
@@ -283,7 +284,7 @@ def _resampled(blocks: Iterable[np.ndarray], rate: int, name: str, peaks: _Peaks
             raise AudioError(
                 f"{name} holds NaN or infinite samples, the first at {(seen + bad) / rate:.3f} s: export it again"
             )
-        single = block.shape[1] == 1  # its own average
+        single = block.shape[1] == 1  # averaging one channel would only copy it
         mono = block[:, 0] if single else block.mean(axis=1)
         seen += len(block)
         highest = float(np.abs(block).max())

@@ -1,9 +1,8 @@
-"""Waveform augmentation: one recording made to sound like another speaker, room, microphone or line.
+"""Waveform augmentation: vary speed, room, spectrum, noise, clipping and level of a recording.
 
-Everything is drawn from the generator that is passed in, so one seed gives one result. Gives up: pitch and
-tempo never change apart from each other (`speed` resamples, as tape does, which also moves the formants), the
-rooms are noise with an exponential decay rather than measured ones, and no codec is simulated.
-Needs numpy, scipy and soxr only.
+All random numbers come from the generator that is passed in, so one seed gives one result. Limitations: pitch and tempo
+do not change independently (`speed` resamples, which also shifts the formants), room responses are exponentially
+decaying noise and not measured, and no codec is simulated. Needs only numpy, scipy and soxr.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ Range = tuple[float, float]
 
 
 class Augment(BaseModel):
-    """How often each change is made and between which bounds; every range is drawn from uniformly.
+    """Probability and range of each change; values are drawn uniformly from the range.
 
-    The defaults are ASSUMED, wide enough for telephones, laptops and living rooms; they were not searched.
+    The defaults are ASSUMED: wide enough for telephones, laptops and living rooms, and not tuned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,22 +58,22 @@ class Augment(BaseModel):
 def augment(
     samples: np.ndarray, rng: np.random.Generator, settings: Augment, babble: Sequence[np.ndarray] | None = None
 ) -> np.ndarray:
-    """Draws and makes every change, in the order in which they happen to sound: speaker, room, line, level.
+    """Draw and apply all changes, in their physical order: speaker, room, line, level.
 
     Args:
         samples: float32 mono `[T]` at 16 kHz.
-        rng: source of every draw.
+        rng: source of all random numbers.
         settings: probabilities and ranges.
-        babble: other clips, `[T']` each, to make babble from; None makes none.
+        babble: other clips, `[T']` each, that are mixed to babble; without them no babble is added.
 
     Returns:
-        float32 `[T'']`; as long as `samples` unless speed, trimming or silence changed it.
+        float32 `[T'']`; as long as `samples` unless speed, trimming or silence changed the length.
     """
     return colour(warp(samples, rng, settings), rng, settings, babble)
 
 
 def warp(samples: np.ndarray, rng: np.random.Generator, settings: Augment) -> np.ndarray:
-    """The changes in time (speed, ends): what frame-wise targets such as F0 must follow. `[T]` -> `[T']`."""
+    """Change the timing (speed, silence at the ends); frame-wise targets such as F0 shift with it. `[T]` -> `[T']`."""
     out = np.asarray(samples, np.float32)
     if rng.random() < settings.speed_p:
         out = change_speed(out, rng.uniform(*settings.speed))
@@ -88,7 +87,7 @@ def warp(samples: np.ndarray, rng: np.random.Generator, settings: Augment) -> np
 def colour(
     samples: np.ndarray, rng: np.random.Generator, settings: Augment, babble: Sequence[np.ndarray] | None = None
 ) -> np.ndarray:
-    """The changes in sound (room, spectrum, noise, clipping, gain), which keep the length. `[T]` -> `[T]`."""
+    """Change the sound and keep the length (room, spectrum, noise, clipping, gain). `[T]` -> `[T]`."""
     out = np.asarray(samples, np.float32)
     if rng.random() < settings.room_p:
         out = add_room(out, rng, rng.uniform(*settings.room_rt60_s), rng.uniform(*settings.room_drr_db))
@@ -109,12 +108,12 @@ def colour(
 
 
 def change_speed(samples: np.ndarray, ratio: float) -> np.ndarray:
-    """Plays `[T]` `ratio` times as fast: about T / ratio samples, pitch and formants times `ratio`."""
+    """Play `[T]` `ratio` times as fast: about T / ratio samples, pitch and formants times `ratio`."""
     return soxr.resample(samples, RATE, RATE / ratio, quality="MQ").astype(np.float32)
 
 
 def trim_ends(samples: np.ndarray, threshold_db: float) -> np.ndarray:
-    """Cuts both ends where 25 ms frames stay `threshold_db` (negative) below the loudest; keeps 50 ms around."""
+    """Cut both ends where 25 ms frames are `threshold_db` (negative) below the loudest; keep a margin of 50 ms."""
     frame, keep = RATE // 40, RATE // 20
     if len(samples) < 4 * frame:
         return samples
@@ -125,18 +124,18 @@ def trim_ends(samples: np.ndarray, threshold_db: float) -> np.ndarray:
 
 
 def pad_silence(samples: np.ndarray, rng: np.random.Generator, before_s: float, after_s: float) -> np.ndarray:
-    """Adds seconds of near-silence: noise 50 to 90 dB under the clip's level (digital zeros are rarer in life)."""
+    """Add seconds of noise 50 to 90 dB below the clip's level at both ends; real silence is rarely digital zero."""
     level = 10 ** (-rng.uniform(50.0, 90.0) / 20) * rms(samples)
     ends = [rng.standard_normal(round(seconds * RATE)).astype(np.float32) * level for seconds in (before_s, after_s)]
     return np.concatenate([ends[0], samples, ends[1]]).astype(np.float32)
 
 
 def add_room(samples: np.ndarray, rng: np.random.Generator, rt60_s: float, drr_db: float) -> np.ndarray:
-    """Convolves with a direct pulse and exponentially decaying noise that falls by 60 dB in `rt60_s` seconds.
+    """Convolve with a direct pulse and exponentially decaying noise that falls by 60 dB in `rt60_s` seconds.
 
     Same length and same RMS level as the input. Source: Polack's model (Kuttruff, "Room Acoustics", ch. 4).
     """
-    from scipy.signal import fftconvolve  # takes 0.3 s, and every command knows recipes, few hear rooms
+    from scipy.signal import fftconvolve  # here, because it takes 0.3 s and few commands need it
 
     time = np.arange(1, max(2, round(rt60_s * RATE))) / RATE  # s
     tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / rt60_s)
@@ -146,7 +145,7 @@ def add_room(samples: np.ndarray, rng: np.random.Generator, rt60_s: float, drr_d
 
 
 def shape_spectrum(samples: np.ndarray, tilt_db: float, bump_hz: float = 1000.0, bump_db: float = 0.0) -> np.ndarray:
-    """Tilts the spectrum by `tilt_db` per octave around 1 kHz and adds a one-octave bump; RMS level is kept."""
+    """Tilt the spectrum by `tilt_db` per octave around 1 kHz and add a one-octave bump; keep the RMS level."""
     octaves = np.log2(np.maximum(_frequencies(len(samples)), 50.0) / 1000.0)
     bump = bump_db * np.exp(-0.5 * ((octaves - np.log2(bump_hz / 1000.0)) / 0.5) ** 2)
     out = _filter(samples, 10 ** ((tilt_db * octaves + bump) / 20))
@@ -154,26 +153,26 @@ def shape_spectrum(samples: np.ndarray, tilt_db: float, bump_hz: float = 1000.0,
 
 
 def limit_band(samples: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
-    """Keeps `low_hz` to `high_hz`; falls by 24 dB per octave outside (zero phase)."""
+    """Keep the band from `low_hz` to `high_hz`; attenuate by 24 dB per octave outside (zero phase)."""
     frequency = np.maximum(_frequencies(len(samples)), 1.0)
     return _filter(samples, 1 / np.sqrt((1 + (low_hz / frequency) ** 8) * (1 + (frequency / high_hz) ** 8)))
 
 
 def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Adds `noise` `[T]`, scaled so that the power of `samples` `[T]` over its own is `snr_db`."""
+    """Add `noise` `[T]` to `samples` `[T]`, scaled to a signal-to-noise ratio of `snr_db`."""
     scale = rms(samples) / max(rms(noise), 1e-9) * 10 ** (-snr_db / 20)
     return (samples + noise * scale).astype(np.float32)
 
 
 def make_noise(length: int, rng: np.random.Generator, slope: float = 0.0) -> np.ndarray:
-    """Noise `[length]` whose power falls as 1 / f ** slope: 0 white, 1 pink, 2 brown; RMS is 1."""
+    """Make noise `[length]` whose power falls as 1 / f ** slope: 0 white, 1 pink, 2 brown; RMS is 1."""
     gain = np.maximum(_frequencies(length), 20.0) ** (-slope / 2)
     noise = _filter(rng.standard_normal(length).astype(np.float32), gain)
     return noise / max(rms(noise), 1e-9)
 
 
 def make_babble(length: int, rng: np.random.Generator, clips: Sequence[np.ndarray], voices: int = 4) -> np.ndarray:
-    """Sums `voices` clips of equal level, each repeated to `length` and begun anywhere."""
+    """Sum `voices` clips of equal level, each repeated to `length` from a random position."""
     total = np.zeros(length, np.float32)
     for index in rng.integers(len(clips), size=voices):
         clip = clips[index]
@@ -182,34 +181,34 @@ def make_babble(length: int, rng: np.random.Generator, clips: Sequence[np.ndarra
 
 
 def clip_peaks(samples: np.ndarray, excess_db: float) -> np.ndarray:
-    """Cuts off whatever lies less than `excess_db` below the peak, as an overdriven input does."""
+    """Clip the samples `excess_db` below the peak, as an overdriven input does."""
     limit = float(np.abs(samples).max(initial=0.0)) * 10 ** (-excess_db / 20)
     return np.clip(samples, -limit, limit)
 
 
 def change_gain(samples: np.ndarray, gain_db: float) -> np.ndarray:
-    """Changes the level by `gain_db`, or by less where the peak would pass full scale."""
+    """Change the level by `gain_db`, or by less if the peak would exceed full scale."""
     peak = max(float(np.abs(samples).max(initial=0.0)), 1e-9)
     return (samples * min(10 ** (gain_db / 20), max(1.0, 0.99 / peak))).astype(np.float32)
 
 
 def rms(samples: np.ndarray) -> float:
-    """Root mean square of all of `samples`; 0 for none."""
+    """Return the root mean square of `samples`; 0 for an empty array."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
 
 
 def level_db(frames: np.ndarray) -> np.ndarray:
-    """RMS level of each row of `[N, T]` in dB relative to full scale, at least -120: `[N]`."""
+    """Return the RMS level of each row of `[N, T]` in dB relative to full scale, at least -120: `[N]`."""
     return 10 * np.log10(np.mean(np.square(frames, dtype=np.float64), axis=1) + 1e-12)
 
 
 def _frequencies(length: int) -> np.ndarray:
-    """Frequencies in Hz of the padded transform that `_filter` uses for `[length]` samples."""
+    """Return the frequencies in Hz of the padded transform that `_filter` uses for `[length]` samples."""
     return sfft.rfftfreq(sfft.next_fast_len(max(length, 1), real=True), 1 / RATE)
 
 
 def _filter(samples: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """Multiplies the spectrum of `[T]` by `gain` (one factor per frequency, zero phase): `[T]`."""
+    """Multiply the spectrum of `[T]` by `gain` (one factor per frequency, zero phase): `[T]`."""
     size = sfft.next_fast_len(max(len(samples), 1), real=True)
     spectrum = sfft.rfft(samples, size) * gain.astype(np.float32)
     return sfft.irfft(spectrum, size)[: len(samples)].astype(np.float32)

@@ -1,8 +1,8 @@
-"""Writing so that nothing half-written ever stands under a final name: a temporary sibling first, then one rename.
+"""Write files and folders atomically: write to a temporary sibling, then rename it to the final name.
 
-Holds against exceptions, Ctrl-C and `kill -9`; a killed process may leave a hidden `.*.tmp` sibling behind, which
-nobody reads. Given up: only single files are synced to the disk, so a power cut right after may still lose a folder's
-newest files; and a folder is replaced by two renames, since one that swaps them is not portable.
+An exception, Ctrl-C or `kill -9` leaves no partial file under the final name. A killed process may leave a hidden
+`.*.tmp` sibling, which is never read. Limitations: only single files are synced to the disk, so a power cut may lose a
+folder's newest files. A folder is replaced by two renames, because a swap in one call is not portable.
 """
 
 import os
@@ -16,11 +16,11 @@ from emosllm.errors import UserError
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:
-    """Put `text` into the file `path`, all of it or nothing; missing parent folders are made.
+    """Write `text` to the file `path` atomically; create missing parent folders.
 
     Args:
-        path: the file's final name; one that is there is replaced.
-        text: written as UTF-8 with the line ends it has; bytes as they are.
+        path: the file's final name; an existing file is replaced.
+        text: text, written as UTF-8 with unchanged line ends, or bytes.
 
     Raises:
         UserError: the folder cannot be written to, the disk is full, or `path` is a folder.
@@ -30,7 +30,7 @@ def write_atomically(path: Path, text: str | bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _sibling(path)
         try:
-            # Not tempfile: it makes files that only their owner can read, whatever the umask says.
+            # Not `tempfile`: it ignores the umask and makes files that only their owner can read.
             with temporary.open("xb") as file:
                 file.write(content)
                 file.flush()
@@ -43,16 +43,16 @@ def write_atomically(path: Path, text: str | bytes) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name when the block ends well, and vanishes when it does not.
+    """Provide a temporary file that is renamed to `path` when the block succeeds, and deleted when it fails.
 
-    For what is too long to be held as a whole, as `write_atomically` wants it.
+    For content that is too long for memory; `write_atomically` needs the whole content.
 
     Yields:
-        A name to write to, on the same disk; the file is not there yet.
+        A path to write to, on the same disk; the file does not exist yet.
 
     Raises:
-        UserError: the place cannot be written to. What the block itself raises passes unchanged, but for what the
-            operating system did not allow.
+        UserError: the file cannot be written, or the block raises an `OSError`. Other exceptions of the block pass
+            unchanged.
     """
     temporary = _sibling(path)
     try:
@@ -68,10 +68,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and its parents, where there is none.
+    """Create a folder and its parents if they are missing, and check that it can be written to.
 
     Raises:
-        UserError: it cannot be made, or cannot be written to.
+        UserError: the folder cannot be created, or cannot be written to.
     """
     with _our_words(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -82,21 +82,21 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def atomic_folder(path: Path, marker: str | None = None) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its name when the block ends well, and vanishes when it does not.
+    """Provide a temporary folder that is renamed to `path` when the block succeeds, and deleted when it fails.
 
     Args:
-        path: the folder's final name; a folder of that name is replaced as a whole, whatever it holds.
-        marker: a file that a folder of ours always holds (`config.json`). With it, a folder that is not empty and lacks
-            that file is refused, so that `--out ~/recordings` deletes nobody's recordings.
+        path: the folder's final name; an existing folder is replaced with all its content.
+        marker: a file that every folder written by the caller contains (`config.json`). With it, a folder that is not
+            empty and lacks that file is an error, so that `--out ~/recordings` does not delete recordings.
 
     Yields:
-        An empty folder on the same disk to write into.
+        An empty folder to write into, on the same disk.
 
     Raises:
-        UserError: the place cannot be written to, is a file, or is a folder that `marker` says is not ours. What the
-            block itself raises passes unchanged.
+        UserError: `path` cannot be written to, is a file, or is a folder with files but without `marker`. Exceptions
+            of the block pass unchanged.
     """
-    # Through links, and never the bare `.`: the sibling has to lie on the disk where the final folder will.
+    # Resolve links and `.`, so that the sibling is on the same disk as the final folder.
     path = path.resolve()
     with _our_words(path):
         _check_replaceable(path, marker)
@@ -113,7 +113,7 @@ def atomic_folder(path: Path, marker: str | None = None) -> Iterator[Path]:
 
 
 def _take_the_place(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path`; an older folder there steps aside first and comes back if that fails."""
+    """Rename `temporary` to `path`; an older folder is renamed first, and renamed back if that fails."""
     if not path.exists():
         temporary.rename(path)
         return
@@ -137,13 +137,13 @@ def _check_replaceable(path: Path, marker: str | None) -> None:
 
 
 def _sibling(path: Path) -> Path:
-    """A name beside `path` that nobody has, hidden, and short enough however long `path.name` is."""
+    """Return an unused hidden path beside `path`; its name is short even if `path.name` is long."""
     return path.parent / f".{path.name[:40]}.{uuid4().hex[:12]}.tmp"
 
 
 @contextmanager
 def _our_words(path: Path) -> Iterator[None]:
-    """Tell the user in one line what the operating system did not allow."""
+    """Turn an `OSError` into a `UserError` of one line."""
     try:
         yield
     except OSError as error:

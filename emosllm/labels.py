@@ -1,8 +1,8 @@
-"""Emotions by name: one vocabulary for all corpora, and the label sets that systems answer in.
+"""Emotion vocabulary of all corpora, and the label sets of the systems.
 
-A corpus says `anger`, `ANG` or `W`; the rest of the house says `angry`. A *label set* says which of those names a
-system may answer with, by which letter, and which others it merges (calm into neutral, excited into happy). What a
-set does not name is left out of training and scoring for that set, and counted, never guessed.
+A corpus writes `anger`, `ANG` or `W`; the package uses `angry`. A *label set* defines the classes that a system may
+answer with, their letters, and which other emotions it merges into them (calm into neutral, excited into happy). An
+emotion that is not in the set is left out of training and scoring with that set, and counted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ LETTERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Names that some corpora keep apart and most label sets merge or leave out.
+# Emotions that some corpora distinguish and most label sets merge or leave out.
 FINER = (
     "calm", "excited", "frustrated", "bored", "amused", "anxious", "apologetic", "assertive", "concerned",
     "disappointed", "encouraging", "enthusiastic", "pained", "pleased", "poker_faced", "sarcastic", "sleepy", "worried",
@@ -50,21 +50,21 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
 _NAME_OF = {name: name for name in FINER} | {word: name for name, ws in _SYNONYMS.items() for word in (name, *ws)}
 _NAME_OF_LETTER = {letter: name for name, letter in LETTERS.items()}
 
-#: An answer that some systems may give ("none that I know"), and that is always wrong: no reference is ever called so.
+#: A class that some systems may answer with; it is always wrong, because no reference has it.
 UNKNOWN = "unknown"
 
-#: What raters left without a label: no agreement, or an empty cell.
+#: Words for a missing label: no agreement between raters, or an empty cell.
 UNLABELLED = ("", "x", "xxx", "no_agreement", UNKNOWN)
 
 
 def emotion_name(word: str) -> str | None:
-    """The house's name for a corpus's word or an MSP-Podcast letter.
+    """Convert a corpus's word or an MSP-Podcast letter to the vocabulary's name of the emotion.
 
     Args:
         word: such as `Anger`, `ANG`, `happiness`, `A`.
 
     Returns:
-        The name (`angry`), or `None` where the raters left none (`X`, `xxx`, empty).
+        The name (`angry`), or `None` for a missing label (`X`, `xxx`, empty).
 
     Raises:
         UserError: the word is not known.
@@ -83,7 +83,7 @@ def emotion_name(word: str) -> str | None:
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """The words by which an emotion of the vocabulary goes, its name first."""
+    """Return the known words for an emotion of the vocabulary, its name first."""
     return (name, *(word.replace("_", " ") for word in _SYNONYMS.get(name, ())))
 
 
@@ -92,7 +92,7 @@ class LabelSet:
     """The classes a system may answer with, in a fixed order.
 
     Attributes:
-        name: how recipes and the command line call the set.
+        name: the set's name in recipes and on the command line.
         names: the emotions, in the order of every table, matrix and probability vector; `UNKNOWN` may be among them.
         merges: other emotions of the vocabulary that count as one of `names`, never as `UNKNOWN`.
     """
@@ -113,15 +113,15 @@ class LabelSet:
         return tuple(LETTERS[name] for name in self.names)
 
     def classify(self, emotion: str | None) -> str | None:
-        """The class that an emotion of the vocabulary falls into, or `None` where this set has none for it."""
+        """Return the class of an emotion of the vocabulary, or `None` if this set has no class for it."""
         merged = self.merges.get(emotion or "", emotion)
         return merged if merged in self.names else None
 
     def only(self, names: Iterable[str]) -> "LabelSet":
-        """The part of this set with the given classes, in this set's order, with the merges into them.
+        """Return a label set with only the given classes, in this set's order, with the merges into them.
 
         Raises:
-            UserError: a name is not a class of this set, so a model trained on it cannot answer with it.
+            UserError: a name is not a class of this set.
         """
         wanted = [emotion_name(name) or name for name in names]
         strangers = [name for name in wanted if name not in self.names]
@@ -135,7 +135,7 @@ class LabelSet:
 
 _CALM = {"calm": "neutral"}
 _EXCITED = {"excited": "happy"}
-# In the order of emotion2vec's own head, which has a class for what is none of the others.
+# In the order of emotion2vec's own head, which has a class for emotions outside the others.
 _EMOTION2VEC = ("angry", "disgust", "fear", "happy", "neutral", "other", "sad", "surprise", UNKNOWN)
 _SEVEN = ("angry", "sad", "happy", "surprise", "fear", "disgust", "neutral")
 _SIX = "angry disgust fear happy neutral sad"
@@ -199,10 +199,10 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
 
 
 def label_set(name: str) -> LabelSet:
-    """The label set called `name`.
+    """Return the label set with the given name.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: the name is unknown.
     """
     if name not in LABEL_SETS:
         ours = [known for known in LABEL_SETS if not known.startswith("emobox_")]

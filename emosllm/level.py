@@ -1,7 +1,7 @@
-"""Level of a clip: bring its loud parts to a given level, so that microphone, distance and gain do not matter.
+"""Normalise a clip's level, so that microphone, distance and gain do not matter.
 
-The level is that of the loud 25 ms frames and not of the whole clip, because a clip with long pauses is as loud as one
-without. Gives up: how loudly somebody spoke, where recordings share one gain.
+The level is measured on the loud 25 ms frames and not on the whole clip, so that pauses do not change it. Limitation:
+where recordings share one gain, the differences in speaking level are lost.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def set_level(samples: np.ndarray, dbfs: float) -> np.ndarray:
         dbfs: RMS level in dB relative to full scale.
 
     Returns:
-        float32 `[T]`; peaks may pass full scale, because nothing is cut off.
+        float32 `[T]`; peaks may exceed full scale, because they are not clipped.
     """
     frames = samples[: max(1, len(samples) // _FRAME) * _FRAME]
     shaped = frames.reshape(-1, _FRAME) if len(frames) >= _FRAME else frames[None]

@@ -1,7 +1,7 @@
-"""A recipe: one system, stated once, as a delta over a base; frozen, verified, and found by name.
+"""Load and verify recipes: each defines one system in YAML, optionally as a delta over a base recipe.
 
-The columns of the house's one table (encoder, mapper, LLM, what learns, prompt and decoding) are the fields below.
-There is no code in a recipe, and no default that `emosllm recipes show NAME` does not print.
+The fields are encoder, mapper, LLM, head, adapters, prompt, decoding and training phases. A recipe contains no code.
+`emosllm recipes show NAME` prints every default.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from emosllm.recipe_parts import (
 
 
 class Recipe(Part):
-    """A system, whole: an encoder with a mapper and an LLM, an LLM alone, or an encoder with a head."""
+    """One system: an encoder with a mapper and an LLM, an LLM alone, or an encoder with a head."""
 
     name: str
     title: str
@@ -42,16 +42,16 @@ class Recipe(Part):
     llm: LlmPart | None = None
     lora: LoraPart | None = None
     head: HeadPart | None = None
-    start: str | None = Field(None, description="trained system whose mapper and adapters to begin with; null is anew")
+    start: str | None = Field(None, description="trained system with the initial mapper and adapters; null: new")
     labels: str = Field(description="name of a label set")
     prompt: PromptPart | None = None
     inference: InferencePart = InferencePart()
     audio: AudioPart = AudioPart()
     phases: Mapping[str, Phase] = Field(description="the curriculum; empty for a system that is used as published")
     training: TrainingPart
-    trainable: int | None = Field(None, description="stated count of trained parameters; a test holds the recipe to it")
+    trainable: int | None = Field(None, description="stated count of trained parameters, which a test checks")
     paper: Mapping[str, str | float] = Field(default_factory=dict, description="the paper's figures")
-    assumed: tuple[str, ...] = Field((), description="what the source does not say and we chose")
+    assumed: tuple[str, ...] = Field((), description="choices that the source does not state")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -61,7 +61,7 @@ class Recipe(Part):
         return self
 
     def _dissents(self) -> Iterator[str]:
-        """What does not go together, each as a sentence."""
+        """Yield one sentence for each contradiction between fields."""
         if (self.llm is None) == (self.head is None):
             yield "a system answers through an llm or through a head: give one of the two"
         if self.head is not None and (self.encoder is None or self.mapper or self.lora or self.prompt):
@@ -74,21 +74,21 @@ class Recipe(Part):
             if self.encoder is None and self.prompt is not None and not self.prompt.transcript:
                 yield "without an encoder the llm must read something: set prompt.transcript=true"
             if self.encoder is None and self.prompt is not None and self.prompt.cues:
-                yield "cues are measured on recordings, and this system hears none: set prompt.cues=null"
+                yield "cues are measured on recordings, and this system has no encoder: set prompt.cues=null"
             if self.lora is not None and self.lora.mapper and not isinstance(self.mapper, LinearMapperPart):
-                yield "lora.mapper: a qp mapper learns whole, and no adapter goes on it"
+                yield "lora.mapper: a qp mapper is trained whole and takes no adapter"
         for name, phase in self.phases.items():
             for part in phase.learns:
                 if getattr(self, part) is None:
                     yield f"phases.{name}.learns: {part}, and this system has none"
             if phase.asked != {"ser"} and (self.llm is None or self.encoder is None):
-                yield f"phases.{name}.tasks: only ser can be asked of a system that does not hear and write"
+                yield f"phases.{name}.tasks: every task but ser needs an encoder and an llm"
             if self.head is not None and phase.loss != "classes":
                 yield f"phases.{name}.loss: a head has no tokens; set it to classes"
         if self.strategy_hears and (self.llm is None or self.encoder is None):
             yield f"inference.strategy {self.inference.strategy!r} needs a system that transcribes; use ser"
         if self.inference.transcribes and (self.llm is None or self.encoder is None):
-            yield "inference.transcribes: only a system that hears and writes can transcribe; set it to false or null"
+            yield "inference.transcribes: only a system with encoder and llm can transcribe; set it to false or null"
         if self.inference.answer == "generate" and self.llm is None:
             yield "inference.answer 'generate' needs an llm"
         if self.inference.fallback is not None and self.inference.fallback not in self.label_set.names:
@@ -96,12 +96,12 @@ class Recipe(Part):
 
     @property
     def strategy_hears(self) -> bool:
-        """Whether answers rest on a transcript that the system may have to write itself."""
+        """Whether answers depend on a transcript, which the system writes itself if none is given."""
         return self.inference.strategy != "ser"
 
     @property
     def transcribes(self) -> bool:
-        """Whether the system claims to transcribe: what the recipe says, else whether a phase trains it."""
+        """Whether the system transcribes: as the recipe states, and by default if a phase trains transcription."""
         if self.inference.transcribes is not None:
             return self.inference.transcribes
         return any(phase.asked != {"ser"} for phase in self.phases.values())
@@ -113,7 +113,7 @@ class Recipe(Part):
 
     @property
     def models(self) -> list[str]:
-        """The published models that it is made of, each once."""
+        """The published models that the system uses, each once."""
         parts = (self.encoder, self.mapper, self.llm, self.head)
         return list(dict.fromkeys(name for part in parts if (name := getattr(part, "model", None)) is not None))
 
@@ -124,30 +124,30 @@ class Recipe(Part):
 
     @property
     def unpublished(self) -> list[str]:
-        """The parts that nobody published, so that they answer at random until they are trained."""
+        """The parts without published weights; they are random until they are trained."""
         parts = {"mapper": self.mapper, "head": self.head}
         return [name for name, part in parts.items() if part is not None and getattr(part, "model", None) is None]
 
 
-_KINDS = ("qp", "linear")  # pydantic names the kind of a mapper as a step of the path; users wrote no such step
+_KINDS = ("qp", "linear")  # pydantic adds the kind of a mapper to an error's path; the recipe has no such key
 
 
 def names() -> list[str]:
-    """The recipes that come with the package, without the bases that they build on."""
+    """Return the names of the recipes in the package, without the base recipes."""
     found = [Path(entry.name).stem for entry in files("emosllm.recipes").iterdir() if entry.name.endswith(".yaml")]
     return sorted(name for name in found if not name.startswith("_"))
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by its name or from a file, with `key=value` overrides on top.
+    """Load a recipe by its name or from a file, and apply `key=value` overrides.
 
     Args:
         name: a name of `names()`, or the path of a YAML file (which may `include: NAME`).
         overrides: such as `lora.rank=16` or `phases.p3.epochs=2`; values are YAML.
 
     Raises:
-        UserError: no such recipe, broken YAML, a key nobody knows (the known ones are listed), a value that does not
-            fit.
+        UserError: the recipe does not exist, is not valid YAML, has an unknown key (the message lists the known ones),
+            or has an invalid value.
     """
     tree = _read(str(name), seen=())
     for override in overrides:
@@ -160,7 +160,7 @@ def parse(tree: Mapping[str, Any], origin: str) -> Recipe:
 
     Args:
         tree: nested dicts as YAML or JSON gives them.
-        origin: what an error calls it.
+        origin: name of the recipe in errors.
     """
     try:
         return Recipe.model_validate(tree)
@@ -169,12 +169,12 @@ def parse(tree: Mapping[str, Any], origin: str) -> Recipe:
 
 
 def dump(recipe: Recipe) -> str:
-    """The whole recipe as YAML, every default written out."""
+    """Return the whole recipe as YAML, with every default."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
 
 def _read(name: str, seen: tuple[str, ...], folder: Path | None = None) -> dict[str, Any]:
-    """The tree of a recipe file with everything it includes merged below it."""
+    """Read a recipe file and merge it over the recipe that it includes."""
     place = _find(name, folder)
     if str(place) in seen:
         raise UserError(f"recipe {name} includes itself: {' -> '.join((*seen, str(place)))}")
@@ -182,9 +182,9 @@ def _read(name: str, seen: tuple[str, ...], folder: Path | None = None) -> dict[
         tree = yaml.safe_load(place.read_bytes())
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserError(f"recipe {name} is not YAML: {line}{error.problem or error.context}; mend it") from None
+        raise UserError(f"recipe {name} is not YAML: {line}{error.problem or error.context}; correct it") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"recipe {name} is not YAML: {' '.join(str(error).split())}; mend it") from None
+        raise UserError(f"recipe {name} is not YAML: {' '.join(str(error).split())}; correct it") from None
     if not isinstance(tree, dict):
         raise UserError(f"recipe {name} is not a mapping of keys to values")
     base = tree.pop("include", None)
@@ -192,7 +192,7 @@ def _read(name: str, seen: tuple[str, ...], folder: Path | None = None) -> dict[
 
 
 def _find(name: str, folder: Path | None) -> Path:
-    """The file of a recipe: one of ours by its name, or the path of the user's own, from `folder` where it includes."""
+    """Find a recipe's file: by its name in the package, or by its path, relative to `folder` for an included file."""
     shipped = Path(str(files("emosllm.recipes") / f"{name}.yaml"))
     if "/" not in name and shipped.is_file():
         return shipped
@@ -204,9 +204,9 @@ def _find(name: str, folder: Path | None) -> Path:
 
 
 def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """`delta` over `base`: mappings merge key by key, everything else is replaced; an empty mapping clears.
+    """Merge `delta` over `base`: mappings merge key by key, other values are replaced, an empty mapping clears.
 
-    A part of another `kind` has other keys, so it replaces.
+    A part of another `kind` has other keys, so it replaces the whole part.
     """
     merged = dict(base)
     for key, value in delta.items():
@@ -228,7 +228,7 @@ def _override(text: str) -> dict[str, Any]:
     except yaml.YAMLError:
         raise UserError(f"override {text!r}: the value {value!r} is not YAML") from None
     if isinstance(tree, str):
-        with contextlib.suppress(ValueError):  # YAML 1.1 reads 5e-4 as a word; a number is what was meant
+        with contextlib.suppress(ValueError):  # YAML 1.1 reads 5e-4 as a string
             tree = float(tree)
     for part in reversed(key.split(".")):
         tree = {part: tree}
@@ -237,7 +237,7 @@ def _override(text: str) -> dict[str, Any]:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first mistake in one line, with the keys known at that place where one was not known."""
+    """Describe the first error in one line; for an unknown key, list the known ones."""
     first = error.errors()[0]
     where = ".".join(str(step) for step in first["loc"] if step not in _KINDS)
     if first["type"] == "extra_forbidden":
@@ -250,7 +250,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:
-    """The field names of the part that `path` leads to."""
+    """Return the field names of the part at `path`."""
     part: type[BaseModel] = Recipe
     for step in path:
         field = part.model_fields.get(str(step))
@@ -262,7 +262,7 @@ def _fields_at(path: Sequence[int | str]) -> list[str]:
 
 
 def _parts_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The parts that an annotation like `Augment | None` allows."""
+    """Yield the parts that an annotation like `Augment | None` allows."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):

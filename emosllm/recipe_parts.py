@@ -1,7 +1,7 @@
-"""The parts of a recipe: the columns of the house's one table, each frozen and verified.
+"""The parts of a recipe as frozen, verified models: encoder, mapper, LLM, head, adapters, prompt, training.
 
-A system is encoder, mapper and LLM, or encoder and head, or an LLM alone; `Recipe` (emosllm.recipe) says which go
-together. What a part is called here is what a recipe file calls it.
+A system is encoder, mapper and LLM, or encoder and head, or an LLM alone; `Recipe` (emosllm.recipe) checks the
+combination. Field names are the keys of a recipe file.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ Metric = Literal["ua", "wa", "macro_f1", "weighted_f1"]
 Window = Literal["model", "clip"]
 Normalise = Literal["none", "clip", "statistics"]
 
-#: strategy -> the task whose prompt asks for the emotion, and the one whose answer holds the transcript it rests on.
+#: strategy -> the task that asks for the emotion, and the task whose answer contains the transcript that it depends on.
 EMOTION_TASK: Mapping[Strategy, Task] = {"ser": "ser", "transcript-in-prompt": "ser", "transcript-first": "joint"}
 TRANSCRIPT_TASK: Mapping[Strategy, Task] = {"ser": "asr", "transcript-in-prompt": "asr", "transcript-first": "joint"}
 
 
 def _layers(value: object) -> object:
-    """One message for whatever is no choice of layers, instead of one for each kind of choice."""
+    """Check the choice of layers here, because pydantic would report one error for each alternative type."""
     if isinstance(value, str) and value in ("last", "weighted"):
         return value
     several = isinstance(value, list | tuple)
@@ -39,12 +39,12 @@ def _layers(value: object) -> object:
     return tuple(numbers) if several else value
 
 
-#: Which hidden states are read; `last` is with the encoder's final norm, the others are without.
+#: Which hidden states are read; `last` includes the encoder's final norm, the others do not.
 Layers = Annotated[Literal["last", "weighted"] | int | tuple[int, ...], BeforeValidator(_layers)]
 
 
 class Part(BaseModel):
-    """What all parts of a recipe share: frozen, and a key that nobody knows is an error."""
+    """Base of all parts of a recipe: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,12 +63,12 @@ class EncoderPart(Part):
 
     @property
     def mixes(self) -> bool:
-        """Whether several hidden states are read, of which the mapper or head makes one."""
+        """Whether several hidden states are read, which the mapper or head combines into one."""
         return self.layers == "weighted" or isinstance(self.layers, tuple)
 
 
 class QPMapperPart(Part):
-    """Any number of frames in, a fixed number of vectors of the LLM's width out (Vallaeys et al. 2024)."""
+    """Map any number of frames to a fixed number of vectors of the LLM's width (Vallaeys et al. 2024)."""
 
     kind: Literal["qp"] = "qp"
     queries: int = Field(32, ge=1, description="learned queries = audio vectors the LLM reads")
@@ -87,11 +87,11 @@ class QPMapperPart(Part):
 
 
 class LinearMapperPart(Part):
-    """One vector of the LLM's width for each frame."""
+    """Map each frame to one vector of the LLM's width."""
 
     kind: Literal["linear"] = "linear"
     ends: bool = Field(False, description="a learned vector before and one after each clip, as Qwen-Audio has them")
-    model: str | None = Field(None, description="published model whose own projection to begin with; null is anew")
+    model: str | None = Field(None, description="published model that provides the initial projection; null: untrained")
 
 
 MapperPart = Annotated[QPMapperPart | LinearMapperPart, Field(discriminator="kind")]
@@ -105,7 +105,7 @@ class LlmPart(Part):
 
 
 class HeadPart(Part):
-    """Classes from frames without an LLM: transformer layers, pooling over time, one linear layer."""
+    """Classify frames without an LLM: transformer layers, pooling over time, one linear layer."""
 
     layers: int = Field(1, ge=0)
     width: int = Field(1024, ge=1, description="of the transformer layers; unused where there are none")
@@ -113,7 +113,7 @@ class HeadPart(Part):
     feedforward: int = Field(512, ge=1, description="width of the feed-forward block")
     dropout: float = Field(0.1, ge=0, lt=1)
     pooling: Literal["mean", "attention"] = "mean"
-    model: str | None = Field(None, description="published model whose own head to begin with; null is anew")
+    model: str | None = Field(None, description="published model that provides the initial head; null: untrained")
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
@@ -135,37 +135,37 @@ class LoraPart(Part):
 
 
 class PromptPart(Part):
-    """What the LLM is told."""
+    """The content of the LLM's prompt."""
 
     templates: str = Field("default", description="prompts shipped under that name, or a YAML file of your own")
     transcript: bool = Field(False, description="the utterance's own transcript in the user turn, always")
     examples: Literal[0, 1, 2] = Field(1, description="format examples in the user turn (n-shot hint)")
-    cues: Literal["praat", "librosa"] | None = Field(None, description="acoustic properties in words; null tells none")
+    cues: Literal["praat", "librosa"] | None = Field(None, description="acoustic properties in words; null: none")
     gender: bool = Field(False, description="the speaker's gender, where known")
     shuffle_emotions: bool = Field(True, description="a new order of the emotions for every training sample")
 
 
 class InferencePart(Part):
-    """How a trained system is asked."""
+    """How a trained system answers."""
 
     strategy: Strategy = "ser"
     transcribes: bool | None = Field(
-        None, description="whether the words that it writes are shown; null is yes where a phase trains asr or joint"
+        None, description="whether its transcripts are shown; null: only if a phase trains asr or joint"
     )
     max_new_tokens: int = Field(128, ge=1, description="longest transcript or free answer, in tokens")
-    answer: Answer = Field("score", description="labels are scored, or generated as text and looked for in it")
-    fallback: str | None = Field(None, description="class of a generated text that names none; null counts as wrong")
+    answer: Answer = Field("score", description="score the labels, or generate text and search it for a label")
+    fallback: str | None = Field(None, description="class of a generated text without a label; null counts as wrong")
 
 
 class AudioPart(Part):
-    """What counts as one utterance."""
+    """Length and level of an utterance's audio."""
 
-    max_seconds: float = Field(30.0, gt=0, description="longer recordings are refused, never cut in silence")
+    max_seconds: float = Field(30.0, gt=0, description="longer recordings are an error; they are not cut")
     level: float | None = Field(
-        None, le=0, description="dBFS that the loud parts of every clip are brought to; null leaves levels as they are"
+        None, le=0, description="dBFS to which the loud parts of every clip are scaled; null leaves levels unchanged"
     )
     beyond_window: Literal["refuse", "windows"] = Field(
-        "refuse", description="what becomes of clips longer than the encoder's own window: windows are read in turn"
+        "refuse", description="clips longer than the encoder's own window: an error, or read window by window"
     )
 
 
@@ -205,7 +205,7 @@ class Phase(Part):
         if self.loss == "classes" and self.asked != {"ser"}:
             raise ValueError(f"phase.loss 'classes' compares emotions only; tasks are {', '.join(sorted(self.asked))}")
         if self.loss == "tokens" and self.class_weights != "none":
-            raise ValueError(f"phase.class_weights {self.class_weights!r} weigh the loss 'classes'; this one is tokens")
+            raise ValueError(f"phase.class_weights {self.class_weights!r} need phase.loss 'classes'; set them to none")
         return self
 
     @property
@@ -215,7 +215,7 @@ class Phase(Part):
 
 
 class TrainingPart(Part):
-    """How a run is carried out; changes speed and memory, not what is learned."""
+    """Settings of a training run: random numbers, speed and memory, validation, augmentation and sampling."""
 
     seed: int = Field(0, ge=0)
     micro_batch: int = Field(8, ge=1, description="samples per forward pass and process")
@@ -223,15 +223,15 @@ class TrainingPart(Part):
     gradient_checkpointing: bool = False
     workers: int = Field(0, ge=0, description="processes that load audio")
     evaluations: int = Field(5, ge=1, description="validations per phase that trains emotions")
-    choose_by: Metric = Field("ua", description="which figure on val decides what weights are kept")
+    choose_by: Metric = Field("ua", description="metric on val that selects the weights to keep")
     save_every: int = Field(200, ge=1, description="weight updates between checkpoints")
     augmentation: Augment | None = Field(
         None, description="changes to the recordings; null caches the encoder's frames"
     )
-    views: int = Field(0, ge=0, description="augmented versions of each recording, made once; 0: anew each time")
+    views: int = Field(0, ge=0, description="augmented versions of each recording, made once; 0: a new one each time")
     balance: bool = Field(False, description="draw every class of every corpus equally often")
 
     @property
     def kept_views(self) -> int:
-        """Augmented versions of each recording that are made once; none where nothing is augmented."""
+        """Number of augmented versions of each recording that are made once; 0 without augmentation."""
         return self.views if self.augmentation is not None else 0

@@ -1,7 +1,7 @@
-"""Is a recording whole? What libsndfile does not say of WAV, AIFF and Ogg files that were cut off.
+"""Detect truncated WAV, AIFF and Ogg files, which libsndfile reads without an error.
 
-It plays what is there, without a word. (Truncated FLAC fails to decode, truncated MP3 ends early: `emosllm.audio` sees
-both.) Gives up checking the rarer containers: AU, CAF, W64, RF64.
+`emosllm.audio` detects truncated FLAC, which fails to decode, and truncated MP3, which ends early. Limitation: the
+rarer containers AU, CAF, W64 and RF64 are not checked.
 """
 
 import struct
@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO
 
-# Tools that write to a pipe cannot know the size: ffmpeg leaves 0xFFFFFFFF, SoX and espeak-ng 0x7FFFF000, others 0.
+# Tools that write to a pipe do not know the size: ffmpeg writes 0xFFFFFFFF, SoX and espeak-ng 0x7FFFF000, others 0.
 _UNKNOWN_SIZE = 0x7FFF_0000
-# Kind of file -> byte order of its numbers, and the chunk with the samples.
+# File type -> byte order of its numbers, and the chunk with the samples.
 _CHUNKED = {
     (b"RIFF", b"WAVE"): ("<I", b"data"),
     (b"RIFX", b"WAVE"): (">I", b"data"),
     (b"FORM", b"AIFF"): (">I", b"SSND"),
     (b"FORM", b"AIFC"): (">I", b"SSND"),
 }
-_OGG_HEADER = 27  # bytes, the last of them says how long the segment table is (RFC 3533, section 6)
+_OGG_HEADER = 27  # bytes; the last one is the length of the segment table (RFC 3533, section 6)
 _OGG_PAGE = _OGG_HEADER + 255 + 255 * 255  # bytes, the longest possible page
 
 
 def truncation(stream: BinaryIO) -> str | None:
-    """What shows that a file was cut off, in words that follow "truncated: ", or `None`.
+    """Return the sign of truncation as text that follows "truncated: ", or `None` if the file is complete.
 
     Args:
-        stream: a seekable file from its beginning; its position is lost.
+        stream: a seekable file; its position is changed.
     """
     size = stream.seek(0, 2)
     for at, length, _ in _samples_chunk(stream):
@@ -38,7 +38,7 @@ def truncation(stream: BinaryIO) -> str | None:
 
 
 def with_honest_size(stream: BinaryIO) -> BinaryIO:
-    """The stream itself, or its content with the true size filled in where a pipe left the size of the audio at 0."""
+    """Return the stream, or a copy with the true size if the header states an audio size of 0, as after a pipe."""
     size = stream.seek(0, 2)
     for at, length, number in _samples_chunk(stream):
         if length == 0 and size > at:
@@ -54,7 +54,7 @@ def _magic(stream: BinaryIO) -> bytes:
 
 
 def _samples_chunk(stream: BinaryIO) -> Iterator[tuple[int, int, str]]:
-    """Where the samples of a WAV or AIFF begin, how many bytes the header promises, the format of that number."""
+    """Yield where the samples of a WAV or AIFF begin, their size in bytes by the header, and that number's format."""
     stream.seek(0)
     head = stream.read(12)  # `RIFF`, size, `WAVE`
     number, wanted = _CHUNKED.get((head[:4], head[8:]), ("", b""))

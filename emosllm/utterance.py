@@ -1,6 +1,6 @@
-"""The record that travels: an `Utterance` goes in at the corpora, a `Prediction` comes out at the recogniser.
+"""The input and output records: corpora return `Utterance`s, the recogniser returns `Prediction`s.
 
-Plain frozen dataclasses: a corpus has hundreds of thousands of them, and nothing here needs torch.
+Both are plain frozen dataclasses with slots, because a corpus may have hundreds of thousands. Torch is not needed.
 """
 
 from collections.abc import Mapping
@@ -16,26 +16,26 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One stretch of speech by one speaker, and what is known about it.
+    """One segment of speech by one speaker, and its annotations.
 
     Attributes:
-        id: unique within its manifest; the path as the manifest wrote it where nothing better is known.
+        id: unique within its manifest; by default the path as written in the manifest.
         audio: a file, the bytes of one, or mono samples `[T]` at 16 kHz; `None` for text alone.
-        start: where in the file it begins, in seconds.
-        end: where it ends, in seconds; `None` is the end of the file.
-        transcript: what is said.
-        emotion: a name of `emosllm.labels`, or `None` where there is no label.
-        speaker: unique over corpora (`ravdess_07`), or `None` where nobody knows.
+        start: start in the file, in seconds.
+        end: end in the file, in seconds; `None` is the end of the file.
+        transcript: the spoken text.
+        emotion: a name of `emosllm.labels`, or `None` without a label.
+        speaker: unique over corpora (`ravdess_07`), or `None` if unknown.
         gender: `female`, `male` or `None`.
         language: ISO 639-1.
-        corpus: where it comes from.
+        corpus: name of the corpus.
         split: `train`, `val` or `test`.
-        duration: in seconds, where the manifest says.
-        session: what is left out together (`iemocap_1`), where a corpus was recorded in sessions.
+        duration: in seconds, if the manifest states it.
+        session: recording session (`iemocap_1`), for protocols that leave out one session at a time.
         valence: pleasantness, in the corpus's own range, which its reader states.
-        arousal: activation, likewise.
-        dominance: likewise.
-        votes: emotion -> how many raters heard it; a rater who named two counts for both.
+        arousal: activation, in the corpus's own range.
+        dominance: in the corpus's own range.
+        votes: emotion -> number of raters who chose it; a rater who chose two counts for both.
     """
 
     id: str
@@ -59,16 +59,16 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a system says about one utterance.
+    """A system's answer to one utterance.
 
     Attributes:
         path: the file, or the utterance's id.
-        label: the most probable emotion, or the one that a free answer names; `None` where there is none.
+        label: the most probable emotion, or the emotion that a free answer names; `None` if there is none.
         probabilities: emotion -> probability, summing to 1, in the label set's order; empty for a free answer.
-        transcript: what the system heard, or was given; `None` where it was not asked.
-        said: the free answer, word for word; `None` where labels were scored.
+        transcript: the transcript that the system wrote or received; `None` if none was requested.
+        said: the free answer, word for word; `None` if labels were scored.
         unnamed: whether the free answer names no emotion, so that `label` is the recipe's fallback, or `None`.
-        error: one line, where the recording could not be read.
+        error: one line, if the recording could not be read.
     """
 
     path: str
@@ -85,7 +85,7 @@ class Prediction:
         return None if self.label is None else self.probabilities.get(self.label)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: `path`, `label`, `probabilities` (rounded to 1e-4), `transcript`, `error`; `said` if asked."""
+        """Return the JSON form; probabilities are rounded to 1e-4, and only a free answer has `said` and `unnamed`."""
         free = {} if self.said is None else {"said": self.said, "unnamed": self.unnamed}
         return {
             "path": self.path,

@@ -1,1 +1,1 @@
-"""nano: what rebuilds the builtin system. Not part of the package; run with `make nano`."""
+"""Rebuild the builtin system nano with `make nano`; not part of the package."""

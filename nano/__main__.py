@@ -2,9 +2,9 @@
 
     python -m nano --data FOLDER --models FOLDER
 
-Every step leaves its outcome in runs/nano and is not repeated when that is there. What is chosen is chosen on val and
-with one corpus left out; test is looked at once, by the last step. The data folder is laid out as
-`emosllm/builtin/nano/README.md` says; the folder of models holds whisper-base.
+Every step writes its result to runs/nano and is skipped if the result exists. All choices are made on val and with one
+corpus left out. Only the last step uses test, once. `emosllm/builtin/nano/README.md` describes the data folder; the
+folder of models contains whisper-base.
 """
 
 import json
@@ -40,7 +40,7 @@ def main(
     models: Annotated[Path, typer.Option(help="Folder of models with whisper-base.")],
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 2,
 ) -> None:
-    """Go through the steps that are not done."""
+    """Run the steps whose results are missing."""
     manifest = data / "manifest.csv"
     _step("encoder", "nano.encoder", "--models", models)
     _step("llm", "nano.pretrain_llm", "--data", manifest, "--text", data / "text/goemotions", "--threads", threads)
@@ -63,7 +63,7 @@ def main(
 
 
 def _leave_out(manifest: Path, recipe: Recipe) -> dict[str, object]:
-    """Train nano without each corpus, fit its temperatures on the answers, and give their figures."""
+    """Train nano without each corpus, fit its temperatures on the answers, and return their figures."""
     systems = {
         corpus: left_out.train_without(corpus, manifest, recipe, WORK / f"without-{corpus}", WORK / "features")
         for corpus in left_out.CORPORA
@@ -80,14 +80,14 @@ def _leave_out(manifest: Path, recipe: Recipe) -> dict[str, object]:
 
 
 def _step(name: str, module: str, *arguments: object) -> None:
-    """Run a module that writes one folder, unless the folder is there."""
+    """Run a module that writes one folder, unless the folder is complete."""
     if not (WORK / name / "config.json").is_file():
         options = [str(argument) for argument in arguments]
         subprocess.run([sys.executable, "-m", module, *options, "--out", str(WORK / name)], check=True)
 
 
 def _install(folder: Path, name: str) -> None:
-    """Copy what a builtin needs, and nothing else."""
+    """Copy only the files that a builtin needs."""
     with atomic_folder(BUILTINS / name, marker="config.json") as builtin:
         for file in folder.iterdir():
             if file.name in PARTS + TEXTS:

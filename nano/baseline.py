@@ -1,7 +1,7 @@
-"""The plain way, beside which nano is reported: statistics of MFCCs and a support vector machine.
+"""Baseline for nano: statistics of MFCCs and a support vector machine.
 
-One model for all corpora and the union of their classes, as nano has; C and gamma are chosen on validation
-speakers by mean UA over corpora. Gives up: no augmentation and no deep features. That is what a baseline is for.
+Like nano, it is one model for all corpora and the union of their classes. C and gamma are selected on validation
+speakers by mean UA over corpora. As a baseline it uses neither augmentation nor deep features.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ WIDTHS = (0.3, 1.0, 3.0)  # gamma, in units of 1 / number of features
 
 
 def statistics(samples: np.ndarray) -> np.ndarray:
-    """Mean, deviation, 10th and 90th percentile over time of MFCCs and their first differences.
+    """Compute mean, deviation, 10th and 90th percentile over time of MFCCs and their first differences.
 
     Args:
-        samples: float32 `[T]` at 16 kHz; its level is set to full scale first, so that gain does not matter.
+        samples: float32 `[T]` at 16 kHz; the peak is scaled to full scale first, so that gain does not matter.
 
     Returns:
         `[8 * CEPSTRA]`.
@@ -42,18 +42,18 @@ def statistics(samples: np.ndarray) -> np.ndarray:
 
 
 def recalls(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """UA (mean recall over the classes that occur), WA (share right) and the number of clips."""
+    """Compute UA (mean recall over the classes that occur), WA (share of correct answers) and the number of clips."""
     right = predicted == truth
     ua = float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
     return {"UA": round(ua, 4), "WA": round(float(right.mean()), 4), "clips": len(truth)}
 
 
 def fit_and_score(manifest: Path | str, splits: Sequence[str] = ("val", "test")) -> dict[str, Any]:
-    """Trains on `train`, chooses on `val`, scores each corpus of `splits`.
+    """Train on `train`, select C and gamma on `val`, and score each corpus of `splits`.
 
     Args:
         manifest: CSV with the columns that `nano.data.read_clips` reads.
-        splits: which parts to report; leave out `test` for anything but the last report.
+        splits: the splits to report; include `test` only in the final report.
 
     Returns:
         `{"settings": {...}, "val": {corpus: {"UA", "WA", "clips"}}, "test": ...}`.
@@ -68,18 +68,18 @@ def fit_and_score(manifest: Path | str, splits: Sequence[str] = ("val", "test"))
 
 
 def _labelled(manifest: Path, split: str) -> list[Clip]:
-    """Clips of one split whose emotion is known."""
+    """Read the clips of one split that have an emotion label."""
     return [clip for clip in read_clips(manifest, split) if clip.emotion >= 0]
 
 
 def _table(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Statistics `[C, F]`, emotions `[C]` and corpora `[C]`."""
+    """Return statistics `[C, F]`, emotions `[C]` and corpora `[C]`."""
     features = np.stack([statistics(clip.samples) for clip in clips])
     return features, np.array([clip.emotion for clip in clips]), np.array([clip.corpus for clip in clips])
 
 
 def _pipeline(cost: float, width: float) -> Pipeline:
-    """Scaler and RBF machine; classes weigh alike."""
+    """Build the scaler and the SVM with RBF kernel and balanced class weights."""
     gamma = width / (8 * CEPSTRA)
     return make_pipeline(StandardScaler(), SVC(C=cost, gamma=gamma, class_weight="balanced"))
 
@@ -87,6 +87,6 @@ def _pipeline(cost: float, width: float) -> Pipeline:
 def _score(
     model: Pipeline, features: np.ndarray, truth: np.ndarray, corpora: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """UA and WA of each corpus."""
+    """Compute UA and WA of each corpus."""
     predicted = model.predict(features)
     return {name: recalls(truth[corpora == name], predicted[corpora == name]) for name in np.unique(corpora).tolist()}

@@ -1,4 +1,4 @@
-"""nano's model card: `card.md` filled with its figures, so that no number in it is typed by hand."""
+"""Fill nano's model card, `card.md`, and its tables of results, `results.md`, with the measured figures."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ _BLOCK = re.compile(r"(<!-- nano: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def card(figures: Mapping[str, Any]) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     parts = "\n".join(_part(name, *part) for name, part in figures["parts"].items())
     return _read("card.md").format(parts=parts, results=results(figures).rstrip("\n"), **_calibration(figures))
 
 
 def results(figures: Mapping[str, Any]) -> str:
-    """The tables of results and how to read them, as Markdown."""
+    """Return the tables of results with their explanation as Markdown."""
     test = figures["nano"]["test"]
     left_out = [_left_out(corpus, figures) for corpus in figures["left_out"]]
     return _read("results.md").format(
@@ -36,7 +36,7 @@ def results(figures: Mapping[str, Any]) -> str:
 
 
 def fill(page: str, figures: Mapping[str, Any]) -> str:
-    """A page of the documents with the results in the block that is theirs."""
+    """Replace the results block of a document by the current results."""
     return _BLOCK.sub(lambda found: found[1] + results(figures) + found[2], page)
 
 

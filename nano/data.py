@@ -1,4 +1,4 @@
-"""Speech for nano's baseline: the manifest's recordings with their classes."""
+"""Load the manifest's recordings and classes for nano's baseline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_SECONDS = 12.0  # longer recordings are a few read sentences without an emot
 
 @dataclass
 class Clip:
-    """One recording with what is known about it; `emotion` is the place of its letter, -1 where unknown."""
+    """One recording with its labels; `emotion` is the index of its letter in `LETTERS`, or -1 without a label."""
 
     samples: np.ndarray  # float32 [T]
     emotion: int
@@ -25,7 +25,7 @@ class Clip:
 
 
 def read_clips(manifest: Path, split: str) -> list[Clip]:
-    """Reads one split of a manifest with columns path, corpus, split, msp, duration."""
+    """Read one split of a manifest with columns path, corpus, split, msp, duration."""
     clips = []
     with manifest.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):

@@ -1,7 +1,7 @@
-"""nano's encoder: the first layers of Whisper base, stored in int8.
+"""Build nano's encoder: the first layers of Whisper base, stored in int8.
 
-Emotion is found in the middle layers of Whisper, and the last layer is the worst of all (docs/log.md), so nothing after
-layer 5 is kept. Gives up: the words, which the later layers hold.
+The middle layers of Whisper give the best emotion recognition and the last layer the worst (docs/log.md), so only the
+first 5 layers are kept. Limitation: the later layers, which represent the words, are lost.
 
     python -m nano.encoder --models FOLDER --out FOLDER
 
@@ -47,7 +47,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the encoder.")],
     layers: Annotated[int, typer.Option(help="Layers to keep.")] = LAYERS,
 ) -> None:
-    """Cut Whisper's encoder and store it."""
+    """Store the first layers of Whisper's encoder."""
     source = str(models / WHISPER)
     encoder = load_encoder(source)
     del encoder.layers[layers:]

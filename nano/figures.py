@@ -1,6 +1,6 @@
-"""nano's figures: UA, WA and ECE on val and test per corpus, spoilt recordings, and what it is compared with.
+"""Compute nano's figures: UA, WA and ECE on val and test per corpus, UA on degraded recordings, and the baselines.
 
-Gives up: significance against the baselines; the intervals are nano's own.
+Limitation: there is no significance test against the baselines; the intervals are those of nano's scores.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,16 @@ from nano.baseline import fit_and_score
 from nano.left_out import CORPORA
 from nano.probe import probe
 
-#: What a recording suffers on its way to a user's machine: condition and severity.
+#: Degradations of the recordings: condition and severity.
 SPOILT = (("white noise", 20.0), ("reverberation", 0.6), ("A-law", 64.0))
 
 
 def figures(manifest: Path, cache: Path) -> dict[str, Any]:
-    """Score the builtin nano and what it is compared with.
+    """Score the builtin nano and the systems that it is compared with.
 
     Args:
         manifest: the data.
-        cache: of the encoder's frames, which the probe reads.
+        cache: folder of the encoder's frames, which the probe reads.
 
     Returns:
         `nano` and `own_classes`: split -> corpus -> figures; `spoilt`: condition -> corpus -> UA on test; `baseline`
@@ -74,7 +74,7 @@ def _chosen(utterances: Sequence[Utterance], split: str, corpus: str) -> list[Ut
 
 
 def _overlap(utterances: Sequence[Utterance]) -> str:
-    """How many of the test sentences of each corpus were said in training."""
+    """Count how many of each corpus's test sentences occur in the training data."""
     said = {u.transcript for u in utterances if u.split == "train"}
     tested = {corpus: {u.transcript for u in _chosen(utterances, "test", corpus)} for corpus in CORPORA}
     shares = [f"{len(sentences & said)} of {len(sentences)} on {corpus}" for corpus, sentences in tested.items()]
@@ -108,7 +108,7 @@ def _figures(
 def _narrowed(
     recogniser: Recogniser, chosen: Sequence[Utterance], predictions: Sequence[Prediction]
 ) -> list[Prediction]:
-    """The same answers, chosen among the corpus's own classes."""
+    """Restrict the answers to the corpus's own classes and renormalise the probabilities."""
     own = {recogniser.labels.classify(u.emotion) for u in chosen}
     narrowed = []
     for prediction in predictions:
@@ -120,7 +120,7 @@ def _narrowed(
 
 
 def _spoilt(recogniser: Recogniser, chosen: Sequence[Utterance], name: str, severity: float) -> float:
-    """UA on recordings that suffered a condition."""
+    """Compute UA on recordings with a degradation."""
     change = condition(name).at(severity)
     changed = []
     for number, utterance in enumerate(chosen):

@@ -1,8 +1,8 @@
-"""nano without one corpus: trained on two of RAVDESS, EMO-DB and nEMO, tested on every clip of the third.
+"""Leave-one-corpus-out evaluation of nano: train on two of RAVDESS, EMO-DB and nEMO, test on every clip of the third.
 
-Speakers of a corpus that is left out were recorded in another room, with another microphone, in another language: what
-a user's recordings are to nano. Its temperatures are fitted on these answers. Gives up: validation; the weights after
-the last update are taken.
+The left-out corpus has another room, microphone and language than the training data, as a user's recordings do. nano's
+temperatures are fitted on these answers. Limitation: there is no validation, so the weights after the last update are
+used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ from emosllm.utterance import Prediction, Utterance
 
 CORPORA = ("ravdess", "emodb", "nemo")
 
-#: corpus -> its clips, and the predictions at temperature 1 of the system that never heard them.
+#: corpus -> its clips, and the predictions at temperature 1 of the system that was not trained on them.
 LeftOut = Mapping[str, tuple[Sequence[Utterance], Sequence[Prediction]]]
 
 
@@ -37,11 +37,11 @@ def train_without(corpus: str, manifest: Path, recipe: Recipe, folder: Path, cac
     """Train nano on everything but one corpus.
 
     Args:
-        corpus: the one that is left out.
+        corpus: the corpus that is left out.
         manifest: the data with a column `corpus`.
-        recipe: nano's.
-        folder: of the run; one that is there is taken up.
-        cache: of the encoder's frames.
+        recipe: nano's recipe.
+        folder: the run's folder; an existing run is continued.
+        cache: folder of the encoder's frames.
 
     Returns:
         The folder of the trained system.
@@ -52,23 +52,23 @@ def train_without(corpus: str, manifest: Path, recipe: Recipe, folder: Path, cac
 
 
 def clips_of(corpus: str, manifest: Path, recipe: Recipe) -> list[Utterance]:
-    """All clips of a corpus whose class other corpora have too."""
+    """Return the clips of a corpus whose class also occurs in another corpus."""
     utterances, classify = read_manifest(manifest), recipe.label_set.classify
     elsewhere = {classify(u.emotion) for u in utterances if u.corpus in CORPORA and u.corpus != corpus} - {None}
     return [u for u in utterances if u.corpus == corpus and classify(u.emotion) in elsewhere]
 
 
 def ask(systems: Mapping[str, Path], manifest: Path, recipe: Recipe, cache: Path) -> tuple[LeftOut, LeftOut]:
-    """The answers of the three systems to the corpora that they were not trained on.
+    """Predict each corpus with the system that was not trained on it.
 
     Args:
-        systems: corpus -> folder of the system without it.
+        systems: corpus -> folder of the system trained without it.
         manifest: the data.
-        recipe: nano's.
-        cache: of the encoder's frames.
+        recipe: nano's recipe.
+        cache: folder of the encoder's frames.
 
     Returns:
-        The answers of the systems as trained, and adapted to the corpus's recordings without labels.
+        The answers of the systems as trained, and after adaptation to the corpus's recordings without labels.
     """
     plain, adapted = {}, {}
     for corpus, folder in systems.items():
@@ -81,7 +81,7 @@ def ask(systems: Mapping[str, Path], manifest: Path, recipe: Recipe, cache: Path
 
 
 def remember(recogniser: Recogniser, utterances: Sequence[Utterance], cache: Path) -> Callable[[Utterance], np.ndarray]:
-    """The encoder's frames of utterances, computed once and kept."""
+    """Compute and cache the encoder's frames of utterances; return the function that loads them."""
     assert recogniser.model.encoder is not None
     store = FeatureCache(cache, recogniser.model.encoder, recogniser.processor)
     store.fill(utterances, 16)
@@ -93,8 +93,8 @@ def fit(plain: LeftOut, adapted: LeftOut, recipe: Recipe, data: str) -> StoredCa
 
     Args:
         plain: answers of the systems as trained.
-        adapted: of the adapted ones.
-        recipe: nano's.
+        adapted: answers of the adapted systems.
+        recipe: nano's recipe.
         data: the manifest's name.
     """
     before, adapted_before = _pooled(plain, recipe), _pooled(adapted, recipe)
@@ -120,12 +120,12 @@ def fit(plain: LeftOut, adapted: LeftOut, recipe: Recipe, data: str) -> StoredCa
 
 
 def figures(answers: LeftOut, recipe: Recipe, temperature: float) -> dict[str, Any]:
-    """UA with its interval, UA among the corpus's own classes, and ECE of each corpus that was left out.
+    """Compute UA with its interval, UA among the corpus's own classes, and ECE of each left-out corpus.
 
     Args:
-        answers: at temperature 1.
-        recipe: nano's.
-        temperature: of the probabilities.
+        answers: answers at temperature 1.
+        recipe: nano's recipe.
+        temperature: the temperature to apply to the probabilities.
     """
     found: dict[str, Any] = {}
     for corpus, (clips, predictions) in _tempered(answers, temperature).items():
@@ -153,7 +153,7 @@ def _tempered(answers: LeftOut, temperature: float) -> LeftOut:
 
 
 def _pooled(answers: LeftOut, recipe: Recipe) -> Answers:
-    """The answers to all left-out corpora as one set."""
+    """Pool the answers to all left-out corpora."""
     clips = [clip for found, _ in answers.values() for clip in found]
     predictions = [prediction for _, found in answers.values() for prediction in found]
     return answers_of(clips, predictions, recipe.label_set, "")

@@ -1,8 +1,8 @@
-"""nano's language model: a small Llama and its tokenizer, taught to read, to copy and to answer in the required format.
+"""Pretrain nano's language model, a small Llama, and its tokenizer on plain text and on conversations.
 
-Three kinds of text: sentences as they are; conversations in which the transcript stands in the prompt and the answer
-repeats it (so that the answer's format and copying are known before the first sound is heard); and conversations that
-ask for the emotion of a sentence of GoEmotions. Gives up: knowledge of the world; 2 million weights hold little.
+The training text has three kinds: plain sentences; conversations in which the prompt contains the transcript and the
+answer repeats it, which train copying and the answer's format before speech is used; and conversations that ask for the
+emotion of a sentence of GoEmotions. Limitation: with 2 million weights the model has little world knowledge.
 
     python -m nano.pretrain_llm --data MANIFEST --text FOLDER --out FOLDER
 """
@@ -36,7 +36,7 @@ from nano.texts import Line, goemotions, transcripts
 VOCABULARY = 2048
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
-BLOCK = 128  # tokens of plain text read at once
+BLOCK = 128  # tokens of plain text per row
 SHAPE = {
     "hidden_size": 192,
     "intermediate_size": 512,
@@ -49,7 +49,7 @@ SHAPE = {
 
 
 def train_tokenizer(lines: Sequence[Line]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over prompts and sentences; each emotion's letter is one token."""
+    """Train byte-level BPE on prompts and sentences; each emotion's letter is one token."""
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
@@ -73,7 +73,7 @@ def train_tokenizer(lines: Sequence[Line]) -> PreTrainedTokenizerFast:
 
 
 def reading_loss(llm: LlamaForCausalLM, stream: Tensor, rng: np.random.Generator, rows: int) -> Tensor:
-    """Next-token loss on random stretches of a long text `[N]`."""
+    """Compute the next-token loss on random segments of a long text `[N]`."""
     starts = rng.integers(0, len(stream) - BLOCK, rows)
     block = torch.stack([stream[start : start + BLOCK] for start in starts])
     return llm(input_ids=block, labels=block).loss
@@ -82,7 +82,7 @@ def reading_loss(llm: LlamaForCausalLM, stream: Tensor, rng: np.random.Generator
 def answering_loss(
     llm: LlamaForCausalLM, processor: SpeechProcessor, lines: Sequence[Line], rng: np.random.Generator
 ) -> Tensor:
-    """Loss of the answers in conversations about sentences that stand in the prompt."""
+    """Compute the loss of the answers in conversations whose prompts contain the sentences."""
     batch = processor([Sample(_conversation(processor, line, rng)) for line in lines])
     cache = repeat_cache(read_prefix(llm, batch["prefix_ids"]), len(lines))
     hidden, _ = read_rows(llm, llm.get_input_embeddings()(batch["input_ids"]), batch["attention_mask"], cache)

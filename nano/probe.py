@@ -1,7 +1,7 @@
-"""The probe beside which nano is reported: logistic regression on its encoder's frames, without mapper and LLM.
+"""Probe that nano is compared with: logistic regression on its encoder's frames, without mapper and LLM.
 
-Mean and standard deviation over time of the hidden states that nano reads (layers 2 to 5). The probe does without
-augmentation, so it is the first thing that one would try.
+The features are mean and standard deviation over time of the hidden states that nano reads (layers 2 to 5). The probe
+is a simple reference and uses no augmentation.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from emosllm.utterance import Utterance
 from nano.baseline import recalls
 from nano.left_out import CORPORA, clips_of, remember
 
-COST = 0.003  # C of the logistic regression, the probe's in docs/log.md
+COST = 0.003  # C of the logistic regression, as for the probe in docs/log.md
 
 
 def probe(recogniser: Recogniser, manifest: Path, cache: Path) -> dict[str, Any]:
-    """UA on test and with each corpus left out, as it is and with each corpus standardised by its own statistics.
+    """Score the probe on test and on each left-out corpus, without and with standardisation by the corpus's statistics.
 
     Args:
-        recogniser: nano, whose encoder is asked.
+        recogniser: nano, whose encoder computes the frames.
         manifest: the data.
-        cache: of the encoder's frames.
+        cache: folder of the encoder's frames.
     """
     recipe = recogniser.model.recipe
     heard = [u for u in read_manifest(manifest) if u.corpus in CORPORA and recipe.label_set.classify(u.emotion)]

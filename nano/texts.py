@@ -1,6 +1,6 @@
-"""Text that nano's language model learns from: transcripts of the training speakers, and GoEmotions (CC BY 4.0).
+"""Load the training text of nano's language model: transcripts of the training speakers, and GoEmotions (CC BY 4.0).
 
-Gives up: other emotion-labelled text at hand (MELD, MEACorpus), whose licences would bind the weights further.
+Other emotion-labelled text (MELD, MEACorpus) is not used, because its licences would restrict the weights further.
 """
 
 import csv
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from emosllm.corpora.manifest import read_manifest
 from emosllm.prompting.conversation import plain
 
-#: GoEmotions' words (Demszky et al. 2020) that name an emotion of ours; lines with two of them are text only.
+#: GoEmotions' label (Demszky et al. 2020) -> emotion of the vocabulary; a line with two emotions counts as unlabelled.
 EMOTION_OF: Mapping[str, str] = MappingProxyType(
     {
         "anger": "angry",
@@ -35,20 +35,20 @@ EMOTION_OF: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence, and the emotion it was labelled with, where that is one of ours."""
+    """A sentence, and its emotion if its labels give exactly one of the vocabulary."""
 
     text: str
     emotion: str | None = None
 
 
 def transcripts(manifest: Path) -> list[Line]:
-    """What the training speakers say, each sentence once."""
+    """Read the transcripts of the train split, each sentence once."""
     said = {plain(u.transcript) for u in read_manifest(manifest) if u.split == "train" and u.transcript}
     return [Line(text) for text in sorted(said)]
 
 
 def goemotions(folder: Path) -> list[Line]:
-    """The rows of `train.tsv` (text, label numbers, id), names masked as in the corpus."""
+    """Read the rows of `train.tsv` (text, label numbers, id); names are masked as in the corpus."""
     names = (folder / "labels.txt").read_text(encoding="utf-8").split()
     lines = []
     with (folder / "train.tsv").open(encoding="utf-8", newline="") as rows:

@@ -300,7 +300,7 @@ def test_a_recipe_says_whether_its_system_transcribes(name, overrides, claims):
 
 
 def test_what_does_not_hear_and_write_does_not_transcribe():
-    with pytest.raises(UserError, match="only a system that hears and writes can transcribe"):
+    with pytest.raises(UserError, match="only a system with encoder and llm can transcribe"):
         load_recipe("head-wavlm", ["inference.transcribes=true"])
 
 

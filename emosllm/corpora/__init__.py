@@ -1,7 +1,8 @@
-"""Corpora: a folder as its authors ship it, or a manifest, as a list of `Utterance`s.
+"""Load a corpus folder or a manifest into a list of `Utterance`s.
 
-One corpus a file, each with a card: origin, licence, citation and the counts of the complete corpus. Nothing here
-decodes audio or needs torch. A corpus without a reader goes through the generic manifest (`emosllm.corpora.manifest`).
+Each corpus has one file in `readers`, with a card: origin, licence, citation and the counts of the complete corpus. The
+readers do not decode audio and do not need torch. A corpus without a reader is read through the generic manifest
+(`emosllm.corpora.manifest`).
 """
 
 import inspect
@@ -76,7 +77,7 @@ class Download:
     """A source of corpora that are downloaded before they are read.
 
     Attributes:
-        reader: the key of `READERS` that reads what was downloaded.
+        reader: the key of `READERS` that reads the downloaded folder.
         fetch: downloads a corpus by its name; see `audb_database.fetch`.
         card: the source's own card.
     """
@@ -94,25 +95,27 @@ def read_corpus(name: str, root: Path, options: Mapping[str, str] = MappingProxy
 
     Args:
         name: a key of `READERS`; dashes count as underscores.
-        root: the folder; what it should look like is said on the corpus's card.
-        options: what the reader's own arguments shall be, in text, such as `{"sets": "Test1,Test2"}`.
+        root: the folder; the corpus's card describes its layout.
+        options: values of the reader's own arguments as text, such as `{"sets": "Test1,Test2"}`.
 
     Returns:
         Its utterances, in the order of their ids, or of the corpus's own table.
 
     Raises:
-        UserError: no reader has that name or that option, nothing of the corpus lies there, or something in it is not
-            as it should be.
+        UserError: no reader has that name or that option, the folder does not contain the corpus, or a file in it is
+            invalid.
     """
     name = corpus_name(name)
     return READERS[name](root, **_arguments(name, options))
 
 
 def card_of(name: str, root: Path, options: Mapping[str, str] = MappingProxyType({})) -> Card:
-    """The card of what `read_corpus` reads with the same arguments: some corpora are one of many.
+    """Return the card of the corpus that `read_corpus` reads with the same arguments.
+
+    The readers `audformat` and `emobox` read several corpora, so their cards depend on the arguments.
 
     Raises:
-        UserError: no reader has that name, or there is no database in the folder.
+        UserError: no reader has that name, or the folder contains no database.
     """
     name = corpus_name(name)
     if name == "audformat":
@@ -124,10 +127,10 @@ def card_of(name: str, root: Path, options: Mapping[str, str] = MappingProxyType
 
 
 def corpus_name(name: str) -> str:
-    """The key of `READERS` that a user means.
+    """Return the key of `READERS` for a name typed by the user.
 
     Raises:
-        UserError: there is none.
+        UserError: no reader has that name.
     """
     known = name.replace("-", "_").lower()
     if known not in READERS:
@@ -136,7 +139,7 @@ def corpus_name(name: str) -> str:
 
 
 def options_of(name: str) -> dict[str, inspect.Parameter]:
-    """The arguments of a reader besides the folder, by name."""
+    """Return the arguments of a reader except the folder, by name."""
     parameters = inspect.signature(READERS[name], eval_str=True).parameters
     return {key: parameter for key, parameter in parameters.items() if key != "root"}
 
@@ -156,7 +159,7 @@ def _arguments(name: str, options: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _converted(what: str, kind: Any, text: str) -> Any:
-    """A reader's argument from text: names with commas, whole numbers, folders, or the text itself."""
+    """Convert text to a reader's argument: a comma-separated list, a whole number, a path, or the text itself."""
     if "Sequence" in str(kind):
         return [word.strip() for word in text.split(",") if word.strip()]
     if kind is int or str(kind).startswith("int |"):

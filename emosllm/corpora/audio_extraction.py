@@ -1,7 +1,7 @@
-"""The sound of video clips, through ffmpeg, into a folder that the user names: mono FLAC at 16 kHz.
+"""Extract the audio of video clips with ffmpeg as mono FLAC at 16 kHz.
 
-Several at a time, each written under its final name only when it is whole, and none twice, so that a run that was
-stopped goes on where it was. ffmpeg mixes the channels down by the layout that the clip states (5.1 as 5.1).
+Clips are extracted in parallel. A file gets its final name only when it is complete, and existing files are skipped, so
+an interrupted run can be continued. ffmpeg mixes the channels down by the layout that the clip states (5.1 as 5.1).
 """
 
 import os
@@ -20,18 +20,18 @@ from emosllm.files import make_folder
 
 
 def extract_audio(clips: Iterable[tuple[Path, Path]], jobs: int | None = None) -> dict[Path, str]:
-    """Extract the sound of clips that were not extracted before.
+    """Extract the audio of the clips whose FLAC file does not exist yet.
 
     Args:
-        clips: pairs of a video and the FLAC file that shall hold its sound.
-        jobs: how many at a time; one a processor if not given.
+        clips: pairs of a video and the FLAC file for its audio.
+        jobs: number of parallel ffmpeg processes; by default one per processor.
 
     Returns:
-        What ffmpeg said, in one line, of each video that it could not read; those have no FLAC file. It is also
-        printed, as nobody else knows it.
+        Video -> ffmpeg's error in one line, for each video that ffmpeg cannot read; it has no FLAC file. The errors are
+        also printed.
 
     Raises:
-        UserError: there is no ffmpeg, or the folder cannot be written to.
+        UserError: ffmpeg is not installed, or the folder cannot be written to.
     """
     waiting = [(video, sound) for video, sound in clips if not sound.is_file()]
     if not waiting:
@@ -55,7 +55,7 @@ def extract_audio(clips: Iterable[tuple[Path, Path]], jobs: int | None = None) -
 
 
 def _extract(ffmpeg: str, video: Path, sound: Path) -> str:
-    """One clip; empty, or what went wrong."""
+    """Extract one clip; return an empty string, or the error in one line."""
     temporary = sound.with_name(f".{sound.stem}.{uuid4().hex[:12]}.tmp")
     command = [ffmpeg, "-nostdin", "-v", "error", "-y", "-i", f"file:{video}", "-vn", "-ac", "1", "-ar", "16000"]
     try:

@@ -1,7 +1,7 @@
-"""A corpus's card: origin, licence, citation, layout and the counts of the complete corpus, as data.
+"""A corpus's card: origin, licence, citation, layout and the counts of the complete corpus.
 
-Every reader states one. Counts are those that papers print or that were counted in the complete files; a corpus that
-grows, or whose counts nobody published, states none. Gives up checksums: the authors publish none.
+Every reader has one. The counts come from papers or from the complete files. A corpus that grows, or without published
+counts, has none. Limitation: there are no checksums, because the authors publish none.
 """
 
 from collections import Counter
@@ -14,22 +14,22 @@ from emosllm.utterance import Utterance
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of a corpus before a file of it is read.
+    """Facts about a corpus that are known without reading its files.
 
     Attributes:
-        title: its name, as its authors write it.
-        layout: what lies in its folder, for messages.
-        origin: where to ask for it or to get it.
-        licence: what may be done with it.
+        title: the corpus's name, as its authors write it.
+        layout: content of its folder, for messages.
+        origin: where to request or download it.
+        licence: permitted use.
         citation: the paper to cite.
-        expected: utterances of the complete corpus, as its reader returns them; `None` where no number is known.
-        splits: utterances of `train`, `val` and `test`, where the corpus has splits of its own.
-        emotions: utterances by the house's name of the emotion.
-        classes: label set -> class -> utterances, where papers state the counts after merging (IEMOCAP).
-        sessions: label set -> session -> utterances, where one session at a time is left out.
-        speakers: how many; 0 where the corpus names none, `None` where no number is known.
-        scales: `valence`, `arousal`, `dominance` -> the lowest and the highest value that raters could give.
-        notes: what a user should know before the figures are trusted, one sentence each.
+        expected: utterances of the complete corpus, as its reader returns them; `None` if the number is unknown.
+        splits: utterances of `train`, `val` and `test`, if the corpus has splits of its own.
+        emotions: utterances of each emotion, by its name in `emosllm.labels`.
+        classes: label set -> class -> utterances, if papers state the counts after merging (IEMOCAP).
+        sessions: label set -> session -> utterances, for protocols that leave out one session at a time.
+        speakers: number of speakers; 0 if the corpus does not identify them, `None` if the number is unknown.
+        scales: `valence`, `arousal`, `dominance` -> lowest and highest value of the raters' scale.
+        notes: caveats for the interpretation of results, one sentence each.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Card:
 
 
 def differences(card: Card, utterances: Sequence[Utterance]) -> list[str]:
-    """Where the utterances are not the complete corpus, one line a kind of count; empty where all counts are right."""
+    """List the counts that differ from the complete corpus, one line per kind of count; empty if all agree."""
     return [f"{card.title}: {line}; scores will not compare" for line in _differences(card, utterances)]
 
 

@@ -1,6 +1,6 @@
-"""A corpus's folder: find its recordings, by name alone, and say what was expected where there are none.
+"""Find the recordings in a corpus's folder, and build the errors for a folder with unexpected content.
 
-Gives up looking into the files: a corpus of a hundred thousand recordings is listed in seconds, and a broken one is
+Only file names are read, so a corpus of a hundred thousand recordings is listed in seconds. A broken recording is
 reported when it is loaded.
 """
 
@@ -14,42 +14,42 @@ SUFFIXES = (".wav", ".flac")
 
 
 def recordings(root: Path, card: Card) -> list[Path]:
-    """All recordings at any depth below `root`, sorted by name.
+    """List all recordings at any depth below `root`, sorted by name.
 
     Args:
         root: the corpus's folder.
-        card: says in messages which corpus it is and what lies in a complete one.
+        card: the corpus's title and layout, for messages.
 
     Raises:
-        UserError: `root` is no folder, holds no recording, or holds two of the same name.
+        UserError: `root` is not a folder, contains no recording, or contains two of the same name.
     """
     check_folder(root, card)
-    # Names that begin with a dot are what macOS leaves beside the files of an archive.
+    # macOS adds files whose names begin with a dot to archives.
     found = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     found.sort(key=lambda path: (path.stem, path))
     if not found:
         raise nothing_of(root, card)
     for one, other in pairwise(found):
-        if one.stem == other.stem:  # copies of RAVDESS and TESS in circulation hold the whole corpus twice
+        if one.stem == other.stem:  # some distributed copies of RAVDESS and TESS contain the whole corpus twice
             raise UserError(f"{root} holds {card.title} twice: {one} and {other}; give the folder with one of them")
     return found
 
 
 def check_folder(root: Path, card: Card) -> None:
-    """Refuse what is no folder.
+    """Check that `root` is a folder.
 
     Raises:
-        UserError: `root` is not there, or is a file.
+        UserError: `root` does not exist, or is a file.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: {card.title} needs {card.layout}")
 
 
 def nothing_of(root: Path, card: Card, part: str = "") -> UserError:
-    """The error for a folder without the corpus, or without the part of it that was asked for (` speech`)."""
+    """Return the error for a folder without the corpus, or without the requested part of it (` speech`)."""
     return UserError(f"{root} holds nothing of {card.title}{part}: expected {card.layout}")
 
 
 def strange_name(path: Path, card: Card, form: str) -> UserError:
-    """The error for a file that no corpus of that name has."""
+    """Return the error for a file whose name does not have the corpus's form."""
     return UserError(f"{path} is not named as in {card.title} ({form}): move it away, or write a manifest")

@@ -1,6 +1,6 @@
-"""A corpus's datasheet: what was found in its folder, what is missing from it, what may be done with it.
+"""A corpus's datasheet: its counts, what is missing from the copy, and its licence, as JSON and Markdown.
 
-Counts everything over the utterances that go into the manifest; what was left out is listed file by file.
+The counts cover the utterances in the manifest. Utterances that were left out are listed one by one.
 """
 
 from collections import Counter
@@ -18,15 +18,15 @@ _ORDER = (*LETTERS, *FINER)
 
 @dataclass(frozen=True, slots=True)
 class Datasheet:
-    """What a user should read before a corpus's figures.
+    """Summary of a corpus as it was read from a folder.
 
     Attributes:
         name: the reader's name.
         card: origin, licence, citation, notes.
-        utterances: those of the manifest.
-        differences: counts that are not those of the complete corpus, one line each.
-        broken: what is wrong with each recording that was left out, by file.
-        wordless: ids of rows that were left out since they have neither recording nor words.
+        utterances: the utterances of the manifest.
+        differences: counts that differ from the complete corpus, one line each.
+        broken: file -> the fault, for each recording that was left out.
+        wordless: ids of rows that were left out because they have neither recording nor transcript.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Datasheet:
     def of(
         cls, name: str, card: Card, read: Sequence[Utterance], usable: Sequence[Utterance], broken: Mapping[Path, str]
     ) -> "Datasheet":
-        """The sheet of a corpus.
+        """Build the datasheet of a corpus.
 
         Args:
             name: the reader's name.
-            card: the corpus's.
-            read: all utterances that its reader gave; the counts are checked on these.
-            usable: those whose recordings can be used.
-            broken: what is wrong with the others' recordings, by file.
+            card: the corpus's card.
+            read: all utterances from the reader; their counts are compared with the card.
+            usable: the utterances whose recordings can be used.
+            broken: file -> the fault, for the other recordings.
         """
         kept = [utterance for utterance in usable if utterance.audio is not None or utterance.transcript]
         wordless = [utterance.id for utterance in usable if utterance.audio is None and not utterance.transcript]
@@ -55,17 +55,17 @@ class Datasheet:
 
     @property
     def speakers(self) -> int:
-        """How many people are known by name."""
+        """Number of identified speakers."""
         return len({utterance.speaker for utterance in self.utterances} - {None})
 
     @property
     def hours(self) -> float:
-        """Of the recordings whose length is known."""
+        """Total duration in hours of the recordings whose length is known."""
         return sum(utterance.duration or 0.0 for utterance in self.utterances) / 3600
 
     @property
     def missing(self) -> list[str]:
-        """What the corpus or its copy lacks, one line each; broken recordings not counted."""
+        """What the corpus or its copy lacks, one line each; broken recordings are not included."""
         total, lines = len(self.utterances), []
         for what, count in (
             ("recording", sum(u.audio is None for u in self.utterances)),
@@ -81,7 +81,7 @@ class Datasheet:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form; nothing in it depends on where the corpus lies but the names of broken files."""
+        """Return the JSON form; apart from the names of broken files it does not depend on the corpus's folder."""
         return {
             "corpus": self.name,
             "title": self.card.title,
@@ -105,7 +105,7 @@ class Datasheet:
         }
 
     def to_markdown(self) -> str:
-        """The sheet as a page: head, classes, splits, licence, what is missing."""
+        """Return the datasheet as Markdown: head, classes, splits, licence, what is missing."""
         return "\n".join([*self._head(), *self._classes(), *self._splits(), *self._conditions(), *self._lacks()]) + "\n"
 
     def _head(self) -> Iterator[str]:
@@ -123,7 +123,7 @@ class Datasheet:
             yield f"Also rated: {', '.join(rated)}.\n"
 
     def _rated(self, key: str) -> str:
-        """`valence (10,039, on 1 to 5)`; what lies outside the scale is said, and stays as the corpus has it."""
+        """Format `valence (10,039, on 1 to 5)`; values outside the scale are counted and not changed."""
         values = [value for utterance in self.utterances if (value := getattr(utterance, key)) is not None]
         if not values:
             return ""
@@ -181,5 +181,5 @@ _RATINGS = ("valence", "arousal", "dominance", "votes")
 
 
 def _counted(values: Iterator[str | None]) -> dict[str, int]:
-    """Counts by value, the most frequent first; `none` for what is not stated."""
+    """Count the values, the most frequent first; `none` is a missing value."""
     return {value or "none": count for value, count in Counter(values).most_common()}

@@ -1,7 +1,7 @@
-"""How long each recording is, read from its header by several threads, and which recordings cannot be used.
+"""Measure the duration of each recording from its header, and find the recordings that cannot be used.
 
-The order is kept, a file with several utterances is opened once. Gives up decoding: a recording that breaks off inside
-its samples is found when it is loaded, except where the container's own sizes tell.
+Several threads read the headers, and a file with several utterances is opened once. Limitation: nothing is decoded, so
+a truncated recording is found only if the sizes in its container show it; otherwise it is found when it is loaded.
 """
 
 import os
@@ -18,15 +18,15 @@ from emosllm.utterance import Utterance
 
 
 def measure(utterances: Sequence[Utterance], jobs: int | None = None) -> tuple[list[Utterance], dict[Path, str]]:
-    """The utterances with their durations, without those whose recording cannot be used.
+    """Add durations to utterances, and leave out those whose recording cannot be used.
 
     Args:
-        utterances: text alone passes as it is.
-        jobs: threads; four a processor if not given, since most of the time goes into waiting for the disk.
+        utterances: recordings and text; text without a recording is returned unchanged.
+        jobs: number of threads; by default four per processor, since most of the time is spent waiting for the disk.
 
     Returns:
-        The utterances in their order, `duration` in seconds; and one line for each recording that is missing, broken,
-        or ends before one of its utterances does, by file.
+        The utterances in their order, with `duration` in seconds; and file -> one line, for each recording that is
+        missing, broken, or ends before one of its utterances.
     """
     files = list(dict.fromkeys(u.audio for u in utterances if isinstance(u.audio, Path)))
     with ThreadPoolExecutor(jobs or 4 * (os.cpu_count() or 1)) as pool:
@@ -53,7 +53,7 @@ def measure(utterances: Sequence[Utterance], jobs: int | None = None) -> tuple[l
 
 
 def _length(file: Path) -> float | str:
-    """Seconds, or what is wrong."""
+    """Return the duration in seconds, or the error as text."""
     try:
         return float(duration(file))
     except AudioError as error:

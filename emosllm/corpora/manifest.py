@@ -1,10 +1,10 @@
-"""The generic manifest: one row an utterance, as CSV, TSV or JSON lines; the way in for any corpus without a reader.
+"""Read and write the generic manifest, with one row per utterance, as CSV, TSV or JSON lines.
 
 Columns: `path`, `id`, `speaker`, `emotion`, `transcript`, `language`, `gender`, `corpus`, `split`, `msp` (the letter of
 MSP-Podcast), `duration`, `start`, `end` (seconds), `session`, `valence`, `arousal`, `dominance` (in the corpus's own
-range), `votes` (JSON: emotion -> raters). Only `path` is needed, or `transcript` for text without speech; others are
-ignored. Every cell is checked here, with its row; whether the recordings exist is not, since one missing
-file in a hundred thousand should not stop the rest (`missing_files` lists them all at once).
+range), `votes` (JSON: emotion -> raters). Only `path` is required, or `transcript` for text without speech. Other
+columns are ignored. Every cell is checked, and an error names its row. The existence of the recordings is not checked,
+so that one missing file in a hundred thousand does not stop the rest; `missing_files` lists all missing files.
 """
 
 import csv
@@ -34,7 +34,7 @@ _SPLITS: Mapping[str, Split] = {
     "train": "train", "val": "val", "dev": "val", "validation": "val", "development": "val", "test": "test",
     "test1": "test",
 }  # fmt: skip
-# Other words are no error: gender is a cue, and a corpus may know more than two.
+# Other words are not an error: gender is only a cue, and a corpus may have more than two.
 _GENDERS: Mapping[str, Literal["female", "male"]] = {
     "female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male",
 }  # fmt: skip
@@ -44,15 +44,15 @@ def read_manifest(path: Path) -> list[Utterance]:
     """Read and check a manifest.
 
     Args:
-        path: a `.csv` or `.tsv` with a header, or `.jsonl` with an object a line; UTF-8. Paths in it are relative to
-            the folder that it lies in, or absolute.
+        path: a `.csv` or `.tsv` with a header, or `.jsonl` with one object per line; UTF-8. Paths in it are relative to
+            the manifest's folder, or absolute.
 
     Returns:
         The utterances in the manifest's order, with audio paths that are valid from the current folder.
 
     Raises:
-        UserError: it does not exist, is empty or of another kind, or a row is wrong; the message has the row's number
-            as a spreadsheet or an editor shows it (the header is row 1).
+        UserError: the manifest does not exist, is empty or of another kind, or a row is invalid; the message has the
+            row's number as a spreadsheet or an editor shows it (the header is row 1).
     """
     path = Path(path)
     utterances: list[Utterance] = []
@@ -75,7 +75,7 @@ def read_manifest(path: Path) -> list[Utterance]:
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest that `read_manifest` reads back, all of it or nothing.
+    """Write a manifest that `read_manifest` can read, atomically.
 
     Args:
         path: ends in `.csv`, `.tsv` or `.jsonl`. Recordings below its folder are written relative to it, others with
@@ -83,7 +83,8 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
         utterances: with recordings in files, or without any.
 
     Raises:
-        UserError: another ending, an utterance whose audio is not in a file, or a folder that cannot be written to.
+        UserError: the name has another ending, an utterance's audio is not in a file, or the folder cannot be written
+            to.
     """
     path = Path(path)
     suffix = check_kind(path)
@@ -101,15 +102,15 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def missing_files(utterances: Iterable[Utterance]) -> list[Path]:
-    """The recordings that do not exist, each once, sorted."""
+    """Return the recordings that do not exist, each once, sorted."""
     return sorted({u.audio for u in utterances if isinstance(u.audio, Path) and not u.audio.is_file()})
 
 
 def check_kind(path: Path) -> str:
-    """The ending of a manifest's name, in lower case.
+    """Return the ending of a manifest's name in lower case.
 
     Raises:
-        UserError: it is none of a manifest.
+        UserError: the ending is not that of a manifest.
     """
     suffix = path.suffix.lower()
     if suffix not in (*_DELIMITERS, ".jsonl"):
@@ -118,7 +119,7 @@ def check_kind(path: Path) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Row number and cells, stripped, by column."""
+    """Yield each row's number and its stripped cells by column."""
     suffix = check_kind(path)
     text = read_text(path)
     if suffix == ".jsonl":
@@ -172,7 +173,7 @@ def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance
     if end is not None and end <= (start or 0.0):
         raise UserError(f"end {end:g} s is not after start {start or 0:g} s: swap or correct them")
     part = f"#{start or 0:g}-{'' if end is None else format(end, 'g')}" if (start, end) != (None, None) else ""
-    # The letter wins: it is the class after merging (calm counts as N), which the corpus's own word is not.
+    # The letter has priority: it is the class after merging (calm counts as N), and the corpus's own word is not.
     emotion = cell("msp") or cell("emotion")
     split = cell("split")
     if split is not None and split.lower() not in _SPLITS:
@@ -223,7 +224,7 @@ def _number(name: str, text: str | None) -> float | None:
 
 
 def _votes(text: str | None) -> dict[str, int] | None:
-    """Such as `{"angry": 3, "neutral": 2}`; the emotions in any common word."""
+    """Parse votes such as `{"angry": 3, "neutral": 2}`; emotions may be any common word."""
     if text is None:
         return None
     try:
@@ -242,7 +243,7 @@ def _votes(text: str | None) -> dict[str, int] | None:
 
 
 def _inside(folder: Path, audio: str) -> Path:
-    """The path as seen from here. A relative one stays in the folder: a manifest from elsewhere reads nothing else."""
+    """Resolve a path in the manifest; a relative path must stay in its folder, since manifests can be unsafe."""
     if Path(os.path.normpath(audio)).parts[:1] == (os.pardir,):
         raise UserError(f"{audio!r} is a path outside the manifest's folder: move the manifest, or write it absolute")
     return folder / audio

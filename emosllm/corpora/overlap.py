@@ -1,6 +1,6 @@
-"""Corpora that hold each other's clips: which must never meet in one manifest, one training or one test.
+"""Detect corpora that share recordings, which must not be used together for training and testing.
 
-Knows the overlaps that are documented, and recordings that are named alike; gives up comparing their sound.
+The check covers documented overlaps and recordings with equal names. Limitation: it does not compare the audio.
 """
 
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from pathlib import Path
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
-#: Corpora of which one holds clips of the other, and what of it.
+#: Pairs of corpora of which one contains clips of the other -> description of the overlap.
 OVERLAPS: dict[frozenset[str], str] = {
     frozenset({"emospeech", "meacorpus"}): "EmoSPeech's clips, test labels included, are part of MEACorpus",
 }
 
 
 def check_not_mixed(*groups: Iterable[Utterance]) -> None:
-    """Refuse corpora that hold each other's clips, and recordings that two corpora name alike.
+    """Check that the corpora share no recordings, by documented overlaps and by equal file names.
 
     Args:
-        groups: the utterances of one manifest, or of several that shall be used together (train, test).
+        groups: the utterances of one manifest, or of several that are used together (train, test).
 
     Raises:
-        UserError: they are mixed; the message says which, and why that makes every score worthless.
+        UserError: two corpora overlap, so scores would be invalid; the message names them and the overlap.
     """
     utterances = [utterance for group in groups for utterance in group]
     names = {utterance.corpus for utterance in utterances} - {None}
@@ -32,7 +32,7 @@ def check_not_mixed(*groups: Iterable[Utterance]) -> None:
             raise UserError(f"{one} and {other} must not be used together: {why}; leave one of them out")
     owner: dict[str, Utterance] = {}
     for utterance in utterances:
-        # Names as unlikely as 55ea70ba-9ce28715 are no coincidence; 001.wav is one.
+        # Two corpora can share a short name such as 001.wav by chance, but not a long one such as 55ea70ba-9ce28715.
         stem = _stem(utterance)
         if len(stem) < 12:
             continue

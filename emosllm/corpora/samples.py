@@ -1,8 +1,8 @@
-"""Eight sample recordings: EMO-DB's two test speakers in four emotions, under CC0.
+"""Write eight sample recordings into a folder: EMO-DB's two test speakers in four emotions, under CC0.
 
-The list is fixed in code and was not chosen by what any system answers. The speakers are those that no builtin system
-was trained on. The recordings come from `audb` or from a copy of the corpus, and are written as WAV whatever the copy
-has, so that a sample's path is always `<folder>/<stem>.wav`.
+The list is fixed in code and was not selected by the answers of any system. No builtin system was trained on these
+speakers. The recordings come from `audb` or from a copy of the corpus. They are always written as WAV, so that a
+sample's path is `<folder>/<stem>.wav`.
 """
 
 import csv
@@ -41,14 +41,14 @@ The speakers are actors. Changes: none to the samples; a recording that was not 
 
 
 def write_samples(folder: Path, source: Path | None = None) -> list[Utterance]:
-    """Write the recordings, `manifest.csv` and the licence into a folder, all of it or nothing.
+    """Write the recordings, `manifest.csv` and the licence into a folder, atomically.
 
     Args:
-        folder: new, empty, or written by this function before.
+        folder: a new or empty folder, or one that this function wrote before.
         source: a copy of EMO-DB, in its original layout or in audformat's, as WAV or FLAC; from `audb` if `None`.
 
     Returns:
-        The eight utterances, as the manifest has them.
+        The eight utterances, as read from the manifest.
 
     Raises:
         UserError: the recordings cannot be downloaded, the copy lacks one, or the folder holds other files.
@@ -73,7 +73,7 @@ def _download(folder: Path) -> list[Path]:
 
 
 def _find(source: Path) -> list[Path]:
-    """The recordings in a copy: in its folder `wav`, or in the folder itself."""
+    """Find the recordings in a copy, in its folder `wav` or in the folder itself."""
     found = []
     for stem in STEMS:
         places = [source / part / f"{stem}{suffix}" for part in ("wav", "") for suffix in SUFFIXES]
@@ -85,7 +85,7 @@ def _find(source: Path) -> list[Path]:
 
 
 def _write_wav(path: Path, new: Path) -> None:
-    load_audio(path)  # refuses what is broken, in one line
+    load_audio(path)  # raises an error of one line if the recording is broken
     samples, rate = sf.read(path, dtype="int16")
     sf.write(new, samples, rate, subtype="PCM_16")
 

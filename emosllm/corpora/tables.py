@@ -1,7 +1,7 @@
-"""A corpus's tables: rows by column name, each with its number, and one line for whatever is wrong with them.
+"""Read tables (CSV, TSV) as numbered rows by column name, with errors of one line.
 
-Reads a whole table into memory (the largest, MSP-Podcast's single ratings, has 100 MB). UTF-8 with or without a mark
-at its beginning; no other encoding is guessed, since a wrong guess changes the words in silence.
+A whole table is read into memory (the largest, MSP-Podcast's single ratings, has 100 MB). The encoding is UTF-8 with or
+without a byte order mark. No other encoding is guessed, since a wrong guess would change words without an error.
 """
 
 import csv
@@ -16,10 +16,10 @@ Row = dict[str, str]
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Read the text of a file.
 
     Raises:
-        UserError: it cannot be read, or is not UTF-8.
+        UserError: the file cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text("utf-8-sig")
@@ -36,14 +36,14 @@ def table_rows(
     needed: Sequence[str] = (),
     check: Callable[[list[str]], None] | None = None,
 ) -> Iterator[tuple[int, Row]]:
-    """Row number and cells, stripped, by column; empty lines count, as they do in a spreadsheet, but are no rows.
+    """Yield each row's number and its stripped cells by column; empty lines are counted but not returned.
 
     Args:
-        path: for messages.
+        path: the file's name, for messages.
         text: the table, with a header.
-        delimiter: between the cells.
-        needed: columns without which the table is another one.
-        check: called with the header, to say more of it.
+        delimiter: the character between cells.
+        needed: required columns.
+        check: called with the header, for further checks.
 
     Raises:
         UserError: a column is missing, a row has too few or too many cells, or a quote is not closed.
@@ -69,22 +69,22 @@ def table_rows(
 
 
 def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, Row]]:
-    """The rows of the table in a file, as `table_rows` gives them."""
+    """Yield the rows of a table in a file, as `table_rows` does."""
     yield from table_rows(path, read_text(path), delimiter, needed)
 
 
 def header_of(path: Path, delimiter: str = ",") -> list[str]:
-    """The names of a table's columns."""
+    """Return the names of a table's columns, or an empty list if the first line is not a table's."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             return [name.strip() for name in next(csv.reader(lines, delimiter=delimiter), [])]
     except (OSError, UnicodeDecodeError, csv.Error):
-        read_text(path)  # says what is wrong with the file
-        return []  # or the first line is no table's
+        read_text(path)  # raises an error if the file itself cannot be read
+        return []
 
 
 def emotion_in(path: Path, number: int, word: str) -> str | None:
-    """`emotion_name(word)`, whose error says the file and the row."""
+    """Return `emotion_name(word)`; an error names the file and the row."""
     try:
         return emotion_name(word)
     except UserError as error:
@@ -92,7 +92,7 @@ def emotion_in(path: Path, number: int, word: str) -> str | None:
 
 
 class Seen:
-    """Refuses what stands in a table twice, and says where it stood first."""
+    """Detect a name that occurs twice in a corpus's tables; the error says where it occurred first."""
 
     def __init__(self) -> None:
         self._row: dict[str, tuple[Path, int]] = {}
@@ -101,7 +101,7 @@ class Seen:
         """Remember a name.
 
         Raises:
-            UserError: it stands there already.
+            UserError: the name occurred before.
         """
         if name in self._row:
             other, row = self._row[name]
