@@ -137,11 +137,11 @@ class Neighbours:
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
             if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
-                stranger = StrangerError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
+                stranger = StrangerError(f"{host!r} is not a name of this server: use 127.0.0.1 or localhost")
                 await refusal(stranger)(scope, receive, send)
                 return
             if origin is not None and urlsplit(origin).netloc != host:
-                stranger = StrangerError(f"pages of {origin} may not ask this server: open its own page")
+                stranger = StrangerError(f"pages of {origin} may not use this server: open the server's own page")
                 await refusal(stranger)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

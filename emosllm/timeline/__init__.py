@@ -1,5 +1,5 @@
-"""Recordings of any length as turns with their emotions: found, recognised, written and drawn.
+"""Timelines: the turns of a recording of any length, with their emotions, as records, files and pictures.
 
-Nothing here loads torch on import. What only a timeline needs (silero-vad, pyarrow) is the extra `timeline`, imported
-where it is used.
+Importing this package does not load torch. The libraries that only a timeline needs (silero-vad, pyarrow) are the extra
+`timeline` and are imported where they are used.
 """
