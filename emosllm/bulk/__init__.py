@@ -1,1 +1,1 @@
-"""A hundred thousand recordings: decoded in parallel, recognised in order, written so that a kill loses nothing."""
+"""Recognise many recordings: decode them in parallel, recognise them in order, and continue after an interruption."""
