@@ -1,1 +1,1 @@
-"""The demonstration: bundled synthetic recordings, and the whole curriculum on a bundled mini-corpus."""
+"""The demonstration: train and evaluate a small system on bundled synthetic recordings."""

@@ -1,6 +1,6 @@
-"""Train nano on a bundled mini-corpus, then show its answers on voices that it did not learn from, before and after.
+"""Train nano on a bundled mini-corpus, and compare its answers before and after on voices not used in training.
 
-All speech in here is synthetic (espeak-ng): the answers say that training works, and nothing about emotions of people.
+All speech is synthetic (espeak-ng). The answers show that training works, and say nothing about people's emotions.
 """
 
 import shutil
@@ -29,7 +29,7 @@ from emosllm.utterance import Prediction, Utterance
 
 HERE = Path(__file__).parent
 OUT = Path("runs/demo")
-#: nano's recipe from nano's own weights: the four emotions of the mini-corpus, and as many passes as fit in a minute.
+#: Changes to nano's recipe: start from nano's weights, use the mini-corpus's four emotions, train for about a minute.
 OVERRIDES = (
     "start=builtin:nano",
     "labels=iemocap4",
@@ -48,10 +48,10 @@ _CAVEAT = "These voices are synthetic (espeak-ng). The answers say that training
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the training came to.
+    """The result of the training.
 
     Attributes:
-        test: the clips of the voices that it did not learn from.
+        test: the clips of the voices not used in training.
         before: nano's answers to them, among the corpus's emotions.
         after: the answers of the trained system.
     """
@@ -62,7 +62,7 @@ class Outcome:
 
 
 def main(console: Console | None = None) -> Outcome:
-    """Train, show what came of it, and say what to type next."""
+    """Train, show the results, and print further commands."""
     console = console or Console()
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -76,7 +76,7 @@ def main(console: Console | None = None) -> Outcome:
 
 
 def train(console: Console) -> Outcome:
-    """Ask nano about the test voices, train it on the training voices, and ask again."""
+    """Recognise the test voices with nano, train it on the training voices, and recognise the test voices again."""
     recipe = load_recipe("nano", OVERRIDES)
     utterances = read_manifest(HERE / "corpus" / "manifest.csv")
     test = [utterance for utterance in utterances if utterance.split == "test"]

@@ -1,4 +1,4 @@
-"""A table of answers before and after a training, and the count of the right ones."""
+"""A table of answers before and after a training, and the number of correct ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from emosllm.utterance import Prediction, Utterance
 
 
 def answers_table(test: Sequence[Utterance], before: Sequence[Prediction], after: Sequence[Prediction]) -> Table:
-    """A row a clip: its name, the emotion that it imitates, and both answers, marked right or wrong.
+    """A row per clip: its name, the emotion that it imitates, and both answers, marked right or wrong.
 
     Args:
         test: the clips.
@@ -22,18 +22,18 @@ def answers_table(test: Sequence[Utterance], before: Sequence[Prediction], after
     for head in ("recording", "imitates", "before", "after"):
         table.add_column(head, no_wrap=True)
     for utterance, first, second in zip(test, before, after, strict=True):
-        name = Path(first.path).stem.removeprefix("synthetic_")  # all are, and 80 columns are few
+        name = Path(first.path).stem.removeprefix("synthetic_")  # in all names; the table fits 80 columns
         table.add_row(name, utterance.emotion, _answer(first, utterance.emotion), _answer(second, utterance.emotion))
     return table
 
 
 def right(test: Sequence[Utterance], answers: Sequence[Prediction]) -> int:
-    """How many answers name the clip's emotion."""
+    """The number of answers that name the clip's emotion."""
     return sum(found.label == utterance.emotion for utterance, found in zip(test, answers, strict=True))
 
 
 def _answer(found: Prediction, emotion: str | None) -> Text:
-    """`right happy 0.93`; a word says what colour repeats."""
+    """An answer such as `right happy 0.93`; the word repeats what colour shows."""
     if found.label is None:
         return Text(f"wrong {found.error}", style="red")
     is_right = found.label == emotion

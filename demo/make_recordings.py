@@ -1,9 +1,9 @@
-"""Makes the synthetic speech of the demonstration: six recordings to recognise, and a mini-corpus to train on.
+"""Make the synthetic speech of the demonstration: six recordings to recognise, and a mini-corpus to train on.
 
-What it gives up: truth. Every clip is espeak-ng following a recipe for a voice (`synthetic_voice.py`), so scores on it
-say that the machinery works, never how well emotions are recognised.
+Each clip is espeak-ng with the settings of an emotion (`synthetic_voice.py`). Scores on these clips therefore show that
+the code works, and not how well emotions of people are recognised.
 
-    python -m demo.make_recordings      # makes demo/recordings and demo/corpus anew; needs espeak-ng
+    python -m demo.make_recordings      # replaces demo/recordings and demo/corpus; needs espeak-ng
 """
 
 import argparse
@@ -20,29 +20,31 @@ from demo.synthetic_voice import DELIVERIES, RATE, Delivery, say
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
 
-SEED = 2508  # any number; the clips in the repository were made with this one
+SEED = 2508  # an arbitrary number; it reproduces the clips in the repository
 
-#: The recordings, each an emotion and a voice variant of espeak-ng. Same words: only the delivery differs.
+#: The recordings: emotion and espeak-ng voice variant. Their text is the same, only the delivery differs.
 RECORDINGS = (("angry", "m3"), ("sad", "f5"), ("happy", "f2"), ("neutral", "m7"), ("fear", "f4"), ("sad", "m5"))
 RECORDED_SENTENCE = "I did not expect to see you here tonight."
 
-#: Voice variants by split: no speaker is on two sides.
+#: Voice variants by split; no speaker is in two splits.
 SPEAKERS = {
     "train": ("m1", "m2", "m4", "m6", "f1", "f2", "f4", "belinda", "linda"),
     "val": ("m5", "m8", "Andy", "steph"),
     "test": ("m3", "m7", "f3", "f5"),
 }
 EMOTIONS = ("angry", "sad", "happy", "neutral")
-#: A speaker says the same sentences in every emotion, as in acted corpora, so the words tell nothing.
+#: Every speaker says the same sentences in every emotion, as in acted corpora, so the text does not reveal the emotion.
 SENTENCES = ("I saw you there.", "We leave at nine.")
-_SAID = {"train": (0, 1), "val": (0,), "test": (0,)}  # by split; more test voices tell more than more sentences
-_WOMEN = ("belinda", "linda", "steph")  # of espeak-ng's named variants; the numbered ones say it in their first letter
-_CORPUS_GAIN = -15.0  # dB against the recordings: two and a half bits less to store for each sample
+# By split. For the test, more voices are more informative than more sentences.
+_SAID = {"train": (0, 1), "val": (0,), "test": (0,)}
+# Female voices among espeak-ng's named variants. The first letter of a numbered variant gives its gender.
+_WOMEN = ("belinda", "linda", "steph")
+_CORPUS_GAIN = -15.0  # dB relative to the recordings: saves two and a half bits per sample
 COLUMNS = ("path", "speaker", "emotion", "transcript", "language", "gender", "corpus", "split", "duration")
 
 
 def make_recordings(folder: Path) -> None:
-    """The clips to recognise, one sentence in six deliveries, each exactly as `DELIVERIES` has it."""
+    """Make the clips to recognise: one sentence in six deliveries, each exactly as in `DELIVERIES`."""
     made: dict[str, int] = dict.fromkeys(DELIVERIES, 0)
     for number, (emotion, voice) in enumerate(RECORDINGS):
         made[emotion] += 1
@@ -51,7 +53,7 @@ def make_recordings(folder: Path) -> None:
 
 
 def make_corpus(folder: Path) -> None:
-    """The corpus to train on: `clips/` and the `manifest.csv` that describes them."""
+    """Make the corpus to train on: `clips/` and the `manifest.csv` that describes them."""
     (folder / "clips").mkdir()
     speakers = [(split, voice) for split, voices in SPEAKERS.items() for voice in voices]
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
@@ -64,8 +66,8 @@ def make_corpus(folder: Path) -> None:
 
 
 def _make_clip(folder: Path, voice: str, emotion: str, number: int) -> dict[str, str]:
-    """One clip of the corpus, and its row of the manifest but for the split."""
-    # Seeded by what the clip is, so that another sentence or voice would change no other clip.
+    """Make one clip of the corpus; return its row of the manifest without the split."""
+    # The seed depends on the clip alone, so that another sentence or voice changes no other clip.
     rng = np.random.default_rng((SEED, *voice.encode(), EMOTIONS.index(emotion), number))
     path = f"clips/synthetic_{voice}_{emotion}_{number + 1}.flac"
     delivery = DELIVERIES[emotion].stray(rng)
@@ -84,14 +86,14 @@ def _make_clip(folder: Path, voice: str, emotion: str, number: int) -> dict[str,
 
 
 def _write_clip(path: Path, voice: str, text: str, delivery: Delivery, rng: np.random.Generator) -> float:
-    """Writes mono 16-bit FLAC at 16 kHz; returns its length in seconds."""
+    """Write mono 16-bit FLAC at 16 kHz; return its length in seconds."""
     samples = say(voice, text, delivery, rng)
     soundfile.write(path, samples, RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
     return len(samples) / RATE
 
 
 def main() -> None:
-    """Makes both folders anew. The old ones stay until the new ones are whole."""
+    """Make both folders again. The old ones stay until the new ones are complete."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where the two folders go")
     out = parser.parse_args().out

@@ -1,4 +1,4 @@
-"""Clips in a row, with pauses between them: one long recording for a timeline."""
+"""Join clips, with pauses between them, into one long recording for a timeline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,16 +8,16 @@ import soundfile
 
 from emosllm.audio import SAMPLE_RATE, load_audio
 
-PAUSE = 2.5  # seconds; across pauses of up to 1.5 s short turns are joined
-PEAK = 0.5  # of full scale; the corpus is stored quieter than a detector of speech expects
+PAUSE = 2.5  # seconds; short turns are joined over pauses of up to 1.5 s
+PEAK = 0.5  # of full scale; the corpus is stored at a lower level than voice activity detection expects
 
 
 def write_row(clips: Sequence[Path], path: Path) -> None:
-    """Write clips one after the other as a 16-bit WAV file at 16 kHz, each as loud as the others.
+    """Write clips one after the other as a 16-bit WAV file at 16 kHz, all with the same peak.
 
     Args:
         clips: recordings.
-        path: of the WAV file.
+        path: the WAV file.
     """
     pause = np.zeros(int(PAUSE * SAMPLE_RATE), np.float32)
     parts = [pause]

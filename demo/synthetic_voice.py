@@ -1,8 +1,8 @@
-"""A voice that can be told how to speak: espeak-ng's, then coloured in a few lines of signal processing.
+"""Synthetic emotional speech: espeak-ng, modified by a few lines of signal processing.
 
-The deliveries follow what the field agrees on (Scherer 2003, "Vocal communication of emotion: a review of research
-paradigms": anger loud and bright, sadness slow, low, flat and dark, joy high and lively, fear high and unsteady).
-Nobody felt anything. What it gives up: all that words, pauses and real voices tell.
+The deliveries follow the literature (Scherer 2003, "Vocal communication of emotion: a review of research paradigms":
+anger loud and bright, sadness slow, low, flat and dark, joy high and lively, fear high and unsteady). They
+are imitations and contain none of the information in words, pauses and real voices.
 """
 
 import io
@@ -15,24 +15,24 @@ import soundfile
 import soxr
 
 RATE = 16_000  # Hz
-LEVEL = -33.0  # dB below full scale: the mean power of speech with no gain
-LOUDEST = 0.5  # no peak passes it, full scale 1
+LEVEL = -33.0  # dB below full scale: the mean power of speech with 0 dB gain
+LOUDEST = 0.5  # largest peak, of full scale 1
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How something is said, against the voice's own way of saying it."""
+    """How a sentence is spoken, relative to the voice's default."""
 
     pitch: float = 0.0  # steps of espeak-ng's scale from 0 to 99, a little under 0.2 semitones each
     liveliness: float = 100.0  # range of the intonation, percent
     words_per_minute: float = 175.0
     gain: float = 0.0  # dB
-    brightness: float = 0.0  # from -1, dark, to 1, bright: how much of its neighbour each sample loses
-    breath: float = -45.0  # noise under the voice, dB against it
-    tremor: float = 0.0  # depth of a 6 Hz wobble of the pitch, semitones
+    brightness: float = 0.0  # from -1 (dark) to 1 (bright): how much of the neighbouring sample is subtracted
+    breath: float = -45.0  # noise added to the voice, dB relative to it
+    tremor: float = 0.0  # depth of a 6 Hz modulation of the pitch, semitones
 
     def stray(self, rng: np.random.Generator) -> "Delivery":
-        """The same on another day: no two clips are alike, and a voice still says each emotion in its own way."""
+        """The delivery with small random changes, so that no two clips are alike."""
         return Delivery(
             pitch=self.pitch + rng.normal(0, 2),
             liveliness=self.liveliness * float(np.exp(rng.normal(0, 0.07))),
@@ -54,13 +54,13 @@ DELIVERIES = {
 
 
 def say(voice: str, text: str, delivery: Delivery, rng: np.random.Generator) -> np.ndarray:
-    """One sentence by one voice variant of espeak-ng, in a quiet room.
+    """Speak one sentence with one voice variant of espeak-ng, with low background noise.
 
     Args:
         voice: such as `m3` or `f5`.
         text: in English.
-        delivery: how.
-        rng: for breath, tremor, and the room.
+        delivery: how the sentence is spoken.
+        rng: for breath, tremor and background noise.
 
     Returns:
         Mono samples `[T]` at 16 kHz, the same for the same arguments and the same version of espeak-ng.
@@ -69,9 +69,9 @@ def say(voice: str, text: str, delivery: Delivery, rng: np.random.Generator) -> 
 
 
 def _speak(voice: str, text: str, delivery: Delivery) -> np.ndarray:
-    """What espeak-ng makes of it: `[T]` at 16 kHz, the silence at both ends cut."""
+    """The output of espeak-ng: `[T]` at 16 kHz, without the silence at both ends."""
     ssml = f'<speak><prosody range="{np.clip(delivery.liveliness, 20, 200):.0f}%">{escape(text)}</prosody></speak>'
-    # Below 25 the lower voices fall apart into single pulses.
+    # With a pitch below 25, the lower voices become single pulses.
     pitch, speed = np.clip(50 + delivery.pitch, 25, 99), np.clip(delivery.words_per_minute, 90, 280)
     command = ["espeak-ng", "-m", "--stdout", "-v", f"en+{voice}", "-p", f"{pitch:.0f}", "-s", f"{speed:.0f}", ssml]
     wav = subprocess.run(command, check=True, capture_output=True).stdout
@@ -82,17 +82,17 @@ def _speak(voice: str, text: str, delivery: Delivery) -> np.ndarray:
 
 
 def _colour(samples: np.ndarray, delivery: Delivery, rng: np.random.Generator) -> np.ndarray:
-    """What espeak-ng has no options for: `[T]` to `[T + silence]`."""
-    # A wobbling reading speed is a wobbling pitch: d sin(wt) semitones shift the time by -d ln2/12 cos(wt)/w.
+    """Add the effects that espeak-ng has no options for: `[T]` to `[T + silence]`."""
+    # A modulated reading speed modulates the pitch: d sin(wt) semitones shift the time by -d ln2/12 cos(wt)/w.
     time, omega = np.arange(len(samples)) / RATE, 2 * np.pi * 6
     shift = -delivery.tremor * np.log(2) / 12 * np.cos(omega * time + rng.uniform(0, 2 * np.pi)) / omega
     samples = np.interp(time + shift, time, samples)
 
-    # The difference of neighbouring samples lifts the treble, their sum damps it.
+    # The difference of neighbouring samples amplifies high frequencies, their sum attenuates them.
     tilt = np.clip(delivery.brightness, -0.9, 0.9)
     samples = samples - tilt * np.concatenate(([0.0], samples[:-1]))
 
-    # Breath swells and fades with the voice (25 ms).
+    # The breath noise follows the voice's level (25 ms).
     envelope = np.sqrt(np.convolve(samples**2, np.ones(400) / 400, mode="same"))
     samples = samples + envelope * 10 ** (delivery.breath / 20) * rng.normal(size=len(samples))
 

@@ -1,9 +1,9 @@
-"""What a bulk run has done so far: parts in a folder beside the result, each whole or not there.
+"""The journal of a bulk run: finished parts of its rows, in a folder beside the result.
 
-A part is a file of rows, named by its first row and their number, and written atomically; so whatever kills a run, the
-rows of finished parts are kept, each once, and the run goes on after the last of them. What a run is of (model, data,
-settings) is written down first, and another run does not go on with it. Given up: rows of the part that was being
-computed, a minute's work at most.
+A part is a file of rows, named by its first row and its number of rows, and written atomically. After an interruption,
+the rows of finished parts are kept, each once, and the run continues after the last of them. The journal records the
+run's facts (model, data, settings), and a run with other facts cannot continue it. The rows of the unfinished part are
+lost, a minute's work at most.
 """
 
 import json
@@ -24,35 +24,35 @@ class Journal:
     """The parts of one run.
 
     Args:
-        out: the run's result, which the journal lies beside.
-        facts: what the run is of; a journal of other facts is refused.
+        out: the run's result; the journal is a folder beside it.
+        facts: model, data and settings of the run; a journal with other facts is refused.
 
     Raises:
-        UserError: `out` is there already, its journal is of something else, or the folder can't be written to.
+        UserError: `out` exists, its journal has other facts, or the folder cannot be written to.
     """
 
     def __init__(self, out: Path, facts: Mapping[str, Any]) -> None:
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
-        self.facts = json.loads(json.dumps(facts))  # as they will be read back
-        self._next: int | None = None  # first row of the next part, once it was counted
+        self.facts = json.loads(json.dumps(facts))  # the same types as after reading the file
+        self._next: int | None = None  # first row of the next part, after the first count
         facts_file = self.folder / "run.json"
         if facts_file.is_file():
             self._check(facts_file)
         elif out.exists():
-            raise UserError(f"will not replace {out}: it is there already; give another --out, or delete it")
+            raise UserError(f"will not replace {out}: it exists already; give another --out, or delete it")
         elif self.folder.exists() and any(self.folder.iterdir()):
-            raise UserError(f"will not write into {self.folder}: it is no journal of ours; give another --out")
+            raise UserError(f"will not write into {self.folder}: it is not a journal of a bulk run; give another --out")
         else:
             make_folder(self.folder)
             write_atomically(facts_file, json.dumps(self.facts, indent=2) + "\n")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out; a kill lifts it.
+        """Lock the journal against other processes; the operating system releases the lock of a process that ends.
 
         Raises:
-            UserError: another process writes this result.
+            UserError: another process is writing this result.
         """
         with (self.folder / "lock").open("w") as file:
             if not _lock(file):
@@ -60,7 +60,7 @@ class Journal:
             yield
 
     def rows_done(self) -> int:
-        """How many rows are kept, from the first without a hole."""
+        """Number of rows in the parts that follow each other from row 0."""
         return sum(count for _, count in self._parts())
 
     def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -78,7 +78,7 @@ class Journal:
                     yield json.loads(line)
 
     def remove(self) -> None:
-        """The result is written: the journal has served."""
+        """Delete the journal, after the result is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _parts(self) -> list[tuple[Path, int]]:
@@ -101,15 +101,15 @@ class Journal:
             raise UserError(f"{facts_file} is damaged: delete {self.folder}, or give another --out") from None
         if other:
             raise UserError(
-                f"{self.folder} was begun with another {other[0]}: take it up as it was begun, delete that folder, or "
-                "give another --out"
+                f"{self.folder} was begun with another {other[0]}: continue it with the same options, delete that "
+                "folder, or give another --out"
             )
 
 
 def _lock(file: IO[str]) -> bool:
     try:
         import fcntl
-    except ImportError:  # Windows: two runs of one result are the user's to avoid
+    except ImportError:  # Windows: the user has to avoid two runs of one result
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

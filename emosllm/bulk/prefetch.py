@@ -1,7 +1,7 @@
-"""Recordings decoded by several threads ahead of the model, in order, a bounded number at a time.
+"""Decode recordings in several threads ahead of the model, in order, with a bounded number in memory.
 
-Threads and not processes: libsndfile and soxr work outside Python's lock, and samples need no copying between
-processes. A recording that can't be decoded goes on as it is, so that the recogniser says why in its own words.
+Threads are enough, since libsndfile and soxr release Python's lock, and samples need no copying between processes. A
+recording that cannot be decoded is passed on unchanged, so that the recogniser reports the error.
 """
 
 import math
@@ -20,12 +20,12 @@ from emosllm.utterance import Utterance
 def decode_ahead(
     utterances: Iterable[Utterance], workers: int, ahead: int, longest: float = math.inf
 ) -> Iterator[Utterance]:
-    """The utterances with their samples in place of their files, in order.
+    """Yield the utterances in order, with samples in place of their files.
 
     Args:
-        utterances: with recordings in files; others pass as they are.
-        workers: threads that decode; 0 decodes here, when asked.
-        ahead: how many are decoded before they are asked for; what bounds the memory.
+        utterances: those whose recording is not a file are passed on unchanged.
+        workers: threads that decode; with 0, each recording is decoded when the caller requests it.
+        ahead: how many recordings are decoded in advance; this bounds the memory.
         longest: in seconds; longer recordings are not decoded, since the recogniser refuses them by their header.
     """
     if workers < 1:

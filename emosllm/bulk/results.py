@@ -1,4 +1,4 @@
-"""A bulk run's rows as its result: Parquet, CSV or JSON lines, written a row at a time."""
+"""Write the rows of a bulk run as Parquet, CSV or JSON lines, a row at a time."""
 
 import csv
 import json
@@ -13,22 +13,22 @@ from emosllm.inference.transcripts import Recognised
 from emosllm.timeline.extra import timeline_extra
 from emosllm.utterance import Utterance
 
-#: Endings that results may have.
+#: Allowed endings of results.
 ENDINGS = (".parquet", ".jsonl", ".csv")
 
 _BEFORE = ("id", "path", "start", "end", "label", "confidence")
 _AFTER = ("transcript", "transcript_from", "said", "unnamed", "error")
-_FREE = ("said", "unnamed")  # of free answers alone
-_WORDS = ("transcript", "transcript_from")  # where somebody knows the words
+_FREE = ("said", "unnamed")  # only for free answers
+_WORDS = ("transcript", "transcript_from")  # only where a transcript is known
 _NUMBERS = ("start", "end", "confidence")
 _GROUP = 10_000  # rows of a Parquet row group
 
 
 def check_result(path: Path) -> None:
-    """Refuse, before anything is computed, what could not be written after.
+    """Refuse, before anything is computed, a path that could not be written later.
 
     Raises:
-        UserError: another ending, pyarrow is not installed, or the folder cannot be written to.
+        UserError: the ending is unknown, pyarrow is not installed, or the folder cannot be written to.
     """
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"cannot write {path}: results end in {', '.join(ENDINGS)}")
@@ -39,36 +39,36 @@ def check_result(path: Path) -> None:
 
 
 def as_row(found: Recognised) -> dict[str, Any]:
-    """What is kept of an utterance: where it is, what was said of it, and why not."""
+    """The row of an utterance: its recording, its prediction, or the error."""
     utterance, said = found.utterance, found.prediction
     row = said.to_dict()
     confidence = None if said.confidence is None else round(float(said.confidence), 4)
     where = {"id": utterance.id, "path": place(utterance), "start": utterance.start, "end": utterance.end}
     row |= {**where, "confidence": confidence, "transcript_from": found.transcript_from}
     kept = {name: row[name] for name in (*_BEFORE, "probabilities", *_AFTER) if name in row}
-    # A file's name may be no text at all; what is written has to be.
+    # A file's name may not be valid text, but the result has to be.
     return {name: _text(value) if isinstance(value, str) else value for name, value in kept.items()}
 
 
 def place(utterance: Utterance) -> str | None:
-    """The utterance's file, where it has one."""
+    """The path of the utterance's file; `None` if its recording is not a file."""
     return str(utterance.audio) if isinstance(utterance.audio, Path) else None
 
 
 def write_results(
     rows: Iterable[Mapping[str, Any]], path: Path, labels: Sequence[str], *, free: bool = False, worded: bool = True
 ) -> None:
-    """Write rows in constant memory, all of them or nothing.
+    """Write rows in constant memory; a failed write leaves no partial file.
 
     Args:
-        rows: as `as_row` gives them.
-        path: ends in `.parquet`, `.csv` (a column an emotion in both) or `.jsonl` (the rows as they are).
+        rows: as `as_row` returns them.
+        path: ends in `.parquet`, `.csv` (both with a column per emotion) or `.jsonl` (the rows unchanged).
         labels: the emotions.
-        free: whether answers were free, and their words are a column.
+        free: whether answers are free; their text is then a column.
         worded: whether transcripts are columns.
 
     Raises:
-        UserError: another ending, pyarrow is not installed, or the file cannot be written.
+        UserError: the ending is unknown, pyarrow is not installed, or the file cannot be written.
     """
     check_result(path)
     write = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[path.suffix.lower()]
@@ -87,7 +87,7 @@ def _csv(rows: Iterable[Mapping[str, Any]], path: Path, columns: Sequence[str]) 
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in _flat(rows, columns):
-            # A lone carriage return is the one line end that the csv module leaves without quotes.
+            # The csv module quotes every line end except a lone carriage return.
             writer.writerow({k: v.replace("\r", "\n") if isinstance(v, str) else v for k, v in row.items()})
 
 
@@ -105,7 +105,7 @@ def _parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Sequence[st
 
 
 def _flat(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows with a column an emotion."""
+    """The rows with a column per emotion."""
     for row in rows:
         odds = row["probabilities"]
         yield {name: row.get(name, odds.get(name)) for name in columns}

@@ -1,4 +1,4 @@
-"""A bulk run: utterances in, one file out; taken up where it was when it was killed."""
+"""Run a bulk recognition: utterances in, one file out; after an interruption, it continues where it stopped."""
 
 import hashlib
 import time
@@ -15,18 +15,18 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.transcripts import Recognised, Transcriber, recognise
 from emosllm.utterance import Utterance
 
-_ROWS = 256  # of a part, at most
-_SECONDS = 30.0  # that a part takes, at most and a batch more: what a kill may cost
+_ROWS = 256  # most rows in a part
+_SECONDS = 30.0  # longest time for a part, plus one batch: the work that an interruption may lose
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a bulk run goes.
+    """The options of a bulk run.
 
     Attributes:
-        model: the system's name, for the record.
-        given: take the utterances' own transcripts where they have one.
-        transcriber: asked for transcripts that nobody gave.
+        model: the system's name, as the journal records it.
+        given: use the utterances' own transcripts where they have one.
+        transcriber: a speech recogniser for utterances without a transcript.
         batch_size: recordings computed together.
         workers: threads that decode.
     """
@@ -48,7 +48,7 @@ class BulkCounts:
 
 
 def _nothing(_: float) -> None:
-    """Nobody looks."""
+    """Ignore the progress."""
 
 
 def run_bulk(
@@ -63,14 +63,14 @@ def run_bulk(
 
     Args:
         recogniser: the system.
-        utterances: what to recognise.
-        out: ends in `.parquet`, `.jsonl` or `.csv`; `out.parts` beside it holds what is done, until all is.
-        options: how.
+        utterances: the utterances to recognise.
+        out: ends in `.parquet`, `.jsonl` or `.csv`; until then, the folder `out.parts` holds the finished rows.
+        options: how to recognise them.
         begun: called once with the number of rows that an earlier process had done.
-        told: called with the number of rows done since it was last called.
+        told: called with the number of rows done since the previous call.
 
     Raises:
-        UserError: `out` is there already, was begun with something else, is being written, or can't be.
+        UserError: `out` exists, has a journal of another run, is being written, or cannot be written.
     """
     check_result(out)
     labels = tuple(recogniser.labels.names)
@@ -99,7 +99,7 @@ def run_bulk(
 
 
 def _recognised(recogniser: Recogniser, utterances: Sequence[Utterance], options: Options) -> Iterator[Recognised]:
-    """Predictions beside the utterances as they came, whose recordings are still files."""
+    """Predictions with the original utterances, whose recordings are still files."""
     listens = options.transcriber is not None or getattr(recogniser.processor, "listens", True)
     ahead, longest = 2 * options.batch_size, recogniser.processor.longest
     samples = decode_ahead(utterances, options.workers, ahead, longest) if listens else utterances
@@ -109,7 +109,7 @@ def _recognised(recogniser: Recogniser, utterances: Sequence[Utterance], options
 
 
 def _facts(recogniser: Recogniser, utterances: Sequence[Utterance], options: Options) -> dict[str, Any]:
-    """What makes two runs the same; each name as an error would say it."""
+    """The facts that identify a run, by their names in error messages."""
     digest = hashlib.sha256()
     for utterance in utterances:
         digest.update(repr((utterance.id, place(utterance), utterance.start, utterance.end)).encode("utf-8", "replace"))
@@ -128,7 +128,7 @@ def _facts(recogniser: Recogniser, utterances: Sequence[Utterance], options: Opt
 
 
 def _state(folder: str) -> list[list[Any]]:
-    """Names, sizes and ends of a checkpoint's files: a model that was trained anew is another one."""
+    """Names, sizes and ends of a checkpoint's files: they differ if a model was trained again."""
     files = sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
     return [[path.name, path.stat().st_size, _end(path)] for path in files]
 

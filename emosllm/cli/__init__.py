@@ -1,7 +1,7 @@
-"""The command line: each command parses, then calls one function. A user's mistake is one line and exit code 2.
+"""The command line: each command parses its options, then calls one function.
 
-One file a command, named as the command; `options` holds what several of them share.
-Heavy libraries are imported inside the commands, so that `emosllm --help` answers at once.
+A user's mistake is reported as one line, with exit code 2. Each command has a file of its name; `options` holds what
+several of them share. Heavy libraries are imported inside the commands, so that `emosllm --help` is fast.
 """
 
 import io
@@ -101,26 +101,26 @@ def main() -> None:
     try:
         app(prog_name="emosllm")
     except UserError as error:
-        line = str(error).replace("\n", " ")  # a file's name may hold one
+        line = str(error).replace("\n", " ")  # a file's name may contain a line break
         print(f"emosllm: {line}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as leave:
-        if isinstance(leave, SystemExit) and leave.code != 130:  # typer's, for Ctrl-C
+        if isinstance(leave, SystemExit) and leave.code != 130:  # typer raises it for Ctrl-C
             raise
         print("emosllm: stopped", file=sys.stderr)
         sys.exit(130)
 
 
 def _quiet() -> None:
-    """Libraries' notes to developers are not for users; errors still come through."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name or a transcript that the terminal can't show
+    """Hide the libraries' messages to developers; errors are still shown."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # for names or transcripts that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", Caution)
-    warnings.showwarning = _tell  # ours are one line, without the place in the code
+    warnings.showwarning = _tell  # our warnings are one line, without their place in the code
 
 
 def _tell(message: Warning | str, *_: object, **__: object) -> None:

@@ -26,7 +26,7 @@ from emosllm.errors import UserError
 def calibrate(
     model: ModelArgument,
     data: DataOption,
-    split: Annotated[str | None, typer.Option(help="train, val or test; everything if not given.")] = "val",
+    split: Annotated[str | None, typer.Option(help="train, val or test; all utterances if not given.")] = "val",
     out: Annotated[Path | None, typer.Option(help="Write this file instead of the one beside the weights.")] = None,
     transcripts: TranscriptsOpt = TranscriptsOption.own,
     strategy: StrategyOpt = None,
@@ -34,11 +34,11 @@ def calibrate(
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
 ) -> None:
-    """Fit one temperature on validation, so that a system's probabilities mean what they say.
+    """Fit one temperature on validation data, so that a system's probabilities are calibrated.
 
     Example: `emosllm calibrate runs/mine --data manifest.csv --split val`
 
-    It is kept as calibration.json beside the weights, and every later verb applies it. No answer changes by it.
+    It is written to calibration.json beside the weights, and all later commands apply it. It changes no labels.
     """
     from emosllm.corpora.manifest import read_manifest
     from emosllm.evaluation.extra import check_eval_extra
@@ -71,12 +71,12 @@ def calibrate(
 
 
 def _place(model: str) -> Path:
-    """Where a system's calibration belongs."""
+    """The path of a system's calibration."""
     from emosllm.inference.loader import checkpoint_folder
     from emosllm.inference.stored_calibration import CALIBRATION
     from emosllm.models.checkpoints.locations import builtins
 
     folder = checkpoint_folder(model)
     if folder in {str(each) for each in builtins().values()} or not (Path(folder) / "config.json").is_file():
-        raise UserError(f"{model} is no folder of yours to keep a temperature in; give --out calibration.json")
+        raise UserError(f"{model} is not a local folder, so it cannot hold a temperature; give --out calibration.json")
     return Path(folder) / CALIBRATION

@@ -33,22 +33,23 @@ from emosllm.cli.options import (
 from emosllm.errors import UserError
 
 AnswersOpt = Annotated[
-    AnswersOption | None, typer.Option(help="Score labels, or look for them in text; the recipe's if not given.")
+    AnswersOption | None,
+    typer.Option(help="Compare the labels' probabilities, or find one in generated text; the recipe's if not given."),
 ]
 
 
 TemperatureOpt = Annotated[
-    float | None, typer.Option(help="Of the probabilities; what `calibrate` found if not given.")
+    float | None, typer.Option(help="Temperature of the probabilities; that of `calibrate` if not given.")
 ]
 
 
 AbstainOpt = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Tell what remains if less sure answers are not given.")
+    float | None, typer.Option(min=0, max=1, help="Also report the results without answers below this confidence.")
 ]
 
 
 RobustnessOpt = Annotated[
-    str | None, typer.Option(help="Spoil the recordings too (slow): conditions with commas, or `all`.")
+    str | None, typer.Option(help="Also evaluate on degraded recordings (slow): conditions with commas, or `all`.")
 ]
 
 
@@ -56,7 +57,7 @@ def evaluate(
     model: ModelArgument,
     data: ManifestsOption,
     overrides: OverridesArgument = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test; everything if not given.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test; all utterances if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md, predictions.jsonl.")] = None,
     transcripts: TranscriptsOpt = TranscriptsOption.own,
     strategy: StrategyOpt = None,
@@ -67,7 +68,7 @@ def evaluate(
     robustness: RobustnessOpt = None,
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap, and of noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the bootstrap and of noise.")] = 0,
     protocol: ProtocolOption = None,
     seeds: SeedsOption = 1,
     calibrate: CalibrateOption = False,
@@ -77,13 +78,13 @@ def evaluate(
     cache: CacheOption = None,
     keep_models: KeepOption = True,
 ) -> None:
-    """Score a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
+    """Evaluate a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
 
     Example: `emosllm evaluate nano --data manifest.csv --split test --out report`
 
     Example: `emosllm evaluate head-wavlm --protocol iemocap-loso --data iemocap.csv --out loso`
 
-    A recording that can't be read counts as a wrong answer. Exit code 1 when some failed, 2 when all did.
+    A recording that cannot be read counts as a wrong answer. Exit code 1 if some recordings failed, 2 if all failed.
     """
     from emosllm.evaluation.extra import check_eval_extra
 

@@ -1,7 +1,7 @@
-"""What `emosllm evaluate` does without a protocol: one system, one data set, one report.
+"""The command `evaluate` without a protocol: one system, one data set, one report.
 
-What is known is written before a sweep over spoilt recordings, which takes fifty times as long, and the sweep itself is
-kept point by point.
+The report is written before the robustness sweep, which takes fifty times as long. The sweep itself is stored point by
+point.
 """
 
 import hashlib
@@ -30,16 +30,16 @@ class EvaluationCall:
     """What the user said.
 
     Attributes:
-        model: how he calls the system.
-        data: how he calls the data.
-        split: which part of it.
+        model: the system, as the user named it.
+        data: the data, as the user named it.
+        split: the part of the data.
         transcripts: `own` or `given`.
-        abstain_below: the least confidence that is answered.
-        conditions: under which it is asked again.
+        abstain_below: confidence below which answers are withheld.
+        conditions: of the robustness sweep.
         batch_size: recordings computed together.
         seed: of the bootstrap, and of noise.
         out: folder of the report.
-        resume: take up a sweep that was stopped.
+        resume: continue an interrupted sweep.
     """
 
     model: str
@@ -57,26 +57,26 @@ class EvaluationCall:
 def evaluate_once(
     recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, learned: Sequence[Utterance] = ()
 ) -> int:
-    """Recognise, print the report, and write it where it shall be written.
+    """Recognise the utterances, print the report, and write it if a folder is given.
 
     Args:
         recogniser: the system.
-        utterances: what is scored.
-        call: how it was asked for.
-        learned: clips that the classes' mean valence, arousal and dominance are measured on.
+        utterances: the utterances to score.
+        call: the options of the user.
+        learned: clips from which the mean valence, arousal and dominance of each class are computed.
 
     Returns:
-        The exit code: 1 when some recordings failed, 2 when all did.
+        The exit code: 1 if some recordings failed, 2 if all failed.
 
     Raises:
-        UserError: the folder can't be written to, or holds another sweep than the one to be taken up.
+        UserError: the folder cannot be written to, or holds another sweep than the one to continue.
     """
     from emosllm.files import make_folder
     from emosllm.reporting.report_files import write_report
     from emosllm.reporting.screen import print_report
 
     if call.out is not None:
-        make_folder(call.out)  # what can't be written should be known now, not after a thousand recordings
+        make_folder(call.out)  # reports an unwritable folder before the recognition, not after it
     began = time.monotonic()
     found = recogniser.predict(utterances, call.batch_size, call.transcripts)
     predictions = list(tracked(found, len(utterances)))
@@ -101,7 +101,7 @@ def reference_clips(known: Sequence[Utterance], split: str | None) -> list[Utter
 def check_scorable(
     recogniser: "Recogniser", utterances: Sequence[Utterance], data: str, abstain_below: float | None
 ) -> None:
-    """Refuse, before anything is recognised, what could not be scored after.
+    """Refuse, before anything is recognised, data or options that could not be scored later.
 
     Raises:
         UserError: no emotion to score, or no probabilities to abstain by.
@@ -116,7 +116,7 @@ def conditions_of(names: str | None) -> list[str]:
     """The conditions that `--robustness` names.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: a name is unknown.
     """
     if names is None:
         return []
@@ -161,7 +161,7 @@ def _report(
 def _swept(
     recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, kept: "AnswerCache | None"
 ) -> "Robustness":
-    """The sweep that `--robustness` asks for, each point told as it is known."""
+    """The sweep of `--robustness`; each point is printed as soon as it is known."""
     from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
 
     console = Console(stderr=True)

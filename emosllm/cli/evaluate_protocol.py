@@ -1,4 +1,4 @@
-"""The option `--protocol` of `evaluate`: measure a system as published figures were measured."""
+"""The option `--protocol` of `evaluate`: evaluate a system as in a published protocol."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +19,11 @@ def evaluate_protocol(
     asking: dict[str, Any],
     **settings: Any,
 ) -> None:
-    """What `emosllm evaluate --protocol` does.
+    """Run `emosllm evaluate --protocol`.
 
     Args:
         name: of the protocol.
-        system: recipe, run, checkpoint or builtin.
+        system: recipe, run, checkpoint or builtin model.
         manifests: the data.
         overrides: to a recipe.
         refused: options that a protocol decides itself, by name; given ones are an error.
@@ -44,14 +44,14 @@ def evaluate_protocol(
         return
     print_report(report, Console())
     if settings["out"] is not None:
-        print_results(results, settings["out"], notes=False)  # the report has told them
+        print_results(results, settings["out"], notes=False)  # the report contains the notes
 
 
 def only_with_protocol(**given: object) -> None:
-    """Refuse options that say nothing without `--protocol`.
+    """Refuse options that have no effect without `--protocol`.
 
     Args:
-        given: option -> its value, false where it was left out.
+        given: option -> its value, false if it was left out.
     """
     for option, value in given.items():
         if value:

@@ -1,4 +1,4 @@
-"""Print the results of an experiment, and say where its files are."""
+"""Print the results of an experiment and the paths of its files."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_results(results: "Results", out: Path, notes: bool = True) -> None:
-    """The table, and where everything is."""
+    """Print the table, and the paths of its files."""
     from emosllm.experiments.results_files import screen_table
     from emosllm.training.phase_trainer import these_processes
 

@@ -14,9 +14,9 @@ from emosllm.cli.options import (
 def export(
     model: ModelArgument,
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
-    self_contained: Annotated[bool, typer.Option(help="Hold the backbones' weights too.")] = True,
+    self_contained: Annotated[bool, typer.Option(help="Include the backbones' weights.")] = True,
 ) -> None:
-    """Save a trained system anew, with its backbones inside, so that one folder is all it takes.
+    """Save a trained system with its backbones as one self-contained folder.
 
     Example: `emosllm export runs/mine --out mine-whole`
     """

@@ -26,11 +26,11 @@ def info(
     overrides: OverridesArgument = None,
     format: Annotated[InfoFormat, typer.Option(help="Table or JSON.")] = InfoFormat.table,
 ) -> None:
-    """Describe a system: parts, counted weights, training memory, the paper's figures, what was assumed.
+    """Describe a system: parts, counted weights, training memory, the paper's figures, assumptions.
 
     Example: `emosllm info emosllm --format json`
 
-    Of a run or a checkpoint, also how it was trained: `emosllm info runs/mine`
+    For a run or a checkpoint, also describe its training: `emosllm info runs/mine`
     """
     from emosllm.recipe import load_recipe
 
@@ -51,7 +51,7 @@ def info(
         more = {} if trained is None else {"trained": trained.to_dict()}
         print(json.dumps(found.to_dict() | more, indent=2, ensure_ascii=False))
         return
-    console = Console(markup=False, soft_wrap=True)  # brackets in a recipe's words are brackets
+    console = Console(markup=False, soft_wrap=True)  # square brackets in a recipe's text are not markup
     _tell_parts(console, found)
     if trained is None:
         _tell_needs(console, found)
@@ -62,7 +62,7 @@ def info(
 
 
 def _is_trained(system: str) -> bool:
-    """Whether that is a folder, or could be a checkpoint on the hub; recipes go before folders of their name."""
+    """Whether the name is a folder or a possible checkpoint on the hub; a recipe precedes a folder of the same name."""
     from emosllm.recipe import names
 
     if system in names() or system.endswith((".yaml", ".yml")):
@@ -83,7 +83,7 @@ def _tell_parts(console: Console, found: "Description") -> None:
 
 
 def _tell_needs(console: Console, found: "Description") -> None:
-    """What training it takes."""
+    """Print what the training requires."""
     from emosllm.models.description import downloads
 
     memory = sum(found.memory.values()) / 2**30

@@ -25,10 +25,10 @@ def listen(
     model: ModelArgument,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Listen to a file in the microphone's place. Example: `--from talk.wav`"),
+        typer.Option("--from", help="Use a file instead of the microphone. Example: `--from talk.wav`"),
     ] = None,
     microphone: Annotated[
-        str | None, typer.Option(help="Which one, by name or number. Example: `--microphone USB`")
+        str | None, typer.Option(help="The microphone's name or number. Example: `--microphone USB`")
     ] = None,
     shortest: ShortestOpt = None,
     longest: LongestOpt = None,
@@ -40,12 +40,12 @@ def listen(
         bool,
         typer.Option(
             "--adapt",
-            help="Normalise by the turns heard so far, without labels, from the fifth on. This helps where they hold "
+            help="Normalise by the previous turns, without labels, from the fifth on. This helps where they hold "
             "varied emotions. Example: `--adapt`",
         ),
     ] = False,
 ) -> None:
-    """Listen to the microphone and show emotions as they are spoken. Ctrl-C ends it; nothing is stored.
+    """Recognise emotions from the microphone and show them as they are spoken. Ctrl-C ends it; nothing is stored.
 
     Example: `emosllm listen nano`
 
@@ -59,11 +59,11 @@ def listen(
     from emosllm.timeline.timeline import Options
     from emosllm.timeline.turns import Limits
 
-    usual = Limits(longest=8.0)  # a live view should not wait for the end of a monologue
+    usual = Limits(longest=8.0)  # a live view should not wait for the end of a long turn
     limits = Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
     installed_weights()
     if source is not None:
-        duration(source)  # a recording that can't be opened
+        duration(source)  # raises an error if the recording cannot be opened
     recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
     transcriber = None
     if asr is not None:

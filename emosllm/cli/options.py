@@ -19,7 +19,7 @@ from rich.console import Console
 
 
 class Format(StrEnum):
-    """How predictions are printed."""
+    """Formats of predictions."""
 
     table = "table"
     json = "json"
@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 
 class InfoFormat(StrEnum):
-    """How a description is printed."""
+    """Formats of a description."""
 
     table = "table"
     json = "json"
@@ -41,7 +41,7 @@ class AnswersOption(StrEnum):
 
 
 class StrategyOption(StrEnum):
-    """How transcripts are used."""
+    """Where the system's transcript is used."""
 
     ser = "ser"
     transcript_in_prompt = "transcript-in-prompt"
@@ -49,7 +49,7 @@ class StrategyOption(StrEnum):
 
 
 class TranscriptsOption(StrEnum):
-    """Where transcripts come from."""
+    """Sources of transcripts."""
 
     own = "own"
     given = "given"
@@ -74,11 +74,11 @@ StrategyOpt = Annotated[
 
 
 ManifestsOption = Annotated[
-    list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; several where given several times.")
+    list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; may be given several times.")
 ]
 
 
-TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="The system's own, or the manifest's.")]
+TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="Use the system's transcripts, or the manifest's.")]
 
 
 LabelsOpt = Annotated[
@@ -90,7 +90,7 @@ LabelsOpt = Annotated[
 
 
 DeviceOpt = Annotated[
-    str | None, typer.Option(help="Where to compute; a GPU where there is one if not given. Example: `--device cpu`")
+    str | None, typer.Option(help="Device; a GPU if there is one, by default. Example: `--device cpu`")
 ]
 
 
@@ -100,14 +100,15 @@ BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together
 AsrOpt = Annotated[
     str | None,
     typer.Option(
-        help="A recogniser of speech for transcripts that nobody gave: hub id, folder, or `faster-whisper:small`. "
+        help="Speech recogniser for recordings without a transcript: hub id, folder, or `faster-whisper:small`. "
         "Example: `--asr openai/whisper-small`"
     ),
 ]
 
 
 ShortestOpt = Annotated[
-    float | None, typer.Option(help="Seconds that a turn should have; 2 if not given. Example: `--shortest 1.5`")
+    float | None,
+    typer.Option(help="Seconds that a turn should have at least; 2 if not given. Example: `--shortest 1.5`"),
 ]
 
 
@@ -118,7 +119,7 @@ LongestOpt = Annotated[
 
 
 def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[str] | None:
-    """The emotions that `--labels` names; `present` are those that occur in the utterances."""
+    """The emotions that `--labels` names; `present` stands for those that occur in the utterances."""
     if option is None:
         return None
     if option != "present":
@@ -138,7 +139,7 @@ def chosen_strategy(option: StrategyOption | None) -> "Strategy | None":
 
 
 def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path | str) -> list[Utterance]:
-    """The utterances of a split; all of them where none is named."""
+    """The utterances of a split; all utterances if no split is named."""
     chosen = [u for u in utterances if split is None or u.split == split]
     if not chosen:
         there = Counter(u.split or "(none)" for u in utterances)
@@ -148,7 +149,7 @@ def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path 
 
 
 def tracked(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
-    """With a bar and the time left, on the error stream where somebody looks at it."""
+    """Show a progress bar and the remaining time on the error stream, if it is a terminal."""
     from rich.progress import track
 
     console = Console(stderr=True)
@@ -162,11 +163,11 @@ OutOption = Annotated[Path, typer.Option(help="Folder of the runs, figures and r
 
 FoldsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Of the cross-validation, 5 if not given; 1 learns from the train split and reports val."),
+    typer.Option(min=1, help="Cross-validation folds, 5 if not given; 1 trains on train and reports val."),
 ]
 
 
-SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings of each, which differ by their seed.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Number of trainings, with different seeds.")]
 
 
 ChooseOption = Annotated[
@@ -174,11 +175,11 @@ ChooseOption = Annotated[
 ]
 
 
-ResumeOption = Annotated[bool, typer.Option(help="Take up what was stopped; finished runs are not repeated.")]
+ResumeOption = Annotated[bool, typer.Option(help="Continue an interrupted experiment; finished runs are not repeated.")]
 
 
 TakeUpOption = Annotated[
-    bool, typer.Option("--resume", help="With --protocol or --robustness: take up what was stopped in --out.")
+    bool, typer.Option("--resume", help="With --protocol or --robustness: continue what was interrupted in --out.")
 ]
 
 
@@ -188,7 +189,7 @@ CacheOption = Annotated[Path | None, typer.Option(help="Folder for the encoder's
 KeepOption = Annotated[bool, typer.Option("--keep-models/--drop-models", help="Keep the trained weights of every run.")]
 
 
-PartialOption = Annotated[bool, typer.Option(help="With --protocol: go on where counts are wrong, and say so.")]
+PartialOption = Annotated[bool, typer.Option(help="With --protocol: continue if counts are wrong, and report them.")]
 
 
 TestOnlyOption = Annotated[bool, typer.Option(help="With --protocol: score a recipe as published, without training.")]

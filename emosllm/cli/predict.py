@@ -69,11 +69,11 @@ def predict(
 
     Example: `emosllm predict nano interview.wav --format json`
 
-    A recording that can't be read is a row with its error. Exit code 1 when some failed, 2 when all did.
+    A recording that cannot be read is a row with its error. Exit code 1 if some recordings failed, 2 if all failed.
 
     A long recording, turn by turn: `emosllm predict nano interview.wav --timeline --picture timeline.png`
 
-    Very many: `emosllm predict nano --data manifest.csv --out results.parquet`
+    Many recordings: `emosllm predict nano --data manifest.csv --out results.parquet`
     """
     from emosllm.cli import predict_rows, predict_timeline
 
@@ -120,7 +120,7 @@ def _adapt(
 
 
 def _utterances(files: Sequence[Path] | None, data: Path | None) -> list[Utterance]:
-    """What to recognise, by name or by manifest."""
+    """The utterances to recognise: named files, or the rows of a manifest."""
     if files and data is not None:
         raise UserError(f"{files[0]} and --data {data}: give recordings, or a manifest of them")
     if data is not None:
@@ -133,7 +133,7 @@ def _utterances(files: Sequence[Path] | None, data: Path | None) -> list[Utteran
 
 
 def _recordings(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and the recordings in the folders named."""
+    """The named files, and the recordings in the named folders."""
     found: list[Path] = []
     for path in paths:
         inside = sorted(p for p in path.rglob("*") if _is_recording(p)) if _is_folder(path) else [path]
@@ -148,10 +148,10 @@ def _recordings(paths: Sequence[Path]) -> list[Path]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a name too long to look up
+    except OSError:  # the name is too long for the file system
         return False
 
 
 def _is_recording(path: Path) -> bool:
-    # Names that begin with a dot are what macOS leaves beside the files of an archive.
+    # macOS adds files whose names begin with a dot to archives.
     return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()

@@ -17,8 +17,8 @@ FormatOpt = Annotated[
 OutOpt = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Write here instead of printing: .parquet, .jsonl or .csv, taken up where it was if it is stopped. "
-        "With --timeline, and as often as you like: .json, .csv, .parquet, .TextGrid, .eaf (ELAN), .txt "
+        help="Write here instead of printing: .parquet, .jsonl or .csv; an interrupted run continues. "
+        "With --timeline, and repeatable: .json, .csv, .parquet, .TextGrid, .eaf (ELAN), .txt "
         "(Audacity), .srt, .vtt, .rttm. Example: `--out results.parquet`"
     ),
 ]
@@ -34,14 +34,14 @@ CuesOpt = Annotated[
     bool | None,
     typer.Option(
         "--cues/--no-cues",
-        help="Measure each turn's pitch, loudness and their like, where Praat's parselmouth is installed. "
+        help="Measure each turn's pitch, loudness and other cues, if Praat's parselmouth is installed. "
         "Example: `--cues`",
     ),
 ]
 WordsOpt = Annotated[
     str | None,
     typer.Option(
-        help="`own`: the system transcribes, where it can; `given`: the manifest's column; or a table with columns "
+        help="`own`: the system transcribes, if it can; `given`: the manifest's column; or a table with columns "
         "path, start, end, transcript. Example: `--transcripts words.csv`"
     ),
 ]
@@ -49,7 +49,7 @@ AdaptOpt = Annotated[
     bool,
     typer.Option(
         "--adapt",
-        help="Normalise by the recordings at hand, or by the turns of one long recording, without labels. This helps "
+        help="Normalise by all given recordings, or by the turns of one long recording, without labels. This helps "
         "where they hold varied emotions. Example: `recordings --adapt`",
     ),
 ]

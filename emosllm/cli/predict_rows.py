@@ -1,4 +1,4 @@
-"""Predictions of many recordings: printed as they come, or written into one file that survives a kill."""
+"""Predictions of many recordings: printed as they come, or written into one file by a run that can be continued."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check(out: Sequence[Path], picture: Path | None) -> None:
-    """Know before computing what can't be written."""
+    """Refuse, before anything is computed, options that could not be written."""
     if len(out) > 1:
         raise UserError(f"--out {out[0]} and {out[1]}: without --timeline there is one result; give one of them")
     if out and picture is not None:
@@ -47,10 +47,10 @@ def show(
     picture: Path | None,
     batch_size: int,
 ) -> int:
-    """Print predictions, and draw them where that is asked for.
+    """Print predictions, and draw them if a picture is requested.
 
     Returns:
-        The exit code: 0, 1 when some failed, 2 when all did.
+        The exit code: 0, 1 if some recordings failed, 2 if all failed.
     """
     from emosllm.inference.transcripts import recognise
 
@@ -96,10 +96,10 @@ def write(
     batch_size: int,
     workers: int,
 ) -> int:
-    """Write predictions into one file, going on where an earlier process was stopped.
+    """Write predictions into one file, and continue where an earlier process stopped.
 
     Returns:
-        The exit code: 0, 1 when some failed, 2 when all did.
+        The exit code: 0, 1 if some recordings failed, 2 if all failed.
     """
     from emosllm.bulk.run import Options, run_bulk
 
@@ -123,7 +123,7 @@ def _exit_code(failed: int, rows: int) -> int:
 
 
 def _print_sources(found: Sequence["Recognised"]) -> None:
-    """Whose words the transcripts are, where there are any."""
+    """Print the sources of the transcripts, if there are any."""
     sources = Counter(answer.transcript_from for answer in found if answer.transcript_from)
     if sources:
         told = ", ".join(f"{source} ({count})" for source, count in sources.items())

@@ -1,4 +1,4 @@
-"""One long recording as a timeline: printed, written in formats by their endings, drawn."""
+"""The timeline of one long recording: printed, written in the formats of the given endings, or drawn."""
 
 import json
 import sys
@@ -29,10 +29,10 @@ def checked(
     longest: float | None,
     cues: bool | None,
 ) -> "Options":
-    """Know before computing what can't be read, written or drawn.
+    """Refuse, before anything is computed, what cannot be read, written or drawn.
 
     Returns:
-        How the timeline is to be made, as far as the options say.
+        The options of the timeline, as far as the command line gives them.
     """
     from emosllm.audio import duration
     from emosllm.timeline.cues import cues_available
@@ -53,7 +53,7 @@ def checked(
     if cues and not cues_available():
         raise UserError("--cues needs parselmouth: pip install 'emosllm[cues]'")
     installed_weights()
-    duration(utterances[0].audio)  # a recording that can't be opened
+    duration(utterances[0].audio)  # raises an error if the recording cannot be opened
     usual = Limits()
     limits = Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
     return Options(limits, speakers=read_rttm(rttm) if rttm else None, cues=cues_available() if cues is None else cues)
@@ -68,10 +68,10 @@ def run(
     out: Sequence[Path],
     picture: Path | None,
 ) -> int:
-    """Make the timeline; write and draw it, or print it where nothing is to be written.
+    """Make the timeline; write and draw it, or print it if no file is requested.
 
     Returns:
-        The exit code: 0, 1 when some turns failed, 2 when all did.
+        The exit code: 0, 1 if some turns failed, 2 if all failed.
     """
     from emosllm.audio import duration
     from emosllm.timeline.exports import export
@@ -101,7 +101,7 @@ def run(
 
 
 def _show(timeline: "Timeline", format: Format) -> None:
-    """Print a timeline; as JSON lines, a segment a line."""
+    """Print a timeline; as JSON lines, one segment per line."""
     from emosllm.timeline.exports.tables import as_csv
     from emosllm.timeline.screen import summary, timeline_table
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TranscriptSource:
-    """Where transcripts come from: a table of the user's, the manifest's column, a recogniser of speech."""
+    """Sources of transcripts: a table of the user, the manifest's column, a speech recogniser."""
 
     table: "GivenTranscripts | None" = None
     column: bool = False
@@ -24,12 +24,12 @@ class TranscriptSource:
 
     @property
     def given(self) -> bool:
-        """Whether utterances may bring their own."""
+        """Whether the utterances' own transcripts may be used."""
         return self.column or self.table is not None
 
 
 def chosen_transcripts(transcripts: str | None, data: Path | None, utterances: Sequence[Utterance]) -> TranscriptSource:
-    """What `--transcripts` says."""
+    """The source that `--transcripts` names."""
     if transcripts is None or transcripts == "own":
         return TranscriptSource()
     if transcripts == "given":
@@ -44,7 +44,7 @@ def chosen_transcripts(transcripts: str | None, data: Path | None, utterances: S
 
 
 def with_transcripts(utterances: Sequence[Utterance], source: TranscriptSource) -> list[Utterance]:
-    """The utterances with the transcripts of the user's table; it goes before the manifest's column."""
+    """The utterances with the transcripts of the user's table, which precedes the manifest's column."""
     if source.table is None:
         return list(utterances)
     return [
@@ -65,25 +65,25 @@ def source_for(
     asr: str | None,
     device: str | None,
 ) -> TranscriptSource:
-    """The source, completed by what only a loaded system decides.
+    """The source, completed by settings that depend on the loaded system.
 
     Args:
         recogniser: the system.
         source: what `chosen_transcripts` returned.
         transcripts: the value of `--transcripts`.
-        model: how the user calls the system.
-        manifest: whether there is a manifest with a column to read.
+        model: the system, as the user named it.
+        manifest: whether there is a manifest with a transcript column.
         asr: the value of `--asr`.
         device: where the speech recogniser computes.
 
     Raises:
-        UserError: the system does not transcribe and was asked to, or two sources exclude each other.
+        UserError: `own` is requested of a system that does not transcribe, or two sources exclude each other.
     """
     if transcripts == "own" and asr is not None:
-        raise UserError("--transcripts own and --asr: either the system listens itself, or another one does")
+        raise UserError("--transcripts own and --asr: either the system transcribes, or the speech recogniser does")
     if transcripts == "own" and not recogniser.model.recipe.transcribes:
         raise UserError(
-            f"--transcripts own: {model} does not transcribe; leave it out, name a table of words, or give --asr"
+            f"--transcripts own: {model} does not transcribe; leave it out, name a table of transcripts, or give --asr"
         )
     if transcripts is None and (asr is not None or not recogniser.writes_words):
         source = replace(source, column=manifest)

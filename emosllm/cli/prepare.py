@@ -15,20 +15,20 @@ from emosllm.errors import UserError
 if TYPE_CHECKING:
     from emosllm.corpora.datasheet import Datasheet
 
-_SHOWN = 20  # broken files on the terminal; the datasheet names all
+_SHOWN = 20  # broken files that the terminal shows; the datasheet lists all
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="Such as ravdess; `emosllm prepare list` names them.")],
-    folder: Annotated[
-        Path, typer.Argument(help="The corpus as it was unpacked; of `audb`, the database's name.")
-    ] = Path(),
-    options: Annotated[list[str] | None, typer.Argument(help="The reader's own, such as sets=Test2.")] = None,
+    corpus: Annotated[str, typer.Argument(help="Name of the corpus; `emosllm prepare list` lists them.")],
+    folder: Annotated[Path, typer.Argument(help="The unpacked corpus; for `audb`, the database's name.")] = Path(),
+    options: Annotated[list[str] | None, typer.Argument(help="Options of the reader, such as sets=Test2.")] = None,
     out: Annotated[Path, typer.Option(help="Manifest to write: CSV, TSV or JSONL.")] = Path("manifest.csv"),
-    text: Annotated[bool, typer.Option("--text", help="Words and labels alone, for systems that read.")] = False,
+    text: Annotated[
+        bool, typer.Option("--text", help="Transcripts and labels only, for systems without audio.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if anything is missing or broken.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Files opened at a time.")] = None,
-    version: Annotated[str | None, typer.Option(help="Of a database of `audb`; the newest by default.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version of an `audb` database; the newest by default.")] = None,
 ) -> None:
     """Check a corpus's folder; write its manifest and its datasheet.
 
@@ -43,7 +43,7 @@ def prepare(
     from emosllm.corpora.manifest import check_kind, write_manifest
     from emosllm.files import write_atomically
 
-    check_kind(out)  # before an hour of opening files, not after
+    check_kind(out)  # check the ending before opening all files, which may take an hour
     chosen = dict(_option(word) for word in options or ())
     corpus, folder = _downloaded(corpus, folder, chosen, out.parent, version, text)
     sheet = _sheet(corpus, folder, chosen, text, jobs)
@@ -68,12 +68,12 @@ def _list() -> None:
 def _downloaded(
     corpus: str, folder: Path, options: dict[str, str], parent: Path, version: str | None, text: bool
 ) -> tuple[str, Path]:
-    """The reader and the folder; of a corpus that has to be downloaded, after the download.
+    """The reader and the folder of a corpus, after a download if the corpus needs one.
 
     Args:
         corpus: a reader, or a source of downloads.
         folder: the corpus's folder, or its name in the source.
-        options: the reader's own; they choose which recordings are downloaded.
+        options: of the reader; they choose which recordings are downloaded.
         parent: the folder to download into.
         version: of the corpus in the source; refused for a folder.
         text: download no recordings.
@@ -112,12 +112,12 @@ def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs:
 def _option(word: str) -> tuple[str, str]:
     key, sign, value = word.partition("=")
     if not sign or not key:
-        raise UserError(f"{word!r} is no option of a reader: write key=value, such as sets=Test2")
+        raise UserError(f"{word!r} is not an option of a reader: write key=value, such as sets=Test2")
     return key, value
 
 
 def _show(sheet: "Datasheet", page: Path) -> None:
-    """The datasheet as a page on the terminal; the first warning and the first broken files where warnings are read."""
+    """Print the datasheet, and the first warning and broken files on the error stream."""
     lines = sheet.to_markdown().splitlines()
     shown = [line for line in lines if not line.startswith("    - ")]
     Console().print(Markdown("\n".join(shown)))

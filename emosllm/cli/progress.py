@@ -1,4 +1,4 @@
-"""How far a long command is, and the time left: a bar where somebody looks, a line a minute in a log."""
+"""Progress of a long command: a bar on a terminal, one line per minute in a log."""
 
 import time
 from types import TracebackType
@@ -17,8 +17,8 @@ class CommandProgress:
     Args:
         what: the work's name.
         total: how much there is.
-        unit: of what is counted: `recordings`, or `seconds`, which are shown as a clock would.
-        console: where to; the error stream where not given.
+        unit: of the counts: `recordings`, or `seconds`, which are shown as `minutes:seconds`.
+        console: where to print; the error stream if not given.
     """
 
     def __init__(self, what: str, total: float, unit: str, console: Console | None = None) -> None:
@@ -51,13 +51,13 @@ class CommandProgress:
         self._bar.stop()
 
     def begin(self, earlier: float) -> None:
-        """Start the clock; so much was done by an earlier process, and does not count as speed."""
+        """Start the clock; work of an earlier process counts as done and not towards the speed."""
         self._began = self._last = time.monotonic()
         self._earlier = self.done = earlier
         self._bar.reset(self._task, completed=int(earlier), count=self._count())
 
     def advance(self, more: float = 1) -> None:
-        """So much more is done."""
+        """Add to the work done."""
         self.done += more
         self._bar.update(self._task, completed=self.done, count=self._count())
         now = time.monotonic()

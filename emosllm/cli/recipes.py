@@ -9,7 +9,7 @@ from emosllm.errors import UserError
 
 
 def recipes_list() -> None:
-    """Name the recipes that come with the package.
+    """List the recipes of the package.
 
     Example: `emosllm recipes list`
     """
@@ -20,7 +20,7 @@ def recipes_list() -> None:
 
 
 def recipes_show(recipe: RecipeArgument, overrides: OverridesArgument = None) -> None:
-    """Print a recipe whole, every default written out.
+    """Print a complete recipe, with every default.
 
     Example: `emosllm recipes show emosllm lora.rank=16`
     """
@@ -30,9 +30,11 @@ def recipes_show(recipe: RecipeArgument, overrides: OverridesArgument = None) ->
 
 
 def recipes_check(
-    recipes: Annotated[list[str] | None, typer.Argument(help="Names or files; all shipped ones if none.")] = None,
+    recipes: Annotated[
+        list[str] | None, typer.Argument(help="Names or files; all recipes of the package if none.")
+    ] = None,
 ) -> None:
-    """Verify recipes: they parse, and their models have as many trained weights as they state.
+    """Verify recipes: they can be parsed, and their models have the stated numbers of trained weights.
 
     Example: `emosllm recipes check my.yaml`
     """

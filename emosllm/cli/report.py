@@ -11,7 +11,7 @@ from emosllm.errors import UserError
 
 
 class PageFormat(StrEnum):
-    """What `emosllm report` writes."""
+    """Formats of `emosllm report`."""
 
     html = "html"
     markdown = "markdown"
@@ -24,26 +24,26 @@ _ENDINGS = {".html": PageFormat.html, ".htm": PageFormat.html, ".md": PageFormat
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `evaluate`, `sweep` or `study`.")],
     out: Annotated[Path | None, typer.Option(help="The file to write; text goes to the screen if not given.")] = None,
-    format: Annotated[
-        PageFormat | None, typer.Option(help="What to write; what the file's ending says if not given.")
-    ] = None,
-    audio: Annotated[bool, typer.Option("--audio", help="Put the examples' sound into the page.")] = False,
-    examples: Annotated[int, typer.Option(min=0, max=50, help="The surest right and the surest wrong answers.")] = 4,
+    format: Annotated[PageFormat | None, typer.Option(help="Format; by default, chosen by the file's ending.")] = None,
+    audio: Annotated[bool, typer.Option("--audio", help="Include the audio of the examples in the page.")] = False,
+    examples: Annotated[
+        int, typer.Option(min=0, max=50, help="Examples to show: the most confident right and wrong answers.")
+    ] = 4,
 ) -> None:
-    """Make one page of evaluations: figures with intervals, tables, curves, examples, and how they came about.
+    """Write one page of evaluations: figures with intervals, tables, curves, examples, and settings.
 
     Example: `emosllm report reports/nano reports/mine --out report.html`
 
     Several evaluations of the same clips are compared with the first: McNemar's test and the paired bootstrap. The
-    folder of a protocol, a sweep or a study stands for its systems, over all folds. The page needs nothing but itself.
-    Markdown holds the same as text; LaTeX is a table with a row for each.
+    folder of a protocol, a sweep or a study stands for its systems, over all folds. The page is one self-contained
+    file. Markdown has the same content as text. LaTeX is a table with one row per system.
     """
     from emosllm.files import write_atomically
     from emosllm.reporting.evaluations import compare_evaluations
 
     chosen = format or (_ENDINGS.get(out.suffix.lower()) if out is not None else PageFormat.markdown)
     if chosen is None:
-        raise UserError(f"cannot tell from {out} what to write: say --format {', '.join(PageFormat)}")
+        raise UserError(f"cannot choose a format by the ending of {out}: give --format {', '.join(PageFormat)}")
     if chosen is PageFormat.html and out is None:
         raise UserError("a page is written to a file: give --out report.html")
     if audio and chosen is not PageFormat.html:

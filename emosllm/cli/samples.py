@@ -16,7 +16,7 @@ def samples(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path("samples"),
     source: FromOption = None,
 ) -> None:
-    """Get eight recordings of EMO-DB under CC0: two speakers, four emotions, never trained on.
+    """Get eight recordings of EMO-DB under CC0: two speakers and four emotions, none of them used in training.
 
     Example: `emosllm samples` and then `emosllm predict nano samples`
 

@@ -11,28 +11,28 @@ from emosllm.cli.options import AsrOpt, DeviceOpt, LabelsOpt, ModelArgument, Str
 def serve(
     model: ModelArgument,
     compare: Annotated[
-        list[str] | None, typer.Option(help="Another system, to compare on the page and to ask by name; repeatable.")
+        list[str] | None, typer.Option(help="Another system, for comparison and for requests by name; repeatable.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
-    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines ask.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 7860,
+    host: Annotated[str, typer.Option(help="Address; 0.0.0.0 accepts requests of other machines.")] = "127.0.0.1",
     token_file: Annotated[
-        Path | None, typer.Option(help="File whose one line clients have to bring as bearer token.")
+        Path | None, typer.Option(help="File with the bearer token of the clients, one line.")
     ] = None,
     max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 3600,
     max_megabytes: Annotated[float, typer.Option(min=0.1, help="Largest upload.")] = 100,
-    queue: Annotated[int, typer.Option(min=1, help="Requests taken at a time; one more is answered 503.")] = 32,
-    batch_size: Annotated[int, typer.Option(min=1, help="Recordings of any clients computed together.")] = 8,
+    queue: Annotated[int, typer.Option(min=1, help="Requests admitted at a time; further ones get status 503.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Recordings of all clients computed together.")] = 8,
     asr: AsrOpt = None,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
     device: DeviceOpt = None,
-    page: Annotated[bool, typer.Option(help="The web page beside the API.")] = True,
+    page: Annotated[bool, typer.Option(help="Serve the web page in addition to the API.")] = True,
 ) -> None:
-    """Serve a system: a web page, REST and OpenAI-style routes, on this machine and without storing anything.
+    """Serve a system: a web page, REST and OpenAI-style routes, on this machine; recordings are not stored.
 
     Example: `emosllm serve nano --port 7860`
 
-    Then open http://127.0.0.1:7860, or ask:
+    Then open http://127.0.0.1:7860, or send a request:
     `curl -F file=@interview.wav -F segments=true http://127.0.0.1:7860/v1/emotions`
     """
     from emosllm.serving.extra import serve_extra
@@ -43,5 +43,5 @@ def serve(
 
     limits = Limits(max_seconds, round(max_megabytes * 1e6), queue, batch_size)
     systems = Systems((model, *(compare or ())), device, chosen_strategy(strategy), chosen_labels(labels, []), asr)
-    with serve_extra():  # Gradio is imported where the page is made
+    with serve_extra():  # imports Gradio if the page is served
         run(systems, Address(host, port, token_file), limits, page=page)

@@ -1,4 +1,4 @@
-"""The command `study`: answer a question of the field with a named sweep."""
+"""The command `study`: run a named sweep that answers a research question."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ from emosllm.cli.options import (
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="Such as encoder, strategy, curriculum, size, or a YAML file.")],
+    name: Annotated[str, typer.Argument(help="Study, such as encoder, strategy, curriculum, size, or a YAML file.")],
     recipe: RecipeArgument,
     data: ManifestsOption,
     out: OutOption,
@@ -40,11 +40,11 @@ def study(
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
 ) -> None:
-    """Answer one of the field's questions about a recipe: an ablation of the papers, or what they leave open.
+    """Run a study of a recipe: an ablation of the papers, or a question that they leave open.
 
     Example: `emosllm study transcripts nano --data manifest.csv --out transcripts --folds 3`
 
-    The studies are data (`emosllm/studies`); `key=v1,v2` takes the place of a study's own values.
+    The studies are data (`emosllm/studies`); `key=v1,v2` replaces a study's own values.
     """
     from emosllm.evaluation.extra import check_eval_extra
     from emosllm.experiments.studies import load_study, study_variants

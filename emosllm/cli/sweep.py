@@ -1,4 +1,4 @@
-"""The command `sweep`: train every combination of some settings on every fold."""
+"""The command `sweep`: train every combination of settings on every fold."""
 
 from emosllm.cli.experiment_results import print_results
 from emosllm.cli.options import (
@@ -35,12 +35,12 @@ def sweep(
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
 ) -> None:
-    """Train every combination of some settings on every fold; a table and a heatmap of the figures.
+    """Train every combination of settings on every fold; write a table and a heatmap of the figures.
 
     Example: `emosllm sweep gemma-text lora.rank=16,32,64 lora.alpha=16,32 --data manifest.csv --out grid`
 
-    Folds hold the classes alike and no speaker twice, and `--protocol` is the one exception, where published splits
-    share speakers; the test split is left alone. Exit code 1 when a run failed.
+    Folds have similar class distributions, and no speaker is in two folds. The exception is `--protocol`, where
+    published splits share speakers. The test split is not used. Exit code 1 if a run failed.
     """
     from emosllm.evaluation.extra import check_eval_extra
     from emosllm.experiments.sweep import SweepSettings

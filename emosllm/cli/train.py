@@ -14,7 +14,7 @@ def train(
     data: DataOption,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     overrides: OverridesArgument = None,
-    resume: Annotated[bool, typer.Option(help="Take up a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
     cache: Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")] = None,
     self_contained: Annotated[bool, typer.Option(help="Keep the backbones' weights in the checkpoint.")] = False,
 ) -> None:
@@ -29,7 +29,7 @@ def train(
     from emosllm.training.run_data import RunData
 
     resolved = load_recipe(recipe, overrides or ())
-    check_templates(resolved)  # whether they are there should be known before the run's folder is
+    check_templates(resolved)  # reports missing templates before the run's folder is created
     run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
     before = resume and run.finished
     folder = run.train(resume, self_contained)

@@ -80,7 +80,7 @@ def bearer(token: str | None) -> Callable[..., None]:
             return
         if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
             raise error_responses.UnauthorisedError(
-                "this server wants its token: send the header Authorization: Bearer TOKEN"
+                "this server requires its token: send the header Authorization: Bearer TOKEN"
             )
 
     return check

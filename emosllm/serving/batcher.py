@@ -65,7 +65,7 @@ class Line(Generic[J, R]):
         job: _Job[J, R] = _Job(item)
         with self._lock:
             if self._closed:
-                raise StoppedError("nobody waits for this answer any more")
+                raise StoppedError("the client no longer waits for this answer")
             self._futures.add(job.future)
         job.future.add_done_callback(self._forget)
         self._batcher._enqueue(self.client, job)
@@ -153,10 +153,10 @@ class Batcher(Generic[J, R]):
         """
         with self._changed:
             if self._stopping or self._ended:
-                raise BusyError("the server is stopping; ask another one, or come again", self._retry_after())
+                raise BusyError("the server is stopping; retry later", self._retry_after())
             if len(self._lines) >= self._queue:
                 raise BusyError(
-                    f"the queue is full ({self._queue} requests); come again in {self._retry_after()} s",
+                    f"the queue is full ({self._queue} requests); retry in {self._retry_after()} s",
                     self._retry_after(),
                 )
             line = Line(self, client)
@@ -194,7 +194,7 @@ class Batcher(Generic[J, R]):
                 self._changed.notify_all()
                 return
         job.future.cancel()
-        raise StoppedError("the server stopped before it came to this; ask again")
+        raise StoppedError("the server stopped before it processed this request; retry later")
 
     def _leave(self, line: Line[J, R]) -> None:
         with self._changed:
@@ -267,4 +267,4 @@ class Batcher(Generic[J, R]):
             self._changed.notify_all()
         for job in rest:
             if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(StoppedError("the server stopped before it came to this; ask again"))
+                job.future.set_exception(StoppedError("the server stopped before it processed this item; retry later"))

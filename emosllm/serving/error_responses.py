@@ -106,7 +106,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def unforeseen(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return one_line(500, "the server failed at this; its log says why", "server_error")
+        return one_line(500, "the server failed to process this request; its log says why", "server_error")
 
     for cause in _STATUS:
         app.add_exception_handler(cause, ours)

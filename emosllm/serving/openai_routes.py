@@ -70,7 +70,7 @@ def _check_writes(service: Service, system: str | None) -> None:
         return
     own = " or --strategy transcript-first" if service.systems[name].model.recipe.transcribes else ""
     raise UserError(
-        f"{name} recognises emotions without hearing words: ask /v1/emotions, or start the server with --asr{own}"
+        f"{name} recognises emotions without transcribing: use /v1/emotions, or start the server with --asr{own}"
     )
 
 

@@ -130,7 +130,7 @@ class Service:
         chosen = self.chosen(system)
         recogniser = self.systems[chosen]
         if recogniser.needs_words and not transcript and self.transcriber is None:
-            raise UserError(f"{chosen} reads what is said and does not hear it: send the field `transcript` too")
+            raise UserError(f"{chosen} needs a transcript and does not transcribe: send the field `transcript` too")
         adapting = self._session(line, chosen, session)
         samples = await self._beside(self._read, audio, name, recogniser.processor.longest)
         source: str | None = "model" if transcript is None else "given"
@@ -172,7 +172,7 @@ class Service:
         """
         chosen = self.chosen(system)
         if self.systems[chosen].needs_words and self.transcriber is None:
-            raise UserError(f"{chosen} reads what is said and does not hear it: turns have no transcript to read")
+            raise UserError(f"{chosen} needs a transcript and does not transcribe: it cannot recognise turns")
         measures = cues and cues_available()
         adapting = self._session(line, chosen, session)
         options = Options(

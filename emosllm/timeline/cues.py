@@ -1,8 +1,8 @@
-"""The voice of each turn in words: pitch, loudness and their like, low, medium or high among the recording's own turns.
+"""Acoustic cues of each turn: pitch, loudness and others, as values and as low, medium or high within the recording.
 
-Measured as the systems' own cues are (Praat). The words compare a turn with the other turns of the same recording, so
-they say how a voice changes and not how it compares with other people's. Given up: words where fewer than three turns
-could be measured; the values are there all the same.
+Praat measures them, as for the systems' own cues. The words compare a turn with the other turns of the same recording.
+They describe changes of a voice and do not compare it with other people's voices. If fewer than three turns could be
+measured, there are values and no words.
 """
 
 import math
@@ -16,11 +16,11 @@ from emosllm.timeline.segments import Segment
 
 #: Units of the values, by name; ratios have none.
 UNITS = {"loudness": "dB", "pitch": "Hz", "pitch range": "semitones"}
-_FEWEST = 3  # turns that can be cut into thirds
+_FEWEST = 3  # turns; fewer cannot be divided into thirds
 
 
 def cues_available() -> bool:
-    """Whether the extra that measures them is installed."""
+    """Whether the library that measures the cues is installed."""
     return find_spec("parselmouth") is not None
 
 

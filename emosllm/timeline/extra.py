@@ -1,4 +1,4 @@
-"""What to say when the extras `timeline` and `live` are not installed."""
+"""Report in one line that the extra `timeline` or `live` is not installed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ from emosllm.errors import UserError
 
 @contextmanager
 def timeline_extra(purpose: str, extra: str = "timeline") -> Iterator[None]:
-    """Around the imports of silero-vad, pyarrow or sounddevice.
+    """Turn a failed import of silero-vad, pyarrow or sounddevice into a `UserError`.
 
     Args:
-        purpose: what cannot be done without them ("finding speech").
-        extra: which one brings them.
+        purpose: what needs the library ("finding speech").
+        extra: the extra that contains the library.
 
     Raises:
         UserError: a library of the extra is missing.

@@ -1,7 +1,7 @@
-"""Transcripts that a user has: a table of words by recording, or by times within one.
+"""Transcripts from a user's table, by recording or by times within a recording.
 
-Read as a manifest is (CSV, TSV or JSON lines; columns `path`, `start`, `end`, `transcript`), so errors name the row.
-Given up: alignment. A row belongs to the turn in which its middle lies, whole.
+The table is read as a manifest (CSV, TSV or JSON lines; columns `path`, `start`, `end`, `transcript`), so errors name
+the row. Words are not aligned: a whole row belongs to the turn that contains the row's middle.
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from emosllm.utterance import Utterance
 
 
 class GivenTranscripts:
-    """Words by recording and time.
+    """Transcripts by recording and time.
 
     Args:
         path: the table.
 
     Raises:
-        UserError: it can't be read, or holds no transcript.
+        UserError: the table cannot be read, or holds no transcript.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,10 +32,10 @@ class GivenTranscripts:
             self._rows.setdefault(_place(row), []).append(row)
 
     def check(self, recordings: Iterable[Path]) -> None:
-        """Refuse a table that speaks of none of the recordings.
+        """Refuse a table without a row for any of the recordings.
 
         Raises:
-            UserError: it does not.
+            UserError: no row belongs to one of the recordings.
         """
         if not any(self._of(recording) for recording in recordings):
             named = next((str(place) for place in self._rows if place is not None), "none")
@@ -45,19 +45,19 @@ class GivenTranscripts:
             )
 
     def of_recording(self, recording: Path) -> str | None:
-        """All that is said in a recording, `None` where no row speaks of it."""
+        """The whole transcript of a recording; `None` if the table has no row for it."""
         rows = self._of(recording)
         return " ".join(row.transcript or "" for row in rows) if rows else None
 
     def of_turn(self, recording: Path, start: float, end: float) -> str | None:
-        """What is said between `start` and `end`, in seconds: the rows whose middle lies there, or `None`."""
+        """The transcript between `start` and `end`, in seconds: the rows whose middle lies there, or `None`."""
         rows = [
             row for row in self._of(recording) if start <= (row.start + (row.end if row.end else row.start)) / 2 < end
         ]
         return " ".join(row.transcript or "" for row in rows) if rows else None
 
     def _of(self, recording: Path) -> list[Utterance]:
-        """Rows of that recording; rows without a path are of whichever is asked about."""
+        """The rows of a recording; rows without a path belong to every recording."""
         return self._rows.get(recording.resolve(), []) + self._rows.get(None, [])
 
 

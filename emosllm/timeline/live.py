@@ -1,7 +1,7 @@
-"""The live view: what is heard becomes turns, and turns a ribbon in the terminal.
+"""The live view: recognise a stream turn by turn and show it in the terminal.
 
-The source is anything that gives samples: a microphone, or a file in its place. Recognition happens between two blocks
-of sound, which a queue keeps meanwhile; a system slower than speech falls behind, and the view says by how much.
+The source is any iterator of samples, such as a microphone or a file. Recognition runs between two blocks of samples,
+and a queue keeps the blocks that arrive meanwhile. The view shows how far a system slower than real time is behind.
 """
 
 import queue
@@ -24,24 +24,24 @@ from emosllm.timeline.screen import bar, initials, ribbon, times
 from emosllm.timeline.segments import Segment
 from emosllm.timeline.timeline import Options, recognise_timeline
 
-_BLOCK = 0.25  # seconds that a microphone gives at a time
-_SHOWN = 8  # the last turns, in words
-_SECONDS = 60.0  # that the ribbon spans
+_BLOCK = 0.25  # seconds of a microphone's block
+_SHOWN = 8  # turns in the list
+_SECONDS = 60.0  # seconds that the ribbon spans
 
 
 class LiveView:
-    """A ribbon of the last minute, the last turns, and a level meter.
+    """A ribbon of the last minute, a list of the last turns, and a level meter.
 
     Args:
         labels: the emotions.
-        console: where to draw; where it is no terminal, a line a turn is printed.
+        console: where to draw; if it is no terminal, each turn is printed as a line.
     """
 
     def __init__(self, labels: tuple[str, ...], console: Console) -> None:
         self.labels = labels
         self.console = console
         self.segments: deque[Segment] = deque(maxlen=200)
-        self.heard = 0.0  # seconds
+        self.heard = 0.0  # seconds of the stream so far
         self.level = 0.0
         self.behind = 0.0
 
@@ -54,7 +54,7 @@ class LiveView:
             recogniser: the system.
             blocks: mono samples `[n]` at 16 kHz.
             options: how turns are made.
-            waiting: the queue that blocks come from, if there is one.
+            waiting: the queue that the blocks come from, if there is one.
         """
         with (
             Live(console=self.console, refresh_per_second=8, transient=False, get_renderable=self.drawn)
@@ -68,7 +68,7 @@ class LiveView:
                 yield segment
 
     def drawn(self) -> Group:
-        """The view as it is now."""
+        """The current view."""
         width = max(20, min(self.console.width - 2, 120))
         keys = ", ".join(f"{letter} {name}" for name, letter in initials(self.labels).items())
         meter = Text(f"{clock(self.heard)}  {bar(min(1.0, self.level * 2), 12)}  ", style="bold")
@@ -79,7 +79,7 @@ class LiveView:
         return Group(ribbon(list(self.segments), self.labels, self.heard, _SECONDS, width), meter, *turns)
 
     def line(self, segment: Segment) -> Text:
-        """A turn in a line: when, which emotion, how sure, which words."""
+        """A turn in one line: times, emotion, probability, words."""
         if segment.label is None:
             return Text(f"{times(segment)}  {segment.error}", style="red")
         text = Text(f"{times(segment)}  ")
@@ -99,13 +99,13 @@ class LiveView:
 
 @contextmanager
 def microphone(device: str | None = None) -> Iterator[tuple[Iterator[np.ndarray], "queue.Queue[np.ndarray]"]]:
-    """The microphone as blocks of samples, until the block ends.
+    """The microphone as blocks of samples, until the `with` block ends.
 
     Args:
-        device: its name or number as the sound library lists it; the system's own choice where not given.
+        device: its name or number as the sound library lists it; the operating system's default if not given.
 
     Yields:
-        Mono samples `[n]` at 16 kHz without end, and the queue that they wait in.
+        Endless mono samples `[n]` at 16 kHz, and the queue that holds the blocks.
 
     Raises:
         UserError: sounddevice or PortAudio is not installed, or there is no such microphone.

@@ -1,8 +1,9 @@
-"""A timeline as a picture: the waveform, a ribbon of emotions, a row of probability over time and a share per emotion.
+"""A timeline as a picture: waveform, ribbon of emotions, probability of each emotion over time, share of each emotion.
 
-Each emotion has its row, its name and its hatching in the ribbon; colour (Okabe and Ito's, told apart by most eyes)
-only repeats them, so it reads in grey print. What is narrower than a point of ink is drawn as the mean over it: in two
-hours a turn is no longer a line of its own. Given up: zooming; and words, which the subtitles and tables hold.
+Each emotion has its row, its name and its hatching in the ribbon. Colour (Okabe and Ito's palette for colour-blind
+readers) only repeats them, so the picture can be printed in grey. Turns narrower than a column are drawn as the mean
+over it, so a picture of two hours shows no single turns. Not included: zooming, and words, which are in the subtitles
+and tables.
 """
 
 import math
@@ -18,7 +19,7 @@ from emosllm.reporting.style import FAINT, INK, check_picture, house_style, writ
 from emosllm.timeline.clock import clock
 from emosllm.timeline.segments import Timeline, gaps_filled
 
-#: Emotion -> colour (Okabe and Ito's, and greys) and hatching: the same in every picture, whatever the label set.
+#: Emotion -> colour (Okabe and Ito's, and greys) and hatching, the same in every picture and label set.
 STYLES = {
     "angry": ("#D55E00", "||||"),
     "sad": ("#0072B2", ""),
@@ -30,22 +31,22 @@ STYLES = {
     "neutral": ("#A7B0B6", ""),
     "other": ("#5b6870", "oo"),
 }
-_SPARE = (("#8c5a2b", "//"), ("#7d5ba6", "++"), ("#3f6b4f", "||"), ("#b0476c", "xx"))  # for names not among them
+_SPARE = (("#8c5a2b", "//"), ("#7d5ba6", "++"), ("#3f6b4f", "||"), ("#b0476c", "xx"))  # for emotions without a style
 
-_TRACK = "#e6eaed"  # darker than the house's: the ribbon lies on it
-# In inches: the whole width, names on the left, shares on the right, and heights from the top.
+_TRACK = "#e6eaed"  # darker than in the other plots, since the ribbon lies on it
+# In inches: total width, left margin for names, right margin for shares, and heights from the top.
 _WIDTH, _LEFT, _RIGHT, _GAP = 11.0, 1.35, 1.5, 0.18
 _TITLE, _WAVE, _RIBBON, _ROW, _FOOT = 0.78, 0.85, 0.42, 0.42, 0.62
-_BINS = 700  # columns of time that the rows and the ribbon are drawn in: one in 0.012 inch
-_RIBBON_BINS = 160  # the ribbon's hatching needs wider ones
+_BINS = 700  # columns of time for the rows and the ribbon: one in 0.012 inch
+_RIBBON_BINS = 160  # wider columns for the ribbon, whose hatching needs more space
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # seconds
 
 
 def draw_timeline(timeline: Timeline, path: Path) -> None:
-    """Draw a timeline and write it to `path`, whole or not at all.
+    """Draw a timeline and write it to `path`; a failed write leaves no partial file.
 
     Args:
-        timeline: of 1 s or of many hours; one without speech says so.
+        timeline: of 1 s to many hours; without speech, the picture says so.
         path: ends in `.png`, `.svg` or `.pdf`.
 
     Raises:
@@ -61,7 +62,7 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
         from matplotlib import rcParams
         from matplotlib.figure import Figure
 
-        rcParams["hatch.linewidth"] = 0.6  # until the house's style ends
+        rcParams["hatch.linewidth"] = 0.6  # set until the plot style's context ends
 
         figure = Figure(figsize=(_WIDTH, height), facecolor="white")
         across = (_LEFT / _WIDTH, (_WIDTH - _LEFT - _RIGHT - _GAP) / _WIDTH)
@@ -84,10 +85,10 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
 
 
 def binned(timeline: Timeline, bins: int) -> np.ndarray:
-    """How probable each emotion is in each of `bins` equal stretches of the recording.
+    """The probability of each emotion in each of `bins` equal intervals of the recording.
 
     Returns:
-        Means over the speech in the stretch, 0 where a tenth of it or less is speech: `[emotions, bins]`.
+        Means over the speech in the interval, 0 where at most a tenth of it is speech: `[emotions, bins]`.
     """
     edges = np.linspace(0, timeline.duration, bins + 1)
     wide = max(timeline.duration / bins, 1e-9)
@@ -105,10 +106,10 @@ def binned(timeline: Timeline, bins: int) -> np.ndarray:
 
 
 def runs(timeline: Timeline, bins: int) -> list[tuple[float, float, int]]:
-    """The ribbon: stretches with the emotion that has most of their time, as start, end and the label's place.
+    """The ribbon: intervals with the emotion that has most of their time, as start, end and the label's index.
 
-    Turns wide enough to be seen are themselves; where they are narrower than a bin, the bin's most probable emotion
-    stands for them, and neighbours of one emotion are one stretch.
+    A turn wide enough to be visible is one interval. Turns narrower than a bin are replaced by the bin's most probable
+    emotion, and neighbouring bins of one emotion are joined.
     """
     wide = timeline.duration / bins if bins else 0.0
     spoken = [s for s in timeline.segments if s.label is not None]
@@ -139,7 +140,7 @@ def _steps(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _looks(labels: Sequence[str]) -> list[dict[str, Any]]:
-    """How each emotion is filled."""
+    """Colour and hatching of each emotion."""
     spare = iter(_SPARE)
     chosen = [STYLES[name] if name in STYLES else next(spare) for name in labels]
     return [{"facecolor": c, "hatch": hatch, "edgecolor": "white", "linewidth": 0.4} for c, hatch in chosen]
@@ -155,7 +156,7 @@ def _draw_title(figure: Any, timeline: Timeline, height: float) -> None:
 
 
 def _draw_wave(axes: Any, timeline: Timeline) -> None:
-    """Around a middle line, the loudest moment of each column in light grey, its usual moment in dark."""
+    """Around a middle line, each column's peak level in light grey and its typical level in dark grey."""
     envelope = timeline.envelope
     if len(envelope):
         places = np.linspace(0, len(envelope), min(2 * _BINS, len(envelope)) + 1).astype(int)
@@ -191,7 +192,7 @@ def _draw_ribbon(axes: Any, timeline: Timeline) -> None:
 
 
 def _draw_rows(axes: Any, timeline: Timeline) -> None:
-    """A row an emotion: its probability over time, 0 at the row's floor and 1 at its ceiling."""
+    """One row per emotion: its probability over time, 0 at the bottom of the row and 1 at the top."""
     rows = len(timeline.labels)
     axes.set(xlim=(0, max(timeline.duration, 1e-3)), ylim=(rows, 0))
     for side in ("top", "left", "right"):
@@ -214,7 +215,7 @@ def _draw_rows(axes: Any, timeline: Timeline) -> None:
 
 
 def _draw_shares(axes: Any, timeline: Timeline) -> None:
-    """How much of the recognised speech each emotion has."""
+    """The share of the recognised speech of each emotion."""
     rows = len(timeline.labels)
     shares, looks = timeline.shares(), _looks(timeline.labels)
     axes.set(xlim=(0, 1), ylim=(rows, 0))
@@ -234,7 +235,7 @@ def _name(axes: Any, y: float, text: str) -> None:
 
 
 def _key(axes: Any, row: int, name: str, look: Mapping[str, Any]) -> None:
-    """The row's name, and a patch of its hatching as the ribbon shows it."""
+    """The row's name, with a sample of its hatching in the ribbon."""
     from matplotlib.patches import Rectangle
 
     inch = 1 / (_WIDTH - _LEFT - _RIGHT - _GAP)
@@ -245,6 +246,6 @@ def _key(axes: Any, row: int, name: str, look: Mapping[str, Any]) -> None:
 
 
 def _ticks(seconds: float) -> Sequence[float]:
-    """Round times, ten of them at most."""
+    """At most ten round times."""
     step = next((step for step in _TICKS if seconds / step <= 10), _TICKS[-1])
     return [n * step for n in range(int(seconds / step) + 1)]

@@ -1,4 +1,4 @@
-"""A timeline on the terminal: a row a turn, then what it all came to; and a ribbon of letters for the live view."""
+"""A timeline on the terminal: a row per turn, then a summary; and the ribbon of letters of the live view."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _WORDS = 44
 
 
 def timeline_table(timeline: Timeline) -> Table:
-    """A row a turn: when, who, which emotion, how sure, a bar an emotion; the words and the voice below the time."""
+    """A row per turn: times, speaker, emotion, probability, a bar per emotion; words and cues below the times."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("time", max_width=_WORDS, overflow="fold")
     table.add_column(" emotion", no_wrap=True)
@@ -47,7 +47,7 @@ def timeline_table(timeline: Timeline) -> Table:
 
 
 def summary(timeline: Timeline) -> Text:
-    """How long, how much of it speech, the shares of the emotions, and where the words come from."""
+    """The duration, the seconds of speech, the shares of the emotions, and the sources of the transcripts."""
     turns = len(timeline.segments)
     text = Text(f"{clock(timeline.duration)} long, {clock(timeline.speech)} of speech in {turns} turns")
     shares = sorted(timeline.shares().items(), key=lambda item: -item[1])
@@ -64,13 +64,13 @@ def times(segment: Segment) -> str:
 
 
 def bar(probability: float, cells: int) -> str:
-    """A probability as so many cells of a terminal, in eighths."""
+    """A probability as a bar of at most `cells` cells of the terminal, in eighths."""
     full, part = divmod(round(min(max(probability, 0.0), 1.0) * cells * 8), 8)
     return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)
 
 
 def ribbon(segments: Sequence[Segment], labels: Sequence[str], until: float, seconds: float, cells: int) -> Text:
-    """The last `seconds` before `until` as cells: an emotion's first letter on its colour, a dot for silence."""
+    """The last `seconds` before `until` as cells: an emotion's letter on its colour, a dot for silence."""
     letters = initials(labels)
     text = Text()
     wide = seconds / cells
@@ -87,7 +87,7 @@ def ribbon(segments: Sequence[Segment], labels: Sequence[str], until: float, sec
 
 
 def initials(labels: Sequence[str]) -> dict[str, str]:
-    """A letter an emotion, its first that no other one has taken."""
+    """Emotion -> its first letter that no earlier emotion uses."""
     taken: dict[str, str] = {}
     for name in labels:
         taken[name] = next((letter for letter in name.upper() if letter not in taken.values()), "?")

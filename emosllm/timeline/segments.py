@@ -1,6 +1,6 @@
-"""The records of a timeline: a `Segment` a turn, and the `Timeline` that says of what, by what and how.
+"""The records of a timeline: a `Segment` per turn, and the `Timeline` with recording, model and settings.
 
-Plain frozen dataclasses that nothing heavy is needed for: the command line, the page and the server pass them on.
+They are frozen dataclasses without heavy imports, since the command line, the page and the server share them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +12,18 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What a system says about one turn.
+    """The result for one turn.
 
     Attributes:
         start: seconds from the recording's beginning.
-        end: likewise.
-        label: the most probable emotion, `None` where `error` says why there is none.
+        end: seconds from the recording's beginning.
+        label: the most probable emotion; `None` if `error` is set.
         probabilities: emotion -> probability, summing to 1, in the label set's order; empty for a free answer.
-        transcript: what was said, as far as somebody knows.
-        transcript_from: `model`, `given`, or the name of the recogniser of speech (`asr openai/whisper-small`).
-        speakers: who speaks; two or more where speech overlaps; empty where nobody said.
-        cues: measured properties of the voice, by name, in their own units; empty where they were not asked for.
-        error: one line, where the turn could not be recognised.
+        transcript: what was said, if known.
+        transcript_from: `model`, `given`, or the name of the speech recogniser (`asr openai/whisper-small`).
+        speakers: who speaks; two or more where speech overlaps; empty if unknown.
+        cues: measured properties of the voice, by name, in their own units; empty if not measured.
+        error: one line that says why the turn could not be recognised.
     """
 
     start: float
@@ -43,21 +43,21 @@ class Segment:
 
     @property
     def odds(self) -> Mapping[str, float]:
-        """The probabilities; of a free answer, which has none, all on the label."""
+        """The probabilities; for a free answer, which has none, 1 for its label."""
         return self.probabilities or ({self.label: 1.0} if self.label is not None else {})
 
     @property
     def sureness(self) -> str:
-        """`0.87`, the confidence in words' place; nothing where there is none."""
+        """The confidence as text (`0.87`); empty if there is none."""
         return "" if self.confidence is None else f"{self.confidence:.2f}"
 
     @property
     def speaker(self) -> str | None:
-        """The speakers in one word, with a plus between them; `None` where nobody said."""
+        """The speakers' names, joined by a plus sign; `None` if unknown."""
         return "+".join(self.speakers) or None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form; times and probabilities rounded to what they are worth (1 ms, 1e-4)."""
+        """The JSON form, rounded to 1 ms and to 1e-4 for probabilities."""
         return {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
@@ -75,15 +75,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A recording's segments, and what is to be known about them.
+    """A recording's segments, with recording, model and settings.
 
     Attributes:
         recording: its name.
-        duration: in seconds.
+        duration: of the recording, in seconds.
         model: the system's name.
-        labels: the emotions that it chose from.
+        labels: the emotions that the system chose from.
         segments: in order of time; they never overlap.
-        settings: how turns were made, and by which detector of speech.
+        settings: how turns were made, and by which voice activity detector.
         envelope: the waveform's largest magnitude in each 20 ms, for pictures; may be empty.
     """
 
@@ -97,12 +97,12 @@ class Timeline:
 
     @property
     def speech(self) -> float:
-        """Seconds in which somebody speaks."""
+        """Seconds of speech."""
         return sum(segment.end - segment.start for segment in self.segments)
 
     @property
     def transcripts_from(self) -> tuple[str, ...]:
-        """Where transcripts came from, each source once, in order of appearance."""
+        """The sources of the transcripts, each once, in order of appearance."""
         return tuple(dict.fromkeys(s.transcript_from for s in self.segments if s.transcript_from))
 
     def shares(self) -> dict[str, float]:
@@ -115,7 +115,7 @@ class Timeline:
         return {name: value / total if total else 0.0 for name, value in seconds.items()}
 
     def labelled_shares(self) -> dict[str, float]:
-        """Emotion -> share of the recognised speech that it labels, by time: only the most probable one counts."""
+        """Emotion -> share of the recognised speech that it labels, by time: only the most probable emotion counts."""
         seconds = dict.fromkeys(self.labels, 0.0)
         for segment in self.segments:
             if segment.label is not None:
@@ -139,7 +139,7 @@ class Timeline:
 
 
 def gaps_filled(timeline: Timeline) -> Iterator[tuple[float, float, Segment | None]]:
-    """The recording from 0 to its end, end to end: segments, and `None` for the stretches between them."""
+    """The whole recording in order: the segments, and `None` for each interval between them."""
     at = 0.0
     for segment in timeline.segments:
         if segment.start > at:

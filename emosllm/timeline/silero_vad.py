@@ -1,9 +1,9 @@
-"""Silero's voice activity detector, read from its package's weights and computed a block of frames at a time.
+"""Silero's voice activity detector, computed from its package's weights, a block of frames at a time.
 
-The package `silero-vad` (MIT) gives the weights; its code is never imported, since importing it sets the number of
-torch's threads, and its scripted model takes one frame a call. Here the convolutions of a block are one call and the
-LSTM another, which is the same arithmetic many times faster; a test holds the two equal. Given up: 8 kHz (everything
-is 16 kHz here) and the GPU, which would gain nothing.
+The package `silero-vad` (MIT) provides the weights. Its code is not imported, since importing it sets the number of
+torch's threads, and its scripted model takes one frame per call. Here one call computes the convolutions of a block and
+another one the LSTM. The arithmetic is the same and the computation many times faster; a test compares the two. Not
+supported: 8 kHz, since all audio here is 16 kHz, and the GPU, which would not be faster.
 """
 
 from importlib.util import find_spec
@@ -16,26 +16,26 @@ from torch import nn
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 
-FRAME = 512  # samples, 32 ms: what the detector judges at a time
+FRAME = 512  # samples, 32 ms: one probability per frame
 STEP = FRAME / SAMPLE_RATE  # seconds
-_CONTEXT = 64  # samples of the frame before that it also sees
+_CONTEXT = 64  # samples of the frame before that are also an input
 _REFLECTED = 64  # samples mirrored at the frame's end
 _HOP = 128  # of the short-time Fourier transform, whose window is 256
 _BINS = 129
 _WIDTH = 128
 _STRIDES = (1, 2, 2, 1)
-#: Version of the package whose weights and shapes these are.
+#: Version of the package that these weights and shapes belong to.
 VERSION = "6.2.3"
 
 
 class Silero(nn.Module):
-    """Speech probabilities of a stream; keeps its state between calls.
+    """Speech probabilities of a stream; the state is kept between calls.
 
     Args:
-        weights: the package's file for 16 kHz; the installed one's where not given.
+        weights: the package's file for 16 kHz; the installed package's file if not given.
 
     Raises:
-        UserError: silero-vad is not installed, or its weights are others.
+        UserError: silero-vad is not installed, or its weights have other shapes.
     """
 
     basis: torch.Tensor
@@ -54,13 +54,13 @@ class Silero(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard: another recording begins."""
+        """Reset the state before another recording."""
         self._past = torch.zeros(_CONTEXT)
         self._state = (torch.zeros(1, _WIDTH), torch.zeros(1, _WIDTH))
 
     @torch.inference_mode()
     def forward(self, samples: np.ndarray) -> np.ndarray:
-        """How probable speech is in each frame.
+        """The probability of speech in each frame.
 
         Args:
             samples: the stream's next whole frames, `[F * 512]`, mono at 16 kHz.
@@ -87,7 +87,7 @@ class Silero(nn.Module):
         for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             names[f"decoder.rnn.{kind}"] = f"lstm.{kind}_l0"
         try:
-            # Of the package's files, the scripted one holds the weights that its own functions use.
+            # The scripted file holds the weights that the package's own functions use.
             weights = torch.jit.load(str(path), map_location="cpu").state_dict()
             state = {ours: weights[f"_model.{theirs}"] for theirs, ours in names.items()}
             out = "_model.decoder.decoder.2"
@@ -100,10 +100,10 @@ class Silero(nn.Module):
 
 
 def installed_weights() -> Path:
-    """Where the package keeps its weights; found, not imported.
+    """The path of the package's weights, found without importing the package.
 
     Raises:
-        UserError: it is not installed, or keeps them elsewhere.
+        UserError: the package is not installed, or has no weights at that path.
     """
     found = find_spec("silero_vad")
     if found is None or found.origin is None:

@@ -1,8 +1,7 @@
-"""Who speaks when, as an RTTM file says: read strictly, asked for any stretch of time.
+"""Speaker labels of a recording from an RTTM file, read strictly and looked up by time.
 
-RTTM (NIST, Rich Transcription evaluations, 2009): a line a stretch of speech, `SPEAKER file channel start duration
-<NA> <NA> name <NA> <NA>`, times in seconds. Where two lines overlap, both speak, and that is what is answered. Given
-up: channels, which are read and ignored.
+RTTM (NIST, Rich Transcription evaluations, 2009): one line per segment, `SPEAKER file channel start duration <NA> <NA>
+name <NA> <NA>`, times in seconds. Where two lines overlap, both speakers are returned. Channels are read and ignored.
 """
 
 import math
@@ -12,12 +11,12 @@ from pathlib import Path
 
 from emosllm.errors import UserError
 
-_SLIVER = 0.25  # seconds; less speech between two labelled stretches belongs to the one before: labels are rounded
+_SLIVER = 0.25  # seconds; shorter unlabelled speech between two labels belongs to the first, since labels are rounded
 _FEWEST = 8  # fields of a line up to the name
 
 
 class Speakers:
-    """Labelled stretches of a recording.
+    """Labelled segments of a recording.
 
     Args:
         stretches: start and end in seconds, and a name; in any order, overlapping or not.
@@ -25,7 +24,7 @@ class Speakers:
 
     def __init__(self, stretches: Iterable[tuple[float, float, str]]) -> None:
         events = sorted({time for start, end, _ in stretches for time in (start, end)})
-        self._times = events  # from each of them to the next, the same people speak
+        self._times = events  # between two neighbouring times, the speakers do not change
         who: list[set[str]] = [set() for _ in events]
         place = {time: index for index, time in enumerate(events)}
         for start, end, name in stretches:
@@ -34,9 +33,9 @@ class Speakers:
         self._who = [tuple(sorted(names)) for names in who]
 
     def split(self, start: float, end: float) -> list[tuple[float, float, tuple[str, ...]]]:
-        """A stretch cut wherever another one speaks: start, end and names of each part, end to end.
+        """Cut a segment at each change of speakers: start, end and names of each part, without gaps.
 
-        Unlabelled slivers of up to 0.25 s go to the part before, or after where there is none.
+        Unlabelled parts of up to 0.25 s join the part before, or the part after if there is none before.
         """
         parts: list[tuple[float, float, tuple[str, ...]]] = []
         at = start
@@ -56,10 +55,10 @@ def read_rttm(path: Path) -> Speakers:
     """Read an RTTM file of one recording.
 
     Args:
-        path: the file; lines of other kinds than SPEAKER, empty ones and comments (`;;`) are passed over.
+        path: the file; empty lines, comments (`;;`) and lines of other kinds than SPEAKER are ignored.
 
     Raises:
-        UserError: it cannot be read, a line is wrong (its number is told), it speaks of several recordings, or of none.
+        UserError: the file cannot be read, a line is invalid, or it has segments of several recordings or of none.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
@@ -92,7 +91,7 @@ def read_rttm(path: Path) -> Speakers:
 
 
 def _append(parts: list[tuple[float, float, tuple[str, ...]]], start: float, end: float, who: tuple[str, ...]) -> None:
-    """Add a part; one of the same people, or a sliver of nobody's, lengthens the one before."""
+    """Append a part; with the same speakers as the last part, or short and unlabelled, it extends the last part."""
     if parts and (who == parts[-1][2] or (not who and end - start <= _SLIVER)):
         parts[-1] = (parts[-1][0], end, parts[-1][2])
     else:

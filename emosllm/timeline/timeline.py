@@ -1,8 +1,8 @@
-"""From a recording of any length to its timeline: speech, turns, batched recognition, in constant memory.
+"""Make the timeline of a recording of any length: detect speech, cut turns, recognise them in batches.
 
-One pass: blocks come in, the detector says where speech is, the turn maker says where turns are settled, their samples
-are cut from a short buffer, and what lies before the oldest unsettled speech is forgotten. A file and a microphone go
-the same way. Given up: looking ahead. A turn is cut by what was heard until then.
+It is one pass in constant memory. Blocks come in, the detector finds speech, the turn maker returns finished turns, and
+their samples are cut from a short buffer. Samples before the oldest unfinished speech are dropped. A file and a
+microphone are processed in the same way. There is no lookahead: a cut depends only on the samples up to then.
 """
 
 from array import array
@@ -27,7 +27,7 @@ from emosllm.timeline.turns import Limits, Turn, TurnMaker
 from emosllm.timeline.voice_activity import DetectionOptions, SpeechDetector, SpeechSegment
 from emosllm.utterance import Utterance
 
-_ENVELOPE = SAMPLE_RATE // 50  # samples that one value of the envelope stands for
+_ENVELOPE = SAMPLE_RATE // 50  # samples per value of the envelope
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Options:
 
     Attributes:
         limits: how long turns are.
-        detection: when a sound counts as speech.
-        speakers: who speaks when, where that is known.
-        given: transcripts that the user has.
-        transcriber: asked for transcripts that nobody gave.
-        cues: whether to measure each turn's voice.
+        detection: the thresholds of voice activity detection.
+        speakers: who speaks when, if known.
+        given: transcripts of the user.
+        transcriber: a speech recogniser for turns without a transcript.
+        cues: whether to measure each turn's acoustic cues.
         batch_size: turns computed together.
-        session: to which the turns belong, where answers adapt to them as they come.
+        session: the session that the turns belong to, if answers adapt to them as they come.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -55,7 +55,7 @@ class Options:
     session: Session | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What an output says about how it was made."""
+        """The settings as an output file records them."""
         return {
             "turns": asdict(self.limits),
             "speech": {**asdict(self.detection), "detector": f"silero-vad {VERSION}"},
@@ -77,12 +77,12 @@ def make_timeline(
     Args:
         recogniser: the system.
         source: the recording.
-        model: the system's name, for the record.
-        options: how.
-        heard: told how many more seconds have been recognised; they add up to the recording's duration.
+        model: the system's name, as the timeline records it.
+        options: how turns are made and recognised.
+        heard: called with the number of further seconds recognised; the numbers add up to the recording's duration.
 
     Raises:
-        UserError: the recording can't be read, or silero-vad is not installed.
+        UserError: the recording cannot be read, or silero-vad is not installed.
     """
     options = options or Options()
     envelope = array("f")
@@ -96,7 +96,7 @@ def make_timeline(
     if heard is not None:
         heard(max(0.0, seconds - at))
     names = tuple(recogniser.labels.names)
-    name = str(source).encode("utf-8", "replace").decode("utf-8")  # a file's name may be no text at all
+    name = str(source).encode("utf-8", "replace").decode("utf-8")  # a file's name may not be valid text
     adapted = recogniser.adaptation.to_dict() if recogniser.adaptation is not None else None
     settings = _kept_to(options, recogniser).settings() | {"adapted": adapted}
     return Timeline(name, seconds, model, names, segments, settings, np.asarray(envelope, np.float32))
@@ -108,13 +108,13 @@ def recognise_timeline(
     options: Options | None = None,
     envelope: "array[float] | None" = None,
 ) -> Iterator[Segment]:
-    """The segments of a recording, or of a stream, each as soon as its batch is recognised.
+    """Yield the segments of a recording or a stream, each as soon as its batch is recognised.
 
     Args:
         recogniser: the system.
-        source: a recording, or mono samples `[n]` at 16 kHz, block by block, as from a microphone.
-        options: how.
-        envelope: filled with the waveform's largest magnitude in each 20 ms.
+        source: a recording, or blocks of mono samples `[n]` at 16 kHz, as from a microphone.
+        options: how turns are made and recognised.
+        envelope: the waveform's largest magnitude in each 20 ms is appended to it.
     """
     options = _kept_to(options or Options(), recogniser)
     detector = SpeechDetector(options.detection)
@@ -147,7 +147,7 @@ def recognise_timeline(
 
 
 def turn_samples(recogniser: Recogniser, source: Path, options: Options | None = None) -> Iterator[np.ndarray]:
-    """The samples `[T]` of a recording's turns, one after the other, to adapt a system to.
+    """The samples `[T]` of a recording's turns, in order, to adapt a system to.
 
     Args:
         recogniser: the system.
@@ -162,7 +162,7 @@ def turn_samples(recogniser: Recogniser, source: Path, options: Options | None =
 
 
 def _kept_to(options: Options, recogniser: Recogniser) -> Options:
-    """Turns no longer than the system takes."""
+    """The options with turns at most as long as the system accepts."""
     limits, most = options.limits, recogniser.processor.longest
     if limits.longest <= most:
         return options
@@ -172,12 +172,12 @@ def _kept_to(options: Options, recogniser: Recogniser) -> Options:
 def spoken_turns(
     blocks: Iterable[np.ndarray], detector: SpeechDetector, maker: TurnMaker
 ) -> Iterator[tuple[Turn, np.ndarray]]:
-    """Turns with their samples `[T]`, each as soon as it is settled.
+    """Yield turns with their samples `[T]`, each as soon as it is finished.
 
     Args:
         blocks: mono samples `[n]` at 16 kHz.
         detector: finds speech.
-        maker: makes turns of it.
+        maker: makes turns of the speech.
     """
     buffer = _Buffer()
 
@@ -199,7 +199,7 @@ def spoken_turns(
 
 
 class _Buffer:
-    """The newest samples of a stream, addressed by time in seconds."""
+    """The newest samples of a stream, indexed by time in seconds."""
 
     def __init__(self) -> None:
         self.samples = np.zeros(0, np.float32)
@@ -221,7 +221,7 @@ class _Buffer:
 
 
 def _watched(blocks: Iterable[np.ndarray], envelope: "array[float] | None") -> Iterator[np.ndarray]:
-    """The blocks, their envelope noted."""
+    """Pass on the blocks and append their envelope."""
     rest = np.zeros(0, np.float32)
     for block in blocks:
         if envelope is not None:

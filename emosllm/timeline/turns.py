@@ -1,9 +1,9 @@
-"""Turns of 2 to 15 seconds from stretches of speech: close ones joined, long ones cut where it is quietest.
+"""Make turns of 2 to 15 seconds from segments of speech: join close ones, cut long ones where it is quietest.
 
-Stretches join over a short pause; over a longer one only if one would be too short alone; never over a change of
-speaker. What is longer than the limit is cut at its quietest point. Turns cover all speech and never overlap. Given up:
-turns in the sense of conversation (without speaker labels two people may share one), and the lower
-limit where a lone word stands between long pauses.
+Segments join over a short pause. Over a longer pause they join only if one of them would be too short alone. They never
+join over a change of speaker. A turn longer than the limit is cut at its quietest point. Turns cover all speech and
+never overlap. Without speaker labels, a turn may contain two people. A word between long pauses may be shorter than the
+lower limit.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +13,18 @@ from emosllm.errors import UserError
 from emosllm.timeline.speakers import Speakers
 from emosllm.timeline.voice_activity import SpeechSegment
 
-#: `(low, high)` in seconds -> the time between them at which it is quietest.
+#: `(low, high)` in seconds -> the quietest time between them.
 Quietest = Callable[[float, float], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A stretch to be recognised as one.
+    """A segment that is recognised as one utterance.
 
     Attributes:
         start: seconds from the recording's beginning.
-        end: likewise.
-        speakers: who speaks, as far as somebody said; two or more where speech overlaps.
+        end: seconds from the recording's beginning.
+        speakers: who speaks, if known; two or more where speech overlaps.
     """
 
     start: float
@@ -37,10 +37,10 @@ class Limits:
     """How turns are made, in seconds.
 
     Attributes:
-        shortest: what is shorter looks for company.
-        longest: what is longer is cut.
+        shortest: shorter speech is joined with its neighbours, if possible.
+        longest: longer speech is cut.
         close: pauses up to this one are inside a turn.
-        far: pauses up to this one may be, where a stretch would be too short alone.
+        far: pauses up to this one are inside a turn if a segment would be too short alone.
     """
 
     shortest: float = 2.0
@@ -59,12 +59,12 @@ class Limits:
 
 
 class TurnMaker:
-    """Takes stretches of speech in order, gives turns as soon as they are settled; `push`, then `finish`.
+    """Convert segments of speech, in order, into turns: call `push` for each, then `finish`.
 
     Args:
         limits: lengths and pauses.
-        quietest: where to cut.
-        speakers: who speaks when, where that is known.
+        quietest: returns the quietest time of an interval.
+        speakers: who speaks when, if known.
     """
 
     def __init__(self, limits: Limits, quietest: Quietest, speakers: Speakers | None = None) -> None:
@@ -76,7 +76,7 @@ class TurnMaker:
 
     @property
     def since(self) -> float | None:
-        """Where the unsettled speech begins, in seconds."""
+        """Where the unfinished speech begins, in seconds."""
         return self._run[0].start if self._run else None
 
     def push(self, speech: SpeechSegment) -> list[Turn]:
@@ -88,17 +88,17 @@ class TurnMaker:
                 found += self.finish()
             self._who = who
             self._run.append(piece)
-            # Long enough that both sides of a cut are, whatever follows.
+            # Only from this length on are both sides of a cut long enough, whatever follows.
             while self._length() >= self.limits.longest + self.limits.shortest:
                 found.append(self._cut())
         return found
 
     def advance(self, now: float) -> list[Turn]:
-        """The turns that are settled because nothing was said until `now`, in seconds."""
+        """The turns that are finished by silence until `now`, in seconds."""
         return self.finish() if self._run and now - self._run[-1].end > self.limits.far else []
 
     def finish(self) -> list[Turn]:
-        """The turns that are left: the recording, or the run, is over."""
+        """The remaining turns, at the end of the recording or of the joined segments."""
         found = []
         while self._length() > self.limits.longest:
             found.append(self._cut())
@@ -110,7 +110,7 @@ class TurnMaker:
     def _joins(self, piece: SpeechSegment) -> bool:
         before = self._run[-1].end
         gap = piece.start - before
-        # Somebody else may be labelled in a pause, though nothing was heard of them.
+        # A label may name another speaker in a pause in which the detector found no speech.
         if self.speakers and any(who not in ((), self._who) for _, _, who in self.speakers.split(before, piece.start)):
             return False
         lonely = min(self._length(), piece.end - piece.start) < self.limits.shortest
@@ -120,7 +120,7 @@ class TurnMaker:
         return self._run[-1].end - self._run[0].start if self._run else 0.0
 
     def _cut(self) -> Turn:
-        """Take the front of the run off, up to the quietest point that leaves both sides long enough."""
+        """Remove the first part of the joined segments: up to the quietest point that leaves both sides long enough."""
         start, end = self._run[0].start, self._run[-1].end
         low = start + self.limits.shortest
         high = min(start + self.limits.longest, end - self.limits.shortest)

@@ -1,8 +1,8 @@
-"""Where somebody speaks in a stream of any length: silero's probabilities made into stretches of speech with times.
+"""Voice activity detection in a stream of any length: silero's probabilities converted into segments of speech.
 
-A stretch begins where the probability passes a threshold and ends after a pause; both ends get a margin. Long speech
-comes out in pieces that touch, so that nobody waits, and nothing is kept, for the end of a monologue. Given up: who
-speaks (an RTTM can tell), and speech under music, which the detector takes for speech or leaves as it finds it.
+A segment begins where the probability exceeds a threshold and ends after a pause. Both ends get a margin. Long speech
+is returned in adjacent pieces, so that a long monologue is neither delayed nor buffered until its end. The detector
+does not identify speakers (an RTTM file can). It may or may not detect speech under music.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from emosllm.errors import UserError
 from emosllm.timeline.silero_vad import FRAME, STEP, Silero
 
 _FLOOR = 1e-10  # power of digital silence, -100 dB
-_PIECE = 4.0  # seconds of ongoing speech after which a piece comes out
-_KEPT = 16_384  # frames whose level is remembered: 8.7 minutes, more than any turn
-_SMOOTH = 5  # frames over which the quietest point is sought: 0.16 s, a pause and no stop consonant
-_BLOCK = 64 * FRAME  # samples judged in one call: 2 s
+_PIECE = 4.0  # seconds of ongoing speech after which a piece is returned
+_KEPT = 16_384  # frames whose level is kept: 8.7 minutes, longer than any turn
+_SMOOTH = 5  # frames that the level is averaged over: 0.16 s, the length of a pause and not of a stop consonant
+_BLOCK = 64 * FRAME  # samples per call of the model: 2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SpeechSegment:
 
     Attributes:
         start: seconds from the recording's beginning.
-        end: likewise; the next stretch may begin right there.
+        end: seconds from the recording's beginning; the next segment may begin at the same time.
     """
 
     start: float
@@ -39,10 +39,10 @@ class DetectionOptions:
     """When a sound counts as speech; times in seconds. The thresholds are silero's own defaults.
 
     Attributes:
-        threshold: probability that begins speech; 0.15 less keeps it going.
-        shortest: less speech than this is none.
-        pause: less silence than this does not end it.
-        margin: added before and after.
+        threshold: probability at which speech begins; it ends below the threshold minus 0.15.
+        shortest: shorter speech is ignored.
+        pause: shorter silence does not end speech.
+        margin: added before and after a segment.
     """
 
     threshold: float = 0.5
@@ -56,11 +56,11 @@ class DetectionOptions:
 
 
 class SpeechDetector:
-    """Takes a stream's samples, gives its stretches of speech; `push` until the end, then `finish`.
+    """Convert the samples of a stream into segments of speech: call `push` until the end, then `finish`.
 
     Args:
-        settings: when a sound counts as speech.
-        judge: frames `[F * 512]` in, probabilities `[F]` out; silero where not given.
+        settings: the thresholds.
+        judge: frames `[F * 512]` in, probabilities `[F]` out; silero if not given.
     """
 
     def __init__(
@@ -68,28 +68,28 @@ class SpeechDetector:
     ) -> None:
         self.settings = settings or DetectionOptions()
         self.judge = judge or Silero()
-        self._taken = 0  # samples of the stream
-        self._rest = np.zeros(0, np.float32)  # too few samples for a frame
+        self._taken = 0  # samples of the stream so far
+        self._rest = np.zeros(0, np.float32)  # samples that do not fill a frame yet
         self._levels = np.zeros(0, np.float32)  # dB of the newest frames
-        self._judged = 0  # frames whose level is known
-        self._frame = 0  # the next one to be looked at
-        self._begun: int | None = None  # first frame of the speech that is going on
+        self._judged = 0  # frames with a level
+        self._frame = 0  # the next frame to process
+        self._begun: int | None = None  # first frame of the current speech
         self._last = 0  # the frame after the last one with speech
-        self._out = 0.0  # until when stretches have come out
+        self._out = 0.0  # end of the last returned segment
 
     @property
     def seconds(self) -> float:
-        """How much of the stream was taken so far."""
+        """Seconds of the stream so far."""
         return self._taken / SAMPLE_RATE
 
     @property
     def speaking(self) -> bool:
-        """Whether speech is going on."""
+        """Whether the stream is inside speech."""
         return self._begun is not None
 
     @property
     def silent_since(self) -> float:
-        """Nothing that comes out later begins before this time, in seconds."""
+        """Later segments do not begin before this time, in seconds."""
         start = self._frame if self._begun is None else self._begun
         return max(self._out, _time(start) - self.settings.margin)
 
@@ -113,7 +113,7 @@ class SpeechDetector:
         return found + self._close()
 
     def quietest(self, low: float, high: float) -> float:
-        """The time between `low` and `high`, in seconds, around which it is quietest."""
+        """The quietest time between `low` and `high`, in seconds."""
         room = _SMOOTH // 2
         kept_from = self._judged - len(self._levels)
         first = max(0, round(low / STEP) - room - kept_from)
@@ -170,5 +170,5 @@ class SpeechDetector:
 
 
 def _time(frame: int) -> float:
-    """When a frame begins, in seconds; of whole samples, so that it never passes the stream's end by rounding."""
+    """The beginning of a frame in seconds, in whole samples, so that rounding never passes the end of the stream."""
     return frame * FRAME / SAMPLE_RATE

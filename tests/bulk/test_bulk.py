@@ -212,7 +212,7 @@ def test_results_that_cannot_be_written_are_known_at_once(manifest, tmp_path):
         "predict", "nano", "--data", manifest, "--out", tmp_path / "r.xlsx"
     )
     (tmp_path / "r.csv").write_text("mine")
-    assert "is there already" in refused("predict", "nano", "--data", manifest, "--out", tmp_path / "r.csv")
+    assert "it exists already" in refused("predict", "nano", "--data", manifest, "--out", tmp_path / "r.csv")
     (tmp_path / "file").write_text("")
     below = tmp_path / "file" / "r.csv"
     assert f"cannot write {below.parent}" in refused("predict", "nano", "--data", manifest, "--out", below)

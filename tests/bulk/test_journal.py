@@ -57,7 +57,7 @@ def test_another_run_does_not_go_on_with_it(out, name):
 
 def test_a_result_that_is_there_is_not_replaced(out):
     out.write_text("mine")
-    with pytest.raises(UserError, match="it is there already"):
+    with pytest.raises(UserError, match="it exists already"):
         Journal(out, FACTS)
     assert not (out.parent / "results.csv.parts").exists()
 
@@ -66,7 +66,7 @@ def test_a_strangers_folder_is_left_alone(out):
     folder = out.parent / "results.csv.parts"
     folder.mkdir()
     (folder / "diary.txt").write_text("dear diary")
-    with pytest.raises(UserError, match="no journal of ours"):
+    with pytest.raises(UserError, match="not a journal of a bulk run"):
         Journal(out, FACTS)
     assert [path.name for path in folder.iterdir()] == ["diary.txt"]
 

@@ -135,8 +135,8 @@ def test_a_sweep_is_made_when_asked_for(run, corpus, tmp_path):
 
 
 def test_mistakes_of_calibrate(run, corpus, tmp_path):
-    assert "nano is no folder of yours" in refused("calibrate", "nano", "--data", corpus)
-    assert "nowhere is no folder of yours" in refused("calibrate", "nowhere", "--data", corpus)
+    assert "nano is not a local folder" in refused("calibrate", "nano", "--data", corpus)
+    assert "nowhere is not a local folder" in refused("calibrate", "nowhere", "--data", corpus)
     assert "no utterance of split 'exam'" in refused("calibrate", run, "--data", corpus, "--split", "exam")
     rows = [{"path": str(corpus.parent / "00.flac"), "emotion": "bored", "split": "val"}]
     bored = write_rows(tmp_path / "m.csv", rows)
@@ -158,8 +158,8 @@ def test_mistakes_of_report(run, evaluated, tmp_path):
     assert f"{tmp_path / 'report.json'} is missing" in refused("report", tmp_path, *page)
     assert f"{run} is a training run" in refused("report", run, *page)
     assert "give --out report.html" in refused("report", before, "--format", "html")
-    assert "cannot tell from" in refused("report", before, "--out", tmp_path / "page.doc")
-    assert "can't be listened to" in refused("report", before, "--audio")
+    assert "cannot choose a format" in refused("report", before, "--out", tmp_path / "page.doc")
+    assert "cannot contain audio" in refused("report", before, "--audio")
     assert "is there twice" in refused("report", before, before, *page)
     lame = tmp_path / "lame"
     shutil.copytree(before, lame)

@@ -219,7 +219,7 @@ def test_mistakes_are_one_line_and_leave_nothing(never, tmp_path, words):
 
 
 def test_own_words_and_another_listener_contradict_each_other():
-    assert "either the system listens itself" in refused(
+    assert "either the system transcribes" in refused(
         "predict", "nano", VOICES[0], "--transcripts", "own", "--asr", "x/y"
     )
 

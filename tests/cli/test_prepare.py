@@ -98,7 +98,7 @@ def test_options_go_to_the_reader(tmp_path):
     words = ("prepare", "lssed", tmp_path, "emotion=feeling", "transcript=text", "--text", "--out", out)
     assert emosllm(*words).code == 0
     assert [(u.emotion, u.transcript) for u in read_manifest(out)] == [("sad", "no"), ("happy", "yes")]
-    assert "'feeling' is no option of a reader: write key=value" in refused("prepare", "lssed", tmp_path, "feeling")
+    assert "'feeling' is not an option of a reader: write key=value" in refused("prepare", "lssed", tmp_path, "feeling")
     assert "has no option 'mood': it has table, " in refused("prepare", "lssed", tmp_path, "mood=x")
 
 

@@ -136,7 +136,7 @@ def test_the_queue_has_a_limit_and_says_when_to_come_again(bench, started):
     batcher = started(queue=2)
     held(bench, batcher)
     second = batcher.admit("second")
-    with pytest.raises(BusyError, match=r"queue is full \(2 requests\); come again in \d+ s") as error:
+    with pytest.raises(BusyError, match=r"queue is full \(2 requests\); retry in \d+ s") as error:
         batcher.admit("third")
     assert 1 <= error.value.retry_after <= LONGEST_RETRY
     second.close()
@@ -204,7 +204,7 @@ def test_who_leaves_takes_along_what_was_not_begun(bench, started):
     assert running.result(PATIENCE) == 0  # begun, so finished
     with pytest.raises(CancelledError):
         waiting.result(PATIENCE)
-    with pytest.raises(StoppedError, match="nobody waits"):
+    with pytest.raises(StoppedError, match="no longer waits"):
         leaving.submit(2)
     assert batcher.stop(PATIENCE)
     assert bench.batches == [[0]]
@@ -258,7 +258,7 @@ def test_stopping_does_not_wait_for_ever(bench, started):
     assert batcher.stop(0.05) is False
     bench.open.set()
     assert running.result(PATIENCE) == 0
-    with pytest.raises(StoppedError, match="ask again"):
+    with pytest.raises(StoppedError, match="before it processed this item; retry later"):
         waiting.result(PATIENCE)
     with pytest.raises(StoppedError):
         line.submit(2)

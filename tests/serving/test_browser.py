@@ -175,7 +175,7 @@ def test_a_server_with_a_token_asks_for_it(chromium, tmp_path):
         page.wait_for_selector("#em-go")
         page.set_input_files("#em-file", str(RECORDINGS[0]))
         page.click("#em-go")
-        assert "this server wants its token" in page.wait_for_selector(".em-error").inner_text()
+        assert "this server requires its token" in page.wait_for_selector(".em-error").inner_text()
         page.fill("#em-token input", "correct-horse-battery")
         page.click("#em-go")
         page.wait_for_selector(".em-label")

@@ -135,7 +135,7 @@ def test_a_system_that_reads_wants_to_be_told_what_is_said(serve, nano, clip):
         assert "send the field `transcript` too" in line_of(ask(client, clip, model="first"), 422)
         assert ask(client, clip, model="first", transcript="So.").status_code == 200
         assert "send the field `transcript` too" in line_of(ask(client, clip), 422)
-        assert "reader reads what is said" in line_of(ask(client, clip, segments="true"), 422)
+        assert "reader needs a transcript" in line_of(ask(client, clip, segments="true"), 422)
 
 
 BAD = {
@@ -214,7 +214,7 @@ def test_a_full_queue_is_a_clear_503(serve, clip):
         service = client.app.state.service
         with service.batcher.admit("somebody"):
             answer = ask(client, clip)
-        assert "the queue is full (1 requests); come again in 1 s" in line_of(answer, 503)
+        assert "the queue is full (1 requests); retry in 1 s" in line_of(answer, 503)
         assert answer.headers["retry-after"] == "1"
         assert ask(client, clip).status_code == 200
 
@@ -231,7 +231,7 @@ def test_what_is_our_fault_is_told_without_its_words(serve, nano, clip, caplog):
     broken = type(nano)(nano.model, nano.processor)
     broken.predict = lambda *_: (_ for _ in ()).throw(RuntimeError(f"no memory at {sys.prefix}"))
     with serve(systems={"broken": broken}) as client:
-        assert line_of(ask(client, clip), 500) == "the server failed at this; its log says why"
+        assert line_of(ask(client, clip), 500) == "the server failed to process this request; its log says why"
         assert client.get("/healthz").status_code == 200
     assert "no memory" in caplog.text
 
@@ -259,7 +259,7 @@ def test_other_sites_may_neither_read_nor_ask(serve, clip):
     with serve(page=True) as client:
         for path in ("/", "/v1/models", "/healthz", "/config"):
             answer = client.get(path, headers=elsewhere)
-            assert "pages of https://elsewhere.example may not ask" in line_of(answer, 403)
+            assert "pages of https://elsewhere.example may not use" in line_of(answer, 403)
             assert "access-control-allow-origin" not in answer.headers
             same = client.get(path, headers={"Origin": "http://testserver"})
             assert same.status_code == 200

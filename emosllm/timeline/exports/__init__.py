@@ -1,4 +1,4 @@
-"""A timeline as a file, by the ending of its name; one small writer a format, written out whole or not at all."""
+"""Write a timeline to a file. The ending of its name chooses the format; a failed write leaves no partial file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from emosllm.timeline.exports.tables import as_csv, as_json, parquet
 from emosllm.timeline.extra import timeline_extra
 from emosllm.timeline.segments import Timeline
 
-#: Ending, in small letters -> writer.
+#: Ending, in lower case -> writer.
 EXPORTS: Mapping[str, Callable[[Timeline], str | bytes]] = {
     ".json": as_json,
     ".csv": as_csv,
@@ -28,7 +28,7 @@ _WRITTEN = ".json, .csv, .parquet, .TextGrid (Praat), .eaf (ELAN), .txt (Audacit
 
 
 def check_export(path: Path) -> None:
-    """Refuse, before anything is computed, what could not be written after.
+    """Refuse, before anything is computed, a path that could not be written later.
 
     Raises:
         UserError: an ending without a writer, pyarrow is not installed, or the folder cannot be written to.

@@ -1,7 +1,7 @@
-"""Timelines for annotators: Praat's TextGrid and ELAN's .eaf, a tier each for emotion, probability, words and speakers.
+"""Timelines for annotators: Praat's TextGrid and ELAN's .eaf, one tier each for emotion, probability, words, speakers.
 
-A TextGrid's interval tiers cover the recording without a hole, so pauses are empty intervals there; ELAN's tiers hold
-segments only. A tier that would be empty throughout is left out.
+A TextGrid's interval tiers cover the whole recording, so pauses are empty intervals. ELAN's tiers hold segments only. A
+tier without any text is left out.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def eaf(timeline: Timeline) -> str:
         "ANNOTATION_DOCUMENT",
         {
             "AUTHOR": "emosllm",
-            "DATE": "1970-01-01T00:00:00+00:00",  # the same timeline is the same file
+            "DATE": "1970-01-01T00:00:00+00:00",  # a fixed date, so that the same timeline gives the same file
             "FORMAT": "3.0",
             "VERSION": "3.0",
             "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
@@ -46,7 +46,7 @@ def eaf(timeline: Timeline) -> str:
     header = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
     media = Path(timeline.recording).resolve()
     kind = "audio/x-wav" if media.suffix.lower() == ".wav" else "audio/*"
-    relative = f"./{quote(media.name)}"  # found beside the file, wherever both are moved
+    relative = f"./{quote(media.name)}"  # relative, so that both files can be moved together
     ElementTree.SubElement(
         header, "MEDIA_DESCRIPTOR", {"MEDIA_URL": relative, "MIME_TYPE": kind, "RELATIVE_MEDIA_URL": relative}
     )
@@ -77,7 +77,7 @@ def eaf(timeline: Timeline) -> str:
 
 
 def _tiers(timeline: Timeline) -> dict[str, Mapping[int, str]]:
-    """Tier name -> a segment's identity -> its text there."""
+    """Tier name -> `id` of a segment -> its text in that tier."""
     segments = timeline.segments
     tiers = {
         "emotion": {id(s): s.label or "not recognised" for s in segments},
@@ -95,10 +95,10 @@ def _tiers(timeline: Timeline) -> dict[str, Mapping[int, str]]:
 
 
 def _printable(text: str | None) -> str:
-    """On one line and without what XML has no sign for."""
+    """The text on one line, without the characters that XML does not allow."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text or "").split())
 
 
 def _number(seconds: float) -> str:
-    """Written so that neighbouring intervals meet exactly."""
+    """Format a time so that neighbouring intervals meet exactly."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".")

@@ -1,7 +1,7 @@
 """Timelines as lines of text: Audacity's labels, SRT and WebVTT subtitles, and RTTM.
 
-Each writes what its format has room for. Subtitles say the emotion in brackets before the words; RTTM keeps
-who speaks and when, and Audacity one short label a segment.
+Each format keeps what it has fields for. Subtitles give the emotion in brackets before the words. RTTM keeps speakers
+and times. Audacity keeps one short label per segment.
 """
 
 import re
@@ -28,11 +28,11 @@ def srt(timeline: Timeline) -> str:
 
 
 def vtt(timeline: Timeline) -> str:
-    """WebVTT (W3C): a note on where it comes from, then cues; a known speaker is the cue's voice."""
+    """WebVTT (W3C): a note on the origin, then cues; the speaker, if known, is the cue's voice."""
     origin = _one_line(f"Emotions by {timeline.model}, recognised by a machine from {Path(timeline.recording).name}")
     cues = [f"WEBVTT\n\nNOTE {_escaped(origin)}\n"]
     for number, segment in enumerate(timeline.segments, start=1):
-        # In a voice's name, a line's end or a bracket would end the tag.
+        # A line break or a bracket in a voice's name would end the tag.
         voice = f"<v {_escaped(_one_line(segment.speaker))}>" if segment.speaker else ""
         times = f"{_clock(segment.start, '.')} --> {_clock(segment.end, '.')}"
         cues.append(f"{number}\n{times}\n{voice}{_escaped(_subtitle(segment, speaker=False))}\n")
@@ -40,10 +40,9 @@ def vtt(timeline: Timeline) -> str:
 
 
 def rttm(timeline: Timeline) -> str:
-    """RTTM (NIST 2009): a line a segment and speaker; `unknown` where nobody said who speaks.
+    """RTTM (NIST 2009): one line per segment and speaker; `unknown` where the speaker is not known.
 
-    The eighth field is the speaker. Emotions have no place in RTTM; they stand after `;;`, its sign for a comment, on
-    the line before.
+    The eighth field is the speaker. RTTM has no field for emotions: each stands in a comment (`;;`) on the line before.
     """
     name = _BLANKS.sub("_", Path(timeline.recording).stem) or "recording"
     lines = []
@@ -56,7 +55,7 @@ def rttm(timeline: Timeline) -> str:
 
 
 def _told(segment: Segment, *, with_words: bool) -> str:
-    """The segment in a line: who, what, how sure, which words."""
+    """The segment in one line: speaker, emotion, probability, words."""
     if segment.label is None:
         return f"not recognised: {segment.error}"
     who = f"{segment.speaker}: " if segment.speaker else ""

@@ -1,4 +1,4 @@
-"""Timelines for programs: JSON (everything), CSV and Parquet (a row a segment, a column an emotion)."""
+"""Timelines for programs: JSON (everything), CSV and Parquet (one row per segment, one column per emotion)."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from emosllm.timeline.segments import Segment, Timeline
 
 
 def as_json(timeline: Timeline) -> str:
-    """One object: the timeline's facts, its segments, their cues as values and in words."""
+    """One object: the timeline's settings, its segments, their cues as values and in words."""
     found = timeline.to_dict()
     for segment, words in zip(found["segments"], in_words(timeline.segments), strict=True):
         segment["cues_in_words"] = dict(words)
@@ -20,18 +20,18 @@ def as_json(timeline: Timeline) -> str:
 
 
 def as_csv(timeline: Timeline) -> str:
-    """A row a segment; empty cells where there is nothing to say, and no columns of words where nobody knows any."""
+    """One row per segment. Unknown values are empty cells; without any transcript there are no transcript columns."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(timeline), lineterminator="\n")
     writer.writeheader()
     for row in _rows(timeline):
-        # A lone carriage return is the one line end that the csv module leaves without quotes.
+        # The csv module quotes every line end except a lone carriage return.
         writer.writerow({k: v.replace("\r", "\n") if isinstance(v, str) else v for k, v in row.items()})
     return text.getvalue()
 
 
 def parquet(timeline: Timeline) -> bytes:
-    """The rows of the CSV, typed; the timeline's facts lie in the file's metadata under `emosllm`.
+    """The rows of the CSV, typed; the timeline's settings are in the file's metadata under `emosllm`.
 
     Raises:
         UserError: pyarrow is not installed.
@@ -55,7 +55,7 @@ def _columns(timeline: Timeline) -> list[str]:
 
 
 def _said(timeline: Timeline) -> list[str]:
-    """The columns of words and speakers."""
+    """The columns of transcripts and speakers."""
     return [*(["transcript", "transcript_from"] if timeline.transcripts_from else []), "speaker"]
 
 
