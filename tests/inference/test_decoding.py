@@ -54,6 +54,14 @@ def test_the_strategies_ask_three_different_questions(system):
     assert len({conversation.user for conversation in asked_for.values()}) == 3
 
 
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_few_labels_are_listed_where_training_shuffled_the_list_and_all_where_it_did_not(tmp_path, shuffled):
+    recipe = tiny.recipe(tmp_path, "emosllm", f"prompt.shuffle_emotions={str(shuffled).lower()}")
+    few = emotion_question(build_processor(recipe), "ser", None, label_set("msp9").only(["sad", "happy"]))
+    assert ("contempt" in few.user) is not shuffled
+    assert "sad" in few.user
+
+
 @pytest.mark.parametrize("transcript", [None, ""])
 @pytest.mark.parametrize("strategy", ["ser", "transcript-in-prompt", "transcript-first"])
 def test_nothing_said_can_be_asked_too(system, strategy, transcript):
