@@ -23,6 +23,6 @@ def print_results(results: "Results", out: Path, notes: bool = True) -> None:
     for note in results.notes if notes else ():
         console.print(note, style="dim", markup=False)
     console.print(results.chosen, style="dim", markup=False)
-    print(f"{out / 'results.md'} and {out / 'results.json'} hold it all", file=sys.stderr)
+    print(f"{out / 'results.md'} and {out / 'results.json'} hold all results", file=sys.stderr)
     if any(row.failed for row in results.rows):
         raise typer.Exit(1)

@@ -122,7 +122,7 @@ def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
 def _tell_run(console: Console, run: "Training") -> None:
     from emosllm.reporting.sections.origin import hours
 
-    machine = run.hardware.get("gpu") or run.hardware.get("machine", "a machine that nobody noted")
+    machine = run.hardware.get("gpu") or run.hardware.get("machine", "an unknown machine")
     console.print(f"trained: on {run.train:,} utterances, chosen by {run.val:,}; data {run.data}, seed {run.seed}")
     console.print(f"took: {hours(run.seconds)} on {machine}")
     for name, figures in run.phases.items():

@@ -83,4 +83,4 @@ def listen(
     if session is not None:
         print(session.adaptation.note, file=sys.stderr)
     if not turns:
-        print("no speech was heard", file=sys.stderr)
+        print("no speech was found", file=sys.stderr)

@@ -213,8 +213,8 @@ DividedOption = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        help="Learn from and report a published protocol's train and val parts, in its classes and by its rules for "
-        "speakers on two sides, which are told: meld, msp-podcast, lssed, emobox:CORPUS.",
+        help="Train on and evaluate a published protocol's train and val parts, in its classes and by its rules for "
+        "speakers in several splits, which are reported: meld, msp-podcast, lssed, emobox:CORPUS.",
     ),
 ]
 

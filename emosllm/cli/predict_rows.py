@@ -27,7 +27,7 @@ def check(out: Sequence[Path], picture: Path | None) -> None:
     if len(out) > 1:
         raise UserError(f"--out {out[0]} and {out[1]}: without --timeline there is one result; give one of them")
     if out and picture is not None:
-        raise UserError(f"--out {out[0]} and --picture {picture}: pictures are drawn of what is printed; leave one out")
+        raise UserError(f"--out {out[0]} and --picture {picture}: only printed predictions are drawn; leave one out")
     if out:
         from emosllm.bulk.results import check_result
 

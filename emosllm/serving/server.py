@@ -70,7 +70,7 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
         only_local = _is_loopback(listener)
         if token is None and not only_local:
             print(
-                f"emosllm: warning: {address.host} can be reached from other machines, and everybody there may ask; "
+                f"emosllm: warning: {address.host} can be reached from other machines, and all of them may use it; "
                 "give --token-file, or --host 127.0.0.1",
                 file=sys.stderr,
             )
@@ -172,7 +172,7 @@ def bound(address: Address) -> socket.socket:
             "of this machine"
         ) from None
     except OverflowError:
-        raise UserError(f"--port {address.port} is not one: give 0 to 65535") from None
+        raise UserError(f"--port {address.port} is not a port: give 0 to 65535") from None
     return listener
 
 

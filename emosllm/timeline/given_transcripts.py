@@ -40,7 +40,7 @@ class GivenTranscripts:
         if not any(self._of(recording) for recording in recordings):
             named = next((str(place) for place in self._rows if place is not None), "none")
             raise UserError(
-                f"{self.path} has no row of the recordings given (its first is {named}): paths in it are relative to "
+                f"{self.path} has no row for the given recordings (its first is {named}): paths in it are relative to "
                 "its own folder"
             )
 

@@ -54,7 +54,7 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
     """
     check_picture(path)
     if sum(name not in STYLES for name in timeline.labels) > len(_SPARE):
-        raise UserError(f"cannot draw {path}: too many emotions that are not among {', '.join(STYLES)}")
+        raise UserError(f"cannot draw {path}: too many emotions besides {', '.join(STYLES)}")
 
     rows = len(timeline.labels)
     height = _TITLE + _WAVE + _RIBBON + rows * _ROW + _FOOT + 2 * _GAP

@@ -110,5 +110,7 @@ def installed_weights() -> Path:
         raise UserError("finding speech needs silero_vad: pip install 'emosllm[timeline]'")
     weights = Path(found.origin).parent / "data" / "silero_vad.jit"
     if not weights.is_file():
-        raise UserError(f"the installed silero-vad has no weights for us: pip install silero-vad=={VERSION}")
+        raise UserError(
+            f"the installed silero-vad has no weights of the expected file: pip install silero-vad=={VERSION}"
+        )
     return weights

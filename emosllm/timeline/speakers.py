@@ -63,7 +63,7 @@ def read_rttm(path: Path) -> Speakers:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text: an RTTM file has a line a stretch of speech") from None
+        raise UserError(f"{path} is not UTF-8 text: an RTTM file has one line per speech segment") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; check its path") from None
     stretches: list[tuple[float, float, str]] = []
@@ -84,9 +84,9 @@ def read_rttm(path: Path) -> Speakers:
         if length > 0:
             stretches.append((start, start + length, fields[7]))
     if len(files) > 1:
-        raise UserError(f"{path} speaks of several recordings ({', '.join(list(files)[:5])}): keep one's lines")
+        raise UserError(f"{path} has lines of several recordings ({', '.join(list(files)[:5])}): keep those of one")
     if not stretches:
-        raise UserError(f"{path} has no line that begins with SPEAKER: it is no RTTM file, or nobody speaks")
+        raise UserError(f"{path} has no line that begins with SPEAKER: it is not an RTTM file, or contains no speech")
     return Speakers(stretches)
 
 

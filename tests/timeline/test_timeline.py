@@ -165,7 +165,7 @@ def test_given_words_go_to_the_turn_that_holds_their_middle(nano, interview, tim
     found = list(recognise_timeline(nano, interview, Options(given=given)))
     assert (found[0].transcript, found[0].transcript_from) == ("Now then.", "given")
     assert (found[1].transcript, found[1].transcript_from) == (None, None)
-    with pytest.raises(UserError, match="no row of the recordings given"):
+    with pytest.raises(UserError, match="no row for the given recordings"):
         GivenTranscripts(table).check([tmp_path / "other.wav"])
 
 
