@@ -1,5 +1,5 @@
-"""From predictions to figures that can be trusted: metrics, intervals by speaker, reports on disk, screen and paper.
+"""Compute figures from predictions: metrics, calibration, intervals by speaker, fairness, robustness and reports.
 
-Nothing here imports torch. What counts and draws (scikit-learn, scipy, jiwer, matplotlib) is the extra `eval` and is
-imported where it is used, so that `emosllm predict` runs without it.
+Nothing here imports torch. The libraries that compute figures (scikit-learn, scipy, jiwer) are in the extra `eval`.
+They are imported where they are used, so that `emosllm predict` runs without them.
 """
