@@ -1,4 +1,4 @@
-"""What a report says of a recogniser beside its answers: where it comes from, and what its temperature is worth."""
+"""Provenance of a recogniser for a report, and warnings about its temperature."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,12 +9,12 @@ from emosllm.utterance import Utterance
 
 
 def origin_of(model: str, recogniser: Recogniser, utterances: Sequence[Utterance]) -> Provenance:
-    """The system, the data and the machine.
+    """Collect the provenance of the system, the data and the machine.
 
     Args:
-        model: how the user calls the system, or its folder.
+        model: the user's name for the system, or its folder.
         recogniser: the system.
-        utterances: what it was asked about.
+        utterances: the evaluated ones.
 
     Raises:
         UserError: the `run.json` of its training is damaged.
@@ -29,7 +29,7 @@ def origin_of(model: str, recogniser: Recogniser, utterances: Sequence[Utterance
 
 
 def doubts_of(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[str]:
-    """Why figures at its stored temperature may not mean what they should; a sentence each."""
+    """Reasons to distrust figures at the stored temperature, one sentence each."""
     if recogniser.calibrated is None or recogniser.answer == "generate":
         return []
     scored = [each for each in utterances if recogniser.labels.classify(each.emotion) is not None]

@@ -1,9 +1,9 @@
-"""The answers of a robustness sweep on disk, a file a condition and severity, so that one that is stopped loses little.
+"""Store the answers of a robustness sweep on disk, one file for each condition and severity, to resume it.
 
-FOLDER/sweep.json                 what was asked: the system, the clips, the seed, as a key
+FOLDER/sweep.json                 a key of the system, the clips and the seed
 FOLDER/white-noise_10.json        reference, speakers and answers at one point, in the clips' order
 
-Files are written whole or not at all. Given up: probabilities, which no curve needs.
+Files are written atomically. Not stored: probabilities, which no curve needs.
 """
 
 import json
@@ -18,12 +18,12 @@ from emosllm.files import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The answers at one point; a place in each tuple is a clip.
+    """The answers at one point; each position in a tuple is a clip.
 
     Attributes:
         reference: the true classes.
-        speakers: `None` where nobody knows.
-        answers: `None` where there is none.
+        speakers: `None` if unknown.
+        answers: `None` if there is none.
     """
 
     reference: tuple[str, ...]
@@ -32,7 +32,7 @@ class Kept:
 
     @classmethod
     def joined(cls, parts: Sequence["Kept"]) -> "Kept":
-        """The clips of all parts, one after another."""
+        """Concatenate the clips of all parts."""
         fields = ("reference", "speakers", "answers")
         return cls(*(tuple(one for part in parts for one in getattr(part, name)) for name in fields))
 
@@ -41,21 +41,21 @@ class KeptAnswers:
     """A folder of answers.
 
     Args:
-        folder: where; it is made with the first answer.
+        folder: created with the first answer.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def begin(self, key: str, resume: bool) -> None:
-        """Take up what was asked in the same way, or begin anew.
+        """Resume a sweep with the same key, or start a new one.
 
         Args:
-            key: changes with anything that the answers depend on.
-            resume: keep what is there; else it goes.
+            key: changes with everything that the answers depend on.
+            resume: keep the stored answers; otherwise they are deleted.
 
         Raises:
-            UserError: what is there was asked otherwise, and `resume` is on.
+            UserError: the stored answers have another key, and `resume` is on.
         """
         notes = self.folder / "sweep.json"
         if resume and notes.is_file():
@@ -74,10 +74,10 @@ class KeptAnswers:
         write_atomically(notes, json.dumps({"key": key}) + "\n")
 
     def read(self, condition: str, severity: float | None) -> Kept | None:
-        """The answers at one point, `None` where there are none.
+        """Read the answers at one point, `None` if there are none.
 
         Raises:
-            UserError: the file is not what `write` writes.
+            UserError: the file was not written by `write`.
         """
         path = self._path(condition, severity)
         if not path.is_file():
@@ -92,10 +92,10 @@ class KeptAnswers:
         return kept
 
     def write(self, condition: str, severity: float | None, kept: Kept) -> None:
-        """Keep the answers at one point.
+        """Store the answers at one point.
 
         Raises:
-            UserError: the folder can't be written to.
+            UserError: the folder cannot be written to.
         """
         write_atomically(self._path(condition, severity), json.dumps(asdict(kept), ensure_ascii=False) + "\n")
 
