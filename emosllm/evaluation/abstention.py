@@ -1,7 +1,7 @@
-"""Answering only when sure: abstention below a confidence, the risk-coverage curve and the area under it.
+"""Abstention below a confidence, the risk-coverage curve and the area under it.
 
-A clip without an answer is never covered by a threshold; at full coverage it counts as wrong, as everywhere in the
-house. Given up: thresholds that promise a risk on new data (conformal prediction).
+A clip without an answer is never covered by a threshold. At full coverage it counts as wrong, as in all other figures.
+Not supported: thresholds that guarantee a risk on new data (conformal prediction).
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from emosllm.utterance import Prediction
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """What share of answers is wrong if only the surest are given.
+    """The share of wrong answers as a function of the share of clips that are answered.
 
     Attributes:
         n: clips.
-        thresholds: the distinct confidences, falling; the last is 0 where some clips have no answer.
+        thresholds: the distinct confidences in descending order. The last is 0 if some clips have no answer.
         coverage: the share of clips answered at each threshold.
-        risk: the share of those that is wrong.
-        aurc: area under the curve, the mean risk over 1, 2, ... n surest clips. Among equally sure clips errors are
-            spread evenly, which is the mean over all orders of them.
-        aurc_best: of an order that puts every error last; no confidence could do better at this accuracy.
-        aurc_random: of a confidence that knows nothing, which is the plain error rate.
+        risk: the share of the answered clips that is wrong.
+        aurc: area under the curve, the mean risk over the 1, 2, ... n most confident clips. Errors are spread evenly
+            among clips of equal confidence, which is the mean over all orders of these clips.
+        aurc_best: the area if all errors come last. No confidence can reach less at this accuracy.
+        aurc_random: the area for a confidence without information, which is the error rate.
     """
 
     n: int
@@ -43,10 +43,10 @@ class AbstentionScores:
     """What remains at one threshold.
 
     Attributes:
-        threshold: the least confidence that is answered.
+        threshold: the least confidence at which a clip is answered.
         n: clips.
         covered: clips answered.
-        scores: over the covered clips, UA over the classes that still have some; `None` where nothing is covered.
+        scores: over the covered clips. UA is over the classes that occur among them. `None` if no clip is covered.
     """
 
     threshold: float
@@ -61,9 +61,9 @@ class AbstentionScores:
 
 
 def abstain_below(prediction: Prediction, threshold: float) -> Prediction:
-    """The prediction, or the same without a label where its confidence is below `threshold`.
+    """Remove the label from a prediction if its confidence is below `threshold`.
 
-    Probabilities stay, so that a reader can see what was doubted. There is no `error`: nothing went wrong.
+    The probabilities stay, so that a reader can see the doubtful classes. `error` stays empty, since nothing failed.
 
     Raises:
         UserError: the threshold is not between 0 and 1.
@@ -85,13 +85,13 @@ def abstention_scores(
 
     Args:
         reference: the true class of each clip.
-        predicted: the answers; `None` is not covered.
-        confidences: of the answers; `None` is not covered.
+        predicted: the answers. `None` is not covered.
+        confidences: of the answers. `None` is not covered.
         labels: the classes.
         threshold: 0..1.
 
     Raises:
-        UserError: the threshold is not between 0 and 1, a confidence is not, the lengths differ, there are no clips.
+        UserError: the threshold or a confidence is not between 0 and 1, the lengths differ, or there are no clips.
     """
     confidence, _ = _ordered(reference, predicted, confidences)
     kept = np.flatnonzero(confidence >= _checked(threshold)).tolist()
@@ -102,12 +102,12 @@ def abstention_scores(
 def risk_coverage(
     reference: Sequence[str], predicted: Sequence[str | None], confidences: Sequence[float | None]
 ) -> RiskCoverage:
-    """The curve over all thresholds.
+    """Compute the risk-coverage curve over all thresholds.
 
     Args:
         reference: the true class of each clip.
-        predicted: the answers; `None` is wrong, and the least sure of all.
-        confidences: of the answers, 0..1; `None` is the least sure of all.
+        predicted: the answers. `None` is wrong, and has the lowest confidence of all.
+        confidences: of the answers, 0..1. `None` is the lowest of all.
 
     Raises:
         UserError: a confidence is not between 0 and 1, the lengths differ, or there are no clips.
@@ -120,14 +120,14 @@ def risk_coverage(
     order = np.argsort(-confidence, kind="stable")
     confidence, wrong = confidence[order], wrong[order]
     n = len(wrong)
-    last = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))  # of each run of equals
+    last = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))  # last of equal confidences
     errors = np.cumsum(wrong)
     counts = np.arange(1, n + 1)
     spread = np.interp(counts, np.append(0, last + 1), np.append(0, errors[last]))
     best = np.maximum(counts - (n - errors[-1]), 0)
     return RiskCoverage(
         n=n,
-        # What has no answer is covered by a threshold that asks for nothing.
+        # A clip without an answer is covered at threshold 0.
         thresholds=tuple(np.maximum(confidence[last], 0).tolist()),
         coverage=tuple(((last + 1) / n).tolist()),
         risk=tuple((errors[last] / (last + 1)).tolist()),

@@ -1,7 +1,8 @@
-"""One system's answers to a set of clips, as every later figure takes them: built from memory or read from a report.
+"""The answers of one system to a set of clips, built from predictions or read from a report's folder.
 
-Answers are classes of one label set, so two systems can only be paired where both were scored in the same classes, on
-the same clips, against the same reference; anything else is refused. Given up: pairing a part of the clips.
+All later figures are computed from these. Answers are classes of one label set. Two systems are paired only if both
+were scored in the same classes, on the same clips and against the same reference; otherwise an error is raised.
+Not supported: pairing a part of the clips.
 """
 
 import json
@@ -17,18 +18,18 @@ from emosllm.utterance import Prediction, Utterance
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one system answered; a place in each tuple is a clip, clips without a class are not among them.
+    """The answers of one system. Each position in a tuple is a clip; clips without a class are left out.
 
     Attributes:
-        name: how the user calls the system.
+        name: the user's name for the system.
         labels: the classes, in the order of every table.
-        ids: of the clips, each once.
+        ids: of the clips. Each occurs once.
         reference: the true classes.
-        predicted: the answers, `None` where there is none.
-        speakers: `None` where nobody knows.
+        predicted: the answers; `None` if there is none.
+        speakers: `None` if unknown.
         genders: `female`, `male` or `None`.
         languages: ISO 639-1 or `None`.
-        probabilities: class -> probability, merged as the classes are; empty where there is no answer.
+        probabilities: class -> probability, with the label set's merges applied; empty if there is no answer.
     """
 
     name: str
@@ -58,12 +59,12 @@ class Answers:
 
     @property
     def confidences(self) -> tuple[float | None, ...]:
-        """The probability of each answer; `None` where there is no answer or no probability."""
+        """The probability of each answer; `None` if there is no answer or no probability."""
         pairs = zip(self.predicted, self.probabilities, strict=True)
         return tuple(None if answer is None else each.get(answer) for answer, each in pairs)
 
     def take(self, places: Sequence[int]) -> "Answers":
-        """The clips at `places`, in that order."""
+        """Select the clips at the positions `places`, in that order."""
         fields = ("ids", "reference", "predicted", "speakers", "genders", "languages", "probabilities")
         return Answers(self.name, self.labels, *(tuple(getattr(self, name)[i] for i in places) for name in fields))
 
@@ -71,16 +72,16 @@ class Answers:
 def answers_of(
     utterances: Sequence[Utterance], predictions: Sequence[Prediction], labels: LabelSet, name: str
 ) -> Answers:
-    """The answers as `build_report` scores them: clips that `labels` has no class for are left out.
+    """Convert predictions into answers as `build_report` scores them; clips without a class in `labels` are left out.
 
     Args:
         utterances: with their true emotions.
         predictions: in the same order.
-        labels: the classes to score in; its merges apply to both sides and to probabilities.
-        name: how to call the system.
+        labels: the classes to score in. Its merges apply to the reference, the answers and the probabilities.
+        name: the name for the system.
 
     Raises:
-        UserError: the lengths differ, or an id is there twice.
+        UserError: the lengths differ, or an id occurs twice.
     """
     if len(utterances) != len(predictions):
         raise UserError(f"{len(utterances)} utterances but {len(predictions)} predictions: one each is needed")
@@ -96,14 +97,14 @@ def answers_of(
 
 
 def read_answers(folder: Path, name: str | None = None) -> Answers:
-    """The answers behind a report on disk.
+    """Read the answers from the folder of a report.
 
     Args:
-        folder: with `report.json` and `predictions.jsonl`, as `write_report` leaves them.
-        name: how to call the system; else as the report does.
+        folder: contains `report.json` and `predictions.jsonl`, as `write_report` writes them.
+        name: the name for the system; by default the report's.
 
     Raises:
-        UserError: a file is missing or is not what `write_report` writes.
+        UserError: a file is missing, or was not written by `write_report`.
     """
     page, listing = folder / "report.json", folder / "predictions.jsonl"
     try:
@@ -122,16 +123,16 @@ def read_answers(folder: Path, name: str | None = None) -> Answers:
 
 
 def prediction_of(row: Mapping[str, Any]) -> Prediction:
-    """A line of `predictions.jsonl` as the prediction that it was, its probabilities rounded."""
+    """Convert a line of `predictions.jsonl` into a prediction; its probabilities are rounded."""
     free = (row.get("said"), row.get("unnamed", False))
     return Prediction(row["path"], row["label"], row["probabilities"], row["transcript"], *free, row["error"])
 
 
 def paired(first: Answers, second: Answers) -> Answers:
-    """`second` in the order of `first`, once it is sure that both answered the same question.
+    """Sort `second` into the order of `first`, after a check that both have the same clips, classes and reference.
 
     Raises:
-        UserError: other classes, other clips, or another reference for a clip.
+        UserError: the classes, the clips, or the reference of a clip differ.
     """
     names = f"{first.name} and {second.name}"
     if first.labels != second.labels:

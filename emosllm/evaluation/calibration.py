@@ -1,8 +1,8 @@
-"""Do probabilities mean what they say: one temperature fitted on validation, ECE, Brier, NLL, the reliability table.
+"""Calibration of probabilities: a temperature fitted on validation, ECE, Brier score, NLL and the reliability table.
 
-Clips without an answer have no probabilities; they are left out here and counted, never given any. Probabilities are
-read as `predictions.jsonl` keeps them, with four decimals: what is smaller than `FLOOR` counts as `FLOOR`. Given up:
-calibration per class, and anything with more parameters than one temperature.
+Clips without an answer have no probabilities. They are left out here and counted; no probabilities are assumed for
+them. Probabilities are read as `predictions.jsonl` stores them, with four decimals; a value below `FLOOR` counts as
+`FLOOR`. Not supported: calibration per class, and methods with more parameters than one temperature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,24 +15,25 @@ from emosllm.errors import UserError
 from emosllm.evaluation.extra import eval_extra
 from emosllm.utterance import Prediction
 
-#: Half of the last decimal that is kept on disk; keeps the logarithm of a rounded 0 finite.
+#: Half of the last decimal that is stored on disk. It keeps the logarithm of a rounded 0 finite.
 FLOOR = 5e-5
 
-#: Between these a temperature is sought.
+#: The range in which a temperature is searched.
 TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """A temperature, and what it did to the clips it was fitted on.
+    """A temperature, and its effect on the clips that it was fitted on.
 
     Attributes:
-        value: above 1 it makes a system less sure of itself, below 1 surer.
+        value: above 1 it lowers the system's confidence, below 1 it raises it.
         n: clips it was fitted on.
         left_out: clips without probabilities.
-        nll_before: their mean negative log-likelihood in nats, as given.
+        nll_before: their mean negative log-likelihood in nats, at temperature 1.
         nll_after: the same at this temperature.
-        at_bound: the best value lies outside `TEMPERATURES` (every clip is right, or nothing is learnt): do not use it.
+        at_bound: the best value lies outside `TEMPERATURES` (every clip is right, or the answers are at chance level).
+            Do not use it.
     """
 
     value: float
@@ -45,14 +46,14 @@ class Temperature:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The clips whose confidence lies above `low` (the first bin: from it) up to `high`.
+    """The clips whose confidence is above `low` and at most `high`; the first bin includes `low`.
 
     Attributes:
         low: lower edge.
         high: upper edge, included.
         n: clips.
-        confidence: their mean confidence; `None` where there are none.
-        accuracy: the share that is right; `None` where there are none.
+        confidence: their mean confidence; `None` if there are none.
+        accuracy: the share that is right; `None` if there are none.
     """
 
     low: float
@@ -64,15 +65,15 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How well confidence, the probability of the most probable class, and truth agree.
+    """How well confidence, the probability of the most probable class, agrees with accuracy.
 
     Attributes:
         n: clips with probabilities.
-        left_out: clips without.
-        accuracy: the share whose most probable class is right; a tie is the first of the label set's order.
-        confidence: mean; above `accuracy` the system is too sure of itself.
+        left_out: clips without probabilities.
+        accuracy: the share whose most probable class is right. Of equal classes the first in the label set counts.
+        confidence: mean; above `accuracy` the system is overconfident.
         ece: expected calibration error, bins of equal width: mean |accuracy - confidence|, weighted by clips.
-        ece_equal_mass: the same over bins of as equal numbers of clips as ties allow; less moved by empty bins.
+        ece_equal_mass: the same over bins with numbers of clips as equal as ties allow; empty bins affect it less.
         brier: multi-class, the mean squared distance of probabilities and truth; 0 (best) to 2.
         nll: mean negative log-likelihood of the truth in nats.
         bins: of equal width, the reliability table.
@@ -92,13 +93,13 @@ class Calibration:
 def calibrate(
     reference: Sequence[str], probabilities: Sequence[Mapping[str, float]], labels: Sequence[str], *, bins: int = 15
 ) -> Calibration:
-    """All figures of calibration.
+    """Compute all figures of calibration.
 
     Args:
         reference: the true class of each clip.
         probabilities: class -> probability of each clip, summing to 1; empty where there is no answer.
         labels: the classes.
-        bins: how many, of equal width or mass; 15 as in Guo et al.
+        bins: number of bins, for both equal width and equal mass; 15 as in Guo et al.
 
     Raises:
         UserError: no clip has probabilities, they do not sum to 1 over `labels`, or a reference is not a label.
@@ -113,7 +114,7 @@ def calibrate(
     matrix, true, left_out = probability_matrix(reference, probabilities, labels)
     confidence, right = matrix.max(axis=1), matrix.argmax(axis=1) == true
     table = _table(confidence, right, np.linspace(0, 1, bins + 1))
-    # Equal confidences stay together, so that the order of clips changes nothing.
+    # Clips of equal confidence stay in one bin, so that the order of clips has no effect.
     edges = np.unique(np.quantile(confidence, np.arange(1, bins + 1) / bins, method="inverted_cdf"))
     return Calibration(
         n=len(true),
@@ -131,7 +132,7 @@ def calibrate(
 def fit_temperature(
     reference: Sequence[str], probabilities: Sequence[Mapping[str, float]], labels: Sequence[str]
 ) -> Temperature:
-    """The temperature at which probabilities explain the reference best; fit it on validation, never on test.
+    """Fit the temperature that minimises the NLL of the reference. Fit it on validation, never on test.
 
     Args:
         reference: the true class of each clip.
@@ -150,7 +151,7 @@ def fit_temperature(
     found = minimize_scalar(lambda log: _nll(matrix, true, np.exp(log)), bounds=np.log(TEMPERATURES), method="bounded")
     value, after = float(np.exp(found.x)), float(found.fun)
     bound_nll, bound = min((_nll(matrix, true, bound), bound) for bound in TEMPERATURES)
-    # Towards a bound the curve is so flat that the search stops short of it.
+    # Near a bound the curve is so flat that the search stops before it.
     at_bound = bound_nll <= after + 1e-9
     if at_bound:
         value, after = bound, bound_nll
@@ -158,11 +159,11 @@ def fit_temperature(
 
 
 def apply_temperature(prediction: Prediction, temperature: float) -> Prediction:
-    """The same answer, surer or less sure; a prediction without probabilities comes back as it is.
+    """Rescale the probabilities of a prediction; a prediction without probabilities is returned unchanged.
 
     Args:
         prediction: with probabilities p.
-        temperature: T; the new ones are p ** (1 / T), made to sum to 1. A p below `FLOOR` counts as `FLOOR`.
+        temperature: T. The new probabilities are p ** (1 / T), normalised to 1. A p below `FLOOR` counts as `FLOOR`.
 
     Raises:
         UserError: the temperature is not a finite number above 0.
@@ -172,7 +173,7 @@ def apply_temperature(prediction: Prediction, temperature: float) -> Prediction:
     if not prediction.probabilities:
         return prediction
     given = np.array([list(prediction.probabilities.values())], float)
-    # At 1 nothing may change, not even what lies below the floor.
+    # At 1 nothing may change, including values below the floor.
     tempered = given if temperature == 1 else np.exp(_tempered(given, temperature))
     return replace(prediction, probabilities=dict(zip(prediction.probabilities, tempered[0].tolist(), strict=True)))
 
@@ -180,7 +181,7 @@ def apply_temperature(prediction: Prediction, temperature: float) -> Prediction:
 def probability_matrix(
     reference: Sequence[str], probabilities: Sequence[Mapping[str, float]], labels: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Probabilities `[N, C]` that sum to 1, true classes `[N]` as places in `labels`, and how many clips had none.
+    """Probabilities `[N, C]` that sum to 1, true classes `[N]` as indices into `labels`, and the clips without any.
 
     Raises:
         UserError: as `calibrate`.
@@ -196,7 +197,7 @@ def probability_matrix(
         raise UserError("nothing to calibrate: no clip has probabilities")
     matrix = np.array([[each.get(label, 0.0) for label in labels] for _, each in kept], float)
     total = matrix.sum(axis=1)
-    # Four decimals of nine classes are off by at most 4.5e-4; a NaN is not near 1 either.
+    # Nine classes with four decimals are off by at most 4.5e-4. A NaN fails the comparison, too.
     wrong = np.flatnonzero(~(np.abs(total - 1) < 2e-3) | ~(matrix >= 0).all(axis=1))
     if wrong.size:
         raise UserError(
@@ -218,7 +219,7 @@ def _nll(matrix: np.ndarray, true: np.ndarray, temperature: float) -> float:
 
 
 def _table(confidence: np.ndarray, right: np.ndarray, edges: np.ndarray) -> tuple[Bin, ...]:
-    """Bins between neighbouring edges; what equals an edge belongs below it."""
+    """Bins between neighbouring edges; a value equal to an edge belongs to the bin below it."""
     places = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, len(edges) - 2)
     bins = []
     for index, (low, high) in enumerate(pairwise(edges)):

@@ -1,7 +1,7 @@
-"""Valence, arousal and dominance: the concordance correlation coefficient, with its interval by speaker.
+"""Concordance correlation coefficient (CCC) of valence, arousal and dominance, with its interval by speaker.
 
-CCC is 1 only where predictions equal the reference; unlike Pearson's r, a wrong mean or a wrong spread costs. Given up:
-scores per speaker averaged over speakers, which some challenges report under the same name.
+CCC is 1 only if the predictions equal the reference. Unlike Pearson's r, it falls with a wrong mean or a wrong spread.
+Not supported: the mean of scores per speaker, which some challenges report under the same name.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from emosllm.evaluation.statistics.significance import Difference, difference_of
 
 @dataclass(frozen=True, slots=True)
 class Concordance:
-    """Predicted values of one dimension against raters'.
+    """Predicted values of one dimension against the raters' values.
 
     Attributes:
         n: clips with both values.
         left_out: clips without a reference value.
-        unanswered: clips with a reference value and no prediction; they are in no figure, so give this number with it.
-        speakers: independent units among the `n`: known speakers, and each clip of an unknown one.
-        ccc: -1..1; `None` where both sides are one and the same constant.
-        pearson: -1..1; `None` where a side is constant.
+        unanswered: clips with a reference value and no prediction. No figure includes them, so report this number too.
+        speakers: independent units among the `n`: known speakers, and each clip of an unknown speaker.
+        ccc: -1..1; `None` if both sides are the same constant.
+        pearson: -1..1; `None` if one side is constant.
         mean_error: predicted minus reference, in the reference's units.
-        interval: of `ccc`, by speaker; `None` for a single speaker or where `ccc` is.
+        interval: of `ccc`, by speaker; `None` for a single speaker or if `ccc` is `None`.
     """
 
     n: int
@@ -50,13 +50,13 @@ def concordance(
     seed: int = 0,
     level: float = 0.95,
 ) -> Concordance:
-    """CCC of one dimension, with variances over n (not n - 1), as Lin defines it.
+    """Compute the CCC of one dimension, with variances over n (not n - 1), as Lin defines it.
 
     Args:
-        reference: of each clip, in any unit; `None` where nobody rated it.
-        predicted: in the same unit; `None` where there is no answer.
-        speakers: `None` where nobody knows.
-        resamples: how many times the speakers are drawn; draws without any variance are passed over.
+        reference: of each clip, in any unit; `None` if it has no rating.
+        predicted: in the same unit; `None` if there is no answer.
+        speakers: `None` if unknown.
+        resamples: how many times the speakers are drawn; draws without variance are skipped.
         seed: of the draws.
         level: of the interval.
 
@@ -78,7 +78,7 @@ def concordance(
     if not np.isfinite(values).all():
         raise UserError(f"a value is {values[~np.isfinite(values)][0]}: finite numbers are needed, None where unknown")
     units = units_of([who for _, _, who in kept])
-    # Near 0, or sums of squares lose what variances are made of.
+    # Centre the values near 0; otherwise the sums of squares lose the digits of the variances.
     x, y = (values - values[:, :1].mean()).T
     rows = np.zeros((int(units.max()) + 1, 6))
     np.add.at(rows, units, _products(x, y))
@@ -103,7 +103,7 @@ def concordance(
 
 
 def ccc(reference: Sequence[float], predicted: Sequence[float]) -> float | None:
-    """The coefficient alone, of clips that all have both values; `None` where both are one and the same constant."""
+    """Compute the coefficient alone, of clips with both values; `None` if both sides are the same constant."""
     x, y = np.asarray(reference, float), np.asarray(predicted, float)
     sums = _products(x - x.mean(), y - x.mean()).sum(axis=0, keepdims=True)
     return _or_none(_coefficients(sums)[0][0])
@@ -119,19 +119,19 @@ def concordance_difference(
     seed: int = 0,
     level: float = 0.95,
 ) -> Difference:
-    """CCC of two systems on the same clips, and whether other speakers would show the difference: paired bootstrap.
+    """Compare the CCC of two systems on the same clips by a paired bootstrap over speakers.
 
     Args:
         reference: of each clip.
-        first: what the first system says of it.
-        second: what the second says.
-        speakers: `None` where nobody knows.
-        resamples: how many times the speakers are drawn; draws without any variance are passed over.
+        first: the first system's values.
+        second: the second system's values.
+        speakers: `None` if unknown.
+        resamples: how many times the speakers are drawn; draws without variance are skipped.
         seed: of the draws.
         level: of the interval.
 
     Raises:
-        UserError: a coefficient is not defined, since both sides are one and the same constant.
+        UserError: a coefficient is not defined, since both sides are the same constant.
     """
     units = units_of(speakers)
     centre = np.mean(reference)
@@ -155,19 +155,19 @@ def concordance_difference(
 
 
 def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """What is summed of each clip, `[n, 6]`: 1, x, y, x², y², xy."""
+    """The terms that are summed over clips, `[n, 6]`: 1, x, y, x², y², xy."""
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
 
 
 def _coefficients(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """CCC and Pearson's r of many sets of clips, `[R]` each, NaN where undefined.
+    """CCC and Pearson's r of many sets of clips, `[R]` each; NaN if undefined.
 
     Args:
         sums: of 1, x, y, x², y², xy over the clips of each set, `[R, 6]`.
     """
     n, x, y, xx, yy, xy = sums.T
     mean_x, mean_y = x / n, y / n
-    # Rounding leaves 1e-16 of a variance that is 0.
+    # Rounding leaves about 1e-16 of a variance that is 0.
     noise = 1e-12 * (xx + yy) / n
     var_x, var_y = (np.where(var > noise, var, 0) for var in (xx / n - mean_x**2, yy / n - mean_y**2))
     both = np.where((var_x > 0) & (var_y > 0), xy / n - mean_x * mean_y, 0)

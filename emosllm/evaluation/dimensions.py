@@ -1,8 +1,8 @@
-"""Valence, arousal and dominance read from class probabilities: where a clip is expected among its classes' means.
+"""Estimate valence, arousal and dominance from class probabilities, as the expected value of the classes' means.
 
-Every system that gives probabilities can be scored so, and none is trained for it. It is a reading and no regression:
-how one angry voice differs from another is beyond it, so that even the true classes reach a `ceiling` below 1. Each
-corpus is read on its own scale, by its own means. Given up: means that speakers or sentences share out better.
+Every system with class probabilities can be scored in this way without training for it. The method is no regression:
+it cannot distinguish two clips of one class, so even the true classes reach only a `ceiling` below 1. Each corpus has
+its own scale and its own class means. Not supported: class means adjusted for speaker or sentence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from emosllm.evaluation.concordance import Concordance, ccc, concordance
 from emosllm.labels import LabelSet
 from emosllm.utterance import Utterance
 
-#: What clips of no named corpus are taken for: one corpus.
+#: The corpus name for clips without one. They are treated as one corpus.
 UNNAMED = "unnamed"
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 
-#: What a reader of the figures must know; a sentence.
+#: The sentence on the method that is printed beside the figures.
 METHOD = (
     "Valence, arousal and dominance are read from the class probabilities, not regressed: the sum over classes of "
     "probability times the class's mean in the training and validation part, after Park et al. (EMNLP 2021)."
@@ -33,15 +33,15 @@ class DimensionEstimate:
     """One dimension of one corpus, read from class probabilities.
 
     Attributes:
-        scale: the lowest and the highest value raters could give; `None` where the corpus has no card that says.
-        learned: clips behind the means, none of which is scored.
-        means: class -> mean of its clips, in the corpus's own range; a class without clips is not among them.
-        overall: mean of all those clips, which a clip without an answer is read as.
-        unanswered: such clips among the scored ones.
-        scores: of what was read against the raters.
-        always_mean: CCC of saying `overall` of every clip: 0, but `None` where raters always say the same.
-        ceiling: CCC of reading the true classes: the best that class probabilities of 0 and 1 can reach. Raters'
-            doubts, well predicted, may surpass it.
+        scale: the lowest and the highest value that raters could give; `None` if no corpus card states it.
+        learned: clips behind the means. None of them is scored.
+        means: class -> mean of its clips, in the corpus's own range; classes without clips are missing.
+        overall: mean of all those clips. A clip without an answer gets this value.
+        unanswered: clips without an answer among the scored ones.
+        scores: of the estimates against the raters.
+        always_mean: CCC of predicting `overall` for every clip: 0, or `None` if all ratings are equal.
+        ceiling: CCC of the estimate from the true classes, the best that class probabilities of 0 and 1 can reach.
+            Probabilities that reproduce the raters' disagreement may exceed it.
     """
 
     scale: tuple[float, float] | None
@@ -57,12 +57,12 @@ class DimensionEstimate:
 def expected_value(probabilities: Mapping[str, float], means: Mapping[str, float], overall: float) -> float:
     """The expected value of a dimension: the sum over classes of P(class) times the class's mean.
 
-    The probability of classes without a mean is shared out among the others in proportion; where nothing is left, or
-    there is no answer, the value is `overall`.
+    The probability of classes without a mean is distributed among the others in proportion. If no probability is left,
+    or if there is no answer, the value is `overall`.
 
     Source:
-        Park et al., Dimensional Emotion Detection from Categorical Emotion, EMNLP 2021, predict a dimension as the
-        expectation over classes too; they place the classes by a lexicon, here they are measured.
+        Park et al., Dimensional Emotion Detection from Categorical Emotion, EMNLP 2021, also predict a dimension as the
+        expectation over classes. They take the values of the classes from a lexicon; here they are measured.
     """
     shares = {name: probabilities.get(name, 0.0) for name in means}
     total = sum(shares.values())
@@ -85,15 +85,15 @@ def estimate_dimensions(
 
     Args:
         utterances: the clips scored, each of a class of `labels`.
-        probabilities: class -> probability of each; empty where there is no answer.
-        learned: clips of the training and validation part; a clip that is scored is passed over.
+        probabilities: class -> probability of each; empty if there is no answer.
+        learned: clips of the training and validation part; clips that are scored are skipped.
         labels: the classes.
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
         level: of the intervals.
 
     Returns:
-        Corpus -> dimension -> reading, and what could not be read -> why.
+        Corpus -> dimension -> reading, and the dimensions that could not be estimated -> the reason.
 
     """
     scored = {utterance.id for utterance in utterances}

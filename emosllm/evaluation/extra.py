@@ -1,4 +1,4 @@
-"""What to say when the extra `eval` is not installed."""
+"""The error message for a missing extra `eval`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from emosllm.errors import UserError
 
 @contextmanager
 def eval_extra(purpose: str) -> Iterator[None]:
-    """Around the imports of scikit-learn, scipy, jiwer or matplotlib.
+    """Wrap imports of scikit-learn, scipy, jiwer or matplotlib.
 
     Args:
-        purpose: what cannot be done without them ("scoring").
+        purpose: what needs the libraries ("scoring").
 
     Raises:
         UserError: a library of the extra is missing.
@@ -25,7 +25,7 @@ def eval_extra(purpose: str) -> Iterator[None]:
 
 
 def check_eval_extra() -> None:
-    """Know that scoring is possible before an hour of recognising.
+    """Check that scoring is possible before a long recognition starts.
 
     Raises:
         UserError: a library that scoring needs is missing.

@@ -1,8 +1,8 @@
-"""Whom a system serves worse: UA and WA by gender, speaker or language, the gap between groups, and who turns neutral.
+"""UA and WA by gender, speaker or language, the gap between groups, and confusions with neutral.
 
-A gap is always above 0, even between groups that differ by chance; so it comes with an interval that can hold 0 and
-with the share of random regroupings that show as large a gap. Given up: causes. A group may be served worse since its
-recordings are, or since it speaks other classes (UA levels only the classes' sizes).
+A gap is always above 0, even between groups that differ by chance. It is therefore reported with an interval that can
+contain 0, and with the share of random regroupings that show at least the same gap. Not supported: causes. A group may
+have lower figures because of its recordings or its classes (UA removes only the effect of class sizes).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,17 @@ Figure = Literal["ua", "wa"]
 
 @dataclass(frozen=True, slots=True)
 class GroupFigures:
-    """One group.
+    """The figures of one group.
 
     Attributes:
         n: clips.
-        speakers: independent units: known speakers, and each clip of an unknown one.
-        classes: how many classes occur; UA is over these.
+        speakers: independent units: known speakers, and each clip of an unknown speaker.
+        classes: number of classes that occur; UA is over these.
         ua: unweighted accuracy.
         wa: weighted accuracy.
-        ua_interval: by speaker; `None` for a single one.
-        wa_interval: by speaker; `None` for a single one.
-        compared: whether the group has clips enough to count in the gap.
+        ua_interval: by speaker; `None` for a single speaker.
+        wa_interval: by speaker; `None` for a single speaker.
+        compared: whether the group has enough clips to count in the gap.
     """
 
     n: int
@@ -47,17 +47,17 @@ class GroupFigures:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Between the best and the worst served group with clips enough.
+    """The difference between the best and the worst group with enough clips.
 
     Attributes:
         figure: `ua` or `wa`.
         best: the group with the highest figure.
         worst: the group with the lowest.
         value: the highest minus the lowest.
-        interval: of the difference between just these two, by speaker; it may hold 0, and it does not know that the two
-            were chosen among several. `None` where one of them is a single speaker.
-        p: the share of random regroupings of the speakers with at least this gap (no group matters, if that is true);
-            `None` where a speaker is in two groups or every group is a single speaker.
+        interval: of the difference between these two groups, by speaker. It may contain 0. It does not correct for the
+            choice of the two groups among several. `None` if one of them is a single speaker.
+        p: the share of random regroupings of the speakers with at least this gap, under the hypothesis that groups do
+            not differ. `None` if a speaker is in two groups or every group is a single speaker.
     """
 
     figure: Figure
@@ -74,9 +74,9 @@ class Fairness:
 
     Attributes:
         groups: name -> figures, in order of the names.
-        gaps: `ua` and `wa` -> gap; `None` where fewer than two groups have clips enough.
-        min_clips: how many are enough.
-        unknown: clips whose group nobody knows; they are in no figure.
+        gaps: `ua` and `wa` -> gap; `None` if fewer than two groups have enough clips.
+        min_clips: the least number of clips that is enough.
+        unknown: clips of an unknown group; no figure includes them.
     """
 
     groups: Mapping[str, GroupFigures]
@@ -90,12 +90,12 @@ class ConfusedWith:
     """Clips that one system gets right and the other wrong, and how many of them the other called by one name.
 
     Attributes:
-        right: the system that is right.
-        wrong: the system that is not.
-        name: the class it called, such as `neutral`.
-        by_class: true class -> (called so, all such clips), for the classes other than `name`.
-        called: called so, over all classes.
-        n: all such clips, those of the class `name` included.
+        right: the system with the right answers.
+        wrong: the system with the wrong answers.
+        name: the class that it answered, such as `neutral`.
+        by_class: true class -> (clips answered `name`, all such clips), for the classes other than `name`.
+        called: clips answered `name`, over all classes.
+        n: all such clips, including those of the class `name`.
     """
 
     right: str
@@ -107,7 +107,7 @@ class ConfusedWith:
 
     @property
     def share(self) -> float | None:
-        """`called` of `n`; `None` where there is no such clip."""
+        """`called` divided by `n`; `None` if `n` is 0."""
         return self.called / self.n if self.n else None
 
 
@@ -123,25 +123,25 @@ def fairness(
     seed: int = 0,
     level: float = 0.95,
 ) -> Fairness:
-    """UA and WA of each group, and the gap.
+    """Compute UA and WA of each group, and the gaps.
 
-    Speakers are drawn within each group on its own, so that groups keep their sizes; one who is in two groups counts
-    as two. For groups that are speakers, give `[None] * n` as `speakers`: intervals are then over clips of the same
-    people, and say nothing of others.
+    Speakers are drawn within each group separately, so that groups keep their sizes. A speaker in two groups counts as
+    two. For groups that are speakers, give `[None] * n` as `speakers`: the intervals are then over clips of the same
+    people and do not generalise to others.
 
     Args:
         reference: the true class of each clip.
-        predicted: the answers, `None` where there is none.
-        groups: of each clip; `None` where nobody knows.
-        speakers: `None` where nobody knows.
+        predicted: the answers; `None` if there is none.
+        groups: of each clip; `None` if unknown.
+        speakers: `None` if unknown.
         labels: the classes.
-        min_clips: a group with fewer has figures and is not compared. 30 is ASSUMED.
+        min_clips: groups with fewer clips have figures and are not compared. 30 is ASSUMED.
         resamples: of the speakers, and of the regroupings.
         seed: of both.
         level: of the intervals.
 
     Raises:
-        UserError: as `score`, the lengths differ, or no clip has a group.
+        UserError: for the reasons of `score`, if the lengths differ, or if no clip has a group.
     """
     if not len(reference) == len(predicted) == len(groups) == len(speakers):
         raise UserError("references, answers, groups and speakers differ in number: one of each per clip is needed")
@@ -171,14 +171,14 @@ def confused_with(first: Answers, second: Answers, name: str = "neutral") -> tup
 
     Args:
         first: a system.
-        second: another, on the same clips.
-        name: the class that the other turned to.
+        second: another system, on the same clips.
+        name: the class that is counted.
 
     Returns:
-        Where the first is right and the second wrong, and the other way round.
+        The counts where the first is right and the second wrong, and the reverse.
 
     Raises:
-        UserError: other clips, classes or references (see `paired`), or `name` is not a class.
+        UserError: the clips, classes or references differ (see `paired`), or `name` is not a class.
 
     Source:
         AA-SLLM, section 3.3.3 and table 3: 820 of 1168 (70.21 %) without acoustic features, 327 of 1031 (31.72 %) with.
@@ -235,13 +235,13 @@ def _gap(
     interval = None if high is None or low is None else percentile_interval(high[row] - low[row], level)
     p = None
     if chance is not None:
-        # The grouping at hand is one of those possible, so p is never 0.
+        # The actual grouping is one of the possible ones, so p is never 0.
         p = (1 + int((chance[row] >= value - 1e-12).sum())) / (1 + chance.shape[1])
     return Gap(figure, best, worst, value, interval, p)
 
 
 def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: int, seed: int) -> np.ndarray | None:
-    """Gaps of `FIGURES` with speakers dealt to groups at random, groups keeping their number of speakers `[4, R]`."""
+    """Gaps of `FIGURES` with speakers assigned to groups at random; groups keep their number of speakers `[4, R]`."""
     reference, predicted, groups, speakers = rows
     true, answers = encode(reference, predicted, labels)
     units, kinds = units_of(speakers), units_of(groups)
@@ -270,7 +270,7 @@ def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: 
 
 
 def _inverse(order: np.ndarray) -> np.ndarray:
-    """Where each place of a permutation `[N]` went."""
+    """The new position of each element of a permutation `[N]`."""
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
     return places

@@ -1,8 +1,8 @@
-"""UA, WA, F1 and WER, as scikit-learn and jiwer define them, with every answer counted.
+"""UA, WA, F1 and WER, as scikit-learn and jiwer define them.
 
-An answer that names no class is wrong, never dropped: it has its own last column in the confusion matrix. Means over
-classes are over the classes that somebody spoke, so that a corpus without contempt can be scored in nine classes.
-Given up: WER takes words between spaces for words, so it means nothing for Chinese or Japanese.
+An answer that names no class counts as wrong and is never dropped: it has the last column of the confusion matrix.
+Means over classes are over the classes that occur in the reference, so that a corpus without contempt can be scored in
+nine classes. Limitation: WER splits words at spaces, so it has no meaning for Chinese or Japanese.
 """
 
 import unicodedata
@@ -19,14 +19,14 @@ _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\uff07`\u00b4"), "'")
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How well one class is recognised; all but `support` lie in 0..1.
+    """How well one class is recognised; all figures but `support` lie in 0..1.
 
     Attributes:
         name: the class.
-        recall: the share of its clips that are called by its name.
-        precision: the share of the clips called by its name that are its own; 0 where none is called so.
-        f1: their harmonic mean.
-        support: how many clips of the class the reference has.
+        recall: the share of the clips of this class that are answered with it.
+        precision: the share of the answers of this class that are right; 0 if there are none.
+        f1: the harmonic mean of both.
+        support: number of clips of the class in the reference.
     """
 
     name: str
@@ -46,16 +46,16 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All figures of one comparison of answers with a reference; the four means lie in 0..1.
+    """All figures of a comparison of answers with a reference; the four means lie in 0..1.
 
     Attributes:
         n: clips scored.
-        wa: weighted accuracy, that is plain accuracy.
+        wa: weighted accuracy, which is plain accuracy.
         ua: unweighted accuracy, the mean recall of the classes in `per_class`.
         macro_f1: the mean F1 of the classes in `per_class`.
         weighted_f1: the same, weighted by `support`.
-        per_class: the classes that the reference has, in the order of `labels`.
-        labels: all classes that could be answered.
+        per_class: the classes that occur in the reference, in the order of `labels`.
+        labels: all possible answers.
         confusion: counts `[reference, predicted]` in the order of `labels`; the last column is "no answer".
         unanswered: the sum of that last column.
     """
@@ -72,10 +72,10 @@ class Scores:
 
 
 def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> Scores:
-    """Compare answers with what was spoken.
+    """Compare answers with the reference.
 
     UA is scikit-learn's `balanced_accuracy_score`. F1 is its `f1_score` with `labels=` the classes present in the
-    reference: scikit-learn gives a class that nobody spoke an F1 of 0, which would punish a system for the corpus.
+    reference: scikit-learn gives an absent class an F1 of 0, which would lower a system's score for the corpus's sake.
 
     Args:
         reference: the true class of each clip.
@@ -112,10 +112,10 @@ def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Seq
 def encode(
     reference: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reference and answers as places in `labels`, `[N]` each; no answer is `len(labels)`.
+    """Convert reference and answers into indices of `labels`, `[N]` each; no answer is `len(labels)`.
 
     Raises:
-        UserError: as `score`.
+        UserError: for the reasons of `score`.
     """
     assert len(set(labels)) == len(labels), labels
     if len(reference) != len(predicted):
@@ -131,13 +131,13 @@ def encode(
 
 
 def normalise_transcript(text: str) -> str:
-    """Spelling that WER should not count: case, punctuation, kinds of apostrophe and of space.
+    """Remove differences of spelling that WER should not count: case, punctuation, apostrophes and spaces.
 
-    Unicode NFKC, lower case; punctuation and symbols become spaces (so `well-known` is two words), except an
-    apostrophe within a word (`don't`); invisible characters go; spaces are folded. Digits stay as they are.
+    Unicode NFKC, lower case. Punctuation and symbols become spaces (so `well-known` is two words), except an apostrophe
+    within a word (`don't`). Invisible characters are removed and spaces are merged. Digits stay unchanged.
     """
     visible = "".join(map(_visible, text.translate(_APOSTROPHES)))
-    # Again after lower case: some letters compose only when small, and `ŉ` hides an apostrophe.
+    # Again after lower case: some letters compose only in lower case, and `ŉ` contains an apostrophe.
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).lower()).translate(_APOSTROPHES)
     kinds = ["Z", *(unicodedata.category(character)[0] for character in plain), "Z"]
     kept = [
@@ -148,20 +148,20 @@ def normalise_transcript(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    """The character; a space for a control such as a tab; nothing for what has no shape (joiners, stray surrogates)."""
+    """The character, a space for a control such as a tab, or nothing for invisible ones (joiners, stray surrogates)."""
     kind = unicodedata.category(character)
     return " " if kind == "Cc" else "" if kind[0] == "C" else character
 
 
 def word_error_rate(references: Sequence[str], hypotheses: Sequence[str | None]) -> float | None:
-    """Substitutions, deletions and insertions over the words spoken, summed over all clips (so it can exceed 1).
+    """Substitutions, deletions and insertions over the reference words, summed over all clips; it can exceed 1.
 
     Args:
-        references: what was said; those that are empty once normalised are left out.
-        hypotheses: what was heard, in the same order; `None` or empty counts as all words deleted.
+        references: the true transcripts; those that are empty once normalised are left out.
+        hypotheses: the recognised transcripts, in the same order; `None` or empty counts as all words deleted.
 
     Returns:
-        The rate, or `None` where no reference has a word.
+        The rate, or `None` if no reference has a word.
 
     Raises:
         UserError: the lengths differ, or jiwer is not installed.

@@ -1,7 +1,7 @@
-"""Where a report's figures come from: recipe, training run, data and machine, so that they can be computed again.
+"""Where a report's figures come from: recipe, training run, data and machine.
 
-A system's training is found through its folder: `RUN/model/` lies beside `RUN/run.json`. Given up: systems from the hub
-or of the package bring their recipe, but no run.
+A system's training is found through its folder: `RUN/model/` lies beside `RUN/run.json`. Limitation: systems from the
+hub or from the package have a recipe, but no run.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from emosllm.utterance import Utterance
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A training run, as its `run.json` tells it.
+    """A training run, read from its `run.json`.
 
     Attributes:
-        data: hash of the utterances it learned from and chose by.
-        train: how many it learned from.
-        val: how many it chose by.
+        data: hash of the training and validation utterances.
+        train: number of training utterances.
+        val: number of validation utterances.
         seed: of the run.
         versions: of Python and the libraries.
         hardware: machine, threads, GPU.
-        seconds: of all phases, wall clock; of a run that was taken up again, without what was lost.
-        phases: name -> loss, seconds and the validation figures of the checkpoint that was kept.
+        seconds: of all phases, wall clock. For a resumed run the lost work is not included.
+        phases: name -> loss, seconds and the validation figures of the selected checkpoint.
     """
 
     data: str
@@ -43,15 +43,15 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What somebody would need to compute a report's figures again.
+    """The facts that are needed to compute a report's figures again.
 
     Attributes:
         data: hash of the utterances evaluated (see `digest_of`).
         hardware: machine, threads, GPU of the evaluation.
-        recipe: the resolved recipe of the system; `None` where it has none.
-        training: the run it comes from; `None` where nobody knows.
-        calibration: where its temperature comes from, as its `calibration.json` tells; `None` where it has none.
-        trainings: fold -> its run, where a report is over several.
+        recipe: the resolved recipe of the system; `None` if it has none.
+        training: the run that produced the system; `None` if unknown.
+        calibration: where its temperature comes from, as in its `calibration.json`; `None` if it has none.
+        trainings: fold -> its run, if a report is over several.
         calibrations: fold -> where its temperature comes from, likewise.
     """
 
@@ -65,27 +65,27 @@ class Provenance:
 
     @classmethod
     def over(cls, folds: "Mapping[str, Provenance | None]", data: str) -> "Provenance | None":
-        """That of a report over all folds; what all folds share is told once, `None` where a fold has none.
+        """Merge the provenance of folds; facts that all folds share are stored once, `None` if a fold has none.
 
         Args:
-            folds: name -> its own, in order.
-            data: hash of the utterances of all.
+            folds: name -> its provenance, in order.
+            data: hash of the utterances of all folds.
         """
         known = {name: each for name, each in folds.items() if each is not None}
         if len(known) < len(folds) or not known:
             return None
         first, *others = known.values()
         if all((each.training, each.calibration) == (first.training, first.calibration) for each in others):
-            return replace(first, data=data)  # one fold, or one system that was asked about all
+            return replace(first, data=data)  # one fold, or one system for all folds
         trainings = {name: each.training for name, each in known.items() if each.training is not None}
         calibrations = {name: each.calibration for name, each in known.items() if each.calibration is not None}
         return cls(data, first.hardware, first.recipe, trainings=trainings, calibrations=calibrations)
 
 
 def digest_of(utterances: Sequence[Utterance]) -> str:
-    """A hash of what is known of the utterances, whatever their order and wherever their folder lies.
+    """Hash the metadata of utterances, independently of their order and of their folder's place.
 
-    Their sound is not read: a recording that was replaced under its name goes unnoticed.
+    The audio is not read, so a recording that was replaced under the same name is not detected.
     """
     facts = ("id", "start", "end", "transcript", "emotion", "speaker", "gender", "language", "corpus", "votes")
     rows = [json.dumps({name: _plain(getattr(each, name)) for name in facts}, sort_keys=True) for each in utterances]
@@ -101,13 +101,13 @@ def hardware_here() -> dict[str, Any]:
 
 
 def training_of(model: str) -> Training | None:
-    """The run that a system's folder belongs to: `RUN`, or `RUN/model`.
+    """Find the training run that a system's folder belongs to: `RUN`, or `RUN/model`.
 
     Args:
-        model: how the user calls the system.
+        model: the user's name for the system.
 
     Returns:
-        `None` where that is no folder of a run.
+        `None` if that is not the folder of a run.
 
     Raises:
         UserError: its `run.json` is damaged.

@@ -1,4 +1,4 @@
-"""What a report says of a recogniser beside its answers: where it comes from, and what its temperature is worth."""
+"""Provenance of a recogniser for a report, and warnings about its temperature."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,9 +12,9 @@ def recogniser_provenance(model: str, recogniser: Recogniser, utterances: Sequen
     """The system, the data and the machine.
 
     Args:
-        model: how the user calls the system, or its folder.
+        model: the user's name for the system, or its folder.
         recogniser: the system.
-        utterances: what it was asked about.
+        utterances: the evaluated ones.
 
     Raises:
         UserError: the `run.json` of its training is damaged.

@@ -1,4 +1,4 @@
-"""What one evaluation found, as a typed record: everything that a table, a page or a later comparison needs."""
+"""`Report`: the results of one evaluation as a typed record, for tables, pages and comparisons."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,12 +20,12 @@ TranscriptsFrom = Literal["model", "given"]
 
 @dataclass(frozen=True, slots=True)
 class GroupScore:
-    """The headline of one part of the data, such as one corpus.
+    """The headline figures of one part of the data, such as one corpus.
 
     Attributes:
         n: clips scored.
-        speakers: independent units among them, as `Report.clusters`.
-        classes: how many classes occur; UA is over these.
+        speakers: independent units among them, as in `Report.clusters`.
+        classes: number of classes that occur; UA is over these.
         ua: unweighted accuracy.
         ua_interval: by speaker; `None` for a single speaker.
         wa: weighted accuracy.
@@ -41,16 +41,16 @@ class GroupScore:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """What the probabilities are worth, over the clips that have some.
+    """Calibration and risk-coverage figures, over the clips that have probabilities.
 
     Attributes:
-        temperature: what log-probabilities were divided by; `None` where folds have each their own.
-        as_given: calibration at temperature 1; `None` where that is the temperature.
+        temperature: the divisor of the log-probabilities; `None` if each fold has its own.
+        as_given: calibration at temperature 1; `None` if that is the temperature.
         calibration: calibration of the probabilities in `predictions.jsonl`.
-        aurc: area under the risk-coverage curve, the mean risk over the 1, 2, ... n surest clips.
-        aurc_best: of an order that puts every error last.
-        aurc_random: of a confidence that knows nothing, which is the error rate.
-        temperatures: the lowest and the highest, where folds have each their own.
+        aurc: area under the risk-coverage curve, the mean risk over the 1, 2, ... n most confident clips.
+        aurc_best: the area if all errors come last.
+        aurc_random: the area for a confidence without information, which is the error rate.
+        temperatures: the lowest and the highest, if each fold has its own.
     """
 
     temperature: float | None
@@ -63,7 +63,7 @@ class Confidence:
 
     @property
     def warmth(self) -> str:
-        """The temperature, or the lowest and the highest of the folds'."""
+        """The temperature as text, or the lowest and the highest of the folds."""
         if self.temperature is not None:
             return f"{self.temperature:.3f}"
         assert self.temperatures is not None
@@ -73,43 +73,43 @@ class Confidence:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One system on one data set.
+    """The evaluation of one system on one data set.
 
     Attributes:
-        model: as the user called it: a name, a folder or a hub id.
+        model: the user's name for the system: a name, a folder or a hub id.
         data: the manifest, or the name of the data.
-        split: which part of it, `None` for all.
+        split: the part of the data, `None` for all.
         label_set: the name of the label set.
         labels: its classes, in the order of every table and matrix here.
-        merges: emotions that counted as one of `labels`.
-        strategy: the inference strategy, as the recipe calls it.
+        merges: emotions that count as one of `labels`.
+        strategy: the inference strategy, as in the recipe.
         scores: over all clips that have a class.
-        intervals: `bootstrap_by_speaker`'s.
+        intervals: from `bootstrap_by_speaker`.
         level: of the intervals, 0.95.
-        resamples: behind the intervals.
+        resamples: number of resamples behind the intervals.
         seed: of the resampling.
-        speakers: how many known ones there are among the clips scored.
-        clusters: independent units behind the intervals: `speakers`, and every clip of an unknown one.
-        wer: word error rate of the model's own transcripts; `None` where it wrote none.
-        wer_transcripts: clips behind `wer`.
-        transcripts_from: who wrote the transcripts in `predictions.jsonl`; `None` where there are none.
-        left_out: emotion -> clips not scored since the label set has no class for it; `no label` where none was given.
-        errors: recordings that could not be read; those that have a class are scored as wrong.
+        speakers: number of known speakers among the clips scored.
+        clusters: independent units behind the intervals: `speakers`, and every clip of an unknown speaker.
+        wer: word error rate of the model's own transcripts; `None` if it wrote none.
+        wer_transcripts: number of clips behind `wer`.
+        transcripts_from: the source of the transcripts in `predictions.jsonl`; `None` if there are none.
+        left_out: emotion -> clips not scored since the label set has no class for it; `no label` for clips without one.
+        errors: number of unreadable recordings; those with a class are scored as wrong.
         by_corpus: the same figures per corpus, in the order of the data.
         versions: of Python and the libraries.
-        seconds: what the predictions took, wall clock.
+        seconds: duration of the prediction, wall clock.
         answer: `score` or `generate`.
-        unnamed: free answers among the clips scored that name no label.
-        fallback: what those counted as; `None` is no answer.
-        confidence: what the probabilities are worth; `None` where there are none.
-        selective: what remains where the system may abstain; `None` where it may not.
-        fairness: `gender`, `language` and `speaker` -> figures by group; those of which the data know two groups.
-        soft: against raters' votes; `None` where there are none.
-        dimensions: corpus -> `valence`, `arousal`, `dominance` -> figures of what the probabilities say of it; empty
-            where nobody rated any.
-        robustness: figures on spoilt recordings; `None` where nobody asked.
-        doubts: what speaks against the figures, a sentence each.
-        unmeasured: section -> why it is not here.
+        unnamed: number of free answers among the clips scored that name no label.
+        fallback: the class that these count as; `None` is no answer.
+        confidence: calibration and risk-coverage figures; `None` if there are no probabilities.
+        selective: the scores with abstention; `None` if the system may not abstain.
+        fairness: `gender`, `language` and `speaker` -> figures by group, if the data have at least two groups of them.
+        soft: figures against raters' votes; `None` if there are none.
+        dimensions: corpus -> `valence`, `arousal`, `dominance` -> figures of its estimate from the class probabilities;
+            empty if there are no ratings.
+        robustness: figures on degraded recordings; `None` if not requested.
+        doubts: reasons to distrust the figures, one sentence each.
+        unmeasured: section -> why it is missing.
         provenance: the system, the data and the machine.
     """
 
@@ -153,12 +153,12 @@ class Report:
         return asdict(self)
 
     def classify(self, emotion: str | None) -> str | None:
-        """The class that an emotion counted as here."""
+        """The class that an emotion counts as in this report."""
         return LabelSet(self.label_set, self.labels, self.merges).classify(emotion)
 
     @property
     def interval_note(self) -> str:
-        """One sentence on what the intervals stand on, or why there are none."""
+        """One sentence on the basis of the intervals, or why there are none."""
         if self.clusters < 2:
             return "No intervals: one speaker says everything, and one speaker tells nothing of others."
         unknown = self.clusters - self.speakers
@@ -171,13 +171,13 @@ class Report:
 
     @property
     def silent_classes(self) -> tuple[str, ...]:
-        """Classes that could be answered but that nobody spoke; UA and F1 are not over these."""
+        """Classes that are possible answers but do not occur in the reference; UA and F1 leave them out."""
         spoken = {entry.name for entry in self.scores.per_class}
         return tuple(name for name in self.labels if name not in spoken)
 
     @property
     def subject(self) -> str:
-        """What was measured on what, for a headline."""
+        """The system and the data, for a headline."""
         return f"{self.model} on {self.data}" + (f" ({self.split})" if self.split else "")
 
 

@@ -24,21 +24,21 @@ _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scikit-learn", "jiwer")
 
 
 class Circumstances(TypedDict, total=False):
-    """What a report tells of an evaluation as it was told: no figure is computed from it, but for the transcripts.
+    """Facts about an evaluation that the report repeats. Only WER depends on them.
 
     Attributes:
-        model: how the user calls the system.
-        data: how the user calls the data.
-        split: which part of it.
+        model: the user's name for the system.
+        data: the user's name for the data.
+        split: the part of the data.
         strategy: the inference strategy.
-        transcripts_from: `model` if it wrote the predictions' transcripts itself (then WER is computed, over all clips
+        transcripts_from: `model` if it wrote the predictions' transcripts itself (WER is then computed, over all clips
             that have a reference transcript), `given` if they are the references.
-        seconds: what predicting took.
-        answer: whether labels were scored or looked for in a free answer.
-        fallback: what a free answer counts as that names no label.
+        seconds: duration of the prediction.
+        answer: whether labels were scored or searched in a free answer.
+        fallback: the class of a free answer that names no label.
         robustness: a sweep over the same clips.
         provenance: the system, the data and the machine.
-        doubts: what speaks against the figures, a sentence each.
+        doubts: reasons to distrust the figures, one sentence each.
     """
 
     model: Required[str]
@@ -72,21 +72,21 @@ def build_report(
 ) -> Report:
     """Score one prediction per utterance.
 
-    An utterance whose emotion `labels` has no class for is counted in `left_out` and not scored. A prediction with an
-    error, without a label or with one that `labels` does not name is no answer, and wrong.
+    An utterance whose emotion has no class in `labels` is counted in `left_out` and not scored. A prediction with an
+    error, without a label or with a label outside `labels` is no answer, and wrong.
 
     Args:
         utterances: with their true emotions.
         predictions: in the same order.
         labels: the classes to score in.
-        learned: clips of the training and validation part: the classes' mean valence, arousal and dominance are
-            measured on these, a clip that is scored passed over.
-        temperature: at which the probabilities were made; one for each prediction where they differ.
-        abstain_below: the least confidence that is answered, for the figures of abstention.
+        learned: clips of the training and validation part, for the classes' mean valence, arousal and dominance. Clips
+            that are scored are skipped.
+        temperature: the temperature of the probabilities; one for each prediction if they differ.
+        abstain_below: the least confidence at which a clip is answered, for the figures of abstention.
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
         level: of the intervals.
-        **told: see `Circumstances`; `model` and `data` are needed.
+        **told: see `Circumstances`; `model` and `data` are required.
 
     Raises:
         UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
@@ -117,7 +117,7 @@ def build_report(
 def _scored(
     utterances: Sequence[Utterance], predictions: Sequence[Prediction], labels: LabelSet, draws: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The scores with their intervals, of all clips and corpus by corpus, and how many clips are in them and why."""
+    """The scores with their intervals, of all clips and by corpus, and the numbers of clips scored and left out."""
     rows, unnamed = [], 0
     left_out: Counter[str] = Counter()
     for utterance, prediction in zip(utterances, predictions, strict=True):
@@ -142,7 +142,7 @@ def _scored(
 
 
 def versions_here() -> dict[str, str]:
-    """The versions of emosllm, Python and the libraries that are installed; imports none of them."""
+    """The versions of emosllm, Python and the installed libraries; imports none of them."""
     versions = {"emosllm": emosllm.__version__, "python": platform.python_version()}
     for library in _LIBRARIES:
         try:
@@ -153,7 +153,7 @@ def versions_here() -> dict[str, str]:
 
 
 def _wer(utterances: Sequence[Utterance], predictions: Sequence[Prediction]) -> tuple[float | None, int]:
-    """Word error rate over all clips with a reference transcript, and how many those are."""
+    """Word error rate over all clips with a reference transcript, and the number of these clips."""
     said = [utterance.transcript or "" for utterance in utterances]
     rate = word_error_rate(said, [prediction.transcript for prediction in predictions])
     return rate, sum(bool(normalise_transcript(text)) for text in said)

@@ -1,7 +1,7 @@
 """The sections of a report beyond its scores: confidence, abstention, groups, raters' votes, dimensions.
 
-What cannot be measured is named with its reason, never left out in silence. Figures of confidence are of the
-probabilities as `predictions.jsonl` keeps them, with four decimals, so that whoever reads that file finds the same.
+A section that cannot be measured is listed with the reason. Figures of confidence are computed from the probabilities
+as `predictions.jsonl` stores them, with four decimals, so that the same figures can be computed from that file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from emosllm.utterance import Prediction, Utterance
 
 _T = TypeVar("_T")
 
-#: Numbers that regrouping may add up: a minute or two.
+#: The largest number of sums for the regroupings: one or two minutes.
 _WORK = 2e10
 
 #: Group -> the field of `Answers` that holds it.
@@ -49,15 +49,15 @@ def report_fields(
         utterances: with their true emotions.
         predictions: in the same order.
         labels: the classes to score in.
-        temperature: at which the probabilities were made; one for each prediction where they differ.
-        abstain_below: the least confidence that is answered; `None` for no such figures.
-        learned: clips that the classes' mean valence, arousal and dominance may be measured on.
+        temperature: the temperature of the probabilities; one for each prediction if they differ.
+        abstain_below: the least confidence at which a clip is answered; `None` for no such figures.
+        learned: clips for the measurement of the classes' mean valence, arousal and dominance.
         resamples: of the speakers, for the groups.
         seed: of the resampling.
         level: of the intervals.
 
     Raises:
-        UserError: `abstain_below` is not between 0 and 1, or asked for where there are no probabilities.
+        UserError: `abstain_below` is not between 0 and 1, or is set although there are no probabilities.
     """
     answers = answers_of(utterances, list(map(_as_kept, predictions)), labels, "")
     heats = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
@@ -115,7 +115,7 @@ def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) 
     groups = getattr(answers, column)
     if len(set(groups) - {None}) < 2:
         raise UserError("the data know of fewer than two groups")
-    # Groups that are speakers have no others to draw: intervals are over clips of the same people.
+    # A group that is a speaker has no other speakers to draw, so its intervals are over clips.
     speakers = [None] * len(answers) if column == "speakers" else answers.speakers
     cells = len(answers.labels) * (len(answers.labels) + 1)
     if resamples * count_clusters(speakers) * cells > _WORK:
@@ -125,7 +125,7 @@ def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) 
 
 
 def _or_why(missing: dict[str, str], section: str, compute: Callable[[], _T]) -> _T | None:
-    """The section, or `None` and its reason among the `missing`."""
+    """Compute a section; on failure return `None` and add the reason to `missing`."""
     try:
         return compute()
     except UserError as error:
@@ -139,7 +139,7 @@ def _as_kept(prediction: Prediction) -> Prediction:
 
 
 def _at_one(prediction: Prediction, temperature: float) -> Prediction:
-    """As it was before the temperature: probabilities p ** T, made to sum to 1, with four decimals."""
+    """Undo the temperature: probabilities p ** T, normalised to 1, with four decimals."""
     if temperature == 1 or not prediction.probabilities:
         return _as_kept(prediction)
     logs = np.log(np.maximum(list(prediction.probabilities.values()), 1e-300)) * temperature

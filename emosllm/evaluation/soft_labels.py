@@ -1,6 +1,6 @@
-"""What raters disagree on, kept: votes as a distribution over classes, and figures against predicted distributions.
+"""Soft labels: raters' votes as a distribution over classes, and figures against predicted distributions.
 
-A majority hides that three of five heard anger and two heard disgust. Given up: raters' own reliability (every vote
+A majority label hides that two of five raters disagreed. Not supported: the reliability of single raters (every vote
 counts the same), and a prior over classes (a class without votes has probability 0).
 """
 
@@ -14,10 +14,10 @@ from emosllm.evaluation.calibration import probability_matrix
 from emosllm.evaluation.extra import eval_extra
 from emosllm.labels import LabelSet
 
-#: What each class of a predicted distribution is given before KL and cross-entropy, which are infinite at 0 otherwise.
+#: Added to each class of a predicted distribution before KL and cross-entropy, which would be infinite at 0.
 SMOOTHING = 1e-3
 
-# Shares that differ by less are a tie; counts of votes leave only rounding.
+# Shares that differ by less are equal; the difference is rounding.
 _TIE = 1e-9
 
 
@@ -27,8 +27,8 @@ class SoftLabel:
 
     Attributes:
         shares: class -> share of the votes that count, in the label set's order; sums to 1.
-        votes: how many count.
-        dropped: emotion -> votes that the label set has no class for.
+        votes: number of votes that count.
+        dropped: emotion -> votes without a class in the label set.
     """
 
     shares: Mapping[str, float]
@@ -37,7 +37,7 @@ class SoftLabel:
 
     @property
     def majority(self) -> tuple[str, ...]:
-        """The class with the most votes, or all that share that place."""
+        """The class with the most votes, or all classes with that number."""
         most = max(self.shares.values())
         return tuple(name for name, share in self.shares.items() if share >= most - _TIE)
 
@@ -48,16 +48,16 @@ class SoftScores:
 
     Attributes:
         n: clips with votes that count.
-        left_out: clips without; they are in no figure.
-        unanswered: of `n`, clips without a predicted distribution; wrong in `accuracy` and 0 in `agreement`, and not
-            in the other three.
-        jensen_shannon: mean divergence in bits, 0 (equal) to 1; `None` where nothing is answered, as the next two.
+        left_out: clips without such votes; no figure includes them.
+        unanswered: of `n`, clips without a predicted distribution. They are wrong in `accuracy`, 0 in `agreement`, and
+            missing from the other three.
+        jensen_shannon: mean divergence in bits, 0 (equal) to 1; `None` if nothing is answered, as for the next two.
         kl: mean divergence of the predicted from the raters' distribution, KL(raters || predicted), in nats.
         cross_entropy: mean, in nats, of predicted under raters': `kl` plus the raters' own entropy.
         accuracy: the share of clips whose most probable class is one of the raters' most frequent.
-        agreement: mean share of votes that the most probable class has: how many raters would nod.
-        ties: clips on which raters leave several classes in the first place.
-        dropped: emotion -> votes that the label set has no class for, over all clips with votes that count.
+        agreement: mean share of votes for the most probable class: how many raters agree with the answer.
+        ties: clips on which several classes share the most votes.
+        dropped: emotion -> votes without a class in the label set, over all clips with votes that count.
     """
 
     n: int
@@ -73,17 +73,17 @@ class SoftScores:
 
 
 def soft_label(votes: Mapping[str, float], labels: LabelSet) -> SoftLabel | None:
-    """Raters' votes as shares of a label set's classes.
+    """Convert raters' votes into shares of a label set's classes.
 
-    Votes for what the set merges (excited) count for the class it merges into (happy); votes for what it does not name
-    are dropped, and said to be.
+    Votes for an emotion that the set merges (excited) count for the class that it merges into (happy). Votes for an
+    emotion that the set does not name are dropped and counted in `dropped`.
 
     Args:
-        votes: emotion of the vocabulary (`emosllm.labels`) -> how many raters heard it; weights are allowed.
+        votes: emotion of the vocabulary (`emosllm.labels`) -> number of raters who chose it; weights are allowed.
         labels: the classes.
 
     Returns:
-        `None` where no vote counts.
+        `None` if no vote counts.
 
     Raises:
         UserError: a count is negative or not a finite number.
@@ -106,14 +106,14 @@ def soft_label(votes: Mapping[str, float], labels: LabelSet) -> SoftLabel | None
 def soft_scores(
     soft: Sequence[SoftLabel | None], probabilities: Sequence[Mapping[str, float]], labels: Sequence[str]
 ) -> SoftScores:
-    """Compare predicted distributions with raters'.
+    """Compare predicted distributions with raters' distributions.
 
-    Before KL and cross-entropy, `SMOOTHING` is added to each predicted probability and the sum made 1 again; raters'
-    shares stay as they are, and a share of 0 adds nothing. Jensen-Shannon needs no smoothing.
+    Before KL and cross-entropy, `SMOOTHING` is added to each predicted probability and the sum is normalised to 1.
+    Raters' shares stay unchanged, and a share of 0 adds nothing. Jensen-Shannon needs no smoothing.
 
     Args:
-        soft: of each clip; `None` where no vote counts.
-        probabilities: class -> probability of each clip, summing to 1; empty where there is no answer.
+        soft: of each clip; `None` if no vote counts.
+        probabilities: class -> probability of each clip, summing to 1; empty if there is no answer.
         labels: the classes of both.
 
     Raises:
@@ -140,7 +140,7 @@ def soft_scores(
     hits = agreement = 0.0
     if answered:
         shares = np.array([[votes.shares[name] for name in labels] for votes, _ in answered])
-        # The reference is not looked at here; the first label stands in for it.
+        # The reference is not used here; the first label is a placeholder.
         given, _, _ = probability_matrix([labels[0]] * len(answered), [each for _, each in answered], labels)
         smooth = (given + SMOOTHING) / (1 + SMOOTHING * len(labels))
         kl = rel_entr(shares, smooth).sum(axis=1)

@@ -1,6 +1,6 @@
-"""Fit a recogniser's temperature on clips that it neither learned from nor will be tested on.
+"""Fit a recogniser's temperature on clips that are neither in its training nor in its test data.
 
-Given up: telling whether that is so; who calibrates on test fools nobody but the reader.
+Limitation: this is not checked. A temperature that is fitted on test makes the calibration figures too good.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,8 +29,8 @@ def fit_recogniser_temperature(
     Args:
         recogniser: at temperature 1.
         utterances: with their true emotions; those without a class are not asked about.
-        data: how to call them.
-        split: which part of them.
+        data: the name of the data.
+        split: the part of the data.
         transcripts: as for `Recogniser.predict`.
         batch_size: recordings computed together.
         tracked: around the predictions, for a bar.

@@ -1,7 +1,7 @@
-"""A trained system as its folder tells it: recipe, weights, temperature, and the run that it comes from.
+"""Read a trained system from its folder: recipe, weights, temperature, and the run that produced it.
 
-Shapes come from the checkpoint's own config, so its backbones need not be there. Given up: figures on test data, which
-a run does not keep; `emosllm evaluate` writes them where it is told to.
+Shapes come from the checkpoint's own config, so its backbones need not be present. Limitation: a run stores no figures
+on test data; `emosllm evaluate` computes them.
 """
 
 import json
@@ -26,12 +26,12 @@ class TrainedSystem:
 
     Attributes:
         description: its parts, counted.
-        folder: of the checkpoint; `None` where the run is not finished.
-        megabytes: of the weights in it.
-        self_contained: whether the backbones' weights are inside.
-        calibration: of its probabilities; `None` where none was fitted.
-        training: the run that it comes from; `None` where nobody kept it, or it is not finished.
-        done: the phases that are, in order.
+        folder: of the checkpoint; `None` if the run is not finished.
+        megabytes: size of its weights.
+        self_contained: whether it contains the backbones' weights.
+        calibration: of its probabilities; `None` if none was fitted.
+        training: the run that produced it; `None` if it was not kept or is not finished.
+        done: the finished phases, in order.
     """
 
     description: Description
@@ -43,7 +43,7 @@ class TrainedSystem:
     done: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, without the description, which has its own."""
+        """The JSON form, without the description, which has its own form."""
         return {
             "finished": self.folder is not None,
             "checkpoint": None if self.folder is None else str(self.folder),
@@ -63,7 +63,7 @@ def read_trained_system(name: str) -> TrainedSystem:
         name: a folder, or a hub id.
 
     Raises:
-        UserError: it is neither, or broken.
+        UserError: it is neither, or damaged.
     """
     run = Path(name)
     if (run / "run.json").is_file() and not (run / "model" / "config.json").is_file():

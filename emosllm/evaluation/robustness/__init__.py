@@ -1,4 +1,4 @@
-"""Recognition of degraded recordings: noise, lines, codecs, rooms and level, each by severity.
+"""Recognition of degraded recordings: noise, telephone lines, codecs, rooms and level, each by severity.
 
-The way in is `recogniser_sweep`, which asks a recogniser under every condition; `sweep` computes the figures.
+The entry point is `recogniser_sweep`, which runs a recogniser under every condition. `sweep` computes the figures.
 """

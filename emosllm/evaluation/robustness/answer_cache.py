@@ -1,9 +1,9 @@
-"""The answers of a robustness sweep on disk, a file a condition and severity, so that one that is stopped loses little.
+"""Store the answers of a robustness sweep on disk, one file for each condition and severity, to resume it.
 
-FOLDER/sweep.json                 what was asked: the system, the clips, the seed, as a key
+FOLDER/sweep.json                 a key of the system, the clips and the seed
 FOLDER/white-noise_10.json        reference, speakers and answers at one point, in the clips' order
 
-Files are written whole or not at all. Given up: probabilities, which no curve needs.
+Files are written atomically. Not stored: probabilities, which no curve needs.
 """
 
 import json
@@ -22,8 +22,8 @@ class PointAnswers:
 
     Attributes:
         reference: the true classes.
-        speakers: `None` where nobody knows.
-        answers: `None` where there is none.
+        speakers: `None` if unknown.
+        answers: `None` if there is none.
     """
 
     reference: tuple[str, ...]
@@ -41,21 +41,21 @@ class AnswerCache:
     """A folder of answers.
 
     Args:
-        folder: where; it is made with the first answer.
+        folder: created with the first answer.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def begin(self, key: str, resume: bool) -> None:
-        """Take up what was asked in the same way, or begin anew.
+        """Resume a sweep with the same key, or start a new one.
 
         Args:
-            key: changes with anything that the answers depend on.
-            resume: keep what is there; else it goes.
+            key: changes with everything that the answers depend on.
+            resume: keep the stored answers; otherwise they are deleted.
 
         Raises:
-            UserError: what is there was asked otherwise, and `resume` is on.
+            UserError: the stored answers have another key, and `resume` is on.
         """
         notes = self.folder / "sweep.json"
         if resume and notes.is_file():
@@ -77,7 +77,7 @@ class AnswerCache:
         """The answers at one point, `None` where there are none.
 
         Raises:
-            UserError: the file is not what `write` writes.
+            UserError: the file was not written by `write`.
         """
         path = self._path(condition, severity)
         if not path.is_file():
@@ -95,7 +95,7 @@ class AnswerCache:
         """Keep the answers at one point.
 
         Raises:
-            UserError: the folder can't be written to.
+            UserError: the folder cannot be written to.
         """
         write_atomically(self._path(condition, severity), json.dumps(asdict(kept), ensure_ascii=False) + "\n")
 

@@ -1,8 +1,9 @@
-"""What recordings suffer outside the laboratory: noise, lines, codecs, rooms, tape and silence, each by severity.
+"""Degradations of recordings: noise, telephone lines, codecs, rooms, tape and silence, each by severity.
 
-Every condition is a pure function of samples and a generator: one seed, one result. Speech keeps its level unless said
-otherwise; noise comes on top, and samples may pass full scale, as floats may. Codecs cut at full scale, so a louder
-clip is turned down before and up again after. Given up: packet loss, measured rooms, and rates above 16 kHz.
+Every condition is a pure function of samples and a generator: one seed gives one result. Speech keeps its level unless
+stated otherwise. Noise is added, and samples may exceed full scale, as floats may. Codecs clip at full scale, so a
+louder clip is attenuated before and amplified again after. Not supported: packet loss, measured room responses, and
+rates above 16 kHz.
 """
 
 import io
@@ -20,27 +21,27 @@ from emosllm.evaluation.extra import eval_extra
 with eval_extra("changing recordings"):
     from emosllm import augmentation
 
-#: float32 samples `[T]` at 16 kHz, and where to draw from, to samples `[T']`.
+#: Maps float32 samples `[T]` at 16 kHz and a random generator to samples `[T']`.
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Voices = Sequence[np.ndarray]
 
 _RATE = augmentation.RATE
 _TELEPHONE = 8_000  # Hz, the rate of GSM and G.711
-_MP3_DELAY = 576 + 529  # samples by which LAME and every decoder are late; only files with a tag say so
+_MP3_DELAY = 576 + 529  # samples of delay by LAME and every decoder; only files with a tag state it
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One way to spoil a recording.
+    """One way to degrade a recording.
 
     Attributes:
-        name: on tables and axes.
+        name: in tables and on axes.
         unit: of the severities.
-        severities: from mild to harsh, or from low to high where `unchanged` lies between.
-        make: samples `[T]`, generator, severity and other voices to samples `[T']`.
-        unchanged: the severity at which nothing would happen; `None` where it lies at infinity.
-        codec: container and subtype that libsndfile must know.
-        needs_voices: whether it is made of other recordings.
+        severities: from mild to severe, or from low to high if `unchanged` lies between.
+        make: maps samples `[T]`, generator, severity and other voices to samples `[T']`.
+        unchanged: the severity without an effect; `None` if it lies at infinity.
+        codec: container and subtype that libsndfile must support.
+        needs_voices: whether it mixes in other recordings.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Condition:
     needs_voices: bool = False
 
     def missing(self, voices: Voices = ()) -> str | None:
-        """Why this cannot be made here, in a few words; `None` where it can."""
+        """Why this condition is not available here, in a few words; `None` if it is."""
         if self.codec and self.codec[1] not in sf.available_subtypes(self.codec[0]):
             return f"this libsndfile ({sf.__libsndfile_version__}) has no {self.codec[1]}"
         return "there are no other voices to make it of" if self.needs_voices and not voices else None
@@ -61,11 +62,11 @@ class Condition:
         """The change at one severity.
 
         Args:
-            severity: in `unit`; need not be one of `severities`.
+            severity: in `unit`; may differ from `severities`.
             voices: other clips `[T']`, for babble.
 
         Raises:
-            UserError: it cannot be made here (see `missing`), or the severity is not a finite number.
+            UserError: the condition is not available (see `missing`), or the severity is not a finite number.
         """
         reason = self.missing(voices)
         if reason:
@@ -76,10 +77,10 @@ class Condition:
 
 
 def condition(name: str) -> Condition:
-    """The condition called `name`.
+    """Find a condition by name.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no condition of that name.
     """
     if name not in CONDITIONS:
         raise UserError(f"unknown condition {name!r}: known are {', '.join(CONDITIONS)}")
@@ -135,7 +136,7 @@ def _opus(samples: np.ndarray, _: np.random.Generator, kbps: float, __: Voices) 
 
 
 def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator, float, Voices], np.ndarray]:
-    """A codec of 8 kHz: what lies above 4 kHz is lost on the way down."""
+    """A codec at 8 kHz: resampling removes everything above 4 kHz."""
 
     def make(samples: np.ndarray, _: np.random.Generator, __: float, ___: Voices) -> np.ndarray:
         down = soxr.resample(samples, _RATE, _TELEPHONE)
@@ -146,7 +147,7 @@ def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator,
 
 
 def _through(container: str, subtype: str, samples: np.ndarray, *, rate: int = _RATE, **options: object) -> np.ndarray:
-    """Encoded in memory and decoded again, at the level it had."""
+    """Encode in memory and decode again, at the original level."""
     scale = min(1.0, 0.99 / max(float(np.abs(samples).max(initial=0.0)), 1e-9))
     buffer = io.BytesIO()
     sf.write(buffer, samples * scale, rate, format=container, subtype=subtype, **options)
@@ -155,13 +156,13 @@ def _through(container: str, subtype: str, samples: np.ndarray, *, rate: int = _
 
 
 def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
-    """Cut or filled with zeros to `length`: codecs fill their last frame."""
+    """Cut or pad with zeros to `length`: codecs fill their last frame."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
 _SNRS = (30.0, 20.0, 10.0, 5.0, 0.0)
 
-#: By name, in the order of tables. Severities are ASSUMED: from hardly audible to what people still understand.
+#: By name, in the order of tables. Severities are ASSUMED: from hardly audible to the limit of human understanding.
 CONDITIONS: Mapping[str, Condition] = MappingProxyType(
     {
         each.name: each

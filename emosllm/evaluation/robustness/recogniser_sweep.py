@@ -1,6 +1,6 @@
-"""A recogniser under every condition: recordings are read once, spoilt, and recognised again.
+"""Run a recogniser under every condition: recordings are read once, degraded, and recognised again.
 
-Given up: recordings that cannot be read, and clips without a class; they are in no point of a curve.
+Recordings that cannot be read and clips without a class are left out of every point of a curve.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from emosllm.utterance import Utterance
 
 
 def chosen_conditions(names: str) -> list[str]:
-    """The conditions that `all`, or names with commas, stand for.
+    """Resolve `all`, or names separated by commas, to conditions.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no condition of that name.
     """
     if names.strip() == "all":
         return list(CONDITIONS)
@@ -41,21 +41,21 @@ def sweep_recogniser(
     on_point: Callable[[Point], None] | None = None,
     kept: AnswerCache | None = None,
 ) -> Robustness:
-    """Ask a recogniser about clean and spoilt recordings.
+    """Run a recogniser on clean and degraded recordings.
 
     Args:
         recogniser: the system.
         utterances: with their true emotions.
         names: conditions of `CONDITIONS`.
         batch_size: recordings computed together.
-        transcripts: as for `Recogniser.predict`; given ones are as true as ever, however spoilt the recording.
+        transcripts: as for `Recogniser.predict`; given transcripts stay true, however degraded the recording is.
         resamples: of the speakers, for the intervals.
         seed: of noise, rooms and resampling.
-        on_point: told of every point as it is known.
-        kept: as `sweep`.
+        on_point: called with every point as soon as it is computed.
+        kept: as for `sweep`.
 
     Raises:
-        UserError: the system does not listen, no recording can be read, or as `sweep`.
+        UserError: the system takes no audio, no recording can be read, or for the reasons of `sweep`.
     """
     if not recogniser.processor.listens:
         raise UserError("--robustness spoils recordings, and this system does not listen")

@@ -1,6 +1,6 @@
-"""What a robustness sweep found, as typed records: a point per condition and severity.
+"""Records of a robustness sweep: a point for each condition and severity.
 
-Apart from `robustness`, which computes them, so that a report can be read where scipy is not installed.
+They are separate from `robustness`, which computes them, so that a report can be read without scipy.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ class Point:
     """One condition at one severity.
 
     Attributes:
-        condition: its name; `clean` for the clips as they are.
+        condition: its name; `clean` for the original clips.
         severity: in the condition's unit; `None` for `clean`.
         n: clips.
-        unanswered: how many of them got no answer.
+        unanswered: number of clips without an answer.
         ua: unweighted accuracy.
         wa: weighted accuracy.
         ua_interval: by speaker; `None` for a single speaker.
         wa_interval: the same.
-        ua_change: UA here against clean; `None` for `clean`.
-        wa_change: the same of WA.
+        ua_change: UA at this point minus UA on clean clips; `None` for `clean`.
+        wa_change: the same for WA.
     """
 
     condition: str
@@ -43,15 +43,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """A sweep.
+    """The result of a robustness sweep.
 
     Attributes:
-        clean: the clips as they are.
+        clean: the point of the original clips.
         points: in the order of conditions and their severities.
         units: condition -> unit of its severities.
-        unchanged: condition -> severity at which nothing happens; only of those that have one.
-        skipped: condition -> why it could not be made here.
-        resamples: behind the intervals.
+        unchanged: condition -> severity without an effect; only for conditions that have one.
+        skipped: condition -> why it was not available here.
+        resamples: number of resamples behind the intervals.
         seed: of noise, rooms and resampling.
         level: of the intervals.
     """

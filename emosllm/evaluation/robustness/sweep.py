@@ -1,7 +1,7 @@
-"""How recognition falls as recordings get worse: any system, over conditions and severities, as a table or a curve.
+"""Robustness sweep: the figures of any system over conditions and severities.
 
-The same clips with the same noise at every severity, so that a curve falls by the severity alone; what changed against
-the clean clips has a paired interval by speaker. Given up: two conditions at once.
+Every severity uses the same clips with the same noise, so that a curve depends on the severity alone. Changes against
+the clean clips have a paired interval by speaker. Not supported: two conditions at once.
 """
 
 import zlib
@@ -20,7 +20,7 @@ from emosllm.evaluation.statistics.significance import compare
 
 __all__ = ["Point", "Predict", "Robustness", "degrade", "pool", "sweep"]
 
-#: Samples `[T]` at 16 kHz of each clip -> an answer for each, `None` where there is none.
+#: Maps the samples `[T]` at 16 kHz of each clip to an answer for each, `None` if there is none.
 Predict = Callable[[Sequence[np.ndarray]], Sequence[str | None]]
 
 
@@ -39,24 +39,24 @@ def sweep(
     on_point: Callable[[Point], None] | None = None,
     kept: AnswerCache | None = None,
 ) -> Robustness:
-    """Ask a system about clean and spoilt clips.
+    """Run a system on clean and degraded clips.
 
     Args:
         predict: the system; called once with the clean clips and once per condition and severity.
         clips: mono samples `[T]` at 16 kHz.
         reference: the true class of each.
-        speakers: of each, `None` where nobody knows.
+        speakers: of each, `None` if unknown.
         labels: the classes.
-        conditions: which, all by default; one that cannot be made here is skipped and named.
-        voices: what babble is made of; by default, for each clip, all others.
-        resamples: behind the intervals.
+        conditions: all by default; one that is not available here is skipped and listed.
+        voices: the recordings for babble; by default, for each clip, all others.
+        resamples: number of resamples behind the intervals.
         seed: of noise, rooms and resampling.
         level: of the intervals.
-        on_point: told of every point as it is known, `clean` first.
-        kept: answers that are there already, and where new ones go as they are known.
+        on_point: called with every point as soon as it is computed, `clean` first.
+        kept: stored answers, which are not computed again; new answers are added.
 
     Raises:
-        UserError: the numbers of clips, references, speakers or answers differ, or as `score`.
+        UserError: the numbers of clips, references, speakers or answers differ, or for the reasons of `score`.
     """
     if not len(clips) == len(reference) == len(speakers):
         raise UserError(
@@ -99,13 +99,13 @@ def pool(
     seed: int = 0,
     level: float = 0.95,
 ) -> Robustness:
-    """One sweep of what several systems answered, such as those of the folds of a cross-validation, each to its clips.
+    """Merge the sweeps of several systems, such as those of the folds of a cross-validation, each on its own clips.
 
     Args:
         parts: the answers of each system's sweep.
         labels: the classes.
-        conditions: which; one that is not in all parts is skipped and named.
-        resamples: behind the intervals.
+        conditions: one that is not in all parts is skipped and listed.
+        resamples: number of resamples behind the intervals.
         seed: of the resampling.
         level: of the intervals.
 
@@ -137,17 +137,17 @@ def pool(
 def degrade(
     clips: Sequence[np.ndarray], condition: Condition, severity: float, *, seed: int = 0, voices: Voices | None = None
 ) -> list[np.ndarray]:
-    """All clips under one condition; draws depend on seed, condition and place, not on severity.
+    """Degrade all clips by one condition; random draws depend on seed, condition and position, not on severity.
 
     Args:
         clips: mono samples `[T]` at 16 kHz.
-        condition: what happens to them.
-        severity: how much.
+        condition: the degradation.
+        severity: its strength.
         seed: of every draw.
-        voices: what babble is made of; by default, for each clip, all others.
+        voices: the recordings for babble; by default, for each clip, all others.
 
     Raises:
-        UserError: as `Condition.at`.
+        UserError: for the reasons of `Condition.at`.
     """
     spoilt = []
     for place, samples in enumerate(clips):

@@ -1,4 +1,4 @@
 """Confidence intervals by speaker and tests of significance.
 
-The way in is `bootstrap` for one system and `significance` for two.
+The entry points are `bootstrap` for one system and `significance` for two.
 """

@@ -1,7 +1,7 @@
-"""Confidence intervals by speaker: how far a figure would move had other speakers been recorded.
+"""Confidence intervals by speaker, from a bootstrap over speakers.
 
-Clips of one speaker are alike, so resampling clips pretends to know more than it does; whole speakers are resampled.
-Given up: bias-corrected and studentised intervals. The percentile interval is what the field reports.
+Clips of one speaker are alike, so resampling clips would give intervals that are too narrow. Whole speakers are
+resampled. Not supported: bias-corrected and studentised intervals. The field reports the percentile interval.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from emosllm.evaluation.statistics.resampling import merge_alike, resampled_sums
 #: The figures that have an interval; each is a field of `Scores`.
 FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
 
-#: Below so many speakers an interval is said to be too narrow; see `bootstrap_by_speaker`.
+#: Below this number of speakers a report warns that the interval is too narrow; see `bootstrap_by_speaker`.
 FEW_SPEAKERS = 5
 
 
@@ -28,29 +28,29 @@ def bootstrap_by_speaker(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Interval | None]:
-    """Percentile intervals of WA, UA, macro F1 and weighted F1 over resampled speakers.
+    """Compute percentile intervals of WA, UA, macro F1 and weighted F1 over resampled speakers.
 
-    As many speakers as there are get drawn with replacement, each with all clips; the interval holds the middle `level`
-    of the figures so obtained. It answers "what if the same system had met other speakers of this kind", not "what if
-    it had been trained again". A clip of an unknown speaker is a speaker of its own, which makes the interval too
-    narrow when those clips are in truth by few people. So do few speakers: where accuracy varies by speaker as
+    The speakers are drawn with replacement, as many as there are, each with all clips. The interval holds the middle
+    `level` of the resulting figures. It describes the same system on other speakers of this kind, not the same system
+    after another training. A clip of an unknown speaker counts as a speaker of its own, which makes the interval too
+    narrow if those clips come from few people. Few speakers have the same effect: where accuracy varies by speaker as
     Beta(6, 4), 95 % intervals held the true UA in 80 % of 1000 simulations with 4 speakers of 30 clips, 89 % with 10
     and 92 % with 30 (`tests/evaluation/statistics/test_bootstrap.py`). Report `count_clusters` beside the interval.
 
     Args:
         reference: the true class of each clip.
-        predicted: the answers, `None` where there is none.
-        speakers: who speaks, `None` where nobody knows.
+        predicted: the answers; `None` if there is none.
+        speakers: of each clip; `None` if unknown.
         labels: the classes.
         resamples: how many times the speakers are drawn.
         seed: of the draw.
         level: the share of resamples within the interval.
 
     Returns:
-        `FIGURES` -> interval; all `None` where one speaker says everything, since one speaker tells nothing of others.
+        `FIGURES` -> interval; all `None` for a single speaker, who gives no information about others.
 
     Raises:
-        UserError: as `score`.
+        UserError: for the reasons of `score`.
 
     Source:
         Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004; by
@@ -71,12 +71,12 @@ def draw_figures(
     resamples: int,
     rng: np.random.Generator,
 ) -> np.ndarray | None:
-    """The draws behind `bootstrap_by_speaker`, with its arguments: `FIGURES` by resample `[4, R]`.
+    """Draw the figures behind `bootstrap_by_speaker`, with its arguments: `FIGURES` by resample `[4, R]`.
 
-    `None` where one speaker says everything.
+    `None` for a single speaker.
 
     Raises:
-        UserError: as `score`.
+        UserError: for the reasons of `score`.
     """
     assert len(speakers) == len(reference), (len(speakers), len(reference))
     true, answers = encode(reference, predicted, labels)
@@ -96,7 +96,7 @@ def percentile_interval(draws: np.ndarray, level: float) -> Interval:
 
 
 def count_clusters(speakers: Sequence[str | None]) -> int:
-    """How many independent units there are: the known speakers, and every clip whose speaker nobody knows."""
+    """Count the independent units: the known speakers, and every clip of an unknown speaker."""
     known = [speaker for speaker in speakers if speaker is not None]
     return len(set(known)) + len(speakers) - len(known)
 
@@ -121,7 +121,7 @@ def cluster_confusions(
 
 
 def figures_of(confusions: np.ndarray) -> np.ndarray:
-    """`FIGURES` of many confusion matrices at once, as `score` gives them one by one.
+    """Compute `FIGURES` of many confusion matrices at once, as `score` does for one.
 
     Args:
         confusions: counts `[R, C, C + 1]`, reference by answer, the last column "no answer".
@@ -134,7 +134,7 @@ def figures_of(confusions: np.ndarray) -> np.ndarray:
     support = confusions.sum(axis=2)
     called = confusions[:, :, :classes].sum(axis=1)
     present = support > 0
-    # An absent class has no hits; 1 below the line only keeps 0 / 0 quiet.
+    # An absent class has no hits; the denominator 1 only avoids 0 / 0.
     recall = hits / np.where(present, support, 1)
     f1 = np.where(present, 2 * hits / np.where(present, support + called, 1), 0)
     spoken = present.sum(axis=1)

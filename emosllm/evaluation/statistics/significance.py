@@ -1,8 +1,8 @@
-"""Is one system better than another: McNemar's test, the paired bootstrap by speaker, and the spread over seeds.
+"""Significance of a difference between systems: McNemar's test, paired bootstrap by speaker, spread over seeds.
 
-Three questions that are often taken for one. McNemar: do the two differ on these clips, were clips independent (those
-of one speaker are not, so its p is too small)? Bootstrap: would they differ on other speakers? Seeds: would they differ
-had each been trained again? Given up: corrections for many comparisons; whoever makes ten should say so.
+The three answer different questions. McNemar: do the two systems differ on these clips, if clips are independent?
+Clips of one speaker are not, so its p is too small. Bootstrap: would the systems differ on other speakers? Seeds: would
+they differ after another training? Not supported: corrections for multiple comparisons. Report their number.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from emosllm.evaluation.statistics.resampling import merge_alike, resampled_sums
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """Two systems on the same clips.
+    """McNemar's test of two systems on the same clips.
 
     Attributes:
-        both: clips that both get right.
-        only_first: that only the first gets right.
-        only_second: that only the second gets right.
-        neither: that both get wrong.
+        both: clips that both systems get right.
+        only_first: clips that only the first gets right.
+        only_second: clips that only the second gets right.
+        neither: clips that both get wrong.
         p_exact: two-sided, from the binomial distribution; 1 where the systems never disagree.
         chi_square: with continuity correction, one degree of freedom; 0 where the systems never disagree.
-        p_chi_square: of `chi_square`; not to be trusted below 25 disagreements.
+        p_chi_square: of `chi_square`; not reliable below 25 disagreements.
     """
 
     both: int
@@ -43,12 +43,12 @@ class McNemar:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure of two systems.
+    """The difference of one figure between two systems.
 
     Attributes:
         first: the figure of the first system.
         second: of the second.
-        difference: `second - first`; above 0 the second is better.
+        difference: `second - first`; above 0 the second system is better.
         interval: of the difference, by speaker; `None` for a single speaker.
         p: two-sided, that the difference is 0; `None` for a single speaker. Never below 1 / (resamples + 1) times 2.
     """
@@ -62,16 +62,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems on the same clips.
+    """The comparison of two systems on the same clips.
 
     Attributes:
-        first: how the first system is called.
-        second: how the second is.
+        first: name of the first system.
+        second: name of the second system.
         n: clips.
-        speakers: independent units among them: known speakers, and each clip of an unknown one.
+        speakers: independent units among them: known speakers, and each clip of an unknown speaker.
         mcnemar: of the two.
         differences: `FIGURES` -> difference.
-        resamples: behind the intervals.
+        resamples: number of resamples behind the intervals.
         seed: of the resampling.
         level: of the intervals.
     """
@@ -89,12 +89,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class OverSeeds:
-    """One figure of several trainings that differ by their seed.
+    """One figure over several trainings that differ by their seed.
 
     Attributes:
         n: trainings.
         mean: of the figure.
-        sd: standard deviation of single trainings (n - 1 below the line); `None` for one.
+        sd: standard deviation of single trainings (with denominator n - 1); `None` for one.
         interval: of the mean, by Student's t; `None` for one training.
     """
 
@@ -107,11 +107,11 @@ class OverSeeds:
 def compare(
     first: Answers, second: Answers, *, resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> Comparison:
-    """Both tests of two systems on the same clips.
+    """Run both tests on two systems on the same clips.
 
     Args:
-        first: the one to improve on.
-        second: the one that claims to.
+        first: the baseline.
+        second: the system that is compared with it.
         resamples: how many times the speakers are drawn.
         seed: of the draws.
         level: of the intervals.
@@ -134,10 +134,10 @@ def compare(
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
-    """McNemar's test, exact and by chi-square, as statsmodels computes both.
+    """McNemar's test, exact and by chi-square; statsmodels gives the same values.
 
-    With as many disagreements each way the corrected statistic is 1 / disagreements and not 0, in statsmodels as here;
-    the exact p is then 1. Report the exact one.
+    With equal numbers of disagreements each way the corrected statistic is 1 / disagreements and not 0, as in
+    statsmodels. The exact p is then 1. Report the exact p.
 
     Args:
         first: whether the first system is right, by clip.
@@ -167,10 +167,10 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
 
 
 def over_seeds(values: Sequence[float], level: float = 0.95) -> OverSeeds:
-    """Mean, standard deviation and interval over trainings.
+    """Compute mean, standard deviation and interval over trainings.
 
-    The interval is of the mean over trainings on the same data, after Student; it knows nothing of other speakers. Two
-    systems trained with the same seeds are compared by giving their differences.
+    The interval is that of the mean over trainings on the same data, after Student. It covers no other speakers. To
+    compare two systems trained with the same seeds, give their differences.
 
     Args:
         values: the same figure of each training.
@@ -212,9 +212,9 @@ def _paired_figures(
 
 
 def difference_of(first: float, second: float, draws: np.ndarray | None, level: float) -> Difference:
-    """A figure of two systems, with the interval of its difference and a p.
+    """The difference of a figure between two systems, with its interval and p.
 
-    The p is that of the smallest interval that just holds 0 (Davison and Hinkley, Bootstrap Methods, 1997, ch. 4).
+    The p is that of the smallest interval that contains 0 (Davison and Hinkley, Bootstrap Methods, 1997, ch. 4).
 
     Args:
         first: the figure of the first system.
