@@ -473,7 +473,7 @@ def test_out_in_use_is_not_overwritten(run, corpus, parts, tmp_path):
 
 def test_a_run_is_neither_begun_twice_nor_resumed_as_another(run, corpus, parts, tmp_path):
     train = ("train", "emosllm", "--data", corpus, "--out", run, *parts)
-    assert "--resume takes it up, another --out begins a new one" in refused(*train)
+    assert "--resume continues it, another --out begins a new one" in refused(*train)
     assert "begun with another recipe" in refused(*train, "lora.rank=4", "--resume")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{")
