@@ -1,1 +1,1 @@
-"""Tensors only: encoder, mapper, LLM, and the three composed. Knows no corpus and no prompt."""
+"""Models: encoders, mappers, LLMs, heads and the systems composed of them. Independent of corpora and prompts."""
