@@ -1,1 +1,1 @@
-"""What the LLM is told and what it says back: cues, conversation, batch. All that reaches a model passes here."""
+"""Prompts and model inputs: text cues, conversations, token rows and batches, for training and inference."""

@@ -1,7 +1,7 @@
-"""Text cues: properties of a voice that the LLM is told in words, such as "low pitch".
+"""Text cues: properties of a voice that the prompt states in words, such as "low pitch".
 
-A set of cues (`sets`) names what is measured, with Praat (`praat`) or librosa (`acoustics`), and the levels that a
-training set is cut into; a run's `Thresholds` hold the cuts and put them into words.
+A set of cues (`sets`) defines the cues, their measurement with Praat (`praat`) or librosa (`librosa`), and their
+levels. The `Thresholds` of a run hold the cuts between levels and convert values to words.
 """
 
 from emosllm.prompting.cues.praat import CUES, measure
