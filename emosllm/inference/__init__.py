@@ -1,1 +1,1 @@
-"""From a trained system and a recording to an answer: transcripts are generated, emotions are scored."""
+"""Inference with a trained system: transcripts are generated, and emotions are scored."""
