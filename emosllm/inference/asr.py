@@ -1,7 +1,7 @@
-"""Recognisers of speech by name: any of transformers' pipelines, or faster-whisper, behind one call.
+"""Load a speech recogniser by name: any pipeline of transformers, or faster-whisper, behind one interface.
 
-`openai/whisper-small` is a hub id or a folder for transformers; `faster-whisper:small` a name for that package. Given
-up: timestamps, languages by hand, and beams; what a pipeline does by itself is what is taken.
+`openai/whisper-small` is a hub id or a folder for transformers; `faster-whisper:small` is a model of that package. The
+defaults of each package are used: there are no options for timestamps, language or beams.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from emosllm.inference.transcripts import Transcriber
 from emosllm.models.checkpoints.locations import locate
 
 _FASTER = "faster-whisper:"
-_WINDOW = 30 * SAMPLE_RATE  # what Whisper hears at once; more of it has to be asked for
+_WINDOW = 30 * SAMPLE_RATE  # Whisper's window in samples; longer clips need an option
 
 
 def load_asr(name: str, device: str | None = None) -> Transcriber:
-    """A recogniser of speech.
+    """Load a speech recogniser.
 
     Args:
         name: a hub id or folder of a transformers model for automatic speech recognition, or `faster-whisper:SIZE`.
-        device: where it computes; the CPU where nothing is said.
+        device: the device; by default the CPU.
 
     Raises:
-        UserError: there is no such model, it is for something else, or its package is not installed.
+        UserError: there is no such model, it has another task, or its package is not installed.
     """
     if name.startswith(_FASTER):
         return FasterWhisper(name.removeprefix(_FASTER), device)
@@ -39,7 +39,7 @@ class PipelineASR:
 
     Args:
         name: hub id or folder.
-        device: where it computes.
+        device: the device; by default the CPU.
     """
 
     def __init__(self, name: str, device: str | None = None) -> None:
@@ -47,7 +47,7 @@ class PipelineASR:
 
         self.name = f"asr {name}"
         place, options = locate(name), {"device": device or "cpu"}
-        # Weights stored in float16 would stay so, and a CPU multiplies them several times slower than float32.
+        # `auto` would keep weights in float16, which a CPU multiplies several times slower than float32.
         dtype = "float32" if options["device"] == "cpu" else "auto"
         try:
             self.pipe: Any = pipeline("automatic-speech-recognition", model=place, dtype=dtype, **options)
@@ -63,10 +63,10 @@ class PipelineASR:
         if not clips:
             return []
         whisper = self.pipe.type == "seq2seq_whisper"
-        # Whisper writes beyond its window of 30 s only where timestamps carry it on.
+        # Whisper transcribes beyond its window of 30 s only with timestamps.
         options = {"return_timestamps": True} if whisper and max(map(len, clips)) > _WINDOW else {}
         inputs = [{"raw": clip, "sampling_rate": SAMPLE_RATE} for clip in clips]
-        # Without a token to pad with, the pipeline takes one at a time.
+        # Without a padding token, the pipeline takes one clip at a time.
         together = len(inputs) if getattr(self.pipe.tokenizer, "pad_token_id", None) is not None else 1
         return [found["text"].strip() for found in self.pipe(inputs, batch_size=together, **options)]
 

@@ -1,7 +1,7 @@
-"""The questions one can ask a system: what is said (generated), and with which emotion (scored, or said freely).
+"""Decode transcripts (generated) and emotions (scored, or searched for in a generated answer).
 
-Scores are how emotions are recognised here. A free answer is for measuring what papers measured: an emotion is looked
-for in the text, and an answer that names none is counted.
+By default emotions are scored. Generated answers reproduce the evaluation of papers: the text is searched for an
+emotion, and answers without one are counted.
 """
 
 import re
@@ -27,7 +27,7 @@ from emosllm.utterance import Utterance
 def emotion_question(
     processor: SpeechProcessor, strategy: Strategy, transcript: str | None, labels: LabelSet, **known: Any
 ) -> Conversation | None:
-    """The conversation whose answer is about to name the emotion; `None` for a system without an LLM.
+    """The conversation for recognising the emotion; `None` for a system without an LLM.
 
     Args:
         processor: of the system.
@@ -57,7 +57,7 @@ def score_emotions(
 ) -> list[dict[str, float]]:
     """Probability of each emotion for each sample, summing to 1, in the label set's order.
 
-    Where temperatures are given, each sample's log-probabilities are divided by its own and made to sum to 1 again.
+    With temperatures, each sample's log-probabilities are divided by its temperature and normalised again.
     """
     batch = processor.for_labels(samples, labels).to(model.device)
     scores = model.score(**batch).cpu()
@@ -73,7 +73,7 @@ def transcribe(
     samples: Sequence[Sample],
     max_new_tokens: int,
 ) -> list[str]:
-    """What the system hears, greedily; each sample's answer is broken off where the transcript would begin."""
+    """Generate transcripts by greedy decoding; each sample's answer is cut before its transcript."""
     stop = StoppingCriteriaList([_BarSeen(processor)])
     texts = _generate(model, processor, samples, "transcript", max_new_tokens, stopping_criteria=stop)
     return [plain(text.partition("|")[0]) for text in texts]
@@ -82,14 +82,14 @@ def transcribe(
 def generate_emotions(
     model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], max_new_tokens: int
 ) -> list[str]:
-    """The system's free answers, greedily; each sample's answer is broken off where the emotion would be named."""
+    """Generate answers by greedy decoding; each sample's answer is cut before its emotion."""
     return [plain(text) for text in _generate(model, processor, samples, "emotion", max_new_tokens)]
 
 
 def free_answers(
     model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], labels: LabelSet, max_new_tokens: int
 ) -> list[tuple[str, str | None]]:
-    """Each sample's free answer, and the emotion that it names, `None` where it names none."""
+    """Generated answer of each sample, and the emotion that it names; `None` where it names none."""
     templates = processor.settings.templates
     assert templates is not None
     said = generate_emotions(model, processor, samples, max_new_tokens)
@@ -97,10 +97,10 @@ def free_answers(
 
 
 def named_emotion(text: str, labels: LabelSet, templates: Templates) -> str | None:
-    """The emotion that a free answer names first, or `None`.
+    """The first emotion that a generated answer names, or `None`.
 
-    Letters count where the system answers in letters, and only as they are; words in any spelling of the vocabulary
-    and the prompt's own, in any case, and as whole words ("unhappy" is not happy).
+    For a system that answers in letters, only the exact letters count. Otherwise the words of the prompt and all
+    spellings of the vocabulary count, in any case, as whole words ("unhappy" is not happy).
     """
     found: list[tuple[int, int, str]] = []
     for name in labels.names:
@@ -116,7 +116,7 @@ def named_emotion(text: str, labels: LabelSet, templates: Templates) -> str | No
 def _generate(
     model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], kind: Kind, most: int, **options: Any
 ) -> list[str]:
-    """What the LLM says where each sample's answer comes to a span of `kind`."""
+    """Generate the text of each sample's answer from its first span of `kind` on."""
     rows = []
     for sample in samples:
         assert sample.conversation is not None
@@ -128,7 +128,7 @@ def _generate(
 
 
 class _BarSeen(StoppingCriteria):
-    """Stops a row once it has said the bar that closes a transcript; what follows is scored, not generated."""
+    """Stop a row after the bar that closes a transcript; the emotion after it is scored and not generated."""
 
     def __init__(self, processor: SpeechProcessor) -> None:
         assert processor.tokenizer is not None
@@ -150,16 +150,16 @@ def hints(
     samples: np.ndarray | None = None,
     measured: Callable[[Utterance], Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """The hints that a system was trained with: gender as given, cues as measured.
+    """The hints of a prompt: the utterance's gender, and its cues as levels.
 
     Args:
         processor: of the system.
-        utterance: what is asked about.
-        samples: its recording `[T]`; not read where the cues were measured before.
-        measured: the cues of utterances that were measured before.
+        utterance: the utterance.
+        samples: its recording `[T]`; not used with `measured`.
+        measured: returns cached cues of an utterance.
 
     Raises:
-        UserError: the system is told cues, and the levels of its cues were never measured.
+        UserError: the prompts contain cues, and no thresholds of their levels were fitted.
     """
     cues = None
     if tells_cues(processor) and processor.listens:

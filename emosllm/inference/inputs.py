@@ -1,4 +1,4 @@
-"""What can be recognised: a file, its bytes, samples, or an utterance."""
+"""The accepted inputs of recognition: a file, its bytes, samples, or an utterance."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ Source = str | Path | bytes | np.ndarray | Utterance
 
 
 def as_utterance(source: Source) -> Utterance:
-    """Whatever a user holds in hand, as an utterance."""
+    """Convert any accepted input to an utterance."""
     if isinstance(source, Utterance):
         return source
     if isinstance(source, str | Path):

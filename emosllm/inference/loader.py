@@ -1,4 +1,4 @@
-"""Systems by name: a builtin, a run's folder, a checkpoint, or a recipe whose parts are all published (zero-shot)."""
+"""Load a system by name: a builtin, a run's folder, a checkpoint, or a recipe with published parts only (zero-shot)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,20 +31,20 @@ def load(
 ) -> Recogniser:
     """Load a system: a builtin name (`nano`), a run's folder, a checkpoint's folder, a hub id, or a recipe.
 
-    A recipe is loaded as published, without training (zero-shot), where all its parts are published.
+    A recipe is loaded with its published weights, without training (zero-shot). All its parts must be published.
 
     Args:
-        name: what to load.
-        device: `cpu`, `cuda`, ...; a GPU where there is one and nothing is said.
-        strategy: how transcripts are used; the recipe's where not given.
-        labels: emotions to choose from; all of the system's where not given.
-        answer: `score` or `generate`; the recipe's where not given.
-        overrides: changes to a recipe, such as `labels=iemocap4`; trained systems take none.
-        temperature: what log-probabilities are divided by; where not given, what `emosllm calibrate` left beside the
+        name: the system.
+        device: `cpu`, `cuda`, ...; by default a GPU if there is one, else the CPU.
+        strategy: how transcripts are used; by default the recipe's.
+        labels: emotions to choose from; by default all of the system's.
+        answer: `score` or `generate`; by default the recipe's.
+        overrides: changes to a recipe, such as `labels=iemocap4`; not allowed for trained systems.
+        temperature: divisor of the log-probabilities; by default the one that `emosllm calibrate` stored beside the
             weights, or 1.
 
     Raises:
-        UserError: no such system, a broken checkpoint, labels it was not trained for, no such device here.
+        UserError: there is no such system or device, the checkpoint is broken, or a label was not trained.
     """
     chosen = _device(device)
     model, processor = load_parts(str(name), overrides)
@@ -58,7 +58,7 @@ def load(
 
 
 def make_ready(model: System, device: torch.device | str = "cpu") -> None:
-    """Make a system ready to be asked and nothing else: adapters merged, nothing learns, weights laid out on a CPU."""
+    """Prepare a system for inference only, in place: merge adapters, freeze all weights, pack them on a CPU."""
     merge_lora(model)
     model.eval().requires_grad_(False).to(device)
     if isinstance(model, SpeechLLM):
@@ -71,17 +71,17 @@ def stored_calibration(name: str) -> StoredCalibration | None:
     """What `emosllm calibrate` left beside a system's weights; `None` where it left nothing, or for a recipe.
 
     Raises:
-        UserError: the file does not hold what it should.
+        UserError: the file has invalid content.
     """
     place = checkpoint_folder(name)
     return None if _is_recipe(name, place) else read_calibration(place)
 
 
 def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, SpeechProcessor]:
-    """A system's model and processor, as they were saved, or as published where `name` is a recipe's.
+    """Load a system's saved model and processor; for the name of a recipe, load its published parts.
 
     Raises:
-        UserError: no such system, a broken checkpoint, or a recipe with parts that must be trained first.
+        UserError: there is no such system, the checkpoint is broken, or the recipe has parts that must be trained.
     """
     place = checkpoint_folder(name)
     if _is_recipe(name, place):
@@ -94,7 +94,7 @@ def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, Speech
     except UserError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        # Whatever transformers stumbles over first; what it says of it is long and about itself.
+        # transformers raises various errors with long messages.
         what = f"{type(error).__name__}: {error}".split("\n")[0]
         raise UserError(
             f"{place}: the processor can't be read ({shorten(what, 120, placeholder=' …')}); its files are "
@@ -104,7 +104,7 @@ def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, Speech
 
 
 def checkpoint_folder(name: str) -> str:
-    """What a name of a system stands for: a run's `model/`, a builtin's folder, else the folder or hub id itself."""
+    """Resolve the name of a system: a run's `model/`, a builtin's folder, else the folder or hub id itself."""
     if (Path(name) / "model" / "config.json").is_file():
         return str(Path(name) / "model")
     if name in builtins() and not (Path(name) / "config.json").is_file():  # any folder may be called nano

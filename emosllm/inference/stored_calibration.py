@@ -1,7 +1,7 @@
-"""A system's temperature on disk: `calibration.json` beside its weights, and what it was fitted on.
+"""Save and load a system's temperature: `calibration.json` beside its weights, with the data that it was fitted on.
 
-`emosllm calibrate` writes it, `load` applies it. Given up: one temperature per label set or strategy; the file says for
-which ones it was fitted, and whoever asks otherwise is told.
+`emosllm calibrate` writes it, and `load` applies it. There is one temperature for all label sets and strategies. The
+file states those that it was fitted for, and `Calibrated.doubts` reports a different use.
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,19 @@ class StoredCalibration:
     """A temperature, and where it comes from.
 
     Attributes:
-        temperature: what log-probabilities are divided by before they are made to sum to 1 again; above 1 is less sure.
+        temperature: divisor of the log-probabilities, which are normalised afterwards; above 1 lowers the confidence.
         data: the manifest's file name.
-        digest: of its utterances.
-        split: which part of it, `None` for all.
-        labels: the classes that were asked for.
+        digest: digest of its utterances.
+        split: the split that was used, `None` for all.
+        labels: the classes.
         strategy: the inference strategy.
         transcripts: `own` or `given`.
-        n: clips it was fitted on.
+        n: number of clips that it was fitted on.
         nll_before: their mean negative log-likelihood in nats at temperature 1.
-        nll_after: the same at this temperature.
+        nll_after: their mean negative log-likelihood in nats at this temperature.
         ece_before: their expected calibration error at temperature 1.
-        ece_after: the same at this temperature.
-        adapted: the temperature where the system is adapted to the recordings; `None` where none was fitted.
+        ece_after: their expected calibration error at this temperature.
+        adapted: the temperature for a system adapted to the recordings; `None` where none was fitted.
     """
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -53,15 +53,15 @@ class StoredCalibration:
 
     @property
     def note(self) -> str:
-        """What whoever reads the probabilities should know, in one line."""
+        """A line about the temperature of the probabilities and the data that it was fitted on."""
         part = f" ({self.split})" if self.split else ""
         return f"probabilities are at temperature {self.temperature:.3f}, fitted on {self.n} clips of {self.data}{part}"
 
     def doubts(self, labels: Sequence[str], strategy: str, digest: str) -> list[str]:
-        """Why figures at this temperature may not mean what they should; a sentence each.
+        """Reasons why figures at this temperature may be misleading, one sentence each.
 
         Args:
-            labels: the classes that are asked for now.
+            labels: the classes of the present evaluation.
             strategy: the inference strategy.
             digest: of the utterances with a class.
         """
@@ -82,7 +82,7 @@ def write_calibration(calibrated: StoredCalibration, path: Path) -> None:
     """Write the file, whole or not at all.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     write_atomically(path, _FORM.dump_json(calibrated, indent=2) + b"\n")
 
@@ -91,10 +91,10 @@ def read_calibration(place: str | Path) -> StoredCalibration | None:
     """The calibration of a checkpoint; `None` where it has none.
 
     Args:
-        place: a checkpoint's folder, or a hub id whose files are in the cache or can be had.
+        place: a checkpoint's folder, or a hub id whose files are cached or can be downloaded.
 
     Raises:
-        UserError: the file does not hold what `write_calibration` writes.
+        UserError: the file has invalid content.
     """
     path = Path(place) / CALIBRATION
     if not Path(place).is_dir():

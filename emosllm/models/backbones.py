@@ -1,6 +1,6 @@
-"""Encoders and LLMs by name: a hub id, a local folder, or a builtin of this package; no code of a checkpoint is run.
+"""Load encoders and LLMs by name: a hub id, a local folder, or a builtin. No code of a checkpoint is run.
 
-A name may also stand for a model that holds several of our parts, in its authors' own layout (`models/published`).
+A name may also refer to a model in its authors' own layout that contains several parts (`models/published`).
 """
 
 import json
@@ -45,20 +45,20 @@ from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.published.registry import find_layout
 from emosllm.recipe_parts import Layers
 
-for _register in (register_emotion2vec, register_qwen_audio):  # transformers has none of these
+for _register in (register_emotion2vec, register_qwen_audio):  # transformers does not include these
     _register()
 
 
 def load_config(reference: str, part: Part, file: str | None = None) -> PreTrainedConfig:
-    """The config of a model's encoder or LLM: from a folder, from the shapes kept in the package, or from the hub.
+    """Load the config of a model's encoder or LLM: from a folder, the shapes in the package, or the hub.
 
     Args:
         reference: the model.
-        part: which of its parts.
-        file: the GGUF file that holds it, where one does.
+        part: the part of the model.
+        file: the GGUF file of an LLM that is stored in one.
 
     Raises:
-        UserError: it is nowhere to be found.
+        UserError: the config is not found.
     """
     if file is not None:
         return load_gguf_config(reference, file)
@@ -73,12 +73,12 @@ def load_config(reference: str, part: Part, file: str | None = None) -> PreTrain
 
 
 def config_of(values: dict[str, Any]) -> PreTrainedConfig:
-    """A backbone's config from plain values with their `model_type`."""
+    """Create a backbone's config from plain values that include `model_type`."""
     return AutoConfig.for_model(**values)
 
 
 def new_encoder(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A new encoder of a config's shape; of Whisper only the half that listens."""
+    """Create an encoder with new weights; of Whisper only the encoder half."""
     family(config)
     if config.model_type == "whisper":
         return WhisperEncoder(config).to(dtype)
@@ -86,20 +86,20 @@ def new_encoder(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) ->
 
 
 def new_llm(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A new causal LM of a config's shape."""
+    """Create a causal LM with new weights."""
     return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
 def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Layers = "last") -> PreTrainedModel:
-    """A speech encoder's published weights; of Whisper only the half that listens.
+    """Load a speech encoder with its published weights; of Whisper only the encoder half.
 
     Args:
         reference: hub id, folder or builtin.
         dtype: of the weights.
-        layers: what is read of it; what lies behind the deepest layer is not loaded.
+        layers: the layers that are read; modules after the deepest one are not loaded.
 
     Raises:
-        UserError: it can't be had, or does not have so many layers.
+        UserError: the encoder is not available, or does not have so many layers.
     """
     if found := find_layout(locate(reference)):
         folder, layout = found
@@ -115,7 +115,7 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Lay
         encoder = new_encoder(shorter, dtype)
         cut_weights(encoder, layers)
         return load_int8(path, encoder, _unread(whole, encoder))
-    # A Whisper encoder that was saved without the half that writes has other names for its weights.
+    # A Whisper encoder that was saved without the decoder has other names for its weights.
     kind = WhisperEncoder if whole.architectures == [WhisperEncoder.__name__] else AutoModel
     with _leaving_out(whole, shorter):
         model = _load(kind, reference, dtype=dtype, use_safetensors=True, config=shorter)
@@ -125,14 +125,14 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Lay
 
 
 def _unread(whole: PreTrainedConfig, encoder: PreTrainedModel) -> set[str]:
-    """Names of the weights that an encoder of the whole shape has and a shorter one does not."""
+    """Names of the weights that the whole encoder has and the shortened one does not."""
     with torch.device("meta"):
         return set(new_encoder(whole).state_dict()) - set(encoder.state_dict())
 
 
 @contextmanager
 def _leaving_out(whole: PreTrainedConfig, shorter: PreTrainedConfig) -> Iterator[None]:
-    """Have transformers load a shorter encoder without a report of the weights that it is meant to leave out."""
+    """Suppress transformers' report of the weights that a shortened encoder leaves out on purpose."""
     if depth(whole) == depth(shorter):
         yield
         return
@@ -151,7 +151,7 @@ def _leaving_out(whole: PreTrainedConfig, shorter: PreTrainedConfig) -> Iterator
 
 
 def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | None = None) -> PreTrainedModel:
-    """A causal LM's published weights; from the GGUF file of that name where one is given."""
+    """Load a causal LM with its published weights; from a GGUF file where `file` names one."""
     if file is not None:
         with _without_bars():
             return load_gguf_llm(reference, file, dtype)
@@ -168,10 +168,10 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | Non
 
 
 def load_mapper(reference: str, mapper: LinearMapper) -> None:
-    """Put a published mapper's weights into ours, under its adapter where it has one.
+    """Copy a published mapper's weights into a mapper; if it has an adapter, into the layer under the adapter.
 
     Raises:
-        UserError: the model has no such part, or of another shape.
+        UserError: the model has no mapper, or a mapper of another shape.
     """
     folder, layout = _published(reference, "mapper")
     output = mapper.output.get_base_layer() if isinstance(mapper.output, BaseTunerLayer) else mapper.output
@@ -183,15 +183,15 @@ def load_mapper(reference: str, mapper: LinearMapper) -> None:
 
 
 def load_head(reference: str, head: ClassHead, names: Sequence[str]) -> None:
-    """Put a published classifier's weights into ours, its classes by their names.
+    """Copy a published classifier's weights into a head, matching classes by name.
 
     Args:
-        reference: the model that has one.
+        reference: the model with the classifier.
         head: a linear layer on the mean of the frames.
-        names: our classes, in our order.
+        names: the classes of `head`, in order.
 
     Raises:
-        UserError: the model has none, or one without some of the classes.
+        UserError: the model has no classifier, or its classifier lacks some of the classes.
     """
     folder, layout = _published(reference, "head")
     shape = _part_of(layout.configs(folder), "head", reference)
@@ -206,7 +206,7 @@ def load_head(reference: str, head: ClassHead, names: Sequence[str]) -> None:
 
 
 def load_feature_extractor(reference: str) -> FeatureExtractionMixin:
-    """What turns samples into what the encoder eats."""
+    """Load the feature extractor that converts samples to the encoder's input."""
     found = find_layout(locate(reference))
     if found and found[1].feature_extractor:
         return found[1].feature_extractor(found[0])
@@ -214,7 +214,7 @@ def load_feature_extractor(reference: str) -> FeatureExtractionMixin:
 
 
 def load_tokenizer(reference: str, file: str | None = None) -> PreTrainedTokenizerBase:
-    """The LLM's tokenizer; from the GGUF file of that name where one is given."""
+    """Load the LLM's tokenizer; from a GGUF file where `file` names one."""
     if file is not None:
         return load_gguf_tokenizer(reference, file)
     found = find_layout(locate(reference))
@@ -224,7 +224,7 @@ def load_tokenizer(reference: str, file: str | None = None) -> PreTrainedTokeniz
 
 
 def _published(reference: str, part: Part) -> tuple[Path, Layout]:
-    """The folder and layout of a published model that has a part of its own."""
+    """The folder and layout of a published model that contains the given part."""
     found = find_layout(locate(reference))
     if found is None:
         raise UserError(f"{reference}: no model with a {part} of its own there; {_way_out(reference)}")
@@ -239,7 +239,7 @@ def _part_of(parts: Any, part: Part, reference: str) -> dict[str, Any]:
 
 
 def _load(kind: Any, reference: str, **options: Any) -> Any:
-    """`from_pretrained` of an Auto class, with an error that says what to do."""
+    """Call `from_pretrained` of an Auto class; an error becomes a `UserError` with a remedy."""
     place = locate(reference)
     try:
         with _without_bars():
@@ -252,18 +252,18 @@ def _load(kind: Any, reference: str, **options: Any) -> Any:
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Without transformers' bars of loaded weights; bars of downloads, and whatever the user has set, stay."""
+    """Hide transformers' progress bars of loaded weights; keep those of downloads and the user's own settings."""
     if not logging.is_progress_bar_enabled():
         yield
         return
     downloads = not are_progress_bars_disabled()
-    logging.disable_progress_bar()  # and with it the hub's
+    logging.disable_progress_bar()  # this also disables the hub's bars
     try:
         if downloads:
             enable_progress_bars()
         yield
     finally:
-        with catch_warnings():  # the hub warns where its environment variable forbids what is asked
+        with catch_warnings():  # the hub warns where its environment variable forbids the change
             simplefilter("ignore")
             logging.enable_progress_bar()
         if not downloads:

@@ -1,4 +1,4 @@
-"""From a recipe, or a checkpoint, to its model and processor: with published weights, or as shapes alone."""
+"""Build the model and the processor of a recipe or a checkpoint, with weights or only as shapes."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import QPMapperPart
 
-#: A system: what answers, with whatever parts it has.
+#: The model of a system, with an LLM or with a head.
 System = SpeechLLM | SpeechHead
 
 #: By default oneDNN keeps 1,024 shapes. Clips differ in length, so a server of nano grew by 300 MB, and a process that
@@ -33,7 +33,7 @@ for _config, _model in ((SpeechLLMConfig, SpeechLLM), (SpeechHeadConfig, SpeechH
 
 
 def build_empty(recipe: Recipe) -> System:
-    """The recipe's model on the meta device: every shape and name, no memory, no weights needed."""
+    """The recipe's model on the meta device: all names and shapes, without memory and without weights."""
     shapes = {}
     if recipe.encoder is not None:
         whole = load_config(recipe.encoder.model, "encoder")
@@ -46,10 +46,10 @@ def build_empty(recipe: Recipe) -> System:
 
 
 def build_empty_of(folder: Path) -> System:
-    """A checkpoint's model on the meta device, by the shapes in its config; its backbones need not be there.
+    """A checkpoint's model on the meta device, with the shapes in its config; its backbones are not needed.
 
     Raises:
-        UserError: the config can't be read, or is somebody else's.
+        UserError: the config cannot be read, or does not belong to an emosllm checkpoint.
     """
     config = read_config(folder)
     kind = SpeechHead if isinstance(config, SpeechHeadConfig) else SpeechLLM
@@ -58,12 +58,12 @@ def build_empty_of(folder: Path) -> System:
 
 
 def build_model(recipe: Recipe) -> System:
-    """The recipe's model with all that is published of it, and what it starts from, ready for its first phase.
+    """The recipe's model with its published weights and those of its `start` checkpoint, ready for the first phase.
 
-    The frozen backbones are kept in the recipe's precision, what learns in float32.
+    Frozen backbones have the recipe's precision; trained weights have float32.
 
     Raises:
-        UserError: a backbone or the start can't be had, or the start has other shapes.
+        UserError: a backbone or the start is not available, or the start has other shapes.
     """
     _bound_kept_shapes()
     model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
@@ -77,13 +77,13 @@ def build_model(recipe: Recipe) -> System:
 
 
 def load_model(name: str) -> System:
-    """A trained system's model, whichever kind it is.
+    """Load the model of a trained system, `SpeechLLM` or `SpeechHead`.
 
     Args:
         name: the folder of a checkpoint, or a hub id.
 
     Raises:
-        UserError: there is none, or it is broken.
+        UserError: there is no such checkpoint, or it is broken.
     """
     _bound_kept_shapes()
     folder = fetch_checkpoint(name)
@@ -92,18 +92,18 @@ def load_model(name: str) -> System:
 
 
 def build_processor(recipe: Recipe, thresholds: Thresholds | None = None) -> SpeechProcessor:
-    """The recipe's processor, with tokenizer and feature extractor of its backbones."""
+    """Build the recipe's processor, with the tokenizer and the feature extractor of its backbones."""
     extractor = load_feature_extractor(recipe.encoder.model) if recipe.encoder is not None else None
     tokenizer = load_tokenizer(recipe.llm.model, recipe.llm.file) if recipe.llm is not None else None
     return SpeechProcessor.build(recipe, extractor, tokenizer, audio_vectors(recipe), thresholds)
 
 
 def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> AudioVectors:
-    """How many of the LLM's vectors a clip takes in this system.
+    """The rule for the number of LLM input vectors that a clip takes in this system.
 
     Args:
         recipe: the system.
-        config: the encoder's, where it is at hand.
+        config: the encoder's config; by default it is loaded.
     """
     if recipe.encoder is None or recipe.mapper is None:
         return AudioVectors()
@@ -115,7 +115,7 @@ def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> Aud
 
 
 def _bound_kept_shapes() -> None:
-    """Let oneDNN keep what it prepared for few shapes of a product; it reads the variable at its first product."""
+    """Limit the number of shapes that oneDNN caches; it reads the environment variable at its first product."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_SHAPES))
 
 

@@ -1,4 +1,7 @@
-"""What a recipe's model is made of, counted on the meta device: no weights, no memory, seconds for billions."""
+"""Describe a recipe's model: parts, parameter counts and training memory, without loading weights.
+
+The parameters are counted on the meta device, which takes seconds for billions of parameters.
+"""
 
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -17,20 +20,20 @@ from emosllm.recipe_parts import EncoderPart, LinearMapperPart, QPMapperPart
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _PREFIX_TOKENS = 320  # system prompt; ASSUMED, tokenizers differ
-_ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
+_ROW_TOKENS = 104  # prompt and answer of one sample without its clip; ASSUMED, tokenizers differ
 _NORMALISED = {"clip": "the clip", "statistics": "the training set's statistics"}
-_FRAMES_A_SECOND = 50  # of the encoders whose every frame becomes a vector
+_FRAMES_A_SECOND = 50  # frame rate of the encoders whose frames each become one vector
 
 
 @dataclass(frozen=True)
 class PartCount:
-    """One part of the model.
+    """Name, shape and parameter count of one part of the model.
 
     Attributes:
-        what: the model it is, or its kind.
+        what: name of the published model, or the kind of part.
         shape: width and depth in words.
-        total: its weights.
-        trainable: how many of them any phase trains.
+        total: number of weights.
+        trainable: number of weights that are trained in any phase.
     """
 
     what: str
@@ -41,15 +44,15 @@ class PartCount:
 
 @dataclass(frozen=True)
 class Description:
-    """A recipe's model, counted.
+    """Parts, parameter counts and memory of a recipe's model.
 
     Attributes:
-        recipe: its name.
-        parts: encoder, mapper, llm, lora, head: those that the system has.
-        total: all weights.
-        trainable: weights that learn in the last phase.
-        by_phase: weights that learn in each phase.
-        memory: estimated peak of training, bytes by what they hold.
+        recipe: the recipe.
+        parts: those of encoder, mapper, llm, lora and head that the system has.
+        total: number of weights.
+        trainable: number of weights trained in the last phase.
+        by_phase: number of weights trained in each phase.
+        memory: estimated peak memory of training in bytes, by content.
     """
 
     recipe: Recipe
@@ -82,11 +85,11 @@ class Description:
 
 @dataclass(frozen=True)
 class Download:
-    """What it takes to have a published model.
+    """Size and licence of a published model.
 
     Attributes:
-        gigabytes: on disk, rounded.
-        licence: as its card states it.
+        gigabytes: size on disk, rounded.
+        licence: as stated in the model card.
     """
 
     gigabytes: float
@@ -94,24 +97,24 @@ class Download:
 
 
 def downloads(recipe: Recipe) -> dict[str, Download]:
-    """The published models that a recipe needs, as far as we know them."""
+    """Size and licence of the published models that a recipe needs, where `downloads.yaml` lists them."""
     text = (files("emosllm.models") / "downloads.yaml").read_text(encoding="utf-8")
     known = yaml.safe_load(text)
     return {name: Download(**known[name]) for name in recipe.models if name in known}
 
 
 def places(recipe: Recipe) -> dict[str, str]:
-    """Where each published model that a recipe needs is found now, in words."""
+    """Current location of each published model that a recipe needs, in words."""
     files = {recipe.llm.model: recipe.llm.file} if recipe.llm is not None else {}
     return {name: describe_place(name, files.get(name)) for name in recipe.models}
 
 
 def describe(recipe: Recipe, model: System | None = None) -> Description:
-    """Count a recipe's model.
+    """Describe a recipe's model.
 
     Args:
         recipe: the system.
-        model: the same on the meta device, where it is built already, as of a checkpoint.
+        model: the system on the meta device, if it is already built, for example from a checkpoint.
     """
     model = model or build_empty(recipe)
     words = _words(recipe, model)
@@ -130,7 +133,7 @@ def describe(recipe: Recipe, model: System | None = None) -> Description:
 
 
 def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
-    """What each part is and how large, in words."""
+    """Name and size of each part, in words."""
     words = {}
     if recipe.encoder is not None and model.encoder is not None:
         words["encoder"] = (recipe.encoder.model, _heard(recipe.encoder, model.encoder))
@@ -153,7 +156,7 @@ def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
 
 
 def _heard(part: EncoderPart, encoder: SpeechEncoder) -> str:
-    """The encoder's size, and whatever is read of it in another way than published."""
+    """The encoder's size, and the settings in which its use differs from the published model."""
     layers = depth(encoder.model.config)
     words = [f"{layers} layer{'s' * (layers != 1)} of {encoder.width}"]
     if isinstance(part.layers, tuple):
@@ -174,7 +177,7 @@ def _count(module: nn.Module, kind: str = "") -> int:
 
 
 def _memory(recipe: Recipe, model: System) -> dict[str, int]:
-    """Bytes at the peak of training, in the phase where most learns."""
+    """Peak memory in bytes of a training that trains all learned parts at once."""
     seconds, samples = recipe.audio.max_seconds, recipe.training.micro_batch
     frames = round(_FRAMES_A_SECOND * seconds) if recipe.mapper else 0
     ears = model.encoder.model.config if model.encoder is not None else None

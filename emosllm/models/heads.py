@@ -1,4 +1,4 @@
-"""The head of systems without an LLM: classes straight from the encoder's frames."""
+"""Classification head on the encoder's frames, for systems without an LLM."""
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,9 @@ from emosllm.models.transformer_layer import read
 class ClassHead(nn.Module):
     """Transformer layers over the frames, pooling over time, one linear layer to the classes.
 
-    As the mappers: a linear layer to the head's width (none where it is the encoder's), post-norm layers without
-    positions, padding masked, so that a clip in a batch gives what it gives alone. With no layer at all it is a linear
-    probe, which emotion2vec's own head is.
+    As in the mappers, a linear layer to the head's width (none where it equals the encoder's) precedes post-norm layers
+    without position embeddings. Padding is masked, so the logits of a clip do not depend on its batch. Without
+    transformer layers it is a linear probe, like emotion2vec's own head.
 
     Source: AA-SLLM, section 3.3.1 ("w/o LLM": one 1024-wide layer on a frozen encoder; its count of 5.26 M fits a
     feed-forward width of 512).
@@ -21,12 +21,12 @@ class ClassHead(nn.Module):
         frame_width: D of the encoder's frames.
         classes: K.
         layers: transformer layers.
-        width: of them.
+        width: width of the transformer layers.
         heads: attention heads a layer.
         feedforward: width of their feed-forward blocks.
         dropout: in attention, feed-forward and residual.
         pooling: `mean` over the frames, or `attention`: a learned weight for each frame.
-        hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
+        hidden_states: converts the encoder's hidden states to frames; by default frames are not changed.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ClassHead(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Weight matrices of the layers Xavier-uniform (they are copies of one another until then)."""
+        """Draw the layers' weight matrices Xavier-uniform (`nn.TransformerEncoder` copies one layer)."""
         for parameter in self.layers.parameters() if self.layers is not None else ():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -74,5 +74,5 @@ class ClassHead(nn.Module):
         for layer in self.layers.layers if self.layers is not None else ():
             hidden = read(layer, hidden, hidden, mask)
         weights = hidden.new_zeros(mask.shape) if self.attention is None else self.attention(hidden)[..., 0]
-        shares = weights.masked_fill(~mask, float("-inf")).softmax(-1)  # [A, N]; equal ones are the mean
+        shares = weights.masked_fill(~mask, float("-inf")).softmax(-1)  # [A, N]; equal weights give the mean
         return self.output(torch.einsum("an,and->ad", shares, hidden))

@@ -1,4 +1,4 @@
-"""The loss over classes, which LLMs and heads share."""
+"""Weighted cross-entropy over classes, shared by systems with an LLM and with a head."""
 
 from torch import Tensor
 from torch.nn.functional import nll_loss
@@ -9,16 +9,16 @@ def class_loss(
 ) -> Tensor:
     """Weighted cross-entropy over normalised scores.
 
-    The sum is divided by the number of clips and not by the sum of their weights, so that accumulated batches give
-    what one large batch gives; balanced weights average 1 over the training set.
+    The sum is divided by the number of clips and not by the sum of their weights, so accumulated batches have the same
+    loss as one large batch. Balanced weights average 1 over the training set.
 
     Source: THAU-UPM, section 3.3.
 
     Args:
         scores: `[B, K]` log-probabilities of the classes.
         labels: `[B]`, the true class of each clip.
-        weights: `[B]`, what each clip counts.
-        items: clips of the whole update; those of this batch where not given.
+        weights: `[B]`, weight of each clip.
+        items: number of clips in the whole update; by default the number in this batch.
     """
     losses = nll_loss(scores, labels, reduction="none")
     if weights is not None:

@@ -1,4 +1,4 @@
-"""Mappers: from the encoder's frames to vectors that the LLM can read as if they were words."""
+"""Mappers from the encoder's frames to vectors in the LLM's embedding space."""
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,12 @@ from emosllm.recipe_parts import MapperPart, QPMapperPart
 
 
 class QPMapper(nn.Module):
-    """Query pooling: learned queries read the frames through a small transformer and carry away what the LLM needs.
+    """Query pooling: a small transformer reads the frames and learned queries, and returns the outputs of the queries.
 
-    Linear to the mapper's width (none where the widths are equal), queries after the frames, post-norm transformer
-    encoder layers without positions, the queries' outputs kept, linear to the LLM's width. The frames' order is what
-    the encoder put into them. Padding is masked, so a clip in a batch gives the vectors it gives alone.
+    The steps are a linear layer to the mapper's width (none where the widths are equal), concatenation of frames and
+    queries, post-norm transformer encoder layers without position embeddings, and a linear layer from the queries'
+    outputs to the LLM's width. Only the encoder's frames carry their order. Padding is masked, so the vectors of a
+    clip do not depend on its batch.
 
     Source: Vallaeys et al. 2024, "Improved Baselines for Data-efficient Perceptual Augmentation of LLMs", section 3;
     sizes from EmoSLLM, section 3.1.
@@ -21,14 +22,14 @@ class QPMapper(nn.Module):
     Args:
         frame_width: D of the encoder's frames.
         llm_width: D of the LLM's input embeddings.
-        queries: number of vectors that come out, Q.
+        queries: Q, number of output vectors.
         layers: transformer layers.
         heads: attention heads a layer.
         width: width of the mapper.
         feedforward: width of the feed-forward blocks.
         dropout: as in the reference, in attention, feed-forward and residual.
-        pool: frames that follow one another and are averaged before the transformer reads them; the reference has 1.
-        hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
+        pool: number of consecutive frames that are averaged before the transformer; the reference has 1.
+        hidden_states: converts the encoder's hidden states to frames; by default frames are not changed.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class QPMapper(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Queries from N(0, 1), weight matrices Xavier-uniform (layers are copies of one another until then)."""
+        """Draw queries from N(0, 1) and weight matrices Xavier-uniform (`nn.TransformerEncoder` copies one layer)."""
         nn.init.normal_(self.queries)
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
@@ -81,18 +82,18 @@ class QPMapper(nn.Module):
         *others, last = self.layers.layers
         for layer in others:
             sequence = read(layer, sequence, sequence, seen)
-        # Nobody reads what the last layer would make of the frames.
+        # Only the queries' outputs of the last layer are used.
         queried = read(last, sequence[:, -Q:].contiguous(), sequence, seen)
         return self.output(queried), mask.new_ones(A, Q)
 
 
 def pooled(frames: Tensor, mask: Tensor, by: int) -> tuple[Tensor, Tensor]:
-    """The mean of each `by` frames that follow one another, over those that are no padding.
+    """The mean of each `by` consecutive frames, without padding frames.
 
     Args:
         frames: `[A, N, D]`, zero where padded.
         mask: `[A, N]` bool.
-        by: frames that become one.
+        by: number of frames in each mean.
 
     Returns:
         `[A, ceil(N / by), D]` and their mask.
@@ -106,7 +107,7 @@ def pooled(frames: Tensor, mask: Tensor, by: int) -> tuple[Tensor, Tensor]:
 
 
 class LinearMapper(nn.Module):
-    """One linear layer: as many vectors as there are frames, and two learned ones around them where asked.
+    """One linear layer with one vector for each frame; with `ends`, learned vectors before and after them.
 
     Source: THAU-UPM (EmoSPeech 2024), Whisper-Gemma and Emo2Vec-Gemma; Qwen-Audio, with `ends`; Qwen2-Audio, without.
 
@@ -114,8 +115,8 @@ class LinearMapper(nn.Module):
         frame_width: D of the encoder's frames.
         llm_width: D of the LLM's input embeddings.
         ends: put a learned vector before and another after each clip's vectors.
-        bias: of the linear layer.
-        hidden_states: makes frames of the encoder's hidden states; takes frames as they are where not given.
+        bias: whether the linear layer has a bias.
+        hidden_states: converts the encoder's hidden states to frames; by default frames are not changed.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class LinearMapper(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As torch draws a linear layer; the ends small, as the embeddings that they stand among."""
+        """Draw the linear layer as torch does, and the ends with a small deviation, like the embeddings beside them."""
         self.output.reset_parameters()
         if self.ends is not None:
             nn.init.normal_(self.ends, std=0.02)
@@ -144,11 +145,11 @@ class LinearMapper(nn.Module):
 
         Args:
             frames: `[A, N, D]`, or `[A, N, S, D]` where hidden states are mixed.
-            mask: `[A, N]` bool, true where a frame is speech and not padding, which comes last.
+            mask: `[A, N]` bool, true where a frame is speech and not padding; padding comes last.
 
         Returns:
             vectors `[A, N, D_llm]` and their mask `[A, N]`; with ends `[A, N + 2, D_llm]` and `[A, N + 2]`, where the
-            end follows directly on a clip's last frame.
+            end vector comes directly after a clip's last frame.
         """
         vectors = self.output(self.hidden_states(frames, mask))
         if self.ends is None:
@@ -164,7 +165,7 @@ class LinearMapper(nn.Module):
 def new_mapper(
     part: MapperPart, frame_width: int, llm_width: int, hidden_states: HiddenStates | None = None
 ) -> QPMapper | LinearMapper:
-    """The mapper that a recipe names, its weights new."""
+    """Build the mapper of a recipe with newly initialised weights."""
     if isinstance(part, QPMapperPart):
         return QPMapper(frame_width, llm_width, hidden_states=hidden_states, **part.model_dump(exclude={"kind"}))
     return LinearMapper(frame_width, llm_width, ends=part.ends, hidden_states=hidden_states)

@@ -1,4 +1,4 @@
-"""SpeechHead: frozen encoder and head, the systems without an LLM; trained, asked and saved like any other."""
+"""SpeechHead: a frozen encoder and a classification head, with the same interface as `SpeechLLM`."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class SpeechHead(CheckpointModel):
 
     Args:
         config: shapes and recipe.
-        encoder: a loaded encoder; built from the config where none is given.
+        encoder: a loaded encoder; by default a new one is built from the config.
     """
 
     config_class = SpeechHeadConfig
@@ -55,10 +55,10 @@ class SpeechHead(CheckpointModel):
 
         Args:
             labels: `[A]`, the true class of each clip.
-            label_weights: `[A]`, what each clip counts.
-            candidates: `[A, K, 1]`, places of the classes to choose from; all where not given.
-            num_items_in_batch: clips of the whole update; those of this batch where not given.
-            return_logits: give the classes' log-probabilities too.
+            label_weights: `[A]`, weight of each clip in the loss.
+            candidates: `[A, K, 1]`, indices of the classes to choose from; by default all classes.
+            num_items_in_batch: number of clips in the whole update; by default the number in this batch.
+            return_logits: also return the log-probabilities of the classes.
             **clips: `audio`, `audio_attention` (and `windows`), or `frames` and `frames_mask`.
         """
         scores = self._score(candidates, **clips)

@@ -1,8 +1,7 @@
-"""SpeechLLM: frozen encoder, mapper, causal LM with LoRA; every system with an LLM is this class with other parts.
+"""SpeechLLM: frozen encoder, mapper and causal LM with LoRA. Every system with an LLM is an instance of this class.
 
-Without encoder and mapper it reads text alone.
-Three things are done once that are usually done for every clip: what all rows begin with is read once, the output layer
-sees only answer positions, and labels are scored in one pass instead of being generated and parsed.
+Without encoder and mapper it reads text only. To save time, the shared prefix of all rows is read once, the output
+layer computes only answer positions, and labels are scored in one pass instead of being generated and parsed.
 """
 
 from dataclasses import dataclass
@@ -37,11 +36,12 @@ from emosllm.prompting.token_rows import IGNORED
 
 @dataclass
 class SpeechLLMOutput(ModelOutput):
-    """What `SpeechLLM.forward` gives back.
+    """Output of `SpeechLLM.forward`.
 
     Attributes:
-        loss: mean over the answer's tokens, weighted.
-        logits: `[N, V]` at the positions that predict an answer's token, in reading order; only when asked for.
+        loss: weighted mean over the answers' tokens, or over the clips where classes are scored.
+        logits: `[N, V]` at the positions that predict an answer's token, in row order, or `[B, K]` scores of the
+            classes; only with `return_logits`.
     """
 
     loss: Tensor | None = None
@@ -53,8 +53,8 @@ class SpeechLLM(CheckpointModel):
 
     Args:
         config: shapes and recipe.
-        encoder: a loaded encoder; built from the config where none is given and the recipe has one.
-        llm: a loaded causal LM; likewise.
+        encoder: a loaded encoder; by default built from the config if the recipe has one.
+        llm: a loaded causal LM; by default built from the config.
     """
 
     main_input_name = "input_ids"
@@ -80,7 +80,7 @@ class SpeechLLM(CheckpointModel):
             width, reading = int(self.llm.get_input_embeddings().embedding_dim), self.encoder.new_reading()
             self.mapper = new_mapper(recipe.mapper, self.encoder.width, width, reading)
         self.post_init()
-        if recipe.lora is not None:  # after post_init, which would give B other values than zero
+        if recipe.lora is not None:  # after post_init, which would initialise B with values other than zero
             add_lora(self.llm, recipe.lora)
             if recipe.lora.mapper and self.mapper is not None:
                 add_mapper_lora(self.mapper, recipe.lora)
@@ -91,7 +91,7 @@ class SpeechLLM(CheckpointModel):
             module.reset_parameters()
 
     def get_input_embeddings(self) -> nn.Module:
-        """The LLM's."""
+        """The LLM's input embeddings."""
         return self.llm.get_input_embeddings()
 
     def get_output_embeddings(self) -> nn.Module:
@@ -99,7 +99,7 @@ class SpeechLLM(CheckpointModel):
         return self.llm.get_output_embeddings()
 
     def train(self, mode: bool = True) -> "SpeechLLM":
-        """Dropout only in parts that learn: a frozen LLM reads the same prefix the same way each time."""
+        """Set the training mode, without dropout in a frozen LLM, so that its cached prefix stays valid."""
         if mode != self.training or self._llm_learns():  # the Trainer calls this before every batch
             self._forget()
         super().train(mode)
@@ -118,19 +118,19 @@ class SpeechLLM(CheckpointModel):
         return_logits: bool = False,
         **inputs: Tensor,
     ) -> SpeechLLMOutput:
-        """Loss of the answers: over their tokens, or over the scores of the classes where `candidates` are given.
+        """Loss over the answers' tokens, or over the scores of the classes where `candidates` are given.
 
         Args:
             input_ids: `[B, L]`, without the shared prefix.
             attention_mask: `[B, L]`.
-            labels: `[B, L]`, `IGNORED` where there is no answer; with candidates `[B]`, the places of the true ones.
-            label_weights: `[B, L]`, what each answer token counts; with candidates `[B]`, what each clip counts.
+            labels: `[B, L]`, `IGNORED` outside the answers; with candidates `[B]`, the index of the true one.
+            label_weights: `[B, L]`, weight of each answer token; with candidates `[B]`, weight of each clip.
             candidates: `[B, K, C]` as in `score`.
-            num_items_in_batch: labels of the whole update over accumulation steps and processes; those of this batch
-                where it is not given.
-            return_logits: give the answer positions' logits too.
+            num_items_in_batch: number of labels in the whole update, over accumulation steps and processes; by default
+                the number in this batch.
+            return_logits: also return the logits.
             **inputs: `prefix_ids` `[P]`, `audio_mask` `[B, L]`, and either `audio`, `audio_attention` (and `windows`),
-                or `frames` `[A, N, D]` or `[A, N, S, D]`, and `frames_mask` `[A, N]`: what `SpeechProcessor` gives.
+                or `frames` `[A, N, D]` or `[A, N, S, D]`, and `frames_mask` `[A, N]`, as made by `SpeechProcessor`.
         """
         if candidates is not None:
             scores = self._score(input_ids, attention_mask, candidates, **inputs)
@@ -153,17 +153,17 @@ class SpeechLLM(CheckpointModel):
     def score(self, input_ids: Tensor, attention_mask: Tensor, candidates: Tensor, **inputs: Tensor) -> Tensor:
         """Log-probability of each allowed label, normalised over the labels.
 
-        One pass where every label is a single token; where one takes several, its tokens are read in a batched
-        continuation, so that a label is scored whole.
+        It takes one pass where every label is a single token. Further tokens of a label are read in a batched
+        continuation, so that all its tokens are scored.
 
         Args:
-            input_ids: `[B, L]` up to where the labels part.
+            input_ids: `[B, L]`, up to the first token in which the labels differ.
             attention_mask: `[B, L]`.
-            candidates: `[B, K, C]` ids that name each label, padded with `IGNORED`.
+            candidates: `[B, K, C]` token ids of each label, padded with `IGNORED`.
             **inputs: as in `forward`.
 
         Returns:
-            `[B, K]`, rows summing to 1 after `exp`.
+            `[B, K]`; each row sums to 1 after `exp`.
         """
         return self._score(input_ids, attention_mask, candidates, **inputs)
 
@@ -173,7 +173,7 @@ class SpeechLLM(CheckpointModel):
         last = attention_mask.sum(-1) - 1
         wanted = torch.arange(input_ids.shape[1], device=last.device) == last[:, None]
         hidden, cache = self._read(input_ids, attention_mask, wanted, C > 1, **inputs)
-        # Labels are compared with each other alone, so what they share, the sum over all other tokens, is left out.
+        # The final normalisation is over the labels only, so the normaliser over the vocabulary cancels out.
         begins, places = candidates[:, :, 0].unique(return_inverse=True)
         first = output_logits(self.llm, hidden[wanted], begins)
         totals = first.gather(1, places)
@@ -186,7 +186,7 @@ class SpeechLLM(CheckpointModel):
 
     @torch.no_grad()
     def generate(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Any) -> Tensor:
-        """Let the LLM go on where the rows end; everything `generate` of transformers takes is passed to it.
+        """Generate from the ends of the rows; other inputs are passed to `generate` of transformers.
 
         Returns:
             `[B, G]` new token ids.
@@ -198,7 +198,7 @@ class SpeechLLM(CheckpointModel):
             embeddings, attention_mask = self._prepend(prefix, embeddings, attention_mask)
         embeddings, attention_mask = pad_left(embeddings, attention_mask)
         check_room(self.llm, embeddings.shape[1] + inputs.get("max_new_tokens", 0))
-        if prefix is not None:  # generation skips what is cached, of padding and prefix as many as the prefix is long
+        if prefix is not None:  # generation skips the first P positions of padding and prefix, which the cache holds
             inputs["past_key_values"] = shift_cache(self._read_prefix(prefix), (attention_mask == 0).sum(-1))
         return self.llm.generate(inputs_embeds=embeddings, attention_mask=attention_mask, **inputs)
 
@@ -210,12 +210,12 @@ class SpeechLLM(CheckpointModel):
         frames: Tensor | None = None,
         frames_mask: Tensor | None = None,
     ) -> Tensor | None:
-        """The clips as vectors for the LLM, one clip after another, `[Q, D]`; `None` where there is no clip."""
+        """Input vectors of the LLM for all clips, concatenated, `[Q, D]`; `None` where there is no clip."""
         if frames is None and audio is not None and self.encoder is not None:
             frames, frames_mask = self.encoder(audio, audio_attention, windows)
         if frames is None or self.mapper is None:
             return None
-        # What learned in mixed precision is asked in it: beside an LLM in bfloat16 the mapper's products are too.
+        # As in training with mixed precision, the mapper computes in bfloat16 where the LLM does.
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.llm.dtype == torch.bfloat16):
             vectors, mask = self.mapper(frames.to(self.mapper.output.weight.dtype), frames_mask)
         return vectors[mask]
@@ -223,9 +223,9 @@ class SpeechLLM(CheckpointModel):
     def _read(
         self, input_ids: Tensor, attention_mask: Tensor, wanted: Tensor, use_cache: bool, **parts: Tensor
     ) -> tuple[Tensor, Cache | None]:
-        """Hidden states `[B, L, D]` of the rows after the prefix, and the cache where one was asked for or given.
+        """Hidden states `[B, L, D]` of the rows after the prefix, and the cache where there is one.
 
-        They mean something at `wanted` `[B, L]` alone.
+        The hidden states are valid only at `wanted` `[B, L]`.
         """
         prefix = parts.pop("prefix_ids", None)
         embeddings = self._embed(input_ids, **parts)
@@ -239,7 +239,7 @@ class SpeechLLM(CheckpointModel):
         return read_rows(self.llm, embeddings, attention_mask, cache, wanted=wanted)
 
     def _read_whole(self, prefix: Tensor, embeddings: Tensor, attention_mask: Tensor) -> Tensor:
-        """Hidden states of the rows `[B, L, D]`, the prefix read again in each of them: slower, in less memory."""
+        """Hidden states of the rows `[B, L, D]`, each read with the prefix: slower, but with less memory."""
         embeddings, mask = self._prepend(prefix, embeddings, attention_mask)
         return read_rows(self.llm, embeddings, mask, None)[0][:, len(prefix) :]
 
@@ -249,7 +249,7 @@ class SpeechLLM(CheckpointModel):
         return torch.cat([shared, embeddings], dim=1), mask
 
     def _read_prefix(self, prefix: Tensor) -> Cache:
-        """The prefix's keys and values: once per batch while the LLM learns, once per run while it is frozen."""
+        """The prefix's keys and values, computed once per batch for a trained LLM, once per run for a frozen one."""
         if self._llm_learns():
             return read_prefix(self.llm, prefix)
         if self._prefix is None or not torch.equal(self._prefix[0], prefix):
@@ -258,7 +258,7 @@ class SpeechLLM(CheckpointModel):
         return self._prefix[1]
 
     def _embed(self, input_ids: Tensor, audio_mask: Tensor | None = None, **clips: Tensor) -> Tensor:
-        """Embeddings `[B, L, D]` with the clips' vectors in their places."""
+        """Embeddings `[B, L, D]` with the clips' vectors at the positions of `audio_mask`."""
         embeddings = self.get_input_embeddings()(input_ids)
         vectors = self.hear(**clips)
         if vectors is None or audio_mask is None:
@@ -281,16 +281,16 @@ class SpeechLLM(CheckpointModel):
         return totals.index_add(0, where, log_probs.gather(1, ids[:, 1:][scored][:, None])[:, 0]).view(B, K)
 
     def _forget(self) -> None:
-        """The kept prefix holds for the weights it was read with."""
+        """Clear the cached prefix, which is valid only for the weights that it was computed with."""
         self._prefix = None
 
     def load_state_dict(self, *args: Any, **options: Any) -> Any:
-        """As in torch."""
+        """Load weights as in torch, and clear the cached prefix."""
         self._forget()
         return super().load_state_dict(*args, **options)
 
     def _apply(self, *args: Any, **options: Any) -> "SpeechLLM":
-        self._forget()  # `to`, `float`, `cuda`: it would be of another device or precision
+        self._forget()  # after `to`, `float` or `cuda` it would have another device or precision
         return super()._apply(*args, **options)
 
     def _llm_learns(self) -> bool:

@@ -1,8 +1,8 @@
-"""How much memory a training step takes at its peak, estimated from shapes; checked against measured peaks.
+"""Estimate the peak memory of a training step from the model's shapes.
 
-Counted are the weights and their optimiser, what the LLM's layers and the mapper keep for the backward pass, and the
-logits. Given up: layers that are not Llama-like (two norms, gated feed-forward), and allocators unlike glibc's.
-`python -m bench.memory` compares it with the peaks of real steps.
+The estimate counts weights, optimiser states, logits, and the activations that the LLM's layers and the mapper keep for
+the backward pass. It assumes Llama-like layers (two norms, gated feed-forward) and the allocator of glibc.
+`python -m bench.memory` compares it with the measured peaks of real steps.
 """
 
 from collections.abc import Collection
@@ -16,21 +16,21 @@ from emosllm.models.mappers import QPMapper
 from emosllm.models.speech_llm import SpeechLLM
 
 _FLOAT = 4
-# Of what comes and goes in a step, glibc's heap holds half as much again as holes; measured, see docs/performance.md.
+# Fragmentation of glibc's heap, as a share of the memory allocated and freed in a step. Measured: docs/performance.md.
 _HOLES = 0.5
-_OPTIMISER = 16  # a trained weight in float32, its gradient, AdamW's two moments
+_OPTIMISER = 16  # bytes: a trained weight in float32, its gradient, AdamW's two moments
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one forward pass holds.
+    """Sizes of the batch in one forward pass.
 
     Attributes:
-        samples: rows of the batch.
-        prefix: tokens that all rows begin with.
-        row: a row's own tokens, its clip's vectors included.
-        answer: tokens of a row that the loss is over.
-        frames: of the encoder, for each clip.
+        samples: number of rows.
+        prefix: number of tokens in the prefix shared by all rows.
+        row: number of tokens in a row after the prefix, including its clip's vectors.
+        answer: number of tokens in a row that count in the loss.
+        frames: number of encoder frames in a clip.
     """
 
     samples: int
@@ -41,12 +41,12 @@ class Load:
 
 
 def training_memory(model: nn.Module, learns: Collection[str], load: Load, size: int) -> dict[str, int]:
-    """Bytes at the peak of a phase, without activation checkpointing, by what they hold.
+    """Peak memory of a phase in bytes, by content, without activation checkpointing.
 
     Args:
-        model: a system, on the meta device if need be.
-        learns: the parts that learn (`mapper`, `lora`, `head`).
-        load: tokens and samples.
+        model: a system; it may be on the meta device.
+        learns: the parts that are trained (`mapper`, `lora`, `head`).
+        load: sizes of the batch.
         size: bytes of a frozen weight: 2 in bfloat16, 4 in float32.
     """
     frozen = trained = 0
@@ -72,12 +72,12 @@ def training_memory(model: nn.Module, learns: Collection[str], load: Load, size:
 
 
 def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
-    """What the layers keep: of all rows, and of the prefix too where the LLM learns (else it is read without gradient).
+    """Activations of the LLM's layers in bytes, for all rows; for the prefix only where the LLM is trained.
 
-    Frozen linear layers keep nothing; norms keep their input in float32, attention what it multiplies, the gated
-    feed-forward its three widest rows (the last layer's for answers alone), and an adapter what it reads. Keys and
-    values are there once for each row, the prefix's included. The mask has a row for each token and head that shares
-    its keys, a column for each key, and is the same in all layers.
+    Frozen linear layers keep nothing. Norms keep their input in float32. Attention keeps its factors. The gated
+    feed-forward keeps three intermediate tensors, in the last layer only for answers. An adapter keeps its input. Keys
+    and values are kept for each row, including the prefix. The mask, shared by all layers, has one row for each token
+    and each query head of a group, and one column for each key.
     """
     llm = model.llm.config.get_text_config()
     head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
@@ -88,7 +88,7 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     if learns:
         adapted = lora_layers(model.llm)
         read = sum(layer.in_features for layer in adapted) // layers
-        read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)  # adapters of the same input share it
+        read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)  # adapters with the same input share it
         narrow = sum(sum(layer.r.values()) for layer in adapted) // layers
         token += size * (read + narrow)
     tokens = load.samples * load.row + learns * load.prefix
@@ -99,7 +99,7 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
 
 
 def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
-    """What the mapper keeps for frames and queries: its inputs, norms and attention."""
+    """Activations of the mapper in bytes, for frames and queries: inputs, norms and attention."""
     places = load.samples * (-(-load.frames // mapper.pool) + len(mapper.queries))
     total = 0
     for layer in mapper.layers.layers:
@@ -109,7 +109,7 @@ def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
 
 
 def _hidden_states(encoder: SpeechEncoder, load: Load) -> int:
-    """What mixing keeps: all hidden states of each clip in float32, as they are or normalised."""
+    """Activations of mixing in bytes: all hidden states of each clip in float32."""
     if not encoder.part.mixes:
         return 0
     return load.samples * load.frames * encoder.states * encoder.width * _FLOAT

@@ -1,7 +1,7 @@
-"""How many vectors a clip takes among the LLM's tokens, known from its length before any encoder has run.
+"""Compute the number of LLM input vectors of a clip from its length, without running the encoder.
 
-Either a constant (QPMapper's queries) or one for each of the encoder's frames; how many frames there are follows from
-the encoder's strided convolutions, which are data here, so that text and audio can be laid out without a model.
+The number is constant (QPMapper's queries) or equals the number of encoder frames. The number of frames follows from
+the encoder's strided convolutions. They are stored as data, so that text and audio can be batched without a model.
 """
 
 from collections.abc import Iterable
@@ -17,19 +17,19 @@ Count = TypeVar("Count", int, torch.Tensor)
 
 
 def convolved(length: Count, convolutions: Iterable[tuple[int, int, int]]) -> Count:
-    """How long a sequence of `length` steps is after the convolutions; of one sequence, or of many as a tensor."""
+    """Length of a sequence of `length` steps after the convolutions, for one sequence or a tensor of lengths."""
     for kernel, stride, padding in convolutions:
         length = (length + 2 * padding - kernel) // stride + 1
     return length
 
 
 class AudioVectors(BaseModel):
-    """The rule of one system.
+    """The rule for the number of vectors of a clip in one system.
 
     Attributes:
-        fixed: vectors of every clip, however long; `None` where each frame becomes one.
+        fixed: number of vectors of every clip; `None` where each frame becomes one vector.
         convolutions: from the feature extractor's steps (samples or mel frames) to the encoder's frames.
-        extra: vectors that are added to each clip, such as one for its beginning and one for its end.
+        extra: number of vectors added to each clip, such as one before it and one after it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,12 +39,12 @@ class AudioVectors(BaseModel):
     extra: int = 0
 
     def of_steps(self, windows: Iterable[int]) -> int:
-        """Vectors of a clip from the feature extractor's steps, one count for each window that the clip was cut into.
+        """Number of vectors of a clip from the feature extractor's steps in each of its windows.
 
-        Short windows make no frame at all, never a negative number of them.
+        A window that is too short for a frame counts as 0 frames.
         """
         return self.of_frames(sum(max(0, convolved(steps, self.convolutions)) for steps in windows))
 
     def of_frames(self, frames: int) -> int:
-        """Vectors of a clip from the encoder's frames."""
+        """Number of vectors of a clip from its number of encoder frames."""
         return (frames if self.fixed is None else self.fixed) + self.extra

@@ -1,4 +1,4 @@
-"""Windows of encoders that hear a fixed length at once: clips cut into them, padded to them or to the longest clip."""
+"""Split clips into windows of an encoder's fixed length, and choose the padding of its feature extractor."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from emosllm.recipe_parts import Window
 
 
 def in_windows(clip: np.ndarray, seconds: float | None) -> list[np.ndarray]:
-    """A clip in pieces of one length that fit the encoder's window; mostly one.
+    """Split a clip into pieces of equal length that fit the encoder's window; most clips are one piece.
 
     Args:
         clip: `[T]` samples.
-        seconds: of the window; `None` where there is none.
+        seconds: length of the window; `None` for an encoder without a fixed window.
     """
     if seconds is None:
         return [clip]
@@ -22,15 +22,15 @@ def in_windows(clip: np.ndarray, seconds: float | None) -> list[np.ndarray]:
 
 
 def padding(extractor: FeatureExtractionMixin, window: Window, longest: int) -> dict[str, Any]:
-    """How a feature extractor is to pad clips.
+    """Padding options of a feature extractor.
 
-    A log-mel frame near a clip's end sees half a spectrum's samples beyond it. Where clips are read on their own
-    length, there is silence for those, so that a clip has the mel frames that it has in the full window.
+    A log-mel frame at a clip's end depends on samples up to half a spectrum's length after it. Where clips are read on
+    their own length, silence is added for these, so that the mel frames equal those of the full window.
 
     Args:
         extractor: of the encoder.
-        window: whose length the encoder reads.
-        longest: samples of the longest clip.
+        window: run the encoder on its own window (`model`) or on the clip's length (`clip`).
+        longest: number of samples of the longest clip.
     """
     if getattr(extractor, "chunk_length", None) is None:
         return {"padding": "longest"}

@@ -1,8 +1,8 @@
-"""Conversations as token ids: the tokenizer's own chat template, an audio gap, and the answer's tokens by kind.
+"""Convert conversations to token ids with the tokenizer's chat template, a gap for audio, and the kind of each token.
 
-A template without a system role gets the system text at the head of the user's turn; a tokenizer without any template
-gets plain paragraphs. The answer is never rendered by `add_generation_prompt`: text before and after a stand-in answer
-is taken from one rendering, so that what is asked at inference is to the token what was trained.
+For a template without a system role, the system text is put at the start of the user's turn. A tokenizer without a
+template uses plain paragraphs. `add_generation_prompt` is not used: the text before and after the answer comes from one
+rendering with a placeholder answer, so the prompts of training and inference have identical tokens.
 """
 
 import re
@@ -20,7 +20,7 @@ from emosllm.prompting.conversation import AUDIO, Conversation, Kind, Span
 K = TypeVar("K")
 V = TypeVar("V")
 
-_KEPT = 256  # texts of a prompt's length: less than a megabyte
+_KEPT = 256  # cache size in entries; texts of a prompt's length take less than a megabyte
 _ANSWER = "\N{NULL}answer\N{NULL}"
 _PLAIN = (
     "{% for message in messages %}{{ message['content'] }}"
@@ -30,12 +30,12 @@ _PLAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One row: ids before the clip, ids after it, and which of the latter are answer.
+    """Token ids of one row: before the clip, after the clip, and the kind of each token after it.
 
     Attributes:
-        head: ids before the audio vectors; all but the answer where there is no audio.
-        tail: ids after them.
-        kinds: for each id of `tail`, the kind of answer token it is; `None` for the prompt's.
+        head: ids before the audio vectors; without audio, the whole prompt.
+        tail: ids after the audio vectors; without audio, the answer.
+        kinds: kind of answer of each id of `tail`; `None` for ids of the prompt.
         audio: whether there is a clip between `head` and `tail`.
     """
 
@@ -46,7 +46,7 @@ class Tokens:
 
 
 class Chat:
-    """Turns conversations into `Tokens` with one tokenizer.
+    """Convert conversations to `Tokens` with one tokenizer.
 
     Args:
         tokenizer: any fast tokenizer of transformers.
@@ -60,17 +60,16 @@ class Chat:
         self._system_role = self._knows_system()
         self._check_template()
         self._markup = _markup(tokenizer)
-        # Tasks have few wordings, emotions fewer names, and all rows one beginning: a template and a tokenizer need not
-        # see them each time.
+        # Few different prompts and answers occur, so their renderings and token ids are cached.
         self._rendered: dict[tuple[str, str], tuple[str, str]] = {}
         self._heads: dict[str, list[int]] = {}
         self._answers: dict[tuple[str, tuple[Span, ...]], tuple[list[int], list[Kind | None]]] = {}
 
     def check_tokens(self, tokens: Sequence[str]) -> None:
-        """Refuse a tokenizer that lacks special tokens which the prompts contain.
+        """Refuse a tokenizer that lacks special tokens of the prompts.
 
         Raises:
-            UserError: one is not a single token of its own.
+            UserError: one of them is not a single token of the tokenizer.
         """
         for token in tokens:
             if len(self._ids(token)) != 1 or token not in self.tokenizer.get_vocab():
@@ -80,16 +79,16 @@ class Chat:
                 )
 
     def encode(self, conversation: Conversation, closed: bool = True) -> Tokens:
-        """Tokens of a conversation.
+        """Convert a conversation to tokens.
 
         Args:
-            conversation: what is said; its answer may be only a beginning.
-            closed: whether the assistant's turn ends after the answer (in training) or goes on (at inference).
+            conversation: prompt and answer; the answer may be incomplete.
+            closed: whether the assistant's turn ends after the answer (training) or stays open (inference).
         """
         return self._encode([conversation], closed)[0]
 
     def _encode(self, conversations: Sequence[Conversation], closed: bool) -> list[Tokens]:
-        """Conversations that differ in their answers alone: what is before them is rendered and looked up once."""
+        """Encode conversations that differ only in their answers: the prompt is rendered and tokenized once."""
         first = conversations[0]
         assert all((one.system, one.user) == (first.system, first.user) for one in conversations)
         opening, closing = _kept(self._rendered, (first.system, first.user), lambda: self._render(first))
@@ -100,26 +99,27 @@ class Chat:
 
     def _row(self, head: list[int], after: str, spans: tuple[Span, ...], audio: bool) -> Tokens:
         tail, kinds = _kept(self._answers, (after, spans), lambda: self._answer(after, spans))
-        if not audio:  # text alone: everything before the answer is head
+        if not audio:  # without audio, everything before the answer is head
             asked = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
             head, tail, kinds = tail[:asked], tail[asked:], kinds[asked:]
         return Tokens(tuple(head), tuple(tail), tuple(kinds), audio)
 
     def candidates(self, conversations: Sequence[Conversation]) -> tuple[Tokens, list[tuple[int, ...]]]:
-        """What is common to answers that differ in their emotion, and how each goes on.
+        """Split answers that differ in their emotion into the common row and the token ids of each emotion.
 
         Args:
             conversations: the same conversation with each possible emotion in its answer.
 
         Returns:
-            The row up to where the answers part, and for each emotion the ids that name it. An emotion whose ids begin
-            another's takes the closing text with it, so that `sad` can be told from `sadness`.
+            The row up to the first token in which the answers differ, and the following ids of each emotion. If the ids
+            of one emotion are a prefix of another's, all include the closing text: it separates `sad` from `sadness`.
         """
         rows = self._encode(conversations, closed=True)
         tails = [row.tail for row in rows]
         ends = [max(index for index, kind in enumerate(row.kinds) if kind == "emotion") + 1 for row in rows]
         common = 0
-        while common < min(ends) - 1 and all(tail[common] == tails[0][common] for tail in tails):  # one id is left each
+        # At least one id must be left for each emotion.
+        while common < min(ends) - 1 and all(tail[common] == tails[0][common] for tail in tails):
             common += 1
         named = [tail[common:end] for tail, end in zip(tails, ends, strict=True)]
         if any(a != b and b[: len(a)] == a for a in named for b in named):
@@ -128,11 +128,14 @@ class Chat:
         return Tokens(first.head, first.tail[:common], first.kinds[:common], first.audio), named
 
     def defused(self, text: str) -> str:
-        """Text in which no special token of the tokenizer can be smuggled into the prompt, by a transcript say."""
+        """Replace the tokenizer's special tokens in a text, for example a transcript, by spaces (prompt injection)."""
         return self._markup.sub(" ", text)
 
     def _answer(self, prompt: str, spans: Sequence[Span]) -> tuple[list[int], list[Kind | None]]:
-        """Ids of the prompt's rest and the answer in one go, each with its kind (the later where a token has two)."""
+        """Ids of the rest of the prompt and of the answer, tokenized together, and the kind of each.
+
+        A token that spans two kinds has the later one.
+        """
         text, bounds = prompt, []
         for span in spans:
             text += span.text
@@ -163,7 +166,7 @@ class Chat:
         return str(rendered)
 
     def _knows_system(self) -> bool:
-        """Some templates refuse a system turn, some drop it in silence."""
+        """Whether the template renders a system turn: some templates refuse it, and some omit it without an error."""
         self._system_role = True
         try:
             return "\N{NULL}probe" in self._apply(self._messages("\N{NULL}probe", "u", "a"))
@@ -171,7 +174,7 @@ class Chat:
             return False
 
     def _check_template(self) -> None:
-        """Refuse a template that can't be rendered, or that drops what is said."""
+        """Refuse a template that cannot be rendered, or that omits the content of a turn."""
         try:
             said = self._apply(self._messages("s", "\N{NULL}probe", _ANSWER))
             fault = "" if "\N{NULL}probe" in said and _ANSWER in said else "it drops what is said"
@@ -188,7 +191,7 @@ class Chat:
 
 
 def _kept(memory: dict[K, V], key: K, make: Callable[[], V]) -> V:
-    """What was made of a key before, or now; what many other keys have pushed out is made again."""
+    """The cached value of a key, computed on a miss; a full cache is cleared."""
     if key not in memory:
         if len(memory) >= _KEPT:
             memory.clear()
@@ -197,7 +200,7 @@ def _kept(memory: dict[K, V], key: K, make: Callable[[], V]) -> V:
 
 
 def _markup(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
-    """The tokens that a text must not contain: special ones, named by the tokenizer or not, and tags like <think>."""
+    """A pattern of the tokens that a text must not contain: all special tokens, and tags such as <think>."""
     added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special or str(token)[0] in "<["]
     tokens = sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")

@@ -1,7 +1,7 @@
-"""A task and an utterance become a conversation: system and user text with a place for the audio, the answer in spans.
+"""Build the conversation of a task and an utterance: system text, user text with an audio marker, and answer spans.
 
 In training every choice (wording, order of the emotions, examples, order of the cues) is drawn from a generator that
-the caller seeds; without a generator the first of each is taken, so that the same clip is always asked the same way.
+the caller seeds. Without a generator the first of each is taken, so the prompt of a clip is always the same.
 """
 
 import re
@@ -15,7 +15,7 @@ from emosllm.labels import LabelSet
 from emosllm.prompting.prompt_template import Templates
 from emosllm.recipe_parts import PromptPart, Task
 
-#: Stands in the user's text where the audio vectors go; split on, never shown to the tokenizer.
+#: Marks the position of the audio vectors in the user's text. The text is split there before tokenization.
 AUDIO = "\N{NULL}audio\N{NULL}"
 
 Kind = Literal["format", "transcript", "emotion"]
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of the answer and what it is, so that the loss can weigh it and the scorer can find it."""
+    """A part of the answer and its kind, which sets its weight in the loss and the position of the scored emotion."""
 
     text: str
     kind: Kind
@@ -32,12 +32,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What is said to the LLM, and what it should say.
+    """The prompt of the LLM and the expected answer.
 
     Attributes:
         system: the system prompt.
-        user: the user's turn; `AUDIO` marks the place of the clip.
-        answer: the assistant's turn in spans; after `before` only a beginning of it.
+        user: the user's turn; `AUDIO` marks the position of the clip.
+        answer: the assistant's turn in spans; after `before` only its first spans.
     """
 
     system: str
@@ -50,12 +50,12 @@ class Conversation:
         return "".join(span.text for span in self.answer)
 
     def before(self, kind: Kind) -> "Conversation":
-        """The same conversation with the answer broken off where the first span of `kind` would begin."""
+        """The conversation with the answer cut before the first span of `kind`."""
         kinds = [span.kind for span in self.answer]
         return replace(self, answer=self.answer[: kinds.index(kind)])
 
     def with_emotion(self, code: str) -> "Conversation":
-        """The same conversation with another emotion in its answer."""
+        """The conversation with another emotion in its answer."""
         spans = tuple(
             Span(span.text[: len(span.text) - len(span.text.lstrip())] + code, "emotion")
             if span.kind == "emotion"
@@ -80,21 +80,21 @@ def converse(
     rng: np.random.Generator | None = None,
     defuse: Callable[[str], str] = str,
 ) -> Conversation:
-    """Put one utterance into words.
+    """Build the conversation of one utterance.
 
     Args:
-        task: what is asked.
-        templates: the wording; it has what the recipe wants said (`Templates.check`).
-        prompt: which hints the recipe gives.
+        task: the task of the prompt.
+        templates: the prompt templates; they contain all texts that the recipe needs (`Templates.check`).
+        prompt: the hints that the recipe uses.
         labels: the emotions to choose from.
         audio: whether there is a clip.
-        transcript: what the answer's transcript should say (empty where it is to be generated).
-        emotion: what the answer's emotion should be, a name of `labels`.
-        hint: a transcript to give in the user's turn (EmoSLLM, appendix B.7, "prompt-hint").
-        gender: the speaker's, where the recipe wants it told.
-        cues: cue -> its level in words, where the recipe wants them told.
+        transcript: the transcript in the answer (empty where it will be generated).
+        emotion: the emotion in the answer, a name of `labels`.
+        hint: a transcript in the user's turn (EmoSLLM, appendix B.7, "prompt-hint").
+        gender: the speaker's gender, for recipes that state it in the prompt.
+        cues: cue -> its level in words, for recipes that state them in the prompt.
         rng: draws the wording; `None` takes the first of each.
-        defuse: makes a text harmless that was not written by us (`Chat.defused`): transcripts come from anywhere.
+        defuse: removes special tokens from a transcript, which is untrusted text (`Chat.defused`).
     """
     user = (templates.audio or "").replace("{audio}", AUDIO) if audio else ""
     if prompt.gender and gender and templates.gender_hint:
@@ -116,13 +116,13 @@ def converse(
 
 
 def plain(text: str) -> str:
-    """A transcript as one line that cannot be mistaken for markup: no bars, no control characters, spaces folded."""
+    """A transcript as one line without markup: bars and control characters removed, spaces collapsed."""
     visible = "".join(" " if char == "|" or not char.isprintable() else char for char in text)
     return " ".join(visible.split())
 
 
 def _spans(template: str, transcript: str, code: str) -> tuple[Span, ...]:
-    """The answer template cut at its placeholders; a space before one goes with it, as tokenizers have it."""
+    """The answer template split at its placeholders; a space before one belongs to its span, as in tokenizers."""
     fields: Mapping[str, tuple[Kind, str]] = {
         "{transcript}": ("transcript", transcript),
         "{emotion}": ("emotion", code),

@@ -1,8 +1,8 @@
-"""The one door: conversations and clips in, tensors out, in training, evaluation and serving alike.
+"""Convert conversations and clips to model inputs, in training, evaluation and serving.
 
-`SpeechProcessor` is the processor that is saved beside a model: tokenizer, feature extractor, and all that decides
-what the LLM is told (templates, labels, hints, thresholds of the cues). A system that only reads has no feature
-extractor, one without an LLM no tokenizer.
+`SpeechProcessor` is the processor that is saved with a model: tokenizer, feature extractor, and all settings of the
+prompt (templates, labels, hints, thresholds of the cues). A system that only reads text has no feature extractor. A
+system without an LLM has no tokenizer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,16 +33,16 @@ __all__ = ["IGNORED", "ProcessorSettings", "Sample", "SpeechProcessor"]
 
 
 class ProcessorSettings(BaseModel):
-    """What a processor keeps beside tokenizer and feature extractor.
+    """Settings of a processor besides the tokenizer and the feature extractor.
 
     Attributes:
-        labels: the label set's name.
-        prompt: the recipe's; `None` without an LLM.
-        templates: the wording, whole; likewise.
-        audio: how long a clip may be.
+        labels: name of the label set.
+        prompt: the recipe's prompt settings; `None` without an LLM.
+        templates: the prompt templates; `None` without an LLM.
+        audio: limits on the length of a clip.
         window: whether clips are padded to the encoder's fixed window, or to the longest of a batch.
-        vectors: how many of the LLM's vectors a clip takes.
-        thresholds: where the cues' levels meet, if the system is told cues.
+        vectors: the number of LLM input vectors that a clip takes.
+        thresholds: thresholds of the cues' levels, if the prompts contain cues.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,15 +58,15 @@ class ProcessorSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row to be.
+    """The input of one row of a batch.
 
     Attributes:
-        conversation: what is said; `None` where there is no LLM to say it to.
+        conversation: prompt and answer; `None` without an LLM.
         samples: the clip, `[T]` at 16 kHz.
-        frames: or the encoder's frames of it, `[N, D]` or `[N, S, D]` with several hidden states, computed before.
-        transcript_weight: what a token of the transcript counts in the loss over tokens.
-        target: the class's place in the label set, for the loss over classes.
-        class_weight: what the clip counts in that loss.
+        frames: alternatively, precomputed encoder frames, `[N, D]`, or `[N, S, D]` with several hidden states.
+        transcript_weight: weight of a transcript token in the loss over tokens.
+        target: index of the class in the label set, for the loss over classes.
+        class_weight: weight of the clip in that loss.
     """
 
     conversation: Conversation | None = None
@@ -81,8 +81,8 @@ class SpeechProcessor(SavedProcessor):
     """Tokenizer, feature extractor and prompts of one system.
 
     Args:
-        feature_extractor: of the speech encoder; `None` for a system that only reads.
-        tokenizer: of the LLM; `None` for a system that has none.
+        feature_extractor: of the speech encoder; `None` for a system that only reads text.
+        tokenizer: of the LLM; `None` for a system without an LLM.
         settings: `ProcessorSettings`, or the plain values that are saved as JSON.
     """
 
@@ -108,10 +108,10 @@ class SpeechProcessor(SavedProcessor):
         vectors: AudioVectors,
         thresholds: Thresholds | None = None,
     ) -> "SpeechProcessor":
-        """The processor of a recipe.
+        """Create the processor of a recipe.
 
         Raises:
-            UserError: the recipe wants said what its prompts have no words for.
+            UserError: the prompt templates lack a text that the recipe needs.
         """
         templates = None
         if recipe.prompt is not None:
@@ -135,21 +135,21 @@ class SpeechProcessor(SavedProcessor):
 
     @property
     def listens(self) -> bool:
-        """Whether the system hears recordings."""
+        """Whether the system processes recordings."""
         return self.feature_extractor is not None
 
     @property
     def reads(self) -> bool:
-        """Whether every question of this system needs the transcript beforehand."""
+        """Whether every prompt of this system contains the transcript."""
         return self.settings.prompt is not None and self.settings.prompt.transcript
 
     @property
     def talks(self) -> bool:
-        """Whether there is an LLM to talk to."""
+        """Whether the system has an LLM."""
         return self.chat is not None
 
     def converse(self, task: Task, **known: Any) -> Conversation:
-        """`conversation.converse` with this system's templates, hints and labels; `labels` narrows the choice."""
+        """Call `conversation.converse` with this system's templates, hints and labels; `labels` replaces them."""
         settings = self.settings
         assert settings.templates is not None
         assert settings.prompt is not None
@@ -161,14 +161,14 @@ class SpeechProcessor(SavedProcessor):
         )
 
     def __call__(self, samples: Sequence[Sample], closed: bool = True) -> BatchFeature:
-        """Rows to read: for training with whole answers (`closed`), for generation with the answers' beginnings.
+        """Batch of rows: with complete answers for training (`closed`), with the start of the answers for generation.
 
         Returns:
-            `prefix_ids` `[P]` that all rows begin with; `input_ids`, `attention_mask`, `audio_mask`, and if closed
-            `labels` and `label_weights`, all `[B, L]` and padded on the right; and what `clips` gives.
+            `prefix_ids` `[P]`, the shared prefix; `input_ids`, `attention_mask`, `audio_mask`, and if closed `labels`
+            and `label_weights`, all `[B, L]` and padded on the right; and the tensors of the clips.
 
         Raises:
-            AudioError: a clip is longer than this system takes.
+            AudioError: a clip is longer than this system's limit.
         """
         assert self.chat is not None, "a system without an LLM has no rows; see for_labels"
         rows = [self.chat.encode(_said(sample), closed) for sample in samples]
@@ -177,11 +177,11 @@ class SpeechProcessor(SavedProcessor):
         return BatchFeature({**(batch if closed else open_rows(batch)), **clips})
 
     def for_labels(self, samples: Sequence[Sample], labels: LabelSet | None = None) -> BatchFeature:
-        """Rows up to the emotion, and what would name each of the K emotions.
+        """Batch of rows up to the emotion, with the candidate answers for each of the K emotions.
 
         Returns:
-            As `__call__`, with `candidates` `[B, K, C]`: ids that name each emotion (padded with `IGNORED`), or for a
-            head the places of its classes; and if the samples have targets, `labels` `[B]` and `label_weights` `[B]`.
+            As `__call__`, with `candidates` `[B, K, C]`: token ids of each emotion, padded with `IGNORED`, or indices
+            of a head's classes; and if the samples have targets, `labels` `[B]` and `label_weights` `[B]`.
         """
         labels = labels or self.labels
         clips, lengths = self._clips(samples)
@@ -199,7 +199,7 @@ class SpeechProcessor(SavedProcessor):
         return BatchFeature({**batch, **clips})
 
     def _with_emotions(self, conversation: Conversation, labels: LabelSet) -> list[Conversation]:
-        """The conversation once for each emotion; its own answer must have a place for one."""
+        """The conversation with each emotion as its answer; its own answer must contain an emotion."""
         assert self.settings.templates is not None
         return [conversation.with_emotion(self.settings.templates.code(name)) for name in labels.names]
 
@@ -212,7 +212,7 @@ class SpeechProcessor(SavedProcessor):
         return lay_out(rows, vectors, transcript_weights, pad)
 
     def _clips(self, samples: Sequence[Sample]) -> tuple[Mapping[str, Tensor], Iterator[int]]:
-        """The samples' clips as `clips` gives them, or their frames, and how many vectors each of them takes."""
+        """Tensors of the samples' clips or frames, and the number of vectors of each clip."""
         vectors = self.settings.vectors
         frames = [torch.from_numpy(np.array(sample.frames)) for sample in samples if sample.frames is not None]
         if frames:
@@ -230,29 +230,29 @@ class SpeechProcessor(SavedProcessor):
 
     @property
     def _window(self) -> float | None:
-        """Seconds of the encoder's fixed window (Whisper's 30 s), where it has one."""
+        """Length of the encoder's fixed window in seconds (30 s for Whisper); `None` where there is no such window."""
         return getattr(self.feature_extractor, "chunk_length", None)
 
     @property
     def longest(self) -> float:
-        """Seconds that this system takes as one utterance: the recipe's limit, or the encoder's window."""
+        """Longest utterance of this system in seconds: the recipe's limit or the encoder's window."""
         audio = self.settings.audio
         return audio.max_seconds if audio.beyond_window == "windows" else min(audio.max_seconds, self._window or np.inf)
 
     def has_room(self, samples: np.ndarray) -> bool:
-        """Whether `samples` `[T]` are short enough to be one utterance."""
+        """Whether `samples` `[T]` are short enough for one utterance."""
         return len(samples) <= self.longest * SAMPLE_RATE
 
     def check_length(self, samples: np.ndarray, name: str = "a recording") -> None:
-        """Refuse what the encoder's window or the recipe has no room for, rather than cut it in silence.
+        """Refuse a clip that is longer than the encoder's window or the recipe's limit; it is never truncated.
 
         Raises:
-            AudioError: `samples` `[T]` are longer than this system takes as one utterance.
+            AudioError: `samples` `[T]` are longer than one utterance of this system may be.
         """
         self.check_seconds(len(samples) / SAMPLE_RATE, name)
 
     def check_seconds(self, seconds: float, name: str) -> None:
-        """The same, by a length in seconds: of a recording that nobody has decoded yet."""
+        """Like `check_length`, for the length in seconds of a recording that is not decoded yet."""
         if seconds > self.longest:
             windows = "" if seconds > self.settings.audio.max_seconds else " (or audio.beyond_window=windows)"
             raise AudioError(
@@ -261,13 +261,13 @@ class SpeechProcessor(SavedProcessor):
             )
 
     def features(self, clips: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """What the encoder eats: `audio` `[W, T]` or `[W, T, F]` and `audio_attention` `[W, T]`.
+        """Input of the encoder: `audio` `[W, T]` or `[W, T, F]` and `audio_attention` `[W, T]`.
 
-        There is a row for each clip; only where clips are read in several windows there are more, and `windows` `[A]`
-        says how many rows each clip has.
+        There is one row for each clip. Clips that are read in several windows have more rows; `windows` `[A]` is then
+        the number of rows of each clip.
 
         Raises:
-            AudioError: a clip is longer than this system takes.
+            AudioError: a clip is longer than this system's limit.
         """
         assert self.feature_extractor is not None, "this system does not listen"
         for clip in clips:

@@ -1,4 +1,4 @@
-"""The prompts as data: a YAML file, verified when it is read, so that a user's own file fails early and in one line."""
+"""Prompt templates in YAML files, validated when they are loaded, so that errors are reported early and in one line."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -27,7 +27,7 @@ _PLACES = (
 
 
 class Templates(BaseModel):
-    """A file of prompts; `prompts/default.yaml` explains each field. What a system never says may be left out."""
+    """The templates of one file; `prompts/default.yaml` explains each field. Unused fields may be omitted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,20 +67,20 @@ class Templates(BaseModel):
         return self
 
     def code(self, emotion: str) -> str:
-        """What an answer says for an emotion: its word where the file has words, else its letter, else its name."""
+        """The text of an emotion in an answer: its word if the file has words, else its letter, else its name."""
         known = self.words or LETTERS
         return known[emotion] if emotion in known or emotion not in FINER else emotion.replace("_", " ")
 
     def option(self, emotion: str) -> str:
-        """How an emotion is offered: by its word, or by letter and name, or by its name where it has no letter."""
+        """The text of an emotion in the list of options: its word, or letter and name, or its name without a letter."""
         lettered = not self.words and emotion in LETTERS
         return f"{LETTERS[emotion]} {emotion}" if lettered else self.code(emotion)
 
     def check(self, recipe: Recipe) -> None:
-        """Refuse a recipe that wants said what this file has no words for.
+        """Refuse a recipe that needs a text which these templates lack.
 
         Raises:
-            UserError: something is missing.
+            UserError: a text is missing, or two emotions have the same text.
         """
         assert recipe.prompt is not None
         prompt = recipe.prompt
@@ -110,10 +110,10 @@ class Templates(BaseModel):
 
 
 def check_templates(recipe: Recipe) -> None:
-    """Refuse a recipe whose prompts are not there, or lack what it wants said.
+    """Refuse a recipe whose prompt templates do not exist or lack a text that it needs.
 
     Raises:
-        UserError: they do.
+        UserError: the templates do not exist, or a text is missing.
     """
     if recipe.prompt is not None:
         load_templates(recipe.prompt.templates).check(recipe)
@@ -121,10 +121,10 @@ def check_templates(recipe: Recipe) -> None:
 
 @lru_cache(maxsize=8)
 def load_templates(name: str) -> Templates:
-    """The prompts shipped under `name`, or a YAML file of the user's own.
+    """Load the packaged templates called `name`, or the user's YAML file at that path.
 
     Raises:
-        UserError: no such prompts, or the file does not hold what `prompts/default.yaml` holds.
+        UserError: there are no such templates, or the file does not have the fields of `prompts/default.yaml`.
     """
     shipped = files("emosllm.prompting") / "prompts" / f"{name}.yaml"
     if "/" not in name and shipped.is_file():

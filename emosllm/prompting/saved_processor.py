@@ -1,6 +1,6 @@
-"""A processor on disk: its settings, and the tokenizer and feature extractor that it has, as transformers saves them.
+"""Save and load a processor: its settings, and its tokenizer and feature extractor in the format of transformers.
 
-transformers' own base class wants both of the latter; a system that only reads, or that has no LLM, lacks one.
+The base class in transformers requires both parts. A system that only reads text, or that has no LLM, lacks one.
 """
 
 import json
@@ -16,7 +16,7 @@ PARTS = {"feature_extractor": AutoFeatureExtractor, "tokenizer": AutoTokenizer}
 
 
 class SavedProcessor:
-    """What `SpeechProcessor` needs to be saved and loaded.
+    """Base class of `SpeechProcessor` with the methods that save and load it.
 
     Attributes:
         feature_extractor: of the speech encoder, or `None`.
@@ -29,7 +29,7 @@ class SavedProcessor:
     settings: Any
 
     def save_pretrained(self, save_directory: str | Path) -> None:
-        """Write `processor_config.json` and the files of the parts into a folder; made where there is none."""
+        """Write `processor_config.json` and the files of the parts to a folder, which is created if necessary."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         parts = [name for name in PARTS if getattr(self, name) is not None]
@@ -40,15 +40,15 @@ class SavedProcessor:
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **hub: Any) -> Self:
-        """Read what `save_pretrained` wrote.
+        """Load a processor that `save_pretrained` wrote.
 
         Args:
-            name: a folder, or a hub id whose files are in the cache or can be had.
-            **hub: what transformers' own loaders take.
+            name: a folder, or a hub id whose files are cached or can be downloaded.
+            **hub: options of transformers' loaders.
 
         Raises:
             OSError: a file is missing.
-            ValueError: a file does not hold what it should.
+            ValueError: a file has invalid content.
         """
         place = Path(name)
         if not place.is_dir():

@@ -1,4 +1,4 @@
-"""Token rows as tensors: what all begin with is found and cut off, clips get their places, answers their labels."""
+"""Convert token rows to padded tensors: split off the shared prefix, reserve positions for audio, set the labels."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,22 @@ from torch import Tensor
 
 from emosllm.prompting.chat_template import Tokens
 
-IGNORED = -100  # a label that counts for nothing, as in transformers
-# Rows that continue a cache need a mask of their own; for a shorter prefix than this that costs more than it saves.
+IGNORED = -100  # label of positions without loss, as in transformers
+# Shortest shared prefix in tokens. Rows that continue a cache need an explicit mask, which costs more than a shorter
+# prefix saves.
 _WORTH_SHARING = 16
 
 
 def lay_out(
     rows: Sequence[Tokens], vectors: Sequence[int], transcript_weights: Sequence[float], pad: int
 ) -> dict[str, Tensor]:
-    """Rows after their shared prefix, padded on the right.
+    """Batch rows without their shared prefix, padded on the right.
 
     Args:
         rows: B rows.
-        vectors: how many places each row's clip takes, 0 where it has none.
-        transcript_weights: what a token of each row's transcript counts.
-        pad: the id to pad with.
+        vectors: number of positions of each row's clip; 0 for a row without a clip.
+        transcript_weights: loss weight of each row's transcript tokens.
+        pad: the padding id.
 
     Returns:
         `prefix_ids` `[P]` where there is a prefix; `input_ids`, `attention_mask`, `audio_mask`, `labels` and
@@ -42,22 +43,22 @@ def lay_out(
 
 
 def open_rows(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rows whose answers are yet to come: nothing to compare them with."""
+    """Remove labels and their weights from a batch, for inference."""
     return {name: tensor for name, tensor in batch.items() if name not in ("labels", "label_weights")}
 
 
 def pad_candidates(named: Sequence[Sequence[Sequence[int]]]) -> Tensor:
-    """The ids that name each of K emotions for each of B rows, as `[B, K, C]` padded with `IGNORED`."""
+    """Token ids of each of K emotions for each of B rows, as `[B, K, C]`, padded with `IGNORED`."""
     longest = max(len(ids) for row in named for ids in row)
     return torch.tensor([[[*ids, *[IGNORED] * (longest - len(ids))] for ids in row] for row in named])
 
 
 def _shared_prefix(heads: Sequence[tuple[int, ...]], whole: bool) -> int:
-    """Length of the longest common beginning of the rows, found and not configured; 0 where it is not worth it.
+    """Length of the longest common prefix of the rows; 0 where it is too short to save time.
 
     Args:
         heads: ids before each row's clip (or answer).
-        whole: whether a head may be shared to its end; a row must keep one token of its own where no clip follows.
+        whole: whether a whole head may be shared; without a following clip, a row must keep one token.
     """
     limit = min(len(head) for head in heads) - (0 if whole else 1)
     shared = 0
@@ -67,7 +68,7 @@ def _shared_prefix(heads: Sequence[tuple[int, ...]], whole: bool) -> int:
 
 
 def _line(row: Tokens, shared: int, gap: int, transcript_weight: float, pad: int) -> dict[str, Tensor]:
-    """One row after the shared prefix, without padding. `labels` and weights are set where the row is answer."""
+    """Tensors of one row without the shared prefix and without padding; only answer tokens have labels and weights."""
     own = row.head[shared:]
     blank = len(own) + gap
     labels = [IGNORED if kind is None else token for token, kind in zip(row.tail, row.kinds, strict=True)]

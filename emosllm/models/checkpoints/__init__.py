@@ -1,4 +1,4 @@
 """Checkpoints on disk and on the hub: where they lie, how they are saved and loaded, int8 storage.
 
-The way in is `checkpoint`; `locations` finds a model by name.
+Start reading at `checkpoint`; `locations` finds a model by name.
 """

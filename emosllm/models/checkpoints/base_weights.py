@@ -1,9 +1,9 @@
-"""What a system's frozen base weights were when it was trained, in a few numbers, and whether others stand there now.
+"""Fingerprints of the frozen base weights of a system, and a warning where a checkpoint is loaded with other weights.
 
-A checkpoint names its encoder and LLM; behind a name may lie other weights tomorrow, or in another folder. So it keeps
-a fingerprint of each: mean, deviation and fixed random projections of several tensors. A projection of weights W + E
-moves by the root mean square of E (Johnson and Lindenstrauss 1984), so the fingerprint measures how far weights are
-apart without holding them. Given up: a change smaller than the rounding to bfloat16 is not seen.
+A checkpoint refers to its encoder and LLM by name, and the weights of that name may change or differ between folders.
+It therefore stores a fingerprint of each: mean, deviation and fixed random projections of several tensors. A projection
+of weights W + E differs from that of W by the root mean square of E (Johnson and Lindenstrauss 1984), so fingerprints
+measure the distance between weights without storing them. Changes below the rounding to bfloat16 are not detected.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,22 +24,22 @@ Fingerprint = Mapping[str, list[float]]
 
 _TENSORS, _VALUES, _PROJECTIONS = 8, 65_536, 8
 _SEED = 20_260
-# Root mean square of the difference, in deviations. Rounding to bfloat16 makes .0016, to float16 .0002 (measured on
-# SmolLM2-135M); noise of a hundredth of the deviation makes .01.
+# Root mean square of the difference, in deviations. It is .0016 for rounding to bfloat16 and .0002 for rounding to
+# float16 (measured on SmolLM2-135M), and .01 for noise of a hundredth of the deviation.
 _TOLERANCE = 0.004
 
 
 def fingerprint(model: nn.Module, names: Iterable[str] | None = None) -> dict[str, list[float]]:
-    """A model's weights in a few numbers.
+    """Compute the fingerprint of a model's weights.
 
     Args:
-        model: a base model, before adapters are put in.
-        names: tensors to look at; several matrices, spread over the model, where not given.
+        model: a base model, before adapters are added.
+        names: tensors to include; by default several matrices, spread over the model.
 
     Returns:
-        Numbers by tensor; those that the model lacks are left out.
+        Values by tensor name, without tensors that the model lacks.
     """
-    state = dict(model.named_parameters())  # tied weights once
+    state = dict(model.named_parameters())  # contains tied weights once
     if names is None:
         matrices = sorted(name for name, tensor in state.items() if tensor.dim() >= 2)
         places = np.linspace(0, len(matrices) - 1, min(_TENSORS, len(matrices))).round().astype(int)
@@ -48,7 +48,7 @@ def fingerprint(model: nn.Module, names: Iterable[str] | None = None) -> dict[st
 
 
 def distance(one: Fingerprint, other: Fingerprint) -> float:
-    """How far two models' weights are apart: root mean square of the difference, in deviations of the weights.
+    """Distance between two models' weights: root mean square of the difference, in deviations of the weights.
 
     Infinite where `other` lacks a tensor of `one`.
     """
@@ -63,12 +63,12 @@ def distance(one: Fingerprint, other: Fingerprint) -> float:
 def warn_of_others(
     stored: Mapping[str, Fingerprint] | None, found: Mapping[str, Fingerprint] | None, recipe: Recipe, folder: Path
 ) -> None:
-    """Warn where a system's base models are not those that it was trained on.
+    """Warn where a system's base models have other weights than those that it was trained on.
 
     Args:
-        stored: fingerprints of the parts `encoder` and `llm` when it was trained; `None` where nobody kept them.
-        found: those of the models that were loaded.
-        recipe: what names the models.
+        stored: fingerprints of the parts `encoder` and `llm` at training; `None` where the checkpoint has none.
+        found: fingerprints of the loaded models.
+        recipe: the recipe that names the models.
         folder: of the checkpoint.
     """
     for part, kept in (stored or {}).items():
@@ -95,5 +95,5 @@ def _numbers(tensor: torch.Tensor) -> list[float]:
 
 @lru_cache(maxsize=1)
 def _directions() -> np.ndarray:
-    """`[projections, values]`, the same on every machine: NumPy keeps the numbers of RandomState for ever."""
+    """`[projections, values]`, equal on every machine: NumPy guarantees the random numbers of RandomState."""
     return np.random.RandomState(_SEED).standard_normal((_PROJECTIONS, _VALUES))

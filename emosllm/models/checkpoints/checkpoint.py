@@ -1,7 +1,7 @@
-"""Models on disk: what was trained and the recipe; the backbones by name, or inside where asked. safetensors only.
+"""Save and load models: trained weights and the recipe, with backbones by name or included. safetensors only.
 
-Weights are read key by key: one missing, left over or of another shape is an error, never a warning. transformers'
-own loader would build backbones anew and warn; this one builds them from what the recipe names.
+A missing or unexpected key, or one of another shape, is an error and not a warning. transformers' own loader would
+initialise missing backbones with new weights and warn; this one loads them by the names in the recipe.
 """
 
 import copy
@@ -40,22 +40,22 @@ from emosllm.recipe import Recipe, parse
 from emosllm.recipe_parts import LinearMapperPart
 
 _INDEX = "model.safetensors.index.json"
-# What the hub's functions take of what transformers passes on.
+# Options of transformers' `push_to_hub` that the hub's functions accept.
 _CREATE = ("private", "token")
 _UPLOAD = ("revision", "token", "commit_message", "commit_description", "create_pr")
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], max_shard_size: int | str) -> None:
-    """Save tensors as `model.safetensors`, in shards where they are large; weights shared under two names once."""
+    """Save tensors as `model.safetensors`, in shards if they are large; weights shared by two names are stored once."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_torch_state_dict(contiguous, folder, max_shard_size=max_shard_size, metadata={"format": "pt"})
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a checkpoint.
+    """Read all tensors of a checkpoint.
 
     Raises:
-        UserError: there are none, or a file is cut short or not what it says.
+        UserError: there are none, or a file is truncated or has another format.
     """
     names = ["model.safetensors"]
     try:
@@ -98,10 +98,10 @@ def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[s
 
 
 def read_config(folder: Path) -> SpeechLLMConfig:
-    """The config of a checkpoint of ours.
+    """Read the config of an emosllm checkpoint.
 
     Raises:
-        UserError: it can't be read, or is somebody else's.
+        UserError: the config cannot be read, or does not belong to an emosllm checkpoint.
     """
     try:
         config = AutoConfig.from_pretrained(folder)
@@ -115,7 +115,7 @@ def read_config(folder: Path) -> SpeechLLMConfig:
 
 
 class CheckpointModel(PreTrainedModel):
-    """A `PreTrainedModel` that saves what it learned and loads by its recipe."""
+    """A `PreTrainedModel` that saves only trained weights and loads the rest by its recipe."""
 
     config_class: type[SpeechLLMConfig] = SpeechLLMConfig
 
@@ -125,9 +125,9 @@ class CheckpointModel(PreTrainedModel):
         return parse(self.config.recipe, "of the checkpoint")
 
     def trained_names(self) -> set[str]:
-        """Names of the weights that are the system's own: adapters, and mapper or head unless as published.
+        """Names of the weights that belong to the system itself: adapters, and a mapper or head unless it is published.
 
-        How hidden states are read is always the system's own: nobody published mixing weights or statistics.
+        They include mixing weights and statistics of hidden states, which no published model contains.
         """
         recipe = self.recipe
         own = {"mapper", "head"} & (recipe.learned | set(recipe.unpublished))
@@ -137,20 +137,20 @@ class CheckpointModel(PreTrainedModel):
 
     @property
     def hidden_states(self) -> HiddenStates | None:
-        """How the encoder's hidden states are read; `None` for a system that only reads text."""
+        """The module that converts hidden states to frames; `None` for a system without an encoder."""
         reader = getattr(self, "mapper", None) or getattr(self, "head", None)
         return None if reader is None else reader.hidden_states
 
     @classmethod
     def begin(cls, recipe: Recipe, dtype: torch.dtype) -> Self:
-        """The recipe's system with all that is published of it; the rest is new.
+        """Create the recipe's system with its published weights; other weights are new.
 
         Args:
             recipe: the system.
-            dtype: of the frozen backbones; what learns is kept in float32.
+            dtype: of the frozen backbones; trained weights have float32.
 
         Raises:
-            UserError: a part can't be had, or is another than the recipe says.
+            UserError: a part is not available, or does not match the recipe.
         """
         parts: dict[str, PreTrainedModel] = {}
         if recipe.encoder is not None:
@@ -178,19 +178,19 @@ class CheckpointModel(PreTrainedModel):
         state_dict: dict[str, Tensor] | None = None,
         **hub: Any,
     ) -> None:
-        """Save the trained weights and the resolved recipe; the backbones only by name, or whole.
+        """Save the trained weights and the resolved recipe, with the backbones by name or included.
 
         Args:
-            save_directory: a folder; made where there is none.
-            self_contained: hold the backbones' weights too, so that nothing else is needed to load it.
+            save_directory: a folder; created if it does not exist.
+            self_contained: include the backbones' weights, so that loading needs no other files.
             is_main_process: whether this process writes.
             push_to_hub: upload the folder afterwards, to `repo_id`.
             max_shard_size: as in transformers.
-            state_dict: weights to save in place of this model's own.
+            state_dict: weights to save instead of this model's weights.
             **hub: `repo_id`, `token`, `private`, `revision`, `commit_message`, `commit_description`, `create_pr`.
 
         Raises:
-            UserError: the adapters are merged into the backbone that is to be saved: loading would add them again.
+            UserError: `self_contained` with merged adapters, which loading would add again.
         """
         if not is_main_process:
             return
@@ -213,16 +213,16 @@ class CheckpointModel(PreTrainedModel):
     def from_pretrained(
         cls, name: str | Path, *, config: SpeechLLMConfig | None = None, dtype: torch.dtype | None = None, **hub: Any
     ) -> Self:
-        """Load a checkpoint, and the backbones it points at where it does not hold them.
+        """Load a checkpoint, and the backbones that it names but does not include.
 
         Args:
             name: a folder or a hub id.
-            config: in place of the checkpoint's own.
-            dtype: of the backbones; the recipe's precision where not given. What was trained stays in float32.
+            config: used instead of the checkpoint's own.
+            dtype: of the backbones; by default the recipe's precision. Trained weights have float32.
             **hub: `revision`, `token`, `cache_dir`, `local_files_only`, `force_download`.
 
         Raises:
-            UserError: no such checkpoint, weights that are not its config's, a backbone that can't be had.
+            UserError: there is no such checkpoint, its weights do not match its config, or a backbone is not available.
         """
         folder = fetch_checkpoint(str(name), **hub)
         config = config or cls._own_config(folder)
@@ -263,7 +263,7 @@ class CheckpointModel(PreTrainedModel):
             ) from None
 
     def _all_names(self) -> set[str]:
-        """Every weight's name, those that are tied to another left out."""
+        """Names of all weights, without those that are tied to another."""
         return set(self.state_dict()) - set(self.all_tied_weights_keys)
 
 

@@ -1,4 +1,4 @@
-"""The config of a system: the resolved recipe, the shapes of its backbones, and whether their weights are inside."""
+"""The config of a system: its recipe, the shapes of its backbones, and whether the checkpoint has their weights."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ class SpeechLLMConfig(PreTrainedConfig):
 
     Args:
         recipe: the whole recipe as plain values.
-        encoder_config: the encoder's config, as a dict with its `model_type`.
-        llm_config: the LLM's. Either is `None` where the system has none.
-        self_contained: whether the checkpoint holds the backbones' weights too.
-        base_weights: fingerprints of the backbones that it was trained on, by part (`checkpoints.base_weights`).
+        encoder_config: the encoder's config, as a dict with its `model_type`; `None` without an encoder.
+        llm_config: the LLM's config, as a dict with its `model_type`; `None` without an LLM.
+        self_contained: whether the checkpoint includes the backbones' weights.
+        base_weights: fingerprints of the backbones used in training, by part (`checkpoints.base_weights`).
     """
 
     model_type = "emosllm"
@@ -37,21 +37,21 @@ class SpeechLLMConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The LLM's config, where transformers looks for the width of the hidden states."""
+        """The LLM's config, from which transformers reads the width of the hidden states."""
         return config_of(self.llm_config) if self.llm_config else self
 
 
 class SpeechHeadConfig(SpeechLLMConfig):
-    """The same for a system without an LLM."""
+    """The config of a system without an LLM."""
 
     model_type = "emosllm-head"
 
-    def __init__(self, **values: Any) -> None:  # else transformers makes one that knows no recipe
+    def __init__(self, **values: Any) -> None:  # otherwise transformers generates one without the recipe's argument
         super().__init__(**values)
 
 
 def _anywhere(values: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A backbone's shapes without the place they were loaded from, which is nobody's business elsewhere."""
+    """A backbone's config without the path that it was loaded from, which must not appear in a shared checkpoint."""
     return values and {name: value for name, value in values.items() if name != "_name_or_path"}
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint by name: its folder, from the disk or the hub; and what a name may be that stands for none."""
+"""Find a checkpoint by name, on disk or on the hub, and explain names that are not found."""
 
 import json
 from pathlib import Path
@@ -17,15 +17,15 @@ from emosllm.errors import UserError, did_you_mean
 from emosllm.models.checkpoints.locations import builtins
 from emosllm.recipe import names as recipe_names
 
-# What the hub's function takes of what transformers passes on.
+# Options of transformers' `from_pretrained` that the hub's function accepts.
 _DOWNLOAD = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 
 def fetch_checkpoint(name: str, **hub: Any) -> Path:
-    """The folder of a checkpoint: itself, or a hub id's files in the local cache.
+    """The folder of a checkpoint: the named folder, or the cached files of a hub id.
 
     Raises:
-        UserError: neither a folder with a `config.json` nor a hub id that can be had.
+        UserError: the name is neither a folder with a `config.json` nor an available hub id.
     """
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
@@ -44,13 +44,13 @@ def fetch_checkpoint(name: str, **hub: Any) -> Path:
 
 
 def systems() -> list[str]:
-    """The trained systems that come with the package; its other models are only parts of these."""
+    """Names of the trained systems in the package; its other builtin models are parts of these."""
     kinds = {name: json.loads((folder / "config.json").read_text("utf-8")) for name, folder in builtins().items()}
     return [name for name, config in kinds.items() if "recipe" in config]
 
 
 def _hub_says(name: str, error: Exception) -> str:
-    """Why a hub's model can't be had, in a few words of ours; its own are long, and about itself."""
+    """Why a model on the hub is not available; the hub's own messages are long."""
     if isinstance(error, HFValidationError) or name.count("/") > 1:
         return "a run or a checkpoint is named by its folder"
     if isinstance(error, GatedRepoError):

@@ -1,10 +1,9 @@
-"""Weights stored as int8, one scale an output channel, for models that come with the package; computed with as float32.
+"""Store the weights of builtin models as int8 with one scale for each output channel; they are loaded as float32.
 
-A file says so in the metadata of its safetensors header. A matrix NAME `[out, in]` is int8, and `NAME.scale` `[out]` in
-float16 is what its rows are multiplied by: the largest weight of a row becomes 127, and no weight is off by more than
-.57 of the scale (half a step, and what the scale's own rounding adds). Norms, biases and convolution kernels stay
-float16. The way is that of Jacob et al. 2018 ("Quantization and Training of Neural Networks", section 2.1) with a zero
-point of 0.
+The metadata of the safetensors header mark such a file. A matrix NAME `[out, in]` is int8, and `NAME.scale` `[out]`
+holds the factor of each row in float16. The largest weight of a row is 127. The error of a weight is at most .57 of the
+scale: half a step, and the rounding of the scale itself. Norms, biases and convolution kernels are float16. The scheme
+is that of Jacob et al. 2018 ("Quantization and Training of Neural Networks", section 2.1) with a zero point of 0.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,11 +25,11 @@ _SCALE = ".scale"
 
 
 def save_int8(model: PreTrainedModel, folder: Path) -> None:
-    """Save an encoder or LLM into a folder: its config, and its weights in int8 and float16.
+    """Save an encoder or LLM to a folder: its config, and its weights in int8 and float16.
 
     Args:
-        model: any; tied weights are stored once.
-        folder: made where there is none.
+        model: an encoder or LLM; tied weights are stored once.
+        folder: created if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.config.save_pretrained(folder)
@@ -39,7 +38,7 @@ def save_int8(model: PreTrainedModel, folder: Path) -> None:
 
 
 def write_int8(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Store tensors in one file: matrices in int8, other floating point tensors in float16, integers as they are."""
+    """Store tensors in one file: matrices in int8, other floating point tensors in float16, integers unchanged."""
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.dim() == 2 and tensor.is_floating_point():
@@ -52,7 +51,7 @@ def write_int8(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def is_int8(path: Path) -> bool:
-    """Whether a safetensors file holds weights as `write_int8` stores them; `False` where there is no file.
+    """Whether a safetensors file was written by `write_int8`; `False` where there is no file.
 
     Raises:
         UserError: the file is damaged.
@@ -67,7 +66,7 @@ def is_int8(path: Path) -> bool:
 
 
 def read_int8(path: Path) -> dict[str, Tensor]:
-    """The tensors of such a file, in float32 (integers as they are).
+    """Read the tensors of an int8 file, in float32 (integers unchanged).
 
     Raises:
         UserError: the file is damaged.
@@ -91,15 +90,15 @@ def read_int8(path: Path) -> dict[str, Tensor]:
 
 
 def load_int8(path: Path, model: PreTrainedModel, unread: Collection[str] = ()) -> PreTrainedModel:
-    """Put such a file's weights into a newly built model, in the model's dtype.
+    """Load an int8 file into a newly built model, in the model's dtype.
 
     Args:
         path: the file.
-        model: what they belong to.
-        unread: names in the file that the model leaves out.
+        model: the model of these weights.
+        unread: names in the file that the model does not have.
 
     Raises:
-        UserError: the file is damaged, or holds the weights of another model.
+        UserError: the file is damaged, or contains the weights of another model.
     """
     try:
         put_loaded(model, {name: tensor for name, tensor in read_int8(path).items() if name not in unread})
@@ -109,7 +108,7 @@ def load_int8(path: Path, model: PreTrainedModel, unread: Collection[str] = ()) 
 
 
 def _quantised(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Int8 `[out, in]` and the scales `[out]` in float16; a row too small for float16 becomes zeros."""
+    """Int8 `[out, in]` and scales `[out]` in float16; rows that are too small for float16 become zeros."""
     scale = (matrix.abs().amax(dim=1) / 127).half()
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     return (matrix / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8), scale

@@ -1,7 +1,7 @@
-"""Where a model named in a recipe lies: a builtin, a local folder, the folder of models, or the hub.
+"""Find a model by the name in a recipe: a builtin, a local folder, the folder of models, or the hub.
 
-The folder of models holds published models under their names, so that one folder serves all recipes, also without a
-network. The environment variable `EMOSLLM_MODELS` names it.
+The folder of models contains published models under their names, so that all recipes can use it without a network. The
+environment variable `EMOSLLM_MODELS` contains its path.
 """
 
 import os
@@ -21,10 +21,10 @@ def builtins() -> dict[str, Path]:
 
 
 def models_folder() -> Path | None:
-    """The folder of models that `EMOSLLM_MODELS` names; `None` where it names none.
+    """The folder of models in `EMOSLLM_MODELS`; `None` where the variable is not set.
 
     Raises:
-        UserError: it is no folder.
+        UserError: there is no such folder.
     """
     named = os.environ.get(MODELS)
     if not named:
@@ -36,18 +36,18 @@ def models_folder() -> Path | None:
 
 
 def locate(reference: str, file: str | None = None) -> str:
-    """Where a model named in a recipe lies: a folder, else the hub id itself.
+    """Find the folder of a model named in a recipe; without a folder, return the hub id itself.
 
-    A folder of that very path comes first, then the folder of models. There `openai/whisper-base` is looked up as
-    `whisper-base`, then as `openai/whisper-base`, then as `openai--whisper-base`. A model with a GGUF file may lie
-    under its name without `-GGUF` too, beside the weights that it was made from.
+    A folder with that path comes first, then the folder of models. There `openai/whisper-base` is looked up as
+    `whisper-base`, then as `openai/whisper-base`, then as `openai--whisper-base`. A model with a GGUF file is also
+    looked up under its name without `-GGUF`, the folder of the original weights.
 
     Args:
         reference: a hub id, a folder, or `builtin:NAME`.
-        file: a GGUF file that the folder must hold; `config.json` where not given.
+        file: a GGUF file that the folder must contain; by default `config.json`.
 
     Raises:
-        UserError: no such builtin, or the folder of models is no folder.
+        UserError: there is no such builtin, or the folder of models does not exist.
     """
     if not reference.startswith(BUILTIN):
         found = None if Path(reference).is_dir() else _in_models_folder(reference, file or "config.json")
@@ -60,8 +60,8 @@ def locate(reference: str, file: str | None = None) -> str:
 
 
 def describe_place(reference: str, file: str | None = None) -> str:
-    """In words, where a model is found now: `builtin`, a folder, `hub cache`, or `not here`."""
-    from huggingface_hub import try_to_load_from_cache  # here, so that `emosllm --help` answers at once
+    """Current location of a model in words: `builtin`, a folder, `hub cache`, or `not here`."""
+    from huggingface_hub import try_to_load_from_cache  # imported here, so that `emosllm --help` starts fast
     from huggingface_hub.errors import HFValidationError
 
     place = locate(reference, file)
@@ -86,5 +86,5 @@ def _in_models_folder(reference: str, wanted: str) -> Path | None:
 
 
 def is_hub_name(reference: str) -> bool:
-    """Whether a reference is written as NAME or OWNER/NAME; anything else can only be a folder."""
+    """Whether a reference has the form NAME or OWNER/NAME; any other form is a folder."""
     return reference.count("/") < 2 and not reference.startswith((".", "/", "~"))

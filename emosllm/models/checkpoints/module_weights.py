@@ -1,6 +1,6 @@
-"""Weights put into a newly built model, and marked as loaded.
+"""Load weights into a newly built model and mark them as loaded.
 
-transformers initialises every weight without that mark once more, when a larger model takes the module in.
+transformers initialises weights without that mark again when the module becomes part of a larger model.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from transformers import PreTrainedModel
 
 
 def put_loaded(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model all its weights.
+    """Load all weights of a model.
 
     Args:
-        model: newly built; its dtype is kept.
-        tensors: every weight by its name; of tied weights one is enough.
+        model: newly built; its dtype does not change.
+        tensors: all weights by name; one of several tied weights is enough.
 
     Raises:
-        RuntimeError: names or shapes differ; torch's words.
+        RuntimeError: names or shapes differ.
     """
     tied = set(getattr(model, "all_tied_weights_keys", ()))
     found = model.load_state_dict(dict(tensors), strict=False)

@@ -1,4 +1,4 @@
 """Speech encoders, the table of their families, and the hidden states that a mapper or head reads.
 
-The way in is `encoder`; `families` says what each kind of encoder needs.
+Start reading at `encoder`; `families` lists the settings of each kind of encoder.
 """

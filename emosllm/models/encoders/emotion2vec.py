@@ -1,8 +1,8 @@
-"""emotion2vec, the speech encoder that was pre-trained for emotion.
+"""emotion2vec, a speech encoder pre-trained for emotion.
 
-Convolutions over the normalised waveform, positions from convolutions, ten extra tokens in front, transformer layers
-with ALiBi. A clip in a batch gives the frames it gives alone: whatever looks sideways is kept from seeing the padding.
-It is used frozen, so dropout, layer drop and the masking of its pre-training are given up.
+It consists of convolutions over the normalised waveform, convolutional position embeddings, ten extra tokens before the
+frames, and transformer layers with ALiBi. Padding is masked in convolutions and attention, so the frames of a clip do
+not depend on its batch. The encoder is used frozen, so dropout, layer drop and pre-training masks are not implemented.
 
 Source: Ma et al. 2023, "emotion2vec: Self-Supervised Pre-Training for Speech Emotion Representation", section 3; shapes
 and order of operations from FunASR, `funasr/models/emotion2vec`.
@@ -24,22 +24,22 @@ _WAVEFORM_EPS = 1e-5
 
 
 class Emotion2VecConfig(PreTrainedConfig):
-    """The shape of an emotion2vec; as it stands here, that of base, plus seed and plus base.
+    """The shape of an emotion2vec model; the defaults are those of base, plus seed and plus base.
 
     Args:
         hidden_size: D, width of the frames.
-        num_attention_heads: heads a layer, each with a slope and a learned scale of its ALiBi.
-        num_prenet_layers: transformer layers that belong to the audio modality.
-        num_main_layers: those after them.
+        num_attention_heads: heads a layer, each with an ALiBi slope and a learned scale.
+        num_prenet_layers: transformer layers of the audio modality.
+        num_main_layers: transformer layers after them.
         intermediate_size: width of the feed-forward blocks.
         conv_dim: channels of each convolution over the waveform.
-        conv_kernel: its kernel, in steps of the one before.
-        conv_stride: its stride, likewise.
-        num_extra_tokens: learned tokens in front of the frames, taken off at the end.
-        position_layers: convolutions that give the frames their positions.
-        position_kernel: their kernel, in frames.
-        position_groups: their groups.
-        layer_norm_eps: of every layer norm.
+        conv_kernel: kernel of each of these convolutions, in steps of its input.
+        conv_stride: stride of each of these convolutions, in steps of its input.
+        num_extra_tokens: learned tokens before the frames, removed from the output.
+        position_layers: number of convolutions that compute position embeddings.
+        position_kernel: kernel of these convolutions, in frames.
+        position_groups: groups of these convolutions.
+        layer_norm_eps: epsilon of every layer norm.
     """
 
     model_type = "emotion2vec"
@@ -78,7 +78,7 @@ class Emotion2VecConfig(PreTrainedConfig):
 
     @property
     def num_hidden_layers(self) -> int:
-        """All transformer layers."""
+        """Total number of transformer layers."""
         return self.num_prenet_layers + self.num_main_layers
 
 
@@ -105,10 +105,10 @@ class PositionLayer(nn.Module):
         self.eps = config.layer_norm_eps
 
     def forward(self, frames: Tensor, keep: Tensor) -> Tensor:
-        """Beyond a clip's last frame the convolution sees zeros, as it does where the clip is alone."""
+        """Zero the frames after a clip's end before the convolution, which gives the result of a single clip."""
         N = frames.shape[1]
         frames = frames.masked_fill(~keep[..., None], 0)
-        mixed = self.conv(frames.transpose(1, 2))[..., :N].transpose(1, 2)  # an even kernel gives one frame more
+        mixed = self.conv(frames.transpose(1, 2))[..., :N].transpose(1, 2)  # an even kernel adds one frame
         return F.gelu(F.layer_norm(mixed, mixed.shape[-1:], eps=self.eps))
 
 
@@ -142,7 +142,7 @@ class Layer(nn.Module):
 class Emotion2VecModel(PreTrainedModel):
     """Waveform to frames at 50 Hz.
 
-    The waveform is normalised inside, over each clip's own samples: give it as it was recorded, in -1..1.
+    The model normalises the waveform over each clip's own samples. Its input is the original recording, in -1..1.
     """
 
     config: Emotion2VecConfig
@@ -178,10 +178,10 @@ class Emotion2VecModel(PreTrainedModel):
 
         Args:
             input_values: `[B, T]` samples at 16 kHz, one channel, as recorded.
-            attention_mask: `[B, T]`, 1 where there is sound; padding stands at the end. All of it, where none is given.
+            attention_mask: `[B, T]`, 1 where there is sound; padding is at the end. By default all ones.
 
         Returns:
-            `last_hidden_state` `[B, N, D]`; what stands beyond a clip's own frames means nothing.
+            `last_hidden_state` `[B, N, D]`; frames after a clip's own frames are not valid.
 
         Raises:
             UserError: a clip is too short for a single frame.
@@ -211,13 +211,13 @@ class Emotion2VecModel(PreTrainedModel):
         return frames
 
     def _bias(self, keep: Tensor) -> Tensor:
-        """What is added to the scores: ALiBi between frames, none to or from extra tokens, -inf towards padding.
+        """Attention bias: ALiBi between frames, 0 to and from extra tokens, -inf towards padding.
 
         Args:
-            keep: `[B, N]` bool.
+            keep: `[B, N]` bool, true where a frame is not padding.
 
         Returns:
-            `[B, H, E + N, E + N]`, `[1, ...]` where nothing is padded; float32.
+            `[B, H, E + N, E + N]`, or `[1, H, E + N, E + N]` without padding; float32.
         """
         N, E = keep.shape[1], len(self.extra_tokens)
         place = torch.arange(N, device=keep.device, dtype=torch.float32)
@@ -227,13 +227,13 @@ class Emotion2VecModel(PreTrainedModel):
         return bias.masked_fill(padding[:, None, None], float("-inf")) if padding.any() else bias
 
     def _get_feat_extract_output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames of clips of so many samples, `[B]`; the name is the one that transformers' encoders have for it."""
+        """Number of frames `[B]` for the given numbers of samples; named as in the encoders of transformers."""
         for kernel, stride in zip(self.config.conv_kernel, self.config.conv_stride, strict=True):
             lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
         return lengths
 
     def _reach(self) -> int:
-        """Samples under one frame."""
+        """Receptive field of one frame, in samples."""
         reach = 1
         for kernel, stride in zip(reversed(self.config.conv_kernel), reversed(self.config.conv_stride), strict=True):
             reach = (reach - 1) * stride + kernel
@@ -241,19 +241,21 @@ class Emotion2VecModel(PreTrainedModel):
 
 
 def alibi_slopes(heads: int) -> Tensor:
-    """`[H]` slopes of ALiBi (Press et al. 2022): powers of two; what is beyond one comes from every other of the next.
+    """ALiBi slopes `[H]` (Press et al. 2022), a geometric sequence.
+
+    Where H is not a power of two, heads beyond the largest power of two P take every other slope of the sequence of 2P.
 
     Args:
         heads: H.
     """
-    whole = 1 << (heads.bit_length() - 1)  # the largest power of two that is not more
+    whole = 1 << (heads.bit_length() - 1)  # P, the largest power of two up to H
     slopes = [2.0 ** (-8 * place / whole) for place in range(1, whole + 1)]
     slopes += [2.0 ** (-4 * place / whole) for place in range(1, 2 * (heads - whole), 2)]
     return torch.tensor(slopes)
 
 
 def _normalise(samples: Tensor, sound: Tensor) -> Tensor:
-    """Zero mean and unit variance over each clip's own samples, zero in the padding; `[B, T]`, float32."""
+    """Normalise to zero mean and unit variance over each clip's own samples, zero in the padding; `[B, T]`, float32."""
     count = sound.sum(-1, keepdim=True)
     samples = samples.float().masked_fill(~sound, 0)
     centred = (samples - samples.sum(-1, keepdim=True) / count).masked_fill(~sound, 0)
@@ -261,6 +263,6 @@ def _normalise(samples: Tensor, sound: Tensor) -> Tensor:
 
 
 def register() -> None:
-    """Let transformers' Auto classes know emotion2vec."""
+    """Register emotion2vec with transformers' Auto classes."""
     AutoConfig.register(Emotion2VecConfig.model_type, Emotion2VecConfig, exist_ok=True)
     AutoModel.register(Emotion2VecConfig, Emotion2VecModel, exist_ok=True)

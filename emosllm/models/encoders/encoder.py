@@ -1,6 +1,6 @@
-"""Speech encoders of transformers behind one call: audio in, frames and their mask out; a batch equals its clips alone.
+"""One interface for speech encoders of transformers: audio in, frames and their mask out.
 
-What one encoder needs and another does not stands in the table of `families.py`.
+The frames of a clip do not depend on its batch. The table in `families.py` lists how the encoders differ.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,14 @@ __all__ = ["FAMILIES", "SpeechEncoder", "family"]
 
 
 class SpeechEncoder(nn.Module):
-    """A frozen encoder of transformers, with the one interface that mappers need.
+    """A frozen encoder of transformers with the interface that mappers need.
 
     Args:
-        model: a loaded or newly built encoder (for Whisper, the encoder half); cut here where it is not yet.
-        part: which layers are read, on whose length, and what becomes of them; the last one as published where not
-            given.
+        model: a loaded or new encoder (for Whisper, the encoder half); it is cut to the layers of `part`.
+        part: the layers to read, the window and the normalisation; by default the last layer as published.
 
     Raises:
-        UserError: the encoder does not have what `part` asks for.
+        UserError: the encoder does not support the settings of `part`.
     """
 
     def __init__(self, model: PreTrainedModel, part: EncoderPart | None = None) -> None:
@@ -46,11 +45,11 @@ class SpeechEncoder(nn.Module):
 
     @property
     def states(self) -> int:
-        """S, how many hidden states are read."""
+        """S, the number of hidden states that are read."""
         return len(states_read(self.model.config, self.part.layers)) if self.part.mixes else 1
 
     def new_reading(self) -> HiddenStates:
-        """What makes frames of the hidden states, for the mapper or head that reads them; its weights new."""
+        """Create the module that converts hidden states to frames, for a mapper or head, with new weights."""
         return HiddenStates(self.width, self.states, weighted=self.part.mixes, normalise=self.part.normalise)
 
     @property
@@ -59,7 +58,7 @@ class SpeechEncoder(nn.Module):
         return int(getattr(self.model.config, self.family.width))
 
     def train(self, mode: bool = True) -> "SpeechEncoder":
-        """Frozen means that dropout and SpecAugment stay off too."""
+        """Stay in evaluation mode: a frozen encoder uses no dropout and no SpecAugment."""
         return super().train(False)
 
     @torch.no_grad()
@@ -67,9 +66,9 @@ class SpeechEncoder(nn.Module):
         """Encode a batch.
 
         Args:
-            audio: `[W, T]` samples at 16 kHz, or `[W, T, F]` / `[W, F, T]` features, as the family's extractor gives.
+            audio: `[W, T]` samples at 16 kHz, or `[W, T, F]` / `[W, F, T]` features of the family's extractor.
             mask: `[W, T]`, 1 where there is sound and not padding.
-            windows: `[A]`, how many rows each of the A clips has; one each where not given.
+            windows: `[A]`, number of rows of each of the A clips; by default one each.
 
         Returns:
             frames `[A, N, D]`, or `[A, N, S, D]` where several hidden states are read, zero where padded, and their
@@ -87,7 +86,7 @@ class SpeechEncoder(nn.Module):
         return (frames, keep) if windows is None else _joined(frames, keep, windows)
 
     def _run(self, **inputs: Tensor) -> Tensor:
-        """What is read of one call of the encoder, `[A, N, D]` or `[A, N, S, D]`."""
+        """The hidden states that are read in one call of the encoder, `[A, N, D]` or `[A, N, S, D]`."""
         return self._read(lambda: self.model(**inputs).last_hidden_state)
 
     def _read(self, run: Callable[[], Tensor]) -> Tensor:
@@ -106,7 +105,10 @@ class SpeechEncoder(nn.Module):
         return hidden, _frame_mask(torch.tensor([len(clip) for clip in clips], device=hidden.device), hidden)
 
     def _window(self, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The full window, of whose frames those that hold the clip are kept, or as much of it as the clips fill."""
+        """Frames of an encoder with a fixed window, run on the full window or on the length of the longest clip.
+
+        Only the frames of the clips themselves are kept.
+        """
         if self.part.window == "clip":
             hidden = self._read(lambda: read_clips(self.model, audio, mask.sum(-1)))
         else:
@@ -119,15 +121,15 @@ class SpeechEncoder(nn.Module):
         return _silenced(hidden, keep)[:, :longest], keep[:, :longest]
 
     def _before_layers(self, mask: Tensor) -> Tensor:
-        """Number of places of each row that the layers see, `[W]`."""
+        """Number of positions of each row at the input of the layers, `[W]`."""
         config = self.model.config
         return convolved(mask.sum(-1), self.family.stem or self.family.convolutions(config))
 
     def _attention(self, lengths: Tensor) -> Tensor:
-        """A fixed window's mask in the form that the encoder's attention takes."""
+        """Attention mask of a fixed window in the format of the encoder's attention."""
         positions = torch.empty(len(lengths), self.model.config.max_source_positions, 1, dtype=self.model.dtype)
         positions = positions.to(lengths.device)
-        seen = _frame_mask(lengths.clamp(min=1), positions)  # attention over nothing is not a number
+        seen = _frame_mask(lengths.clamp(min=1), positions)  # attention over no position would give NaN
         return create_bidirectional_mask(config=self.model.config, inputs_embeds=positions, attention_mask=seen.long())
 
 
@@ -142,7 +144,7 @@ def _silenced(frames: Tensor, keep: Tensor) -> Tensor:
 
 
 def _joined(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
-    """The frames of each clip's windows, one window after the other: `[A, N, ...]` and `[A, N]`."""
+    """Frames of each clip with its windows concatenated, `[A, N, ...]`, and their mask `[A, N]`."""
     clips = [
         part[mask] for part, mask in zip(frames.split(windows.tolist()), keep.split(windows.tolist()), strict=True)
     ]

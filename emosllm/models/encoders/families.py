@@ -1,8 +1,7 @@
-"""Families of speech encoders: the table of what they differ in, and how an encoder is cut behind the last layer read.
+"""Families of speech encoders: a table of their differences, and functions that cut an encoder to the layers read.
 
-They differ in what they eat (waveform or log-mel), in how many frames come of it, in whether padding leaks, in whether
-their window is fixed, in what of it they attend to, and in where their layers lie. Nothing else in the house knows one
-encoder from another.
+Families differ in their input (waveform or log-mel), their number of frames, the effect of padding, a fixed or variable
+window, the attention mask, and the names of their layers. No other module depends on the kind of encoder.
 """
 
 import copy
@@ -22,19 +21,19 @@ from emosllm.recipe_parts import Layers, Window
 
 @dataclass(frozen=True)
 class Family:
-    """What is particular to one kind of encoder.
+    """The settings of one kind of encoder.
 
     Attributes:
-        audio: the feature extractor's name for what the encoder eats.
+        audio: the feature extractor's name of the encoder's input.
         width: attribute of the config that holds D.
-        convolutions: what makes fewer frames of the extractor's steps; none where each step is a frame.
-        padding_leaks: whether normalisation over time sees the padding, so that clips must go one by one.
-        stem: those of them that lie before the layers, where more follow behind; all of them where not given.
+        convolutions: convolutions and poolings from the extractor's steps to frames; empty where each step is a frame.
+        padding_leaks: whether normalisation over time includes padding, so that clips must be encoded one at a time.
+        stem: the convolutions before the layers, where poolings follow the layers; by default all of them.
         window: the feature extractor's padding: `longest` clip of the batch, or `max_length` where the window is fixed.
-        attends: of a fixed window, whether the layers attend to the clip alone.
-        layers: where the layers lie in the model, first to last, and what the config calls their number.
-        behind: modules that follow on the layers; dropped where an earlier hidden state is read.
-        prepare: what is done to a model once, so that a batch costs no more than its clips.
+        attends: for a fixed window, whether attention is limited to the clip.
+        layers: names of the layer stacks in the model, in order -> names of their lengths in the config.
+        behind: modules after the layers; removed where an earlier hidden state is read.
+        prepare: changes a model once, so that a batch takes no longer than its clips one at a time.
     """
 
     audio: str
@@ -49,27 +48,30 @@ class Family:
     prepare: Callable[[PreTrainedModel], None] = lambda model: None
 
     def steps(self, config: PretrainedConfig, layers: Layers) -> Convolutions:
-        """What makes fewer frames of the extractor's steps, up to where the frames are read."""
+        """The convolutions and poolings from the extractor's steps to the layer that is read."""
         return self.convolutions(config) if layers == "last" or self.stem is None else self.stem
 
 
 def _group_norm(config: PretrainedConfig) -> bool:
-    """The base models of wav2vec 2.0 normalise over time, padding included (feat_extract_norm "group")."""
+    """Whether an encoder normalises over time, including padding (`feat_extract_norm` "group", wav2vec 2.0 base)."""
     return bool(config.feat_extract_norm == "group")
 
 
 def _feature_encoder(config: PretrainedConfig) -> Convolutions:
-    """Of the wav2vec 2.0 kin: over samples, without padding."""
+    """The convolutions over samples of the wav2vec 2.0 family, which have no padding."""
     return tuple((kernel, stride, 0) for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True))
 
 
 def _stable_norm(config: PretrainedConfig) -> tuple[str, ...]:
-    """Of wav2vec 2.0's kin: the norm lies behind the layers, or before the first of them."""
+    """The norm of the wav2vec 2.0 family, where it is after the layers and not before the first layer."""
     return ("encoder.layer_norm",) if config.do_stable_layer_norm else ()
 
 
 def _channels_last(model: PreTrainedModel) -> None:
-    """Of wav2vec 2.0's kin, those with a layer norm after each convolution; a group norm wants channels apart."""
+    """Keep channels last in models of the wav2vec 2.0 family with a layer norm after each convolution.
+
+    A group norm needs channels first.
+    """
     if model.config.feat_extract_norm == "layer":
         keep_channels_last(model.feature_extractor.conv_layers)
 
@@ -80,13 +82,13 @@ def _wavlm(model: PreTrainedModel) -> None:
 
 
 def _subsampling(config: PretrainedConfig) -> Convolutions:
-    """Of FastConformer: each convolution halves the mel frames."""
+    """The convolutions of FastConformer, each of which halves the number of mel frames."""
     kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
     return ((kernel, stride, (kernel - 1) // 2),) * int(math.log2(config.subsampling_factor))
 
 
 WHISPER_STEM: Convolutions = ((3, 1, 1), (3, 2, 1))  # over mel frames
-QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # and pairs are pooled behind the layers
+QWEN_STEM: Convolutions = (*WHISPER_STEM, (2, 2, 0))  # pairs of frames are pooled after the layers
 
 _WAV2VEC2 = Family(
     "input_values",
@@ -134,7 +136,7 @@ def family(config: PretrainedConfig) -> Family:
     """The family of an encoder's config.
 
     Raises:
-        UserError: no encoder of that kind is known.
+        UserError: the kind of encoder is unknown.
     """
     if config.model_type not in FAMILIES:
         raise UserError(f"{config.model_type!r} is no speech encoder known here; known are {', '.join(FAMILIES)}")
@@ -142,12 +144,12 @@ def family(config: PretrainedConfig) -> Family:
 
 
 def depth(config: PretrainedConfig) -> int:
-    """How many layers an encoder of that shape has."""
+    """Number of layers of an encoder."""
     return sum(int(getattr(config, number)) for number in family(config).layers.values())
 
 
 def states_read(config: PretrainedConfig, layers: Layers) -> tuple[int, ...]:
-    """The numbers of the hidden states that are read, ascending; 0 is what enters the first layer."""
+    """Indices of the hidden states that are read, ascending; 0 is the input of the first layer."""
     if isinstance(layers, tuple):
         return layers
     if isinstance(layers, int):
@@ -156,15 +158,15 @@ def states_read(config: PretrainedConfig, layers: Layers) -> tuple[int, ...]:
 
 
 def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> PretrainedConfig:
-    """The shape of an encoder up to the deepest layer that is read; what lies behind need not be built or loaded.
+    """The config of an encoder cut after the deepest layer that is read; later modules need not be built or loaded.
 
     Args:
-        config: of the whole encoder, which stays as it is, or of one that was cut before.
-        layers: what is read.
-        window: whose length it is read on.
+        config: of the whole encoder or of one that was cut before; it is not changed.
+        layers: the layers that are read.
+        window: run the encoder on its own window (`model`) or on the clip's length (`clip`).
 
     Raises:
-        UserError: there are not so many layers, or the window is not a fixed one.
+        UserError: the encoder does not have so many layers, or has no fixed window.
     """
     kind, there = family(config), depth(config)
     if window == "clip" and kind.window != "max_length":
@@ -184,17 +186,17 @@ def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> P
     for number in kind.layers.values():
         setattr(shorter, number, min(left, getattr(config, number)))
         left -= getattr(shorter, number)
-    for adapter in ("add_adapter", "use_intermediate_ffn_before_adapter"):  # of wav2vec 2.0's kin, behind the layers
+    for adapter in ("add_adapter", "use_intermediate_ffn_before_adapter"):  # wav2vec 2.0 family, after the layers
         if getattr(config, adapter, False):
             setattr(shorter, adapter, False)
     return shorter
 
 
 def cut_weights(model: PreTrainedModel, layers: Layers) -> None:
-    """Take from an encoder what lies behind the deepest layer that is read, in place: layers, pooling and norm.
+    """Remove an encoder's modules after the deepest layer that is read, in place: layers, pooling and norm.
 
     Raises:
-        UserError: there are not so many layers.
+        UserError: the encoder does not have so many layers.
     """
     if layers == "last":
         return

@@ -1,7 +1,8 @@
-"""How hidden states of an encoder become the frames that a mapper or a head reads: normalised, then mixed.
+"""Convert an encoder's hidden states to the frames that a mapper or a head reads: normalise, then mix.
 
-The module belongs to the mapper or head, so its mixing weights learn, count and are saved with it. The encoder gives
-hidden states without normalisation, and cached frames hold them so: statistics can be replaced without hearing anew.
+The module belongs to the mapper or head, so its mixing weights are trained, counted and saved with it. The encoder
+returns hidden states without normalisation, and cached frames store them so. Statistics can therefore be replaced
+without running the encoder again.
 """
 
 from collections.abc import Iterable
@@ -22,8 +23,8 @@ class Statistics:
 
     Attributes:
         mean: `[S, D]`, float32.
-        deviation: `[S, D]`, the population's, float32.
-        recordings: how many they were measured on.
+        deviation: `[S, D]`, population standard deviation, float32.
+        recordings: number of recordings that they were measured on.
     """
 
     mean: Tensor
@@ -32,10 +33,10 @@ class Statistics:
 
     @staticmethod
     def of(clips: Iterable[Tensor]) -> "Statistics":
-        """Measure clips one after the other, in constant memory.
+        """Measure clips one at a time, in constant memory.
 
         Args:
-            clips: of each its frames, `[N, D]`, or `[N, S, D]` with S hidden states; N may differ.
+            clips: frames of each clip, `[N, D]`, or `[N, S, D]` with S hidden states; N may differ.
 
         Raises:
             UserError: there is no frame.
@@ -54,7 +55,7 @@ class RunningStatistics:
         self.mean, self.squares = torch.zeros(()), torch.zeros(())
 
     def add(self, clip: Tensor) -> None:
-        """Count the frames of a clip, `[N, D]` or `[N, S, D]`."""
+        """Include the frames of a clip, `[N, D]` or `[N, S, D]`."""
         frames = clip.double().reshape(len(clip), -1, clip.shape[-1])
         N = len(frames)
         self.recordings += 1
@@ -68,7 +69,7 @@ class RunningStatistics:
 
     @property
     def statistics(self) -> Statistics:
-        """Those of the clips so far.
+        """The statistics of the clips added so far.
 
         Raises:
             UserError: there is no frame.
@@ -79,22 +80,22 @@ class RunningStatistics:
 
 
 class HiddenStates(nn.Module):
-    """Normalises each hidden state of a clip, and mixes them by a learned softmax.
+    """Normalise each hidden state of a clip, then mix the states with learned softmax weights.
 
-    The weights of the softmax start at zero, so that the mean of the states is where it starts.
+    The softmax logits start at zero, so the mix starts as the mean of the states.
 
     Source: Yang et al. 2021, "SUPERB: Speech processing Universal PERformance Benchmark", section 3 (weighted sum of
     hidden states).
 
     Args:
         width: D.
-        states: S, how many hidden states are read.
-        weighted: whether they are mixed; without it S is 1.
-        normalise: what is done to each state before: nothing, each clip's own mean and deviation over time, or stored
-            statistics. Until these are set they are mean 0 and deviation 1.
+        states: S, number of hidden states that are read.
+        weighted: whether the states are mixed; if not, S is 1.
+        normalise: normalisation of each state before mixing: none, by each clip's own mean and deviation over time, or
+            by stored statistics. Statistics are initially mean 0 and deviation 1.
     """
 
-    LEAST_DEVIATION = 1e-5  # a value that never changes is divided by this
+    LEAST_DEVIATION = 1e-5  # lower bound of the divisor, for constant values
 
     mean: Tensor
     deviation: Tensor
@@ -112,7 +113,7 @@ class HiddenStates(nn.Module):
 
     @property
     def statistics(self) -> Statistics | None:
-        """A copy of the stored statistics; `None` where the system normalises in another way, or not at all."""
+        """A copy of the stored statistics; `None` where the system does not normalise by statistics."""
         if self.normalise != "statistics":
             return None
         return Statistics(self.mean.clone(), self.deviation.clone(), int(self.recordings))
@@ -141,11 +142,11 @@ class HiddenStates(nn.Module):
             mask: `[A, N]` bool, true where a frame is speech and not padding.
 
         Returns:
-            `[A, N, D]`, zero in the padding; the frames as they are where there is nothing to do.
+            `[A, N, D]`, zero in the padding; unchanged frames without normalisation and mixing.
         """
         if self.normalise == "none" and self.weights is None:
             return frames
-        with torch.autocast(frames.device.type, enabled=False):  # in bfloat16 a deviation would have three digits
+        with torch.autocast(frames.device.type, enabled=False):  # bfloat16 would leave three digits of a deviation
             states = frames if frames.dim() == 4 else frames[:, :, None]  # [A, N, S, D]
             states = self._normalised(states.float(), mask)
             if self.weights is None:

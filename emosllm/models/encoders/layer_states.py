@@ -1,7 +1,7 @@
-"""The hidden states of an encoder's layers, collected while it runs: what enters the first layer, what each gives.
+"""Collect the hidden states of an encoder with hooks: the input of the first layer and the output of each layer.
 
-transformers can collect them too, but gives the last one with the final norm for some encoders and without it for
-others. Here none has it.
+transformers collects them too, but its last state includes the final norm for some encoders and not for others. Here
+no state includes it.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,26 +11,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-#: The hidden states of the call under way, in order; `None` where nobody collects them.
+#: The hidden states of the current call, in order; `None` where they are not collected.
 _COLLECTED: ContextVar[list[Tensor] | None] = ContextVar("collected", default=None)
 
 
 def watch(layers: Sequence[nn.Module]) -> None:
-    """Have layers, first to last, give their states to whoever collects."""
+    """Register the hooks that collect states on layers, given in order."""
     layers[0].register_forward_pre_hook(_entered, with_kwargs=True)
     for layer in layers:
         layer.register_forward_hook(_left)
 
 
 def collect(run: Callable[[], Tensor], numbers: Sequence[int]) -> Tensor:
-    """Chosen states of the watched layers of one call.
+    """Run an encoder and return selected hidden states of its watched layers.
 
     Args:
-        run: calls the encoder; gives its last hidden state `[A, N, D]`.
-        numbers: which; 0 is what enters the first layer.
+        run: calls the encoder and returns its last hidden state `[A, N, D]`.
+        numbers: S indices of states; 0 is the input of the first layer.
 
     Returns:
-        `[A, N, S, D]`, S as many as `numbers`.
+        `[A, N, S, D]`.
     """
     states: list[Tensor] = []
     token = _COLLECTED.set(states)

@@ -1,8 +1,8 @@
-"""Qwen-Audio's ear: Whisper's tower that pools pairs of frames before its last norm, and the features it eats.
+"""Qwen-Audio's encoder and feature extractor: Whisper's encoder with pooling of frame pairs before its last norm.
 
-Qwen2-Audio's tower in transformers has the same layers but insists on full 30 s windows; this one reads no further than
-the longest clip, as the original does, and gives a clip in a batch the frames it has alone. The projection to the LLM
-and the vectors around each clip are the mapper's. Source: Chu et al. 2023, "Qwen-Audio", section 3.1.
+Qwen2-Audio's encoder in transformers has the same layers but requires full 30 s windows. This one reads only up to the
+end of the longest clip, as the original does, and the frames of a clip do not depend on its batch. The projection to
+the LLM and the vectors around each clip belong to the mapper. Source: Chu et al. 2023, "Qwen-Audio", section 3.1.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from emosllm.models.encoders.whisper import after_convolutions, first, read_clip
 
 
 class QwenAudioEncoderConfig(Qwen2AudioEncoderConfig):
-    """Shape of the tower; the defaults are the published ones: 80 mels, 1500 positions, 32 layers of 1280."""
+    """Shape of the encoder; the defaults are the published ones: 80 mels, 1500 positions, 32 layers of 1280."""
 
     model_type = "qwen_audio_encoder"
     num_mel_bins: int = 80
 
 
 class QwenAudioEncoder(Qwen2AudioEncoder):
-    """Convolutions, learned positions, Whisper's layers, mean of each two frames, norm: 25 frames a second."""
+    """Convolutions, learned positions, Whisper's layers, mean of frame pairs, norm: 25 frames a second."""
 
     config_class = QwenAudioEncoderConfig
 
     def count_frames(self, lengths: Tensor) -> Tensor:
-        """Frames `[B]` that come of clips of so many mel frames `[B]`."""
+        """Number of frames `[B]` for the given numbers of mel frames `[B]`."""
         return after_convolutions(lengths) // 2
 
     def forward(self, input_features: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
@@ -41,10 +41,10 @@ class QwenAudioEncoder(Qwen2AudioEncoder):
 
         Args:
             input_features: `[B, F, T]`, log-mel.
-            attention_mask: `[B, T]`, 1 on a clip's mel frames, which come first; all of them where it is not given.
+            attention_mask: `[B, T]`, 1 on a clip's mel frames, which precede the padding; by default all ones.
 
         Returns:
-            `last_hidden_state` `[B, N, D]`; of each clip, `count_frames` are its own.
+            `last_hidden_state` `[B, N, D]`; the first `count_frames` frames of each clip are valid.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_features[:, 0], dtype=torch.long)
@@ -52,9 +52,9 @@ class QwenAudioEncoder(Qwen2AudioEncoder):
 
 
 class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
-    """Whisper's log-mel features of 30 s windows, of which `samples // 160` frames are a clip's own.
+    """Whisper's log-mel features of 30 s windows, with `samples // 160` valid frames for each clip.
 
-    Whisper's own extractor counts a begun hop as a frame and cuts longer clips in silence.
+    Whisper's own extractor counts an incomplete hop as a frame and truncates longer clips without an error.
     """
 
     def __init__(self, feature_size: int = 80, **options: Any) -> None:
@@ -67,7 +67,7 @@ class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
         return_tensors: str | None = None,
         **_: Any,
     ) -> BatchFeature:
-        """Features of one clip `[T]` or several; always padded to the window, as the tower was trained.
+        """Features of one clip `[T]` or several, always padded to the window, as in the encoder's training.
 
         Returns:
             `input_features` `[B, F, 3000]` and `attention_mask` `[B, 3000]`.
@@ -90,7 +90,7 @@ class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
 
 
 def register() -> None:
-    """Tells transformers' Auto classes of the tower; needed once before a config or a folder names it."""
+    """Register the encoder with transformers' Auto classes; required before a config or a folder names it."""
     AutoConfig.register(QwenAudioEncoderConfig.model_type, QwenAudioEncoderConfig, exist_ok=True)
     AutoModel.register(QwenAudioEncoderConfig, QwenAudioEncoder, exist_ok=True)
     AutoFeatureExtractor.register(QwenAudioEncoderConfig, QwenAudioFeatureExtractor, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Whisper's encoder, and towers of the same build, on the clips' own length instead of a fixed 30 s window.
+"""Run Whisper's encoder, and encoders of the same architecture, on the clips' own length instead of a 30 s window.
 
-The published forward insists on the full window; its modules do not. Positions are cut to the longest clip, attention
-sees each clip's own frames, and the convolutions see zeros behind the last pair of mel frames of a clip, so that a clip
-in a batch gives the frames it gives alone. Without the silence that Whisper was trained with the frames are others than
-those of the window.
+The published forward requires the full window; its modules do not. Positions are cut to the longest clip, attention is
+limited to each clip's own frames, and the convolutions read zeros after the last pair of mel frames of a clip. The
+frames of a clip therefore do not depend on its batch. They differ from those of the full window, because the silence
+that Whisper was trained with is missing.
 """
 
 import torch
@@ -18,15 +18,15 @@ def read_clips(tower: PreTrainedModel, features: Tensor, lengths: Tensor) -> Ten
     Args:
         tower: an encoder with Whisper's convolutions, positions, layers and norm; it may pool before the norm.
         features: `[A, F, T]`, log-mel.
-        lengths: `[A]`, mel frames of each clip, which come first.
+        lengths: `[A]`, number of mel frames of each clip; padding follows them.
 
     Returns:
-        `[A, N, D]` of the last module; what stands behind a clip's own frames means nothing.
+        `[A, N, D]` of the last module; frames after a clip's own frames are not valid.
     """
-    heard = after_convolutions(lengths).clamp(min=1)  # attention over nothing is not a number
-    longest = max(2, int(heard.max()))  # one pair, for those that pool pairs
+    heard = after_convolutions(lengths).clamp(min=1)  # attention over no position would give NaN
+    longest = max(2, int(heard.max()))  # at least one pair, for encoders that pool pairs
     features = features[:, :, : 2 * longest].to(tower.conv1.weight.dtype)
-    # A clip alone ends where its last pair of mel frames ends; in a batch the convolutions must see no further.
+    # A single clip ends at its last pair of mel frames; in a batch the convolutions must not read beyond it.
     features = features * first(2 * heard, features.shape[-1])[:, None]
     hidden = nn.functional.gelu(tower.conv2(nn.functional.gelu(tower.conv1(features)))).transpose(1, 2)
     hidden = hidden + tower.embed_positions.weight[: hidden.shape[1]]
@@ -41,7 +41,7 @@ def read_clips(tower: PreTrainedModel, features: Tensor, lengths: Tensor) -> Ten
 
 
 def after_convolutions(lengths: Tensor) -> Tensor:
-    """Frames `[A]` of clips of so many mel frames: the second convolution takes two a step."""
+    """Number of frames `[A]` for the given numbers of mel frames: the second convolution has a stride of two."""
     return (lengths + 1) // 2
 
 

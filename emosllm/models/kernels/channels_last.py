@@ -1,9 +1,9 @@
-"""Convolutions over samples between layer norms, on a CPU: channels stay the last in memory all the way.
+"""Convolutions over samples with channels last in memory, for encoders of the wav2vec 2.0 family on a CPU.
 
-Encoders of wav2vec 2.0's kin turn channels and time round for each norm and back, and PyTorch's one-dimensional
-convolution copies what is turned, twice a layer. As two-dimensional ones over rows of height one they take it as it
-lies: the same bits, of WavLM-large a quarter of a clip's time, and two fifths of a batch of four's. Given up: other
-devices, where nothing is changed.
+These encoders transpose channels and time before and after each layer norm, and PyTorch's one-dimensional convolution
+copies the transposed tensor twice a layer. A two-dimensional convolution over rows of height one reads it without a
+copy. The results are bit-identical. For WavLM-large it saves a quarter of the time of one clip, and two fifths of the
+time of a batch of four. On other devices the one-dimensional convolution is used.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from torch.nn.functional import conv1d, conv2d
 
 
 class ChannelsLastConv1d(nn.Module):
-    """What a convolution without padding does, for input whose channels lie one after the other.
+    """A one-dimensional convolution without padding, for input with channels last in memory.
 
     Args:
-        convolution: what it stands for; its weights become this one's.
+        convolution: the layer that it replaces; the weights are shared.
     """
 
     def __init__(self, convolution: nn.Conv1d) -> None:
@@ -34,12 +34,12 @@ class ChannelsLastConv1d(nn.Module):
 
 
 def keep_channels_last(layers: Iterable[nn.Module]) -> None:
-    """Exchange the convolutions, `conv`, of layers that each end with a layer norm over channels."""
+    """Replace the convolution `conv` of each layer, in place; each layer ends with a layer norm over channels."""
     for layer in layers:
-        if isinstance(layer.conv, nn.Conv1d):  # not yet
+        if isinstance(layer.conv, nn.Conv1d):  # not replaced yet
             layer.conv = ChannelsLastConv1d(layer.conv)
 
 
 def _channels_last(states: Tensor) -> Tensor:
-    """`[A, C, T]` as `[A, C, 1, T]` with channels last in memory, copied only where they are not."""
+    """`[A, C, T]` as `[A, C, 1, T]` with channels last in memory; copied only where channels are not last yet."""
     return states.unsqueeze(2).to(memory_format=torch.channels_last)

@@ -1,9 +1,11 @@
-"""The last layer only where its output is read: at answers in training, at a row's end when asked.
+"""Compute an LLM's last layer only at the positions whose output is read.
 
-Nothing after its attention mixes positions, so what it would say of all others is never looked at. Its feed-forward
-block is most of a layer (five sixths of Llama-3.2-1B's), so one of 16 layers nearly whole, and of the shared prefix, of
-which only keys and values are wanted, all of it. Of its attention queries are spared, keys and values are not. Given
-up: feed-forward blocks of another kind, mixtures of experts among them, which read everywhere.
+These are the answer positions in training and the end of a row in inference. Nothing after the last layer's attention
+mixes positions, so its output at all other positions has no effect.
+
+The feed-forward block is most of a layer (five sixths in Llama-3.2-1B), so this saves nearly one of 16 layers. For the
+shared prefix, of which only keys and values are needed, it saves the whole block. In attention it skips queries but
+not keys and values. Other kinds of feed-forward blocks, such as mixtures of experts, are computed at all positions.
 """
 
 from collections.abc import Iterator
@@ -13,19 +15,19 @@ from contextvars import ContextVar
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-#: `[B, L]` bool, where the hidden states of the call under way will be read; everywhere where nothing is said.
+#: `[B, L]` bool, the positions whose hidden states will be read in the current call; `None` means all positions.
 _WANTED: ContextVar[Tensor | None] = ContextVar("wanted", default=None)
-#: The first position of any row that will be.
+#: The first position that will be read in any row.
 _FIRST: ContextVar[int] = ContextVar("first", default=0)
 
 
 def skip_unread(llm: PreTrainedModel) -> None:
-    """Have an LLM's last layer keep to what `reading_only` names."""
-    layers = getattr(llm.get_decoder(), "layers", None)  # GPT-2's and Falcon's are called otherwise, and other blocks
+    """Make an LLM's last layer compute only the positions given to `reading_only`."""
+    layers = getattr(llm.get_decoder(), "layers", None)  # GPT-2 and Falcon use another name, and other blocks
     last = layers[-1] if isinstance(layers, nn.ModuleList) else None
     attention, block = getattr(last, "self_attn", None), getattr(last, "mlp", None)
     if isinstance(attention, nn.Module):
-        attention.is_last = True  # type: ignore[assignment]  # a mark, and no part of it
+        attention.is_last = True  # type: ignore[assignment]  # a marker, not a submodule
     if isinstance(block, nn.Module) and hasattr(block, "down_proj"):
         block.register_forward_pre_hook(_gather)
         block.register_forward_hook(_scatter)
@@ -33,7 +35,7 @@ def skip_unread(llm: PreTrainedModel) -> None:
 
 @contextmanager
 def reading_only(wanted: Tensor | None) -> Iterator[None]:
-    """Within it, hidden states of an LLM that was prepared mean something at `wanted` `[B, L]` alone."""
+    """Inside this context, hidden states of a prepared LLM are valid only at the positions `wanted` `[B, L]`."""
     first = 0 if wanted is None else int((~wanted.any(0)).cumprod(0).sum())
     tokens = _WANTED.set(wanted), _FIRST.set(first)
     try:
@@ -44,7 +46,7 @@ def reading_only(wanted: Tensor | None) -> Iterator[None]:
 
 
 def first_read(attention: nn.Module) -> int:
-    """From which position on what an attention says is read; from the first on, if it is not the last layer's."""
+    """The first position at which an attention module's output is read; 0 for modules of other layers than the last."""
     return _FIRST.get() if getattr(attention, "is_last", False) else 0
 
 
@@ -55,6 +57,6 @@ def _gather(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def _scatter(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
     wanted = _WANTED.get()
-    if wanted is None or output.dim() == wanted.dim() + 1:  # whoever names the argument has everything computed
+    if wanted is None or output.dim() == wanted.dim() + 1:  # input passed by keyword was not gathered
         return output
     return output.new_zeros(*wanted.shape, output.shape[-1]).masked_scatter(wanted[..., None], output)

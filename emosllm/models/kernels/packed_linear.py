@@ -1,9 +1,10 @@
-"""Linear layers laid out once as oneDNN multiplies them, for a system on a CPU that is only asked.
+"""Linear layers with weights packed once into oneDNN's layout, for inference on a CPU.
 
-Left as they are, PyTorch lays bfloat16 weights out anew in every product, which for the hundred rows of one clip takes
-a third of it (2048 x 8192 on two cores with AMX: 4.0 ms, and 2.8 laid out; from 400 rows on no difference). The
-operators are those of torch's own compiler, which has no public name for them: where they are missing, layers stay as
-they are. Given up: gradients, and other devices from then on.
+PyTorch repacks bfloat16 weights in every product. For the hundred rows of one clip this takes a third of the time
+(2048 x 8192 on two cores with AMX: 4.0 ms, and 2.8 ms with packed weights; no difference from 400 rows on).
+
+The operators belong to torch's compiler and have no public name. Where they are missing, layers are not changed. Packed
+layers have no gradients and cannot be moved to another device.
 """
 
 import ctypes
@@ -15,14 +16,14 @@ from torch import Tensor, nn
 
 from emosllm.models.llms.lora import lora_layers
 
-_ROWS = 128  # for which oneDNN is to choose; laid out for one row, many take half as long again
+_ROWS = 128  # oneDNN packs for this number of rows; with weights packed for one row, many rows take half as long again
 
 
 class PackedLinear(nn.Module):
     """A frozen linear layer with its weight in oneDNN's own layout.
 
     Args:
-        layer: what it stands for; bfloat16, on a CPU.
+        layer: the layer that it replaces; bfloat16, on a CPU.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -37,7 +38,7 @@ class PackedLinear(nn.Module):
         return product
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """The weight as it was, so that checkpoints and the names of kept frames stay what they are."""
+        """Save the weight in its original layout, so that checkpoints and the names of cached frames do not change."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[f"{prefix}weight"] = self._weight.to_dense()
 
@@ -47,13 +48,13 @@ class PackedLinear(nn.Module):
 
 
 def pack_linears(model: nn.Module) -> int:
-    """Lay out a frozen model's linear layers.
+    """Pack the linear layers of a frozen model in place.
 
     Args:
-        model: layers of an LLM, whose adapters, if it has any, are merged, or an encoder.
+        model: an encoder, or the layers of an LLM; adapters must be merged.
 
     Returns:
-        How many; 0 where this machine or torch has no use for it.
+        Number of packed layers; 0 where the CPU or this version of torch does not support it.
     """
     if not _of_use():
         return 0
@@ -69,14 +70,14 @@ def pack_linears(model: nn.Module) -> int:
 
 
 def _give_back() -> None:
-    """Return to the system what was freed: glibc would keep a quarter of a system's size, of weights as they were."""
+    """Return freed memory to the operating system: glibc would keep a quarter of a system's size of old weights."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
 
 
 def _of_use() -> bool:
-    """Whether oneDNN multiplies bfloat16 here, and torch lets its layout be chosen."""
+    """Whether oneDNN supports bfloat16 on this CPU, and torch has the operators that pack weights."""
     operators = torch.ops.mkldnn
     known = hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")
     return known and torch.backends.mkldnn.is_available() and bool(operators._is_mkldnn_bf16_supported())

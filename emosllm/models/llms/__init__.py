@@ -1,4 +1,4 @@
 """Causal language models: prefix caching, scoring, LoRA adapters and GGUF files.
 
-The way in is `llm`.
+Start reading at `llm`.
 """

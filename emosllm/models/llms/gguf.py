@@ -1,7 +1,7 @@
-"""LLMs stored as GGUF, the file format of llama.cpp: config, tokenizer and weights from the one file, by transformers.
+"""Load an LLM from a GGUF file, the format of llama.cpp: config, tokenizer and weights, read by transformers.
 
-The weights are dequantised to a plain model, because adapters are trained on it. transformers reads other files of the
-same folder before the GGUF's own tokenizer; the file is therefore read through a folder that holds nothing else.
+The weights are dequantised to a plain model, because adapters are trained on it. transformers prefers other files of
+the same folder to the GGUF file's own tokenizer, so the file is read through a temporary folder that holds only it.
 Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -40,7 +40,7 @@ def load_gguf_config(reference: str, file: str) -> PreTrainedConfig:
     """The config of an LLM in a GGUF file, from its header alone.
 
     Raises:
-        UserError: the file can't be had, or is no GGUF.
+        UserError: the file is not available, or is not a GGUF file.
     """
     with _alone(reference, file) as place:
         return _config(place, file)
@@ -50,17 +50,17 @@ def load_gguf_tokenizer(reference: str, file: str) -> PreTrainedTokenizerBase:
     """The tokenizer in a GGUF file, with its chat template.
 
     Raises:
-        UserError: the file can't be had, or is no GGUF.
+        UserError: the file is not available, or is not a GGUF file.
     """
     with _alone(reference, file) as place:
         return AutoTokenizer.from_pretrained(place, gguf_file=file)
 
 
 def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The LLM in a GGUF file, dequantised: the class and the weights of a model that was never quantised.
+    """The LLM in a GGUF file, dequantised, as a plain model of its class in transformers.
 
     Raises:
-        UserError: the file can't be had, or is no GGUF.
+        UserError: the file is not available, or is not a GGUF file.
     """
     with _alone(reference, file) as place:
         config = _config(place, file)
@@ -69,7 +69,7 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
     config = stored.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    with no_init_weights():  # anew, because the class that was loaded keeps the marks of a quantised model
+    with no_init_weights():  # a new model, because the loaded one keeps the attributes of a quantised model
         plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
     put_loaded(plain, stored.state_dict())
     plain.generation_config = stored.generation_config
@@ -77,7 +77,7 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
 
 
 def _config(folder: str, file: str) -> PreTrainedConfig:
-    """The header takes seconds to read, and a training asks for it several times: it is read once a process."""
+    """The config of a GGUF file, cached: the header takes seconds to read, and a training needs it several times."""
     path = (Path(folder) / file).resolve()
     key = (path, path.stat().st_mtime_ns)
     if key not in _READ:
@@ -87,7 +87,7 @@ def _config(folder: str, file: str) -> PreTrainedConfig:
 
 @contextmanager
 def _alone(reference: str, file: str) -> Iterator[str]:
-    """A temporary folder that holds the GGUF file and nothing else; errors inside become one line."""
+    """A temporary folder that holds only the GGUF file; an error inside becomes a `UserError` of one line."""
     place = _find(reference, file)
     if find_spec("gguf") is None:
         raise UserError(f"{reference}: reading {file} needs the package gguf; pip install 'emosllm[gguf]'")
@@ -102,7 +102,7 @@ def _alone(reference: str, file: str) -> Iterator[str]:
 
 
 def _find(reference: str, file: str) -> Path:
-    """The file in the model's folder or in the hub's cache; fetched where neither has it."""
+    """Path of the file in the model's folder or the hub's cache; downloaded where neither has it."""
     folder = Path(locate(reference, file))
     if folder.is_dir():
         if not (folder / file).is_file():

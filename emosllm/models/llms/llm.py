@@ -1,7 +1,7 @@
-"""What we ask of any causal LM of transformers: read a shared prefix once, read rows after it, score a few positions.
+"""Operations on a causal LM of transformers: read a shared prefix once, read rows after it, score some positions.
 
-The output layer is never run over a whole batch of positions: hidden states are gathered into two dimensions first,
-because on three PyTorch may copy a 128k-row weight per sample, and because most positions hold no answer.
+The output layer runs only on gathered positions, `[N, D]`. Most positions hold no answer, and for three-dimensional
+input PyTorch may copy a weight of 128k rows for each sample.
 """
 
 import torch
@@ -15,10 +15,10 @@ from emosllm.models.kernels.last_layer import reading_only, skip_unread
 
 
 def prepare(llm: PreTrainedModel) -> None:
-    """Have a causal LM do what we ask of it at no more cost than it needs: the same numbers, other ways to them.
+    """Install the faster computations of a causal LM, in place; the results do not change.
 
-    The output layer gets rows that lie one after the other. transformers hands it the last position as a slice in three
-    dimensions; PyTorch then copies the weight, half a gigabyte for 128,256 tokens, for every token that is generated.
+    The input of the output layer is made contiguous. transformers passes the last position as a three-dimensional
+    slice. PyTorch then copies the weight, half a gigabyte for 128,256 tokens, for every token that is generated.
     """
     llm.get_output_embeddings().register_forward_pre_hook(_laid_out)
     group_heads(llm)
@@ -31,34 +31,34 @@ def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
-    """Keys and values of what all rows of a batch begin with.
+    """Keys and values of the prefix that all rows of a batch share.
 
     Args:
         llm: a causal LM.
         prefix: `[P]` token ids, P > 0.
 
     Returns:
-        A cache for one row; gradients flow through it where the LLM learns.
+        A cache for one row; gradients flow through it where the LLM is trained.
     """
-    cache = DynamicCache()  # without a config every layer keeps everything: sliding windows are the mask's business
+    cache = DynamicCache()  # without a config every layer keeps all positions: the mask applies sliding windows
     with reading_only(torch.zeros_like(prefix[None], dtype=torch.bool)):
         return llm.get_decoder()(input_ids=prefix[None], past_key_values=cache, use_cache=True).past_key_values
 
 
 def repeat_cache(cache: Cache, rows: int) -> Cache:
-    """A one-row cache seen by `rows` rows; the original stays as it is, and memory is shared until rows are added."""
+    """A one-row cache expanded to `rows` rows; the original is not changed, and memory is shared until it grows."""
     pairs = [(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1)) for layer in cache.layers]
     return DynamicCache(pairs)
 
 
 def shift_cache(cache: Cache, padding: Tensor) -> Cache:
-    """A one-row cache for rows with padding before it, each as far as its first P positions go.
+    """A one-row cache shifted right by the padding of each row, cut to the first P positions.
 
-    What stands in the padding's places means nothing and is for the mask to hide.
+    The states at padding positions are not valid; the attention mask hides them.
 
     Args:
         cache: of one row, P positions.
-        padding: `[B]`, positions before each row.
+        padding: `[B]`, number of padding positions before each row.
     """
     places = torch.arange(cache.get_seq_length(), device=padding.device)
     order = (places - padding[:, None]).clamp(min=0)  # [B, P]
@@ -69,14 +69,14 @@ def shift_cache(cache: Cache, padding: Tensor) -> Cache:
 
 
 def select_rows(cache: Cache, rows: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
-    """A cache with the given rows of another, repeated or reordered; the original stays as it is.
+    """A new cache with the given rows of a cache, repeated or reordered; the original is not changed.
 
-    What a row has of padding goes to its front: between its tokens and those to come it would widen their distance,
-    and sliding windows go by that.
+    The padding of a row is moved to its front. Between cached and later tokens it would increase their distance, which
+    sliding windows depend on.
 
     Args:
         cache: of B rows.
-        rows: `[R]`, which of them.
+        rows: `[R]`, indices of the rows.
         past: `[B, P]` mask of the cached positions.
 
     Returns:
@@ -91,30 +91,30 @@ def select_rows(cache: Cache, rows: Tensor, past: Tensor) -> tuple[Cache, Tensor
 
 
 def padding_first(mask: Tensor) -> Tensor:
-    """The order `[B, L]` of positions that puts each row's padding before its tokens, which stay in their order."""
+    """The order `[B, L]` of positions that puts each row's padding first and keeps the order of its tokens."""
     return mask.argsort(dim=-1, stable=True)
 
 
 def most_positions(config: PreTrainedConfig) -> int | None:
-    """How many tokens an LLM of this config reads; `None` where it has no limit."""
+    """The largest number of tokens that an LLM of this config reads; `None` where it has no limit."""
     return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows `[B, L, D]` padded on the right, and their mask, moved to the right edge, as generation wants them."""
+    """Convert right-padded rows `[B, L, D]` and their mask `[B, L]` to left padding, which generation requires."""
     order = padding_first(mask)
     return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
 
 
 def check_room(llm: PreTrainedModel, tokens: int) -> None:
-    """Refuse rows that are longer than the LLM was made for: what it says of them would be noise, or another's words.
+    """Refuse rows that are longer than the LLM's number of positions: its output for them would be invalid.
 
     Args:
         llm: a causal LM.
-        tokens: length of the longest row, with what is to be generated.
+        tokens: length of the longest row, including the tokens to generate.
 
     Raises:
-        UserError: it has fewer positions.
+        UserError: the LLM has fewer positions.
     """
     positions = most_positions(llm.config)
     if positions is not None and tokens > positions:
@@ -138,23 +138,23 @@ def read_rows(
         llm: a causal LM.
         embeddings: `[B, L, D]`, padded on the right.
         mask: `[B, L]`, 1 where there is a token and not padding.
-        cache: what each row has read before (`[B, H, P, D_h]` a layer), or `None`. It is grown in place.
+        cache: keys and values of the tokens before each row (`[B, H, P, D_h]` a layer), or `None`. It grows in place.
         past: `[B, P]` mask of the cached positions; `None` where all of them are tokens.
-        wanted: `[B, L]` bool, the positions whose hidden states will be read, all others meaning nothing; all of them
-            where not given.
+        wanted: `[B, L]` bool, the positions whose hidden states will be read; the others are not valid. By default
+            all positions.
 
     Returns:
         Hidden states `[B, L, D]` and the grown cache.
 
     Raises:
-        UserError: the rows are longer than the LLM was made for.
+        UserError: the rows are longer than the LLM's number of positions.
     """
     check_room(llm, mask.shape[-1] + (0 if cache is None else cache.get_seq_length()))
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     if cache is not None:
         past = mask.new_ones(len(mask), cache.get_seq_length()) if past is None else past
         positions, mask = past.sum(-1, keepdim=True) + positions, torch.cat([past, mask], dim=-1)
-    # With checkpoints layers run again in the backward pass, where nobody says what is wanted.
+    # With activation checkpointing, layers run again in the backward pass, outside of `reading_only`.
     recomputed = llm.training and llm.is_activation_checkpointing
     with reading_only(None if recomputed else wanted):
         output = llm.get_decoder()(
@@ -168,19 +168,20 @@ def read_rows(
 
 
 def output_logits(llm: PreTrainedModel, hidden: Tensor, only: Tensor | None = None) -> Tensor:
-    """The output layer with the scalings that some families put after it, in float32.
+    """Logits of the output layer, with the scaling that some families apply after it, in float32.
 
     Args:
         llm: a causal LM.
         hidden: `[N, D]`, gathered positions.
-        only: `[V']`, the tokens to look at; all V where not given. Nine rows of a layer cost nothing beside 128,256.
+        only: `[V']`, ids of the tokens to compute; by default all V. Nine rows of the weight cost far less than
+            128,256.
 
     Returns:
         `[N, V]`, or `[N, V']`.
     """
     assert hidden.dim() == 2, hidden.shape
     config, layer = llm.config.get_text_config(), llm.get_output_embeddings()
-    if only is None or type(layer) is not nn.Linear:  # an adapter around it has its own way to run
+    if only is None or type(layer) is not nn.Linear:  # an adapter around the layer has its own forward
         logits = layer(hidden) if only is None else layer(hidden)[:, only]
     else:
         logits = nn.functional.linear(hidden, layer.weight[only], None if layer.bias is None else layer.bias[only])

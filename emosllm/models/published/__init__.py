@@ -1,1 +1,1 @@
-"""Checkpoints in their authors' own layout, read into our parts."""
+"""Published checkpoints in their authors' own layout, loaded into encoders, mappers, LLMs and heads."""

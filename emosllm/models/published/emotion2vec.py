@@ -1,8 +1,8 @@
-"""emotion2vec as its authors publish it: a folder with config.yaml, model.pt and, where there is a head, tokens.txt.
+"""The authors' layout of emotion2vec: a folder with config.yaml, model.pt and, for a model with a head, tokens.txt.
 
-So are `emotion2vec/emotion2vec_base`, `_plus_seed`, `_plus_base` and `_plus_large` on the hub, and `iic/...` of the
-same names on ModelScope. A model.safetensors with the same keys is read instead of model.pt where there is one.
-Settings that no published checkpoint has, such as pre-norm layers, are refused and not built.
+It is the layout of `emotion2vec/emotion2vec_base`, `_plus_seed`, `_plus_base` and `_plus_large` on the hub, and of
+`iic/...` with the same names on ModelScope. If there is a model.safetensors with the same keys, it is read instead of
+model.pt. Settings that no published checkpoint has, such as pre-norm layers, are refused.
 
 Source of keys and settings: FunASR, `funasr/models/emotion2vec` (template.yaml, model.py, base.py).
 """
@@ -27,7 +27,7 @@ from emosllm.models.published.layout import Layout, Part, Place, Read, whole
 from emosllm.models.published.tensors import safetensors
 
 _WEIGHTS = ("model.safetensors", "model.pt", "emotion2vec_base.pt")
-# Settings that would change what is computed, with the only value that is built here.
+# Settings that change the computation, with the only value that is supported here.
 _FIXED = {"layer_norm_first": False, "norm_affine": True, "normalize": True}
 _FIXED_AUDIO = {
     "extractor_mode": "layer_norm",
@@ -49,8 +49,8 @@ _BLOCK = {
 }
 _AUDIO = r"modality_encoders\.AUDIO\."
 _IN_BLOCK = rf"blocks\.(\d+)\.({'|'.join(map(re.escape, _BLOCK))})\.(weight|bias)"
-# Keys of the encoder, and our names for them. The positions' convolutions are counted from one, for in the reference a
-# transposition stands before them.
+# Keys of the encoder, and our names for them. The convolutions of positions are counted from one, because the reference
+# has a transposition before them.
 _ENCODER: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (_AUDIO + r"local_encoder\.conv_layers\.(\d+)\.0\.weight", lambda key: f"convolutions.{key[1]}.conv.weight"),
     (
@@ -68,13 +68,13 @@ _ENCODER: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (_AUDIO + r"context_encoder\." + _IN_BLOCK, lambda key: f"prenet.{key[1]}.{_BLOCK[key[2]]}.{key[3]}"),
     (_IN_BLOCK, lambda key: f"layers.{key[1]}.{_BLOCK[key[2]]}.{key[3]}"),
 )
-# The reference keeps these two with axes of one for broadcasting: [1, E, D] and [1, 1, H, 1, 1].
+# The reference stores these two with axes of length one for broadcasting: [1, E, D] and [1, 1, H, 1, 1].
 _SHAPED: Mapping[str, Callable[[Tensor], Tensor]] = {
     "extra_tokens": lambda tensor: tensor.squeeze(0),
     "alibi_scale": lambda tensor: tensor.flatten(),
 }
-# What pre-training needs and listening does not: the decoder that predicts the teacher's frames, the teacher itself (an
-# average of the student), heads of reconstruction and adversarial losses, encoders of other modalities.
+# Parts used only in pre-training: the decoder that predicts the teacher's frames, the teacher itself (an average of the
+# student), heads of reconstruction and adversarial losses, encoders of other modalities.
 _UNUSED = re.compile(
     _AUDIO + r"decoder\..+|_ema(\..+)?|(recon_proj|shared_decoder|cls_proj|discriminator)\..+|"
     r"modality_encoders\.(IMAGE|TEXT)\..+"
@@ -82,7 +82,7 @@ _UNUSED = re.compile(
 
 
 def recognises(folder: Path) -> bool:
-    """Whether a folder holds a published emotion2vec: its config.yaml says so."""
+    """Whether the config.yaml of a folder is that of a published emotion2vec."""
     return folder.is_dir() and _settings(folder).get("model") == "Emotion2vec"
 
 
@@ -90,7 +90,7 @@ def configs(folder: Path) -> Mapping[Part, dict[str, Any]]:
     """The shape of the encoder, and of the head where tokens.txt names its classes.
 
     Raises:
-        UserError: config.yaml lacks a setting, or has one that is not built here.
+        UserError: config.yaml lacks a setting, or has one that is not supported.
     """
     origin = folder / "config.yaml"
     model = _settings(folder).get("model_conf") or {}
@@ -110,10 +110,10 @@ def configs(folder: Path) -> Mapping[Part, dict[str, Any]]:
 
 
 def class_names(folder: Path) -> tuple[str | None, ...]:
-    """The classes of the head's outputs in our words, `unknown` among them; `None` for an output that is not used.
+    """The names of the head's classes in our vocabulary, including `unknown`; `None` for an unused output.
 
     Raises:
-        UserError: no tokens.txt, or a line that names no emotion.
+        UserError: there is no tokens.txt, or a line of it is not an emotion.
     """
     origin = folder / "tokens.txt"
     try:
@@ -124,10 +124,10 @@ def class_names(folder: Path) -> tuple[str | None, ...]:
 
 
 def tensors(folder: Path) -> Iterator[tuple[str, Read]]:
-    """The keys of the folder's weights, nested ones (the teacher's) by their path, and what reads each tensor.
+    """Yield the keys of the folder's weights, nested keys (the teacher's) as paths, and a function to read each tensor.
 
     Raises:
-        UserError: there is no file of weights, or it holds something else.
+        UserError: there is no file of weights, or it has another format.
     """
     path = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
     if path is None:
@@ -143,7 +143,7 @@ def tensors(folder: Path) -> Iterator[tuple[str, Read]]:
 
 
 def place(key: str) -> list[Place] | None:
-    """Where a key's tensor goes; some checkpoints put `d2v_model.` before the encoder's, or `module.` before all."""
+    """The place of a key's tensor. Some checkpoints prefix the encoder's keys by `d2v_model.`, or all by `module.`."""
     key = key.removeprefix("module.").removeprefix("d2v_model.")
     if key in ("proj.weight", "proj.bias"):
         return [("head", key.replace("proj", "output"), whole)]
@@ -158,7 +158,7 @@ def place(key: str) -> list[Place] | None:
 
 
 def feature_extractor(folder: Path) -> Wav2Vec2FeatureExtractor:
-    """Samples as they are: the encoder normalises by itself."""
+    """A feature extractor without normalisation, because the encoder normalises the waveform."""
     return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
 
 
@@ -174,7 +174,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _shape(model: Mapping[str, Any], audio: Mapping[str, Any]) -> dict[str, Any]:
-    """Our config's values from theirs."""
+    """Values of `Emotion2VecConfig` from those of config.yaml."""
     width, layers = int(model["embed_dim"]), int(audio["conv_pos_depth"])
     if audio.get("num_alibi_heads", model["num_heads"]) != model["num_heads"]:
         raise ValueError(f"num_alibi_heads {audio['num_alibi_heads']} and num_heads {model['num_heads']} differ")
@@ -193,12 +193,15 @@ def _shape(model: Mapping[str, Any], audio: Mapping[str, Any]) -> dict[str, Any]
         "position_layers": layers,
         "position_kernel": max(3, int(audio["conv_pos_width"]) // layers),
         "position_groups": int(audio["conv_pos_groups"]),
-        "layer_norm_eps": float(model["norm_eps"]),  # YAML takes 1e-05 for text
+        "layer_norm_eps": float(model["norm_eps"]),  # YAML reads 1e-05 as text
     }
 
 
 def _convolutions(text: str) -> list[tuple[int, int, int]]:
-    """Channels, kernel and stride of each from `[(512, 10, 5)] + [(512, 3, 2)] * 4`, which is read, never run."""
+    """Parse channels, kernel and stride of each convolution from text such as `[(512, 10, 5)] + [(512, 3, 2)] * 4`.
+
+    The text is a Python expression, which is never evaluated.
+    """
     layers: list[tuple[int, int, int]] = []
     for term in text.split("+"):
         found = _CONVOLUTIONS.fullmatch(term.strip())
@@ -210,7 +213,7 @@ def _convolutions(text: str) -> list[tuple[int, int, int]]:
 
 
 def _class(line: str, origin: Path) -> str | None:
-    """One class of tokens.txt: `生气/angry` in either order, `<unk>`, or one whose name begins with `unuse`."""
+    """Parse one line of tokens.txt: `生气/angry` in either order, `<unk>`, or a name that begins with `unuse`."""
     if line.startswith("unuse"):
         return None
     if line == "<unk>":
@@ -225,11 +228,11 @@ def _class(line: str, origin: Path) -> str | None:
 
 
 def _unpickle(path: Path) -> Any:
-    """The checkpoint in a file of torch, as data: tensors are mapped where the file allows it, and no code is run."""
+    """Load a checkpoint in torch's format without running code; tensors are memory-mapped where the file allows it."""
     try:
         try:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # written before torch 1.6, or no torch file at all
+        except RuntimeError:  # written before torch 1.6, or not a torch file
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -247,7 +250,7 @@ def _unpickle(path: Path) -> Any:
 
 
 def _walk(values: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors in nested dicts by their paths; other values are not weights."""
+    """Yield the tensors in nested dicts with their paths; other values are skipped."""
     for key, held in values.items() if isinstance(values, dict) else ():
         if isinstance(held, Tensor):
             yield f"{prefix}{key}", held

@@ -1,8 +1,8 @@
-"""A published checkpoint's layout, and the one way in which its tensors reach our parts: one by one, every key known.
+"""Layouts of published checkpoints, and the function that loads their tensors into a part of a system.
 
-A layout says where each tensor of a foreign checkpoint goes. Loading a part accepts nothing else: a key that nobody
-knows, one that is missing and one of another shape each end in one line. Files are only read as data (safetensors, or
-torch's with `weights_only`); no code that comes with a checkpoint is run.
+A layout maps each tensor of a checkpoint to a part and a name. An unknown key, a missing key or another shape is an
+error of one line. Files are read only as data (safetensors, or torch's format with `weights_only`). No code of a
+checkpoint is run.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -21,25 +21,24 @@ Part = Literal["encoder", "mapper", "llm", "head"]
 
 #: Reads one tensor from the disk.
 Read = Callable[[], Tensor]
-#: A part, the tensor's name there, and what the part takes of it: a third of a fused one, or the same.
+#: A part, the tensor's name in it, and a function that selects the part's share, such as a third of a fused tensor.
 Place = tuple[Part, str, Callable[[Tensor], Tensor]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one family of published checkpoints is laid out.
+    """The layout of one family of published checkpoints.
 
     Attributes:
         name: such as `emotion2vec`.
-        recognises: whether a folder is one of these; looks at file names and config.json only.
+        recognises: whether a folder has this layout; reads only file names and small configuration files.
         configs: the shape of each part as plain values: a transformers config with its `model_type` for encoder and
-            llm, the keyword arguments of their shape for mapper and head.
-        tensors: the original key of each of the folder's tensors, and what reads it from the disk, which nobody does
-            that does not need it.
-        place: where the tensor of a key goes in our parts, and what is made of it there: `[]` is known and not needed,
-            `None` is known to nobody.
-        tokenizer: reads the LLM's tokenizer where transformers can't.
-        feature_extractor: gives the encoder's feature extractor, likewise.
+            llm, keyword arguments of the shape for mapper and head.
+        tensors: the original key of each tensor in the folder, and a function that reads it from the disk on demand.
+        place: the parts and names that the tensor of a key is loaded into, with the conversion of its values; `[]` for
+            a known key that is not needed, `None` for an unknown key.
+        tokenizer: loads the LLM's tokenizer where transformers cannot.
+        feature_extractor: creates the encoder's feature extractor where transformers cannot.
     """
 
     name: str
@@ -52,25 +51,25 @@ class Layout:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor as it is."""
+    """Return a tensor unchanged."""
     return tensor
 
 
 @torch.no_grad()
 def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unread: Collection[str] = ()) -> None:
-    """Stream the tensors of one part of a checkpoint into a module, which is complete afterwards or unusable.
+    """Load the tensors of one part of a checkpoint into a module, one at a time. After an error the module is unusable.
 
-    The tensors of the other parts are known by their keys and not read: all parts together read a checkpoint once.
+    Tensors of other parts are not read, so loading all parts reads a checkpoint once.
 
     Args:
         folder: of the checkpoint.
-        layout: of it.
-        part: which part.
-        module: its shape.
-        unread: names that the whole part has and this module, a shorter one, does not.
+        layout: of the checkpoint.
+        part: the part to load.
+        module: a module with the shape of the part.
+        unread: names in the whole part that a shortened module does not have.
 
     Raises:
-        UserError: the checkpoint lacks tensors of the part, holds some that nobody knows, or has other shapes.
+        UserError: the checkpoint lacks tensors of the part, has unknown tensors, or has other shapes.
     """
     ours = module.state_dict(keep_vars=True)
     missing, surplus, misshapen = set(ours), [], []
@@ -90,7 +89,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unrea
                 misshapen.append(f"{key} {tuple(value.shape)} where {name} has {tuple(ours[name].shape)}")
             else:
                 ours[name].copy_(value)
-                ours[name]._is_hf_initialized = True  # else a model that takes the module in would draw it anew
+                ours[name]._is_hf_initialized = True  # otherwise a model that contains the module initialises it again
             missing.discard(name)
     faults = [
         f"{what} {_some(keys)}"
@@ -105,7 +104,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unrea
 
 
 def _some(keys: Iterable[str], most: int = 3) -> str:
-    """The first few of many keys, and how many more there are."""
+    """The first keys of a list, and the number of the others."""
     keys = list(keys)
     more = f" and {len(keys) - most} more" if len(keys) > most else ""
     return ", ".join(keys[:most]) + more

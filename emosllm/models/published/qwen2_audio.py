@@ -1,6 +1,6 @@
-"""Qwen2-Audio as transformers lays it out: audio tower, one linear projector, Qwen2.
+"""The layout of Qwen2-Audio in transformers: audio tower, one linear projector, Qwen2.
 
-The published files name the LLM's weights as transformers 4 did; the names that transformers 5 uses are known too.
+The published files use the names of transformers 4 for the LLM's weights. The names of transformers 5 are read too.
 """
 
 from collections.abc import Mapping

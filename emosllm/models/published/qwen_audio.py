@@ -1,8 +1,8 @@
-"""Qwen-Audio and Qwen-Audio-Chat as their authors lay them out: tower, projection and ends, and a Llama-shaped LLM.
+"""The authors' layout of Qwen-Audio and Qwen-Audio-Chat: audio tower, projection with end vectors, Llama-like LLM.
 
-The LLM is transformers' Qwen2 with the fused query, key and value taken apart. Beyond its training length the original
-rescales its rotary base and its queries, which Qwen2 does not: our config ends at that length. The code that comes with
-the checkpoint is never run. Reference: QwenLM/Qwen-Audio, `modeling_qwen.py` and `audio.py`.
+The LLM is loaded as Qwen2 of transformers, with the fused query, key and value weights split. Beyond its training
+length the original rescales its rotary base and its queries. Qwen2 does not, so the config here is limited to that
+length. The code of the checkpoint is never run. Reference: QwenLM/Qwen-Audio, `modeling_qwen.py` and `audio.py`.
 """
 
 import re
@@ -50,7 +50,7 @@ _RULES: tuple[Rule, ...] = (
     (r"transformer\.ln_f\.weight", "llm", "model.norm.weight"),
     (r"lm_head\.weight", "llm", "lm_head.weight"),
 )
-# What the original computes from its config, and old versions of it saved.
+# Buffers that the original computes from its config, and that its old versions saved.
 _COMPUTED = re.compile(
     r"transformer\.(h\.\d+\.attn\.(masked_bias|logn_tensor|rotary_emb\.inv_freq)|rotary_emb\.inv_freq)"
 )
@@ -71,7 +71,7 @@ def _configs(folder: Path) -> Mapping[Part, dict[str, Any]]:
 
 
 def _check(config: dict[str, Any], folder: Path) -> None:
-    """Refuse what our parts have no counterpart for; no published checkpoint has any of it."""
+    """Refuse settings that are not supported here; no published checkpoint has them."""
     audio, width = config["audio"], config["hidden_size"]
     expected = {
         "no_bias": (config.get("no_bias", True), True),
@@ -115,7 +115,7 @@ def _llm(config: dict[str, Any]) -> dict[str, Any]:
         "num_hidden_layers": config["num_hidden_layers"],
         "num_attention_heads": config["num_attention_heads"],
         "num_key_value_heads": config["num_attention_heads"],
-        "max_position_embeddings": config["seq_length"],  # not its own 8192: see the top
+        "max_position_embeddings": config["seq_length"],  # not the original's 8192: see the module's docstring
         "rms_norm_eps": config["layer_norm_epsilon"],
         "rope_parameters": {"rope_type": "default", "rope_theta": float(config["rotary_emb_base"])},
         "tie_word_embeddings": False,

@@ -1,7 +1,7 @@
-"""Qwen-Audio's tokenizer: a tiktoken file and the names of its special tokens, as a fast tokenizer of transformers.
+"""Convert Qwen-Audio's tiktoken vocabulary and special tokens to a fast tokenizer of transformers.
 
-The same ids as the original for any text. tiktoken joins any two neighbours that make a token, the lowest rank first;
-here every such pair is a merge, in that order, so nothing of tiktoken is needed. Reference: QwenLM/Qwen-Audio,
+The ids are the same as the original's for any text. tiktoken merges any two adjacent tokens that form a token, lowest
+rank first. Every such pair is a merge here, in that order, so tiktoken is not needed. Reference: QwenLM/Qwen-Audio,
 `tokenization_qwen.py` (pattern, special tokens) and `qwen_generation_utils.py` (chat format).
 """
 
@@ -22,7 +22,7 @@ AUDIO, END_OF_AUDIO = "<audio>", "</audio>"
 _PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# Names between <| and |> in the order of their ids, which follow the vocabulary; fields count upwards.
+# Names between <| and |> in the order of their ids, which follow those of the vocabulary. {0..N} is N + 1 names.
 _NAMES = """
 endoftext im_start im_end extra_{0..204} [[[AUDIO:modality]]] startoftranscript startofanalysis
 translate transcribe caption keyword unknown en zh de es ko fr ja it zh_tr notimestamps sil timestamps {seconds}
@@ -33,7 +33,7 @@ pitch midi_pitch_{0..127} velocity midi_velocity_{0..127} sonic instrument speak
 question answer choice scene event vocal_classification
 speech_understanding scenario action entities speech_edit <audio> </audio>
 """
-# What the original's chat writes: a system turn always, no line break after the last turn's end.
+# The original's chat format: always a system turn, and no line break after the end of the last turn.
 _CHAT = (
     "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
     "{% for message in messages %}"
@@ -45,7 +45,7 @@ _CHAT = (
 
 
 def special_tokens() -> list[str]:
-    """Every special token, in the order of their ids; the first has the vocabulary's size as its id."""
+    """All special tokens in the order of their ids; the id of the first is the size of the vocabulary."""
     tokens: list[str] = []
     for name in _NAMES.split():
         stem, _, field = name.partition("{")
@@ -60,10 +60,10 @@ def special_tokens() -> list[str]:
 
 
 def load_qwen_audio_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of a checkpoint in its authors' layout.
+    """Load the tokenizer of a checkpoint in its authors' layout.
 
     Raises:
-        UserError: there is no `qwen.tiktoken`, it is not a whole byte-level vocabulary, or that of another model.
+        UserError: there is no `qwen.tiktoken`, it is incomplete, or it belongs to another model.
     """
     ranks = _read(folder / VOCABULARY)
     found, expected = len(ranks) + special_tokens().index(AUDIO), _audio_id(folder)
@@ -88,7 +88,7 @@ def load_qwen_audio_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     inner.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special_tokens()])
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
-        eos_token=END_OF_TURN,  # where the original's chat stops
+        eos_token=END_OF_TURN,  # the original's chat stops there
         pad_token=END_OF_TEXT,
         chat_template=_CHAT,
         clean_up_tokenization_spaces=False,
@@ -97,12 +97,12 @@ def load_qwen_audio_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def _audio_id(folder: Path) -> int | None:
-    """The id that the checkpoint's config gives to the token before a clip."""
+    """The id of the token before a clip in the checkpoint's config."""
     return read_config(folder).get("audio", {}).get("audio_start_id")
 
 
 def _read(path: Path) -> dict[bytes, int]:
-    """Token -> rank, of lines that hold a token in base64 and its rank."""
+    """Read token -> rank from lines with a token in base64 and its rank."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
@@ -120,7 +120,7 @@ def _read(path: Path) -> dict[bytes, int]:
 
 
 def _merges(ranks: dict[bytes, int], names: dict[bytes, str]) -> list[tuple[str, str]]:
-    """Every pair of tokens that makes a token, by the rank of what they make."""
+    """All pairs of tokens that form a token, in the order of its rank."""
     merges = []
     for token in sorted(ranks, key=ranks.__getitem__):
         halves = [(token[:cut], token[cut:]) for cut in range(1, len(token))]
@@ -130,7 +130,7 @@ def _merges(ranks: dict[bytes, int], names: dict[bytes, str]) -> list[tuple[str,
 
 
 def _bytes_as_letters() -> list[str]:
-    """The letter that stands for each byte in byte-level vocabularies: itself where printable, else one from 256 on."""
+    """The character of each byte in byte-level vocabularies: the same code where printable, else a code from 256 on."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = (number for number in range(256, 512))
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]

@@ -1,4 +1,4 @@
-"""Which layout a model's name stands for: none for what transformers itself loads."""
+"""Find the layout of a published model by its name; there is none for models that transformers loads itself."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ _TELLING = ("*.json", "*.yaml", "*.txt", "*.tiktoken")  # small files by which a
 
 
 def find_layout(reference: str) -> tuple[Path, Layout] | None:
-    """The folder and the layout of a published model that comes in its authors' own layout.
+    """The folder and the layout of a published model in its authors' own layout; `None` for other models.
 
     Args:
-        reference: a folder, or a hub id; of the latter the weights are fetched once the layout is known.
+        reference: a folder, or a hub id, whose weights are downloaded only if a layout recognises it.
     """
     folder = Path(reference)
     if folder.is_dir():
@@ -29,4 +29,4 @@ def find_layout(reference: str) -> tuple[Path, Layout] | None:
         found = next((layout for layout in LAYOUTS if layout.recognises(folder)), None)
         return None if found is None else (Path(snapshot_download(reference)), found)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
-        return None  # whoever asked will ask transformers, whose error says more
+        return None  # the caller then uses transformers, whose error is more specific

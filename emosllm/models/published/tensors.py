@@ -1,6 +1,6 @@
-"""What layouts share: the tensors of a folder, shard by shard, and new names for them by rules.
+"""Functions shared by layouts: read the tensors of a folder shard by shard, and rename them by rules.
 
-Only safetensors, and torch's files with `weights_only`: nothing in a checkpoint is run.
+Only safetensors, and torch's files with `weights_only`, are read. No code of a checkpoint is run.
 """
 
 import json
@@ -25,7 +25,7 @@ _NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """A folder's `config.json`; empty where there is none that can be read, so that no layout recognises it."""
+    """Read a folder's `config.json`; an unreadable file gives an empty dict, which no layout recognises."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -34,10 +34,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_tensors(folder: Path) -> Iterator[tuple[str, Read]]:
-    """The key of every tensor of a folder's weights, and what reads that tensor while its turn lasts.
+    """Yield the key of every tensor in a folder, and a function that reads it, valid until the next iteration.
 
     Raises:
-        UserError: there are none, a shard is missing, or a file is cut short or not what it says.
+        UserError: there are no weights, a shard is missing, or a file is truncated or has another format.
     """
     for path in _files(folder):
         with _told(path):
@@ -47,7 +47,7 @@ def read_tensors(folder: Path) -> Iterator[tuple[str, Read]]:
 
 
 def renamed(key: str, rules: Sequence[Rule]) -> list[Place] | None:
-    """Where the first rule that fits puts the tensor of a key; `None` where none fits."""
+    """The place of a key's tensor by the first matching rule; `None` where no rule matches."""
     for pattern, part, name in rules:
         match = re.fullmatch(pattern, key)
         if match:
@@ -56,7 +56,7 @@ def renamed(key: str, rules: Sequence[Rule]) -> list[Place] | None:
 
 
 def safetensors(path: Path) -> Iterator[tuple[str, Read]]:
-    """The keys of one file of safetensors, and what reads each tensor while its turn lasts."""
+    """Yield the keys of one safetensors file, and functions that read a tensor, valid until the next iteration."""
     with safe_open(path, framework="pt") as shard:
         for key in shard.keys():  # noqa: SIM118 (not a dict)
             yield key, partial(shard.get_tensor, key)
@@ -69,7 +69,7 @@ def _read(path: Path, read: Read) -> Tensor:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """What a library says of a broken file, in one line."""
+    """Convert a library's error about a broken file to a `UserError` of one line."""
     try:
         yield
     except FileNotFoundError:
@@ -95,6 +95,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _pickled(path: Path) -> Iterator[tuple[str, Read]]:
-    """Tensors of torch's own format are mapped: their bytes are read where somebody copies them."""
+    """Yield tensors of a file in torch's format, memory-mapped: their bytes are read only when they are copied."""
     for key, tensor in torch.load(path, map_location="cpu", weights_only=True, mmap=True).items():
         yield key, partial(whole, tensor)

@@ -1,4 +1,4 @@
-"""Text cues: properties of a voice that the LLM is told in words, such as "low pitch".
+"""Text cues: properties of a voice that the prompt states in words, such as "low pitch".
 
 A set of cues (`sets`) names what is measured, with Praat (`praat`) or librosa (`librosa`), and the levels that a
 training set is cut into; a run's `Thresholds` hold the cuts and put them into words.

@@ -1,10 +1,10 @@
 """Four text cues measured with librosa: pitch, intensity, speech rate and articulation rate, as AA-SLLM extracts them.
 
-What it gives up: the names promise more than the formulas hold, and we keep both. `piptrack` lists all spectral peaks
-of a frame between 150 Hz and 4 kHz, overtones among them, and the noise of a pause has more of them than a vowel has:
-"pitch" says how high and how noisy the spectrum is, not F0 (`praat` measures that). The "syllables" are stretches
-between pauses, phrases rather than syllables, cut at 20 dB below the loudest frame and not above a background.
-Intensity moves with the microphone's distance.
+Limitations: names and formulas are the paper's, and the names are not exact. `piptrack` lists all spectral peaks of a
+frame between 150 Hz and 4 kHz, including overtones, and the noise of a pause has more of them than a vowel. "pitch"
+therefore measures how high and how noisy the spectrum is, not F0 (`praat` measures F0). The "syllables" are phrases
+between pauses. Their threshold is 20 dB below the loudest frame and does not depend on the background noise. Intensity
+depends on the microphone's distance.
 Source: AA-SLLM, section 2.2.1, equations 2 to 7, with librosa's defaults where the paper names none.
 """
 
@@ -20,11 +20,11 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 
-#: The cues, by the paper's words.
+#: The cues, with the paper's names.
 CUES = ("pitch", "intensity", "speech rate", "articulation rate")
 
 TOP_DB = 20.0  # AA-SLLM, equation 4
-# librosa's defaults (0.11), which the paper takes without naming them: written out, so that later ones move no cue.
+# Defaults of librosa 0.11, which the paper uses without naming them. They are fixed here against later changes.
 WINDOW, HOP = 2048, 512  # samples; frames are centred, with zeros before and after the clip, under a Hann window
 PEAKS_FROM, PEAKS_TO = 150.0, 4000.0  # Hz
 FAINTEST_PEAK = 0.1  # of its frame's largest magnitude
@@ -32,7 +32,7 @@ BLOCK = 1024  # frames of 32 ms at a time: an hour's spectrum at once would take
 
 
 def measure(samples: np.ndarray) -> dict[str, float]:
-    """The four cues of one clip.
+    """Measure the four cues of one clip.
 
     Args:
         samples: mono speech `[T]` at 16 kHz, full scale 1.
@@ -53,7 +53,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
         split = import_librosa().effects.split
     except ImportError:
         raise UserError("these text cues are measured with librosa: pip install 'emosllm[cues]'") from None
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
         samples = samples.astype(np.float32)
     if samples.ndim != 1 or not np.isfinite(samples).all():
         raise UserError(f"cues want finite mono samples [T], got shape {list(samples.shape)}; see emosllm.audio")
@@ -63,7 +63,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
 
     cues["pitch"] = _mean_of_peaks(samples)
     cues["intensity"] = 10 * math.log10(np.mean(samples.astype(np.float64) ** 2))
-    with np.errstate(over="ignore", invalid="ignore"):  # squares that float32 cannot hold: no piece is found then
+    with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow float32; then no piece is found
         pieces = split(samples, top_db=TOP_DB, frame_length=WINDOW, hop_length=HOP)  # [P, 2], in samples
     if spoken := int((pieces[:, 1] - pieces[:, 0]).sum()):
         cues["speech rate"] = len(pieces) / (len(samples) / SAMPLE_RATE)
@@ -72,7 +72,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
 
 
 def _mean_of_peaks(samples: np.ndarray) -> float:
-    """Mean of piptrack's non-zero values, in Hz; frames know no other, so blocks of them give what the whole gives."""
+    """Mean of piptrack's non-zero values in Hz, in blocks: frames are independent of each other."""
     padded = np.pad(samples, WINDOW // 2)
     total, count = 0.0, 0
     for first in range(0, 1 + len(samples) // HOP, BLOCK):
@@ -83,18 +83,18 @@ def _mean_of_peaks(samples: np.ndarray) -> float:
 
 
 def _peaks(padded: np.ndarray) -> np.ndarray:
-    """What `librosa.piptrack` finds above zero in whole frames of `[T]` samples, in Hz, to the last bit and its order.
+    """The non-zero values of `librosa.piptrack` in whole frames of `[T]` samples, in Hz, in its order, bit for bit.
 
-    A third less work: nothing is looked for above `PEAKS_TO`, so only the largest magnitude of a frame needs the bins
-    there. The lower half of the bins at half the rate names the same frequencies; they begin at 0 Hz, as piptrack
-    counts from there. Frames are rows, windowed in double precision and kept in single, as in `librosa.stft`.
+    This takes a third less work. Peaks above `PEAKS_TO` are not needed, so the bins there only count in the largest
+    magnitude of a frame. piptrack gets the lower half of the bins and half the sample rate, which are the same
+    frequencies. Frames are rows, windowed in double precision and stored in single precision, as in `librosa.stft`.
     """
     librosa = import_librosa()
     frames = librosa.util.frame(padded, frame_length=WINDOW, hop_length=HOP, axis=0)  # [N, WINDOW], a view
     spectrum = librosa.get_fftlib().rfft(frames * librosa.filters.get_window("hann", WINDOW), axis=-1)
     magnitudes = np.abs(spectrum.astype(np.complex64))  # [N, 1 + WINDOW / 2]
     largest = magnitudes.max(axis=-1)
-    nearby = round(WINDOW * PEAKS_TO / SAMPLE_RATE) + 1  # the bin at PEAKS_TO, which is no peak but a neighbour of one
+    nearby = round(WINDOW * PEAKS_TO / SAMPLE_RATE) + 1  # up to the bin at PEAKS_TO, next to the last possible peak
     hertz, _ = librosa.piptrack(
         S=magnitudes[:, :nearby].T,
         sr=2 * PEAKS_TO,
@@ -108,13 +108,13 @@ def _peaks(padded: np.ndarray) -> np.ndarray:
 
 @cache
 def import_librosa() -> ModuleType:
-    """Librosa and what of it is used here, by one process of a user at a time.
+    """Import librosa and its submodules, in one process of a user at a time.
 
-    numba compiles its loops on the first import and keeps them on disk. Two processes that do so at once can leave a
-    mixture behind, on which every later one dies (numba/numba#10128, a segmentation fault).
+    numba compiles its loops on the first import and caches them on disk. Two processes that do so at once can corrupt
+    the cache, which crashes every later process (numba/numba#10128, a segmentation fault).
 
     Raises:
-        ImportError: it is not installed.
+        ImportError: librosa is not installed.
     """
     import librosa
     from filelock import FileLock

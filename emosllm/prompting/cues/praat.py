@@ -1,7 +1,7 @@
 """Five text cues measured with Praat: loudness, pitch, pitch range, jitter and shimmer.
 
-What it gives up: speech that is not voiced. A whisper has a loudness and nothing else, and jitter and shimmer of
-running speech, unlike those of a held vowel, hold intonation too.
+Limitations: unvoiced speech such as a whisper has only a loudness. Jitter and shimmer of running speech, unlike those
+of a sustained vowel, also depend on intonation.
 Source: EmoSLLM, appendix B.5 (the cues' names); the paper names no tool and no exact definition.
 """
 
@@ -12,14 +12,14 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 
-#: The cues, by the words that the prompt uses (EmoSLLM, appendix B.5).
+#: The cues, with their names in the prompt (EmoSLLM, appendix B.5).
 CUES = ("loudness", "pitch", "pitch range", "jitter", "shimmer")
 
 SHORTEST = 0.11  # seconds; Praat's intensity window is 6.4 / PITCH_FLOOR = 0.107 s long
-PITCH_FLOOR, PITCH_CEILING = 60.0, 600.0  # Hz; from a man's creak to a woman's shout
-# A second pass looks only near the quartiles that the first one found, after De Looze and Hirst 2008 ("Detecting
-# changes in key and range"), with more room above, as excited speech reaches far up. On 500 acted clips of RAVDESS,
-# EMO-DB and nEMO this cut ranges over 18 semitones, octave errors mostly, from 10 % to 3 % of the clips.
+PITCH_FLOOR, PITCH_CEILING = 60.0, 600.0  # Hz; from a low creaky voice to a high shout
+# A second pass searches only near the quartiles of the first pass, after De Looze and Hirst 2008 ("Detecting changes in
+# key and range"). Its ceiling is higher than theirs, because excited speech reaches high values. On 500 acted clips of
+# RAVDESS, EMO-DB and nEMO this reduced ranges over 18 semitones, mostly octave errors, from 10 % to 3 % of the clips.
 FLOOR_BELOW, CEILING_ABOVE = 0.75, 2.5
 SPEECH_WITHIN = 25.0  # dB below the loudest frame; Praat's own threshold between sounding and silent
 
@@ -29,7 +29,7 @@ _LARGEST_AMPLITUDE_RATIO = 1.6
 
 
 def measure(samples: np.ndarray) -> dict[str, float]:
-    """The five cues of one clip.
+    """Measure the five cues of one clip.
 
     Args:
         samples: mono speech `[T]` at 16 kHz, full scale 1.
@@ -38,10 +38,10 @@ def measure(samples: np.ndarray) -> dict[str, float]:
         A value for each of `CUES`, NaN where the clip does not allow it (all of them under 0.11 s or in digital
         silence, DC included; all but loudness where nothing is voiced):
 
-        - loudness: mean power of the frames within 25 dB of the loudest, so that silence around the speech does not
-          count, in dB. The reference is Praat's 2e-5, so full scale is near 91 dB; only differences mean something.
+        - loudness: mean power in dB of the frames within 25 dB of the loudest, which excludes silence around the
+          speech. The reference is Praat's 2e-5, so full scale is near 91 dB; only differences are meaningful.
         - pitch: mean F0 of the voiced frames, in Hz.
-        - pitch range: between the 5th and 95th percentile of F0, in semitones; a stray octave error does not move it.
+        - pitch range: between the 5th and 95th percentile of F0, in semitones; single octave errors do not change it.
         - jitter: local, mean difference of neighbouring periods over the mean period (1 is 100 %).
         - shimmer: local, mean difference of neighbouring periods' amplitudes over the mean amplitude.
 

@@ -1,6 +1,6 @@
-"""The sets of text cues by name: which cues, how they are measured, and into which levels a training set is cut.
+"""The sets of text cues: their cues, measurement and levels, and the measurement of many clips in parallel.
 
-What it gives up: a recipe cannot mix sets or choose cues out of one; a new choice is a new line of `CUE_SETS`.
+A recipe uses one whole set. Another selection of cues is a new entry of `CUE_SETS`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,17 +22,16 @@ Measures = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class CueSet:
-    """Cues that are measured and told together.
+    """Cues that are measured together and stated together in the prompt.
 
     Attributes:
-        name: its key in `CUE_SETS`, and what a recipe's `prompt.cues` says.
+        name: its key in `CUE_SETS`, and the value of a recipe's `prompt.cues`.
         cues: the cues, in the order in which they are listed.
         measure: mono speech `[T]` at 16 kHz -> a value for each cue, NaN where the clip does not allow it.
-        cuts: quantiles of the training set at which its values are cut, rising.
-        levels: the words for what lies between the cuts, lowest first; one more than there are cuts.
-        fair_share: clips for which another process pays, as each has first to start.
-        threaded: whether threads gain anything, for fewer clips than that: whether most of it is done without
-            Python's lock.
+        cuts: quantiles of the training set that separate the levels, ascending.
+        levels: the words for the levels, lowest first; one more than there are cuts.
+        fair_share: smallest number of clips for which another process saves time, given its start-up time.
+        threaded: whether threads save time for fewer clips, because most of the work is done without Python's lock.
     """
 
     name: str
@@ -53,7 +52,7 @@ CUE_SETS = {
 
 
 def cue_set(name: str) -> CueSet:
-    """The set of that name.
+    """Look up a set by its name.
 
     Raises:
         UserError: there is no such set.
@@ -64,17 +63,17 @@ def cue_set(name: str) -> CueSet:
 
 
 def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int = 0) -> Measures:
-    """The cues of many clips, in their order.
+    """Measure the cues of many clips, in their order.
 
     Args:
         name: a set of `CUE_SETS`.
         clips: utterances with audio, or samples `[T]` at 16 kHz.
-        workers: processes to share the work, this one among them, fewer where one would have less than the set's fair
-            share, and threads where that leaves one and the set gains by them; 0 or 1 measures here. A script that asks
-            for more keeps its own work under `if __name__ == "__main__":`, as everywhere with `multiprocessing`.
+        workers: number of processes, including this one; 0 or 1 measures in this process. Fewer are used where one
+            would get fewer clips than the set's `fair_share`, and threads where only one is left and the set is
+            `threaded`. A script with more workers needs `if __name__ == "__main__":`, as always with `multiprocessing`.
 
     Raises:
-        UserError: there is no such set, what measures it is not installed, or a recording cannot be read.
+        UserError: there is no such set, its measuring package is not installed, or a recording cannot be read.
     """
     known, clips = cue_set(name), list(clips)
     processes = min(workers, len(clips) // known.fair_share)
@@ -88,10 +87,10 @@ def measure_all(name: str, clips: Iterable[Utterance | np.ndarray], workers: int
 
 
 def _by_processes(name: str, clips: Clips, processes: int) -> Measures:
-    """The same by this process and others: it takes parts from the end while they start and work from the beginning.
+    """Measure in several processes. This process takes parts from the end while the others start at the beginning.
 
-    Spawned, not forked: the parent may hold torch's threads, and a fork with threads can hang. Praat shares a clip's
-    pitch among all cores as it is, so processes gain less there than their number.
+    Processes are spawned and not forked: the parent may have torch's threads, and a fork with threads can hang. Praat
+    already computes the pitch of one clip on all cores, so its speed-up is smaller than the number of processes.
     """
     parts = _parts(clips, processes)
     with ProcessPoolExecutor(processes - 1, mp_context=get_context("spawn")) as pool:
@@ -100,17 +99,20 @@ def _by_processes(name: str, clips: Clips, processes: int) -> Measures:
             ours = {
                 number: _measure_clips(name, parts[number])
                 for number in reversed(range(len(parts)))
-                if theirs[number].cancel()  # else somebody has begun it
+                if theirs[number].cancel()  # fails if another process has started this part
             }
             measures = [ours[number] if number in ours else theirs[number].result() for number in range(len(parts))]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what can't be used is not waited for
+            pool.shutdown(wait=False, cancel_futures=True)  # the remaining results are not needed
             raise
     return [values for part in measures for values in part]
 
 
 def _parts(clips: Clips, workers: int) -> list[Clips]:
-    """Neighbours together, so that less is handed over; few of them, as three parts wait at a process that is last."""
+    """Split into parts of consecutive clips, to reduce the transfer between processes.
+
+    Parts are small, because up to three of them may wait for the process that finishes last.
+    """
     size = max(1, min(16, len(clips) // (32 * workers)))
     return [clips[first : first + size] for first in range(0, len(clips), size)]
 

@@ -1,6 +1,6 @@
-"""Where a training set's cues are cut into levels: fitted once a run, saved with it, reused on whatever it meets later.
+"""Thresholds between the levels of cues, fitted on a training set, saved with the run and applied to other clips.
 
-What it gives up: the numbers. Which third, or half, of its own training set a clip falls into is all that an LLM hears.
+The prompt contains only levels and no values: the third or half of the training set that a clip falls into.
 Source: EmoSLLM, appendix A.3 (thirds); AA-SLLM, section 2.2.2, equation 8 (the median).
 """
 
@@ -18,13 +18,13 @@ from emosllm.prompting.cues.sets import cue_set
 
 
 class Thresholds(BaseModel):
-    """Where the levels of each cue of a set meet in a training set."""
+    """The cuts between the levels of each cue of a set, fitted on a training set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: The set's name, a key of `CUE_SETS`.
     cues: str
-    #: cue -> its cuts, rising, in the units in which the set measures.
+    #: cue -> its cuts, ascending, in the units of the set's measurements.
     bounds: Mapping[str, tuple[FiniteFloat, ...]]
 
     @model_validator(mode="after")
@@ -41,11 +41,11 @@ class Thresholds(BaseModel):
 
     @classmethod
     def fit(cls, name: str, measures: Sequence[Mapping[str, float]]) -> Self:
-        """The cuts of each cue over a training set, clips without a value left out.
+        """Fit the cuts of each cue on a training set, without clips that have no value.
 
         Args:
             name: a set of `CUE_SETS`.
-            measures: what `measure_all` gave for that set.
+            measures: the result of `measure_all` for that set.
 
         Raises:
             UserError: there is no such set, or a cue has fewer values than levels.
@@ -64,10 +64,10 @@ class Thresholds(BaseModel):
         return cls(cues=name, bounds=bounds)
 
     def level(self, cue: str, value: float) -> str | None:
-        """The level that a value falls into, or `None` where it could not be measured.
+        """The level of a value, or `None` where it could not be measured.
 
-        A value on a cut belongs to the level nearer the middle, so a cue that never varies is medium and says nothing.
-        Of two levels neither is nearer: there the median itself is high, as it does not lie below the threshold.
+        A value on a cut belongs to the level nearer to the middle, so a constant cue is always medium. With two levels
+        the median itself is high, because it is not below the threshold.
 
         Raises:
             UserError: there is no such cue.
@@ -82,28 +82,28 @@ class Thresholds(BaseModel):
         return cue_set(self.cues).levels[reached]
 
     def describe(self, measures: Mapping[str, float]) -> dict[str, str]:
-        """Cue -> level in the set's order, for the prompt; what could not be measured is left out."""
+        """Cue -> level in the set's order, for the prompt, without cues that could not be measured."""
         levels = {cue: self.level(cue, measures.get(cue, math.nan)) for cue in cue_set(self.cues).cues}
         return {cue: level for cue, level in levels.items() if level is not None}
 
     def tell(self, samples: np.ndarray) -> dict[str, str]:
-        """Cue -> level of one clip, mono speech `[T]` at 16 kHz, measured as the set says.
+        """Measure one clip, mono speech `[T]` at 16 kHz, and return cue -> level.
 
         Raises:
-            UserError: what measures the set is not installed, or the samples are not finite numbers `[T]`.
+            UserError: the set's measuring package is not installed, or the samples are not finite numbers `[T]`.
         """
         return self.describe(cue_set(self.cues).measure(samples))
 
     def save(self, path: Path) -> None:
-        """Writes the JSON file of a run, whole or not at all."""
+        """Write the JSON file of a run atomically."""
         write_atomically(path, self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads what `save` wrote.
+        """Load thresholds that `save` wrote.
 
         Raises:
-            UserError: the file is missing, or is not such a file.
+            UserError: the file is missing, or does not contain thresholds.
         """
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
