@@ -47,7 +47,7 @@ def report(
     if chosen is PageFormat.html and out is None:
         raise UserError("a page is written to a file: give --out report.html")
     if audio and chosen is not PageFormat.html:
-        raise UserError(f"--audio: {chosen.value} can't be listened to; write a page with --out report.html")
+        raise UserError(f"--audio: {chosen.value} cannot contain audio; write a page with --out report.html")
     found = compare_evaluations(runs)
     if chosen is PageFormat.html:
         from emosllm.reporting.html_page import render_page

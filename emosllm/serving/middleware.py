@@ -141,7 +141,7 @@ class CrossSiteGuard:
                 await refusal(stranger)(scope, receive, send)
                 return
             if origin is not None and urlsplit(origin).netloc != host:
-                stranger = CrossSiteError(f"pages of {origin} may not ask this server: open its own page")
+                stranger = CrossSiteError(f"pages of {origin} may not use this server: open the server's own page")
                 await refusal(stranger)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

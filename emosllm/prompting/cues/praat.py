@@ -18,7 +18,7 @@ CUES = ("loudness", "pitch", "pitch range", "jitter", "shimmer")
 SHORTEST = 0.11  # seconds; Praat's intensity window is 6.4 / PITCH_FLOOR = 0.107 s long
 PITCH_FLOOR, PITCH_CEILING = 60.0, 600.0  # Hz; from a low creaky voice to a high shout
 # A second pass searches only near the quartiles of the first pass, after De Looze and Hirst 2008 ("Detecting changes in
-# key and range"). Its ceiling is higher than theirs, because excited speech reaches high values. On 500 acted clips of
+# key and range"). Its ceiling leaves more room, because excited speech reaches high values. On 500 acted clips of
 # RAVDESS, EMO-DB and nEMO this reduced ranges over 18 semitones, mostly octave errors, from 10 % to 3 % of the clips.
 FLOOR_BELOW, CEILING_ABOVE = 0.75, 2.5
 SPEECH_WITHIN = 25.0  # dB below the loudest frame; Praat's own threshold between sounding and silent
