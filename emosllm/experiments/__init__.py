@@ -1,1 +1,1 @@
-"""Experiments: many trainings of one recipe, resumable, and their figures put together."""
+"""Experiments: many trainings of one recipe that can be resumed, and their merged figures."""

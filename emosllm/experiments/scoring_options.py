@@ -1,7 +1,7 @@
-"""How the systems of an experiment are asked beyond their recipe: temperature, abstention, spoilt recordings.
+"""Options of an experiment's evaluations that are not in the recipe: temperature, abstention, degraded recordings.
 
-What makes no sense together is refused before anything is trained. Given up: these in sweeps and studies, which compare
-trainings.
+Contradictory options are rejected before anything is trained. Not supported: these options in sweeps and studies, which
+compare trainings.
 """
 
 import math
@@ -16,13 +16,13 @@ from emosllm.recipe import Recipe
 
 @dataclass(frozen=True)
 class Asking:
-    """How a system is asked about the test part of a fold.
+    """Options of the evaluation on the test part of a fold.
 
     Attributes:
-        temperature: of its probabilities; what `emosllm calibrate` left beside a trained system, or 1, where `None`.
+        temperature: of the probabilities; if `None`, the one that `emosllm calibrate` stored with the system, or 1.
         calibrates: fit a temperature on each fold's validation part.
-        abstain_below: the least confidence that is answered, for the figures of abstention.
-        conditions: under which it is asked again, by their names.
+        abstain_below: the least confidence at which a clip is answered, for the figures of abstention.
+        conditions: names of the degradations.
         seed: of the bootstrap, and of noise.
     """
 
@@ -33,12 +33,12 @@ class Asking:
     seed: int = 0
 
     def check(self, recipe: Recipe, transcripts: Transcripts, folds: Sequence[Fold]) -> None:
-        """Refuse what could not be computed, or would mean nothing.
+        """Reject options that cannot be computed or are meaningless.
 
         Args:
-            recipe: the system's.
-            transcripts: what it is told.
-            folds: on which.
+            recipe: of the system.
+            transcripts: the transcripts that the system gets.
+            folds: of the evaluation.
 
         Raises:
             UserError: one of these.

@@ -1,7 +1,7 @@
-"""How a sweep divides its data: into k parts, by the manifest's own splits, or as a published protocol has them.
+"""Divide the data of a sweep: into k parts, by the manifest's own splits, or by a published protocol.
 
-The test is left alone whichever way: of own splits and of a protocol the val part is reported. Given up: sweeps under
-protocols that have no validation part; each of their systems is one `emosllm evaluate --protocol`.
+A sweep never uses the test split: with own splits and with a protocol the val part is reported. Not supported:
+protocols without a validation part; evaluate each system with `emosllm evaluate --protocol` instead.
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,22 @@ from emosllm.labels import LabelSet
 from emosllm.recipe_parts import Metric
 from emosllm.utterance import Utterance
 
-FOLDS = 5  # where nobody says how many
+FOLDS = 5  # the default number of folds
 _OF_VAL = "Figures are of the val split; comparing on it makes the best of them optimistic."
 
 
 @dataclass(frozen=True)
 class Divided:
-    """The data of a sweep.
+    """The divided data of a sweep.
 
     Attributes:
-        folds: whose test part is what is reported; nothing is left to choose by.
-        variants: the systems, with the classes that they are scored in.
-        figure: what they are compared by.
-        notes: what a reader of the figures must know.
-        data: how they are called.
-        shared_speakers: whether a published split has the same people on two sides.
-        partial: whether a protocol's counts are wrong and that was allowed.
+        folds: their test part is the reported part; no part is left for the selection of weights.
+        variants: the systems, with the classes that are scored.
+        figure: the figure that they are compared by.
+        notes: warnings for a reader of the figures.
+        data: the name of the data.
+        shared_speakers: whether a published split has the same speakers in two parts.
+        partial: whether numbers of clips are wrong and `--partial` allowed it.
     """
 
     folds: Sequence[Fold]
@@ -47,7 +47,7 @@ class Divided:
 
 
 def under_protocol(protocol: str | None, overrides: Sequence[str]) -> list[str]:
-    """Overrides with the classes that a protocol scores, where it has its own and nobody names others."""
+    """Add the classes that a protocol scores to the overrides, if it has its own and no override names others."""
     labels = None if protocol is None else find_protocol(protocol).labels
     named = any(text.partition("=")[0] == "labels" for text in overrides)
     return [*overrides] if labels is None or named else [*overrides, f"labels={labels}"]
@@ -60,17 +60,17 @@ def divide(
     protocol: str | None = None,
     partial: bool = False,
 ) -> Divided:
-    """Divide what manifests hold.
+    """Divide the utterances of manifests.
 
     Args:
         manifests: the data.
         variants: the systems.
-        k: parts of the cross-validation, `FOLDS` where `None`; 1 takes the manifests' own train and val.
-        protocol: name of the protocol whose train and val are taken, with whatever it allows.
-        partial: with a protocol, go on where its counts are wrong.
+        k: number of parts of the cross-validation, `FOLDS` if `None`; 1 uses the manifests' own train and val.
+        protocol: name of the protocol whose train and val are used, with its exceptions.
+        partial: with a protocol, continue although its numbers of clips are wrong.
 
     Raises:
-        UserError: data that can't be divided so, or that leak.
+        UserError: the data cannot be divided in this way, or leak.
     """
     if protocol is not None:
         if k is not None:
@@ -87,7 +87,7 @@ def divide(
 
 
 def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: str, partial: bool) -> Divided:
-    """A protocol's train and val parts, its leaks refused with the test part in view."""
+    """Use a protocol's train and val parts; leakage is checked with the test part, too."""
     protocol = find_protocol(name)
     for recipe in (variant.recipe for variant in variants):
         if protocol.labels not in (None, recipe.labels):
@@ -113,7 +113,7 @@ def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: 
 
 
 def _folds(utterances: Sequence[Utterance], labels: LabelSet, k: int) -> tuple[list[Fold], list[str]]:
-    """The folds of all but the test split, and what to say of them."""
+    """The folds of all utterances but the test split, and notes on them."""
     kept = [utterance for utterance in utterances if utterance.split != "test"]
     notes = _left_alone(len(utterances) - len(kept))
     if k == 1:

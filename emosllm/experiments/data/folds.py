@@ -1,7 +1,7 @@
-"""Folds: who is learned from, chosen by and tested on; by the manifest's own splits, by k parts, or one left out.
+"""Divide utterances into folds: by the manifest's own splits, into k parts, or with one session or speaker left out.
 
-A fold is three lists of utterances and a name. How lists came about is decided here, whether they may be used is
-decided in `leaks.py`, for all folds alike. Given up: nested cross-validation.
+A fold is a name and three lists of utterances. This module makes the lists. `leakage.py` decides whether they may be
+used, for all folds alike. Not supported: nested cross-validation.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ class Fold:
 
     Attributes:
         name: as in file names, `fold-1`.
-        train: to learn from.
-        val: to choose weights by; empty where nothing is chosen.
-        test: to be scored on.
+        train: the training part.
+        val: the part for the selection of weights; empty if none are selected.
+        test: the part that is scored.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Fold:
 
     @property
     def digest(self) -> str:
-        """Changes when anything about the utterances or their sides does."""
+        """A hash of the utterances and of their parts."""
         digest = hashlib.blake2b(digest_size=16)
         for side in (self.train, self.val, self.test):
             digest.update(b"\n--\n" + "\n".join(repr(asdict(utterance)) for utterance in side).encode())
@@ -46,13 +46,13 @@ def own_splits(utterances: Sequence[Utterance], labels: LabelSet, test: str = "t
     """The manifest's own splits as one fold.
 
     Args:
-        utterances: of which those without a split are left out.
-        labels: val and test keep what has a class.
-        test: the split to score on; with `val` nothing is left to choose by.
+        utterances: those without a split are left out.
+        labels: val and test keep the utterances with a class.
+        test: the split to score; with `val`, no part is left for the selection of weights.
         name: of the fold.
 
     Raises:
-        UserError: nothing to learn from, or nothing to score on.
+        UserError: the training part or the scored part is empty.
     """
     sides = {
         split: tuple(u for u in utterances if u.split == split and (split == "train" or labels.classify(u.emotion)))
@@ -66,16 +66,16 @@ def own_splits(utterances: Sequence[Utterance], labels: LabelSet, test: str = "t
 
 
 def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, seed: int = 0) -> list[Fold]:
-    """K parts with the classes' shares alike, each tested once by what was learned from the others.
+    """Divide utterances into k parts with equal shares of the classes; each part is tested once, and the others train.
 
-    Whoever speaks is in one part only; where nobody knows who speaks, segments of one file stay together. What has no
-    class (speech with a transcript alone) is learned from in every fold that does not test its speaker.
+    A speaker is in one part only. If the speaker is unknown, the segments of one file stay together. Utterances without
+    a class (speech with a transcript alone) are training data in every fold that does not test their speaker.
 
     Args:
-        utterances: all, whatever split they are in.
+        utterances: all, in any split.
         labels: the classes.
-        k: how many parts.
-        seed: of the division; the same for all trainings that shall be compared.
+        k: number of parts.
+        seed: of the division; use the same for all trainings that are compared.
 
     Raises:
         UserError: fewer than two folds, or fewer speakers or clips than folds, or scikit-learn is not installed.
@@ -107,11 +107,11 @@ def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, 
 
 
 def leave_one_out(utterances: Sequence[Utterance], labels: LabelSet, what: str) -> list[Fold]:
-    """One session, or one speaker, tested at a time by what was learned from the others.
+    """Make one fold for each session or speaker, which is tested after training on the others.
 
     Args:
-        utterances: all; those without that attribute are only learned from.
-        labels: what has no class is not tested, and not learned from where its session or speaker is tested.
+        utterances: all; those without that attribute are training data only.
+        labels: utterances without a class are not tested, and not trained on if their session or speaker is tested.
         what: `session` or `speaker`.
 
     Raises:
@@ -132,7 +132,7 @@ def leave_one_out(utterances: Sequence[Utterance], labels: LabelSet, what: str) 
 def _one_out(
     utterances: Sequence[Utterance], names: Sequence[str], part_of: Callable[[Utterance], str | None]
 ) -> list[Fold]:
-    """A fold for each name; what belongs to no part is learned from, unless a tested speaker says it."""
+    """A fold for each name; utterances of no part are training data, unless their speaker is tested."""
     folds = []
     for name in names:
         test = tuple(utterance for utterance in utterances if part_of(utterance) == name)
@@ -149,7 +149,7 @@ def _part_name(number: int | None) -> str | None:
 
 
 def _group(utterance: Utterance) -> str:
-    """Who speaks; else the file, of which several utterances may be segments; else the utterance itself."""
+    """The speaker, else the file, of which several utterances may be segments, else the utterance itself."""
     if utterance.speaker:
         return f"speaker {utterance.speaker}"
     return f"file {utterance.audio}" if isinstance(utterance.audio, Path) else f"clip {utterance.id}"

@@ -1,8 +1,8 @@
-"""What must not be on two sides of a split: a speaker, a recording, an id, the validation set itself.
+"""Detect leakage between the parts of a fold: shared speakers, recordings or ids, or a validation set in the test set.
 
-Recordings are compared by their bytes (only files of one size are read, and at first only their beginnings), and
-segments of one file by whether they overlap in time. Given up: the same recording in another format or loudness, and
-texts that are alike, since people say the same things.
+Recordings are compared by their bytes. Only files of equal size are read, and at first only their beginnings. Segments
+of one file are compared by their overlap in time. Not detected: the same recording in another format or loudness, and
+similar texts, since people say the same sentences.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold
 from emosllm.utterance import Utterance
 
-_BEGINNING = 1 << 16  # bytes that tell most files of one size apart
+_BEGINNING = 1 << 16  # bytes that distinguish most files of equal size
 
 
 def check_folds(
@@ -30,23 +30,23 @@ def check_folds(
     shared_recordings: int = 0,
     scored: Literal["test", "val"] = "test",
 ) -> list[str]:
-    """Refuse folds of which a figure would say nothing.
+    """Reject folds whose figures would be meaningless.
 
     Args:
         folds: of one experiment.
-        shared_speakers: why the same people may be on two sides, where a published protocol has it so.
-        drawn_validation: why the same people may be in train and in val, where a published protocol has it so.
-        dialogue: the dialogue of a clip, where all of it must be on one side.
-        shared_recordings: how many tested clips of a fold are also learned from where a published list is so flawed;
-            one more is refused.
-        scored: the part that figures are of, which is `val` where the test is left alone.
+        shared_speakers: why two parts may share speakers, if a published protocol does so.
+        drawn_validation: why train and val may share speakers, if a published protocol does so.
+        dialogue: maps a clip to its dialogue, if all clips of a dialogue must be in one part.
+        shared_recordings: how many tested clips of a fold are also training data in a published list; a larger number
+            is rejected.
+        scored: the part that figures are computed on; `val` if the test part is not used.
 
     Returns:
-        What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
+        Warnings for a reader of the figures, one sentence each: parts with common speakers, clips of unknown speakers.
 
     Raises:
         UserError: a validation set that is or overlaps the test set; an id, a recording, a dialogue or (unless allowed)
-            a speaker on two sides; corpora that hold each other's clips; a clip that is tested twice.
+            a speaker in two parts; corpora that contain each other's clips; a clip that is tested twice.
     """
     everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
     check_not_mixed(everything.values())
@@ -75,7 +75,7 @@ def _check_sides(
     shared_speakers: bool,
     dialogue: Callable[[Utterance], str | None] | None,
 ) -> None:
-    """Refuse what is in both of two sides; what has no content here is not compared by it."""
+    """Reject ids, recordings, dialogues and speakers that are in both parts; missing content is not compared."""
     one, other = names
     first, second = _sides(fold)[one], _sides(fold)[other]
     where = f"{fold.name}: {{what}} is in {one} and in {other}"
@@ -94,15 +94,15 @@ def _check_sides(
 
 
 def _also_learned(fold: Fold, contents: Mapping[str, str]) -> set[str]:
-    """The tested clips whose recordings are learned from or chosen by, too."""
+    """The tested clips whose recordings are also in the training or validation part."""
     sides = (fold.train, fold.val)
     return {tested for side in sides for _, tested in _same_recordings(side, fold.test, contents)}
 
 
 def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
-    """Id -> a name of the recording's content; equal names are equal bytes.
+    """Map each id to a name of the recording's content; equal names mean equal bytes.
 
-    Files that are not there have no name here; whoever reads them will say so.
+    Missing files get no name here; reading them raises the error later.
     """
     names: dict[str, str] = {}
     paths: dict[Path, list[str]] = {}
@@ -122,7 +122,7 @@ def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
 
 
 def _alike(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Path]]:
-    """The groups of two and more that have the same key; `None` is no key."""
+    """The groups of two or more paths with the same key; `None` is no key."""
     groups: dict[object, list[Path]] = {}
     for path in paths:
         if (value := key(path)) is not None:
@@ -168,14 +168,14 @@ def _check_validation(fold: Fold, contents: Mapping[str, str]) -> None:
 
 
 def _told(side: Sequence[Utterance], contents: Mapping[str, str]) -> Counter[tuple[str, float, float]]:
-    """What a side is made of, whatever its clips are called: sounds, or the words of what is text alone."""
+    """The contents of a part, whatever its clips are called: recordings, or the words of clips without audio."""
     return Counter((contents.get(u.id, u.transcript or u.id), *_span(u)) for u in side)
 
 
 def _same_recordings(
     first: Sequence[Utterance], second: Sequence[Utterance], contents: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """The ids of two clips each that are the same sound, or parts of it that overlap."""
+    """The ids of two clips each that are the same recording, or overlapping segments of it."""
     spans: dict[str, list[tuple[float, float, str]]] = {}
     for utterance in first:
         if utterance.id in contents:
@@ -227,6 +227,6 @@ def _remarks(folds: Sequence[Fold], shared_speakers: str | None, scored: str) ->
 
 
 def _repeated(train: Sequence[Utterance], tested: Sequence[Utterance]) -> int:
-    """How many tested texts, of clips that are text alone, stand word for word in training."""
+    """The number of tested texts, of clips without audio, that occur word for word in training."""
     told = {utterance.transcript for utterance in train if utterance.transcript}
     return sum(utterance.audio is None and utterance.transcript in told for utterance in tested)

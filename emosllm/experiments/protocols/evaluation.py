@@ -1,4 +1,4 @@
-"""A system under a protocol: trained anew for each fold, or scored as it is; leaks are refused before anything runs."""
+"""Evaluate a system under a protocol, trained for each fold or as it is; leakage is rejected before anything runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -32,20 +32,20 @@ _AS_IT_IS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How a protocol is carried out.
+    """Options of an evaluation under a protocol.
 
     Attributes:
-        out: folder of the experiment; `None` keeps nothing, which only systems that are not trained can do.
-        resume: take up what was stopped.
-        partial: go on where counts are wrong, and say so.
-        test_only: do not train a recipe that could be trained, but score it as published.
-        seeds: trainings, each with another seed.
-        strategy: how the system is asked; the recipe's where `None`.
-        answer: whether labels are scored or looked for in a free answer; the recipe's where `None`.
-        transcripts: what the system is told in the test.
-        asking: temperature, abstention, spoilt recordings.
+        out: folder of the experiment; `None` writes nothing, which is possible only without training.
+        resume: continue an interrupted experiment.
+        partial: continue although numbers of clips are wrong, with a warning in the notes.
+        test_only: score a recipe as published, although it could be trained.
+        seeds: number of trainings, each with another seed.
+        strategy: the inference strategy; the recipe's if `None`.
+        answer: whether labels are scored or searched in a free answer; the recipe's if `None`.
+        transcripts: the transcripts that the system gets in the test.
+        asking: temperature, abstention, degraded recordings.
         cache: folder of the encoders' frames.
-        keep_models: leave the trained weights there.
+        keep_models: keep the trained weights.
         batch_size: clips scored together.
         device: as `load`.
     """
@@ -73,21 +73,21 @@ def evaluate_under(
     settings: Settings | None = None,
     console: Console | None = None,
 ) -> tuple[Results, Report]:
-    """Measure a system as a protocol says.
+    """Evaluate a system as a protocol defines.
 
     Args:
         name: of the protocol.
-        system: a recipe, which is trained for each fold; or a trained system or a published one, scored as it is.
+        system: a recipe, which is trained for each fold; or a trained or published system, which is scored as it is.
         manifests: the data; for EmoBox, one manifest a fold.
-        overrides: to the recipe.
-        settings: how.
-        console: where to tell how far it is.
+        overrides: for the recipe.
+        settings: options of the evaluation.
+        console: shows the progress.
 
     Returns:
         Figures by fold, and the report over all clips with the first seed.
 
     Raises:
-        UserError: no such protocol or system, wrong counts, a leak, or a folder that is taken.
+        UserError: no such protocol or system, wrong numbers of clips, leakage, or a folder that is in use.
     """
     settings = settings or Settings()
     protocol = find_protocol(name)
@@ -99,7 +99,7 @@ def evaluate_under(
     told = Reshaping(transcripts=settings.transcripts)
     variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels, None, (), told, settings.asking)
     if trained:
-        recipe.label_set.only(laid.labels.names)  # classes that it can't answer with should be known now
+        recipe.label_set.only(laid.labels.names)  # raise before any training if the system lacks one of the classes
         variant = replace(variant, system=system, overrides=tuple(overrides))
         laid = replace(laid, folds=tuple(replace(fold, train=()) for fold in laid.folds))
     plan = _plan(protocol, laid, variant, settings, trained)
@@ -115,8 +115,8 @@ def evaluate_under(
 
 
 def _plan(protocol: Protocol, laid: Laid, variant: Variant, settings: Settings, trained: bool) -> Plan:
-    """What is computed; leaks are refused here."""
-    if trained and not settings.asking.calibrates:  # validation parts are for nothing then
+    """The plan of the experiment; leakage is rejected here."""
+    if trained and not settings.asking.calibrates:  # otherwise validation parts are not used
         laid = replace(laid, folds=tuple(replace(fold, val=()) for fold in laid.folds))
     remarks = protocol.check(laid.folds)
     partial = " (PARTIAL)" if laid.partial else ""
@@ -150,7 +150,7 @@ def _carry_out(
 
 
 def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings: Settings) -> tuple[Recipe, bool]:
-    """The recipe of what is measured, and whether it is taken as it is, without training."""
+    """The recipe of the system, and whether it is evaluated without training."""
     labels = [] if protocol.labels is None else [f"labels={protocol.labels}"]
     wishes = {"strategy": settings.strategy, "answer": settings.answer}
     wishes = {key: value for key, value in wishes.items() if value is not None}
@@ -158,7 +158,7 @@ def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings:
     if system in names() or system.endswith((".yaml", ".yml")):
         recipe = load_recipe(system, [*overrides, *asked])
         if recipe.phases and not settings.test_only:
-            # A head's classes are its shape, a prompt's are its words: the protocol's are what is trained.
+            # The classes define a head's shape and a prompt's words, so the protocol's classes are trained.
             return load_recipe(system, [*overrides, *asked, *labels]), False
         if recipe.unpublished:
             raise UserError(f"recipe {system}: its {' and '.join(recipe.unpublished)} must be trained first")
