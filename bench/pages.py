@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md and README.md, written from the results that are kept: tables, and the curves."""
+"""Write the figures of docs/performance.md and README.md, tables and curves, from the stored results."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _WAYS = ("plain", "ours")
 
 
 def write_pages(folder: Path, names: Sequence[str]) -> None:
-    """Put what is measured into the blocks that are marked for it; pages without the block stay as they are."""
+    """Write the results into the marked blocks of the pages; pages without a block stay unchanged."""
     results = read(folder, names)
     blocks = {"cases": table(results) + "\n" + provenance(results)} if results else {}
     if (folder / CURVES).is_file():
@@ -33,7 +33,7 @@ def write_pages(folder: Path, names: Sequence[str]) -> None:
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:
-    """A page with the blocks `<!-- bench:NAME -->` to `<!-- /bench:NAME -->` replaced."""
+    """Replace the blocks `<!-- bench:NAME -->` to `<!-- /bench:NAME -->` of a page."""
     for name, text in blocks.items():
         pattern = re.compile(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)", re.DOTALL)
         if found := pattern.search(page):
@@ -42,7 +42,7 @@ def fill(page: str, blocks: Mapping[str, str]) -> str:
 
 
 def provenance(results: Sequence[Result]) -> str:
-    """Where and with what the figures were measured, and which of them under load."""
+    """The machine and the versions behind the figures, and which of them were measured under load."""
     places = {
         f"{one['machine']['processor']}, {one['settings']['threads']} threads, {one['settings']['device']}, "
         f"torch {one['versions'].get('torch', '?')}, transformers {one['versions'].get('transformers', '?')}, "
@@ -57,7 +57,7 @@ def provenance(results: Sequence[Result]) -> str:
 
 
 def curves_table(curves: Sequence[dict[str, Any]]) -> str:
-    """Expected order beside the measured one."""
+    """A table of the expected and the measured order."""
     lines = ["| what grows | expected of ours | ours, operations | ours, seconds | plain, operations |"]
     lines.append("| --- | --- | ---: | ---: | ---: |")
     for curve in curves:
@@ -68,7 +68,7 @@ def curves_table(curves: Sequence[dict[str, Any]]) -> str:
 
 
 def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
-    """One panel a curve: seconds over what grows, both axes logarithmic."""
+    """Plot one panel for each curve: seconds over the growing quantity, both axes logarithmic."""
     with house_style():
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator

@@ -6,11 +6,11 @@ from emosllm.reporting.section_list import page_sections, page_title
 
 
 def markdown_page(side: SideBySide, examples: int = 4) -> str:
-    """The whole text.
+    """Render the whole page.
 
     Args:
         side: the evaluations.
-        examples: how many right and wrong answers of each system.
+        examples: number of right and of wrong answers of each system.
     """
     sections = page_sections(side, examples)
     return "\n\n".join((f"# {escape(page_title(side))}", *map(section_text, sections))) + "\n"

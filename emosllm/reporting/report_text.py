@@ -1,11 +1,11 @@
-"""Sentences and numbers that every form of a report shares: intervals, remarks, definitions of the figures."""
+"""Sentences and numbers that all formats of a report share: intervals, remarks, definitions of the figures."""
 
 from emosllm.evaluation.abstention import Selective
 from emosllm.evaluation.dimensions import METHOD
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.report import Report, count
 
-#: Figure -> how tables call it, most telling first.
+#: Figure -> its name in tables, the most important first.
 NAMES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
 
 
@@ -15,13 +15,13 @@ def with_interval(value: float, interval: Interval | None) -> str:
 
 
 def size(report: Report) -> str:
-    """`240 clips, 4 speakers, 8 classes`: what the headline is over."""
+    """`240 clips, 4 speakers, 8 classes`: the data behind the headline."""
     classes = f"{len(report.scores.per_class)} of {len(report.labels)} classes"
     return f"{count(report.scores.n, 'clip')}, {count(report.speakers, 'known speaker')}, {classes}"
 
 
 def remarks(report: Report) -> list[str]:
-    """What a reader must know before believing the headline; a sentence each."""
+    """Warnings for a reader of the headline, one sentence each."""
     notes = [report.interval_note]
     if report.scores.unanswered:
         notes.append(
@@ -49,7 +49,7 @@ def remarks(report: Report) -> list[str]:
 
 
 def definitions(report: Report) -> list[str]:
-    """What the figures mean; a sentence each."""
+    """Definitions of the figures, one sentence each."""
     lines = [
         "UA, unweighted accuracy: the mean recall of the classes that somebody speaks.",
         "WA, weighted accuracy: the share of clips answered rightly.",
@@ -69,7 +69,7 @@ def definitions(report: Report) -> list[str]:
 
 
 def _selective(found: Selective) -> str:
-    """What remains where the system may abstain."""
+    """The scores with abstention, as text."""
     kept = f"Answering only with a confidence of {found.threshold:g} or more: {found.covered} of {found.n} clips"
     if found.scores is None:
         return f"{kept}, so nothing."

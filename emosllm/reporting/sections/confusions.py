@@ -1,11 +1,11 @@
-"""The section on confusions: a row is the spoken class, a column the answer."""
+"""The section on confusions: a row is the true class, a column the answer."""
 
 from emosllm.reporting.blocks import Cell, Section, Share, Table
 from emosllm.reporting.evaluations import Evaluation, SideBySide
 
 
 def confusions(side: SideBySide) -> Section:
-    """A row is what was spoken, a column what was answered."""
+    """The confusion matrices: a row is the true class, a column the answer."""
     text = "A row is what was spoken, a column what was answered: the share of the row, and clips."
     return Section("Confusions", tuple(_confusion(run, len(side.runs) > 1) for run in side.runs), (text,))
 

@@ -5,7 +5,7 @@ from emosllm.reporting.evaluations import SideBySide
 
 
 def corpora(side: SideBySide) -> Section | None:
-    """The headline corpus by corpus; `None` where there is one."""
+    """The headline figures of each corpus; `None` if there is only one."""
     runs = [run for run in side.runs if len(run.report.by_corpus) > 1]
     tables = []
     for run in runs:

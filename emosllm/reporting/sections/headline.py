@@ -6,7 +6,7 @@ from emosllm.reporting.report_text import NAMES, remarks
 
 
 def headline(side: SideBySide) -> Section:
-    """UA, WA and the F1s of every system, and what a reader must know before believing them."""
+    """UA, WA and the F1s of every system, and warnings for their reader."""
     wer = any(run.report.wer is not None for run in side.runs)
     rows = []
     for run in side.runs:
@@ -18,7 +18,7 @@ def headline(side: SideBySide) -> Section:
 
 
 def _remarks(side: SideBySide) -> tuple[str, ...]:
-    """What holds of all systems once, the rest with the system's name."""
+    """Remarks that apply to all systems once, the others with the system's name."""
     told = {run.name: remarks(run.report) for run in side.runs}
     shared = [note for note in remarks(side.runs[0].report) if all(note in notes for notes in told.values())]
     return (

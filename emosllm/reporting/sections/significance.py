@@ -12,7 +12,7 @@ from emosllm.reporting.sections.dimensions import differences
 
 
 def significance(side: SideBySide) -> Section:
-    """Each system against the first."""
+    """Each system compared with the first."""
     first = side.comparisons[0]
     blocks = [_differences(pair) for pair in side.comparisons]
     blocks += differences(side.readings)
@@ -52,7 +52,7 @@ def _mcnemar(pairs: Iterable[Comparison]) -> Table:
 
 
 def _called(first: CalledInstead, second: CalledInstead) -> Iterable[Table]:
-    """AA-SLLM's table 3, both ways."""
+    """AA-SLLM's table 3, in both directions."""
     for found in (first, second):
         if not found.n:
             continue
