@@ -18,7 +18,7 @@ from emosllm.models.speech_llm import SpeechLLM
 from emosllm.recipe import Recipe
 
 PREFIX_TOKENS = 320  # of the system prompt; ASSUMED, as in `emosllm info`
-ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
+ROW_TOKENS = 104  # prompt and answer of one sample without its clip; ASSUMED, as in `emosllm info`
 ANSWER_TOKENS = ROW_TOKENS // 3
 FRAMES_A_SECOND = 50  # of the published encoders
 WINDOW = 1500  # frames of an encoder whose window is fixed

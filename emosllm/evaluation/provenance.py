@@ -135,7 +135,7 @@ def training_of(model: str) -> Training | None:
             phases=phases,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}), so nobody can say how {model} was trained") from error
+        raise UserError(f"{path} is damaged ({error!r}), so the training of {model} is unknown") from error
 
 
 def _plain(value: Any) -> Any:

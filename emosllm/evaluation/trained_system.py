@@ -90,5 +90,5 @@ def _unfinished(run: Path) -> Trained:
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path} is damaged ({error!r}), so nobody can say what is trained there") from None
+        raise UserError(f"{path} is damaged ({error!r}), so its training is unknown") from None
     return Trained(describe(recipe), None, 0.0, False, None, None, done)

@@ -45,24 +45,24 @@ class Asking:
         """
         inference, name = recipe.inference, recipe.name
         if self.temperature is not None and self.calibrates:
-            raise UserError("--temperature and --calibrate can't be used together: give one, or have it fitted")
+            raise UserError("--temperature and --calibrate cannot be used together: give only one of them")
         if self.temperature is not None and not (math.isfinite(self.temperature) and self.temperature > 0):
             raise UserError(f"temperature {self.temperature}: a finite number above 0 is needed")
         if self.abstain_below is not None and not 0 <= self.abstain_below <= 1:
             raise UserError(f"threshold {self.abstain_below}: a confidence between 0 and 1 is needed")
         if inference.answer == "generate":
             if recipe.llm is None:
-                raise UserError(f"{name} has no LLM, so it can't answer freely; use --answers score")
+                raise UserError(f"{name} has no LLM, so it cannot generate answers; use --answers score")
             wanted = {"temperature": self.temperature, "calibrate": self.calibrates or None}
             for option, value in {**wanted, "abstain-below": self.abstain_below}.items():
                 if value is not None:
                     raise UserError(f"--{option} needs probabilities, and free answers have none; use --answers score")
         if self.conditions and recipe.encoder is None:
-            raise UserError(f"--robustness spoils recordings, and {name} does not listen: leave it out")
+            raise UserError(f"--robustness degrades recordings, and {name} takes no audio: leave it out")
         reads = recipe.prompt is not None and recipe.prompt.transcript
         if transcripts == "given" and inference.strategy == "ser" and not reads:
             raise UserError(
-                f"--transcripts given: {name} is told no transcript under strategy ser; add --strategy "
+                f"--transcripts given: {name} reads no transcript under strategy ser; add --strategy "
                 "transcript-first or transcript-in-prompt, or leave it out"
             )
         if self.calibrates and (bare := [fold.name for fold in folds if not fold.val]):

@@ -58,7 +58,7 @@ def sweep_recogniser(
         UserError: the system takes no audio, no recording can be read, or for the reasons of `sweep`.
     """
     if not recogniser.processor.listens:
-        raise UserError("--robustness spoils recordings, and this system does not listen")
+        raise UserError("--robustness degrades recordings, and this system takes no audio")
     labels = recogniser.labels
     heard, clips, reference = [], [], []
     for utterance in utterances:

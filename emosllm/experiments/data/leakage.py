@@ -88,8 +88,8 @@ def _check_sides(
         raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
     if not shared_speakers and (both := _speakers(first) & _speakers(second)):
         raise UserError(
-            f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
-            "recognised; split anew (only a published --protocol may have it so)"
+            f"{where.format(what=f'speaker {min(both)}')}, so the figures would not show how new speakers are "
+            "recognised; split the data by speaker (only a published --protocol may share speakers)"
         )
 
 
@@ -159,11 +159,11 @@ def _named(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -
 def _check_validation(fold: Fold, contents: Mapping[str, str]) -> None:
     val, test = ({utterance.id for utterance in side} for side in (fold.val, fold.test))
     if val and (val == test or _told(fold.val, contents) == _told(fold.test, contents)):
-        raise UserError(f"{fold.name}: the validation set is the test set, so weights would be chosen by the answer")
+        raise UserError(f"{fold.name}: the validation set is the test set, so weights would be selected on test")
     if both := val & test:
         raise UserError(
             f"{fold.name}: {len(both)} clips of the validation set are in the test set, such as {min(both)}; weights "
-            "would be chosen by the answer"
+            "would be selected on test"
         )
 
 

@@ -164,6 +164,6 @@ def _system(protocol: Protocol, system: str, overrides: Sequence[str], settings:
             raise UserError(f"recipe {system}: its {' and '.join(recipe.unpublished)} must be trained first")
         return recipe, True
     if overrides:
-        raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
+        raise UserError(f"{system} is trained, so {overrides[0]!r} cannot change it; overrides are for recipes")
     recipe = parse(read_config(fetch_checkpoint(checkpoint_folder(system))).recipe, system)
     return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=wishes)}), True

@@ -232,13 +232,13 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
 
 
 REFUSED = [
-    ({"asking": Asking(temperature=1.5, calibrates=True)}, "--temperature and --calibrate can't be used together"),
+    ({"asking": Asking(temperature=1.5, calibrates=True)}, "--temperature and --calibrate cannot be used together"),
     ({"asking": Asking(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
     ({"asking": Asking(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
     ({"asking": Asking(calibrates=True)}, "--calibrate: fold-iemocap_1 has no validation part"),
     ({"answer": "generate", "asking": Asking(abstain_below=0.5)}, "--abstain-below needs probabilities"),
     ({"answer": "generate", "asking": Asking(temperature=2.0)}, "--temperature needs probabilities"),
-    ({"asking": Asking(conditions=("quiet",))}, "--robustness spoils recordings, and gemma-text does not listen"),
+    ({"asking": Asking(conditions=("quiet",))}, "--robustness degrades recordings, and gemma-text takes no audio"),
 ]
 
 
@@ -255,7 +255,7 @@ def test_more_that_makes_no_sense(reader, ears, turns, speech, talker, tmp_path)
     with pytest.raises(UserError, match="'generate' needs an llm"):
         evaluate_under("msp-podcast", "head-wavlm", [speech], ears, Settings(out, answer="generate"))
     wishes = Settings(out, transcripts="given", strategy="ser")
-    with pytest.raises(UserError, match="told no transcript under strategy ser; add --strategy transcript-first"):
+    with pytest.raises(UserError, match="reads no transcript under strategy ser; add --strategy transcript-first"):
         evaluate_under("msp-podcast", "emosllm", [speech], talker, wishes)
     wishes = Settings(partial=True, test_only=True, seeds=3)
     with pytest.raises(UserError, match="--seeds 3: gemma-text is scored as it is"):
