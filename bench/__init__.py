@@ -1,1 +1,1 @@
-"""Ours beside the plain way, in one run: what a cleverness of the house is worth, measured and not claimed."""
+"""Benchmarks that compare emosllm with a plain implementation on transformers, in one run and with equal results."""

@@ -1,8 +1,8 @@
 """Run the benchmark: `python -m bench` for all cases, `python -m bench NAME` for one; see `bench/cases`.
 
-python -m bench --scale small           # seconds: that both ways agree
+python -m bench --scale small           # seconds: a test that both implementations agree
 python -m bench phase-1 --format json
-python -m bench --write-docs            # the tables and curves of docs/performance.md from the results kept
+python -m bench --write-docs            # the tables and curves of docs/performance.md from the stored results
 """
 
 import json

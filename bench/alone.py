@@ -1,4 +1,4 @@
-"""One way of one case in a process of its own: its peak of memory and its operations."""
+"""Measure the peak memory and the operations of one implementation of one case, in a process of its own."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -12,13 +12,13 @@ from bench.scale import Setting
 
 
 def alone(case: str, way: str, setting: Setting) -> dict[str, int]:
-    """Bytes at the peak, and operations, as `peak_bytes` and `operations`.
+    """Return the bytes at the peak and the number of operations, as `peak_bytes` and `operations`.
 
-    Where it can, the process is forked from one that has imported everything and computed nothing, which saves the
-    imports for each.
+    If possible, the process is forked from one that has imported everything and computed nothing, which saves the
+    imports in each process.
 
     Raises:
-        RuntimeError: it failed; the message says of what.
+        RuntimeError: the process failed; the message gives the reason.
     """
     kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(kind)
@@ -33,7 +33,7 @@ def alone(case: str, way: str, setting: Setting) -> dict[str, int]:
 
 
 def _measured(name: str, way: str, setting: Setting) -> dict[str, int]:
-    """Run it for the peak first, and once more for the count where it is ours and things are kept over calls."""
+    """Run it for the peak first. If it is ours and caches values between calls, run it again to count operations."""
     torch.set_num_threads(setting.threads)
     pair = CASES[name].prepare(setting)
     run = getattr(pair, way)

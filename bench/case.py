@@ -1,4 +1,4 @@
-"""What a case of the benchmark is: two ways to the same numbers, and how the numbers are compared."""
+"""A case of the benchmark: two implementations of the same computation, and the comparison of their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ from emosllm.utterance import Prediction
 
 @dataclass(frozen=True)
 class Pair:
-    """Both ways, ready to run.
+    """Both implementations, ready to run.
 
     Attributes:
-        plain: the plain way; gives what is compared.
-        ours: our way; likewise.
-        compare: says how far apart the two are, and raises AssertionError where that is too far.
-        samples: how many samples one call goes through.
-        before_plain: builds what the plain way needs and ours does not; not measured.
-        before_ours: the other way round.
-        facts: what the figures depend on: layers, tokens, seconds of sound.
+        plain: runs the plain implementation, and returns the values to compare.
+        ours: runs emosllm's implementation, likewise.
+        compare: returns the differences between the two, and raises AssertionError if they are too large.
+        samples: number of samples in one call.
+        before_plain: builds the objects that only the plain implementation needs; not measured.
+        before_ours: builds the objects that only ours needs; not measured.
+        facts: settings that the figures depend on: layers, tokens, seconds of audio.
     """
 
     plain: Callable[[], Any]
@@ -38,10 +38,10 @@ class Case:
     """One comparison.
 
     Attributes:
-        name: as the command line takes it.
-        what: what is compared, in a line.
+        name: on the command line.
+        what: a description of the comparison, in one line.
         prepare: builds models and data.
-        computes: whether operations and peaks mean anything here; seconds are then set against the machine's matrix
+        computes: whether operations and peaks are meaningful; seconds are then compared with the machine's matrix
             products.
     """
 
@@ -53,11 +53,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training step came to.
+    """The result of a training step.
 
     Attributes:
         loss: the mean over the answers' tokens.
-        gradient: of all that learns, in one row.
+        gradient: of all trained parameters, in one row.
     """
 
     loss: float
@@ -65,7 +65,7 @@ class Learned:
 
 
 def same_learning(dtype: torch.dtype) -> Callable[[Learned, Learned], dict[str, float]]:
-    """Compares two training steps: rounding apart, they are one."""
+    """Compare two training steps: they must be equal up to rounding."""
     loss_limit, gradient_limit = (1e-5, 1e-3) if dtype == torch.float32 else (0.01, 0.1)
 
     def compare(plain: Learned, ours: Learned) -> dict[str, float]:
@@ -79,7 +79,7 @@ def same_learning(dtype: torch.dtype) -> Callable[[Learned, Learned], dict[str, 
 
 
 def same_labels(dtype: torch.dtype) -> Callable[[list[str], list[Prediction]], dict[str, float]]:
-    """Compares labels that were generated with scored ones; two that are as likely as each other count as one."""
+    """Compare generated labels with scored labels; two labels of equal probability count as equal."""
     limit = 1e-4 if dtype == torch.float32 else 0.05
 
     def compare(plain: list[str], ours: list[Prediction]) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""How cost grows: with samples, clip length, batch, prompt length and the number of labels, ours and the plain way.
+"""Measure how cost grows with samples, clip length, batch, prompt length and number of labels, in both implementations.
 
-Seconds are those of this machine; operations are counted, so they say the order without noise. The order is the slope
-of a straight line through the logarithms: 1 is proportional, 0 is constant.
+Seconds depend on the machine. Operations are counted, so they show the order of growth without noise. The order is the
+slope of a straight line through the logarithms: 1 is proportional, 0 is constant.
 """
 
 from collections.abc import Callable
@@ -18,18 +18,18 @@ from bench.cases.training import speech
 from bench.measure import alternate, operations
 from bench.scale import Setting
 
-_CLIPS = 2  # asked together, where batches are counted
+_CLIPS = 2  # processed together, where batches are counted
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What grows.
+    """A quantity that grows.
 
     Attributes:
-        name: in words, with its unit.
+        name: shown to people, with its unit.
         values: of the points.
-        prepare: both ways at one value.
-        expected: the order that ours should have, in words.
+        prepare: builds both implementations for one value.
+        expected: the expected order of ours, as text.
     """
 
     name: str
@@ -58,7 +58,7 @@ AXES = (
 
 
 def measure_curves(setting: Setting) -> list[dict[str, Any]]:
-    """Every point of every axis, with the order of growth by operations and by seconds."""
+    """Measure every point of every axis, and the order of growth by operations and by seconds."""
     found = []
     for axis in AXES:
         points = [_point(setting, axis, value) for value in axis.values]
@@ -71,7 +71,7 @@ def measure_curves(setting: Setting) -> list[dict[str, Any]]:
 
 
 def order(values: tuple[int, ...], costs: list[float]) -> float:
-    """The power of `values` with which `costs` grow."""
+    """Fit the power of `values` with which `costs` grow."""
     return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
 
 

@@ -1,4 +1,4 @@
-"""A real server: `emosllm serve` in a process of its own, at a free port, for load and for tests."""
+"""Start a real server: `emosllm serve` in a process of its own, at a free port, for load tests and tests."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 90.0  # seconds in which it has to start, and to stop
+PATIENCE = 90.0  # seconds, the time limit for its start and for its stop
 
 
 class Live:
@@ -18,8 +18,8 @@ class Live:
 
     Attributes:
         process: its process.
-        url: where it is.
-        lines: what it wrote to the error stream.
+        url: its address.
+        lines: its output on the error stream.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -30,13 +30,13 @@ class Live:
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait(self) -> str:
-        """Its URL, as soon as it answers there."""
+        """Wait until the server answers, and return its URL."""
         assert self._ready.wait(PATIENCE), "the server does not start"
         assert self.url, self.lines
         return self.url
 
     def stop(self, number: int) -> int:
-        """Send it a signal; the exit code with which it ends."""
+        """Send a signal to the server, and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
@@ -52,7 +52,7 @@ class Live:
 
 @contextmanager
 def serving(*options: object, model: str = "nano") -> Iterator[Live]:
-    """`emosllm serve` with these options; killed at the end, if it still runs."""
+    """Run `emosllm serve` with these options; it is killed at the end, if it still runs."""
     command = [sys.executable, "-m", "emosllm", "serve", model, "--port", "0", "--device", "cpu", *map(str, options)]
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": paths}

@@ -1,7 +1,8 @@
-"""Measuring: both ways in turn, the machine's own matrix products between them, operations counted, peaks watched.
+"""Measure both implementations in turn, with the machine's own matrix products in between, operations and peaks.
 
-Seconds are taken in one process, so that both ways meet the same machine; peaks are taken in a process each, so that
-neither inherits what the other left. Given up: peaks on systems other than Linux are those of the whole process.
+Seconds are measured in one process, so that both implementations run on the same machine state. Peaks are measured in
+separate processes, so that memory of one does not count for the other. Limitation: on systems other than Linux, peaks
+are those of the whole process.
 """
 
 import os
@@ -20,22 +21,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.case import Pair
 
 _RATE_SECONDS = 0.4
-_RUNS, _ROUND_SECONDS = 5, 2.0  # of each way in a round: at most, and what is enough
+_RUNS, _ROUND_SECONDS = 5, 2.0  # of each implementation in a round: the largest number, and the time that is enough
 _PRODUCT = 1024, 2048, 8192  # a feed-forward block of Llama-3.2-1B
-_PRODUCT_GPU = 8192, 8192, 8192  # a GPU is not filled by less
+_PRODUCT_GPU = 8192, 8192, 8192  # smaller products do not fill a GPU
 _UNDER_WAY = 20
-_WEIGHTS = 16  # half a gigabyte in two bytes each
+_WEIGHTS = 16  # matrices: half a gigabyte in two bytes each
 _STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
 class Round:
-    """Ours in one round, and what the machine could do then: a shared one changes from one minute to the next.
+    """Our times in one round, and the machine's speed in that round, since a shared machine changes within minutes.
 
     Attributes:
         seconds: the median of its runs.
         rate: multiplications and additions a second of matrix products, before and after them.
-        reading: bytes a second of weights that are multiplied with a single row; `None` where that is not what limits.
+        reading: bytes a second of weights that are multiplied with a single row; `None` if that is not the limit.
     """
 
     seconds: float
@@ -45,14 +46,14 @@ class Round:
 
 @dataclass(frozen=True)
 class Timing:
-    """Both ways' times.
+    """The times of both implementations.
 
     Attributes:
         plain: seconds of each run.
         ours: likewise.
-        rounds: of ours alone, as each round met the machine.
-        busy: what part of the cores the products had; less than all where others were computing.
-        compared: what `compare` said.
+        rounds: of ours alone, with the machine's speed in each round.
+        busy: share of the cores that the products had; below 1 if other processes were computing.
+        compared: the result of `compare`.
     """
 
     plain: list[float]
@@ -63,27 +64,27 @@ class Timing:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast ours is, by medians."""
+        """The speed of ours relative to the plain implementation, by medians."""
         return median(self.plain) / median(self.ours)
 
 
 def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -> Timing:
-    """Run both ways in turn, the order changing each round, and compare what they give in every round.
+    """Run both implementations in turn, in an order that changes each round, and compare their results in every round.
 
-    Each runs again within a round until two seconds have gone by, five times at most.
+    Each runs repeatedly within a round until two seconds have passed, at most five times.
 
     Args:
-        pair: both ways.
-        rounds: how often.
+        pair: both implementations.
+        rounds: number of rounds.
         dtype: of the matrix products that are measured in between; `None` measures none.
-        device: what to wait for.
+        device: for synchronisation.
 
     Raises:
-        AssertionError: they differ.
+        AssertionError: the results differ.
     """
     pair.before_plain()
     pair.before_ours()
-    pair.ours()  # what is kept over calls is there from now on, as in a run
+    pair.ours()  # fills the caches that persist between calls, as in a normal run
     weights = "weight_bytes" in pair.facts
     rounds_of_ours, shares = [], []
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}
@@ -105,7 +106,7 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
 
 
 def _runs(way: Callable[[], Any], device: str) -> tuple[Any, list[float]]:
-    """What a way gives, and the seconds of its runs: short ones are noise alone, so they are repeated."""
+    """Return the result and the seconds of each run. Short runs are repeated, since a single one is mostly noise."""
     runs: list[float] = []
     given = None
     while len(runs) < _RUNS and sum(runs) < _ROUND_SECONDS:
@@ -117,7 +118,7 @@ def _runs(way: Callable[[], Any], device: str) -> tuple[Any, list[float]]:
 
 
 def matrix_rate(dtype: torch.dtype, device: str) -> tuple[float, float]:
-    """Operations a second of one large product, and what part of the cores it had."""
+    """Operations a second of one large product, and the share of the cores that it had."""
     rows, width, outputs = _PRODUCT if device == "cpu" else _PRODUCT_GPU
     a = torch.ones(rows, width, dtype=dtype, device=device)
     weight = torch.ones(outputs, width, dtype=dtype, device=device)
@@ -137,7 +138,7 @@ def reading_rate(dtype: torch.dtype, device: str) -> float:
 
 
 def _again_and_again(call: Callable[[], Any], device: str) -> tuple[int, float]:
-    """How often a call ends in a while, and how long the while was; on a GPU many are under way at a time."""
+    """Repeat a call for some time: the number of calls, and the seconds. On a GPU many calls are in flight."""
     call()
     _wait(device)
     calls, began = 0, time.perf_counter()
@@ -150,20 +151,20 @@ def _again_and_again(call: Callable[[], Any], device: str) -> tuple[int, float]:
 
 
 def operations(way: Callable[[], Any]) -> int:
-    """Multiplications and additions of the matrix products and convolutions of one call."""
+    """Count multiplications and additions of the matrix products and convolutions of one call."""
     with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
         way()
     return int(counter.get_total_flops())
 
 
 def peak_of(way: Callable[[], Any], device: str) -> int:
-    """Bytes at the highest point during one call, weights included."""
+    """Measure the bytes at the peak of one call, including weights."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         way()
         return int(torch.cuda.max_memory_allocated())
     if _STATUS.is_file():
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the high-water mark begins anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the high-water mark
         way()
         line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
@@ -172,7 +173,7 @@ def peak_of(way: Callable[[], Any], device: str) -> int:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -182,23 +183,23 @@ def _wait(device: str) -> None:
 
 
 def _attend(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Scores and sums of attention; heads of keys may be fewer than those of queries."""
+    """Operations of attention: scores and sums; keys may have fewer heads than queries."""
     rows, width = prod(query[:-1]), query[-1]
     return 2 * rows * key[-2] * (width + value[-1])
 
 
 def _attend_backward(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: Any) -> int:
-    """Scores again, and the gradients of queries, keys, weights and values."""
+    """Operations of attention's backward pass: scores again, and gradients of queries, keys, weights and values."""
     rows, width = prod(query[:-1]), query[-1]
     return 2 * rows * key[-2] * (3 * width + 2 * value[-1])
 
 
 def _multiply(inputs: Any, weight: Any, *_: Any, **__: Any) -> int:
-    """A linear layer whose weight is laid out for oneDNN."""
+    """Operations of a linear layer whose weight has oneDNN's layout."""
     return 2 * prod(inputs) * weight[0]
 
 
-# torch counts the attention of GPUs only, and no layer that its compiler lays out.
+# torch counts attention on GPUs only, and no layers that its compiler has rearranged.
 _UNCOUNTED = {
     torch.ops.mkldnn._linear_pointwise: _multiply,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attend,

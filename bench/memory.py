@@ -1,8 +1,8 @@
-"""What a training step really takes, beside what `emosllm info` estimates: one recipe a process, peaks of the process.
+"""Measure the memory of a training step, and compare it with the estimate of `emosllm info`; one recipe a process.
 
     python -m bench.memory --layers 4 --phase p2
 
-The step is the Trainer's: mixed precision, AdamW, frames from the cache. What the process held before the model was
+The step is the Trainer's: mixed precision, AdamW, frames from the cache. The memory of the process before the model was
 built (Python, torch) is subtracted.
 """
 
@@ -40,7 +40,7 @@ def main(
     learns = _LEARNS[phase]
     pair = step(setting, model, processor, "ser" if phase == "text" else "asr", learns, batch, _SECONDS, {})
     moments = [torch.ones_like(weight) for weight in model.parameters() if weight.requires_grad for _ in range(2)]
-    pair.ours()  # reads the prefix, if it is kept
+    pair.ours()  # reads the prefix, if it is cached
     peak = peak_of(pair.ours, "cpu") - before
     assert moments, "nothing learns"
     facts = pair.facts
@@ -56,7 +56,7 @@ def main(
 
 
 def _resident() -> int:
-    """Bytes of this process now."""
+    """The current resident bytes of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

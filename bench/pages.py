@@ -30,7 +30,7 @@ def write_pages(folder: Path, names: Sequence[str]) -> None:
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:
-    """A page with the blocks `<!-- bench:NAME -->` to `<!-- /bench:NAME -->` replaced."""
+    """Replace the blocks `<!-- bench:NAME -->` to `<!-- /bench:NAME -->` of a page."""
     for name, text in blocks.items():
         pattern = re.compile(rf"(<!-- bench:{name} -->\n).*?(<!-- /bench:{name} -->)", re.DOTALL)
         if found := pattern.search(page):
@@ -39,7 +39,7 @@ def fill(page: str, blocks: Mapping[str, str]) -> str:
 
 
 def provenance(results: Sequence[Result]) -> str:
-    """Where and with what the figures were measured, and which of them under load."""
+    """The machine and the versions behind the figures, and which of them were measured under load."""
     places = {
         f"{one['machine']['processor']}, {one['settings']['threads']} threads, {one['settings']['device']}, "
         f"torch {one['versions'].get('torch', '?')}, transformers {one['versions'].get('transformers', '?')}, "
@@ -54,7 +54,7 @@ def provenance(results: Sequence[Result]) -> str:
 
 
 def curves_table(curves: Sequence[dict[str, Any]]) -> str:
-    """Expected order beside the measured one."""
+    """A table of the expected and the measured order."""
     lines = ["| what grows | expected of ours | ours, operations | ours, seconds | plain, operations |"]
     lines.append("| --- | --- | ---: | ---: | ---: |")
     for curve in curves:
@@ -65,7 +65,7 @@ def curves_table(curves: Sequence[dict[str, Any]]) -> str:
 
 
 def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
-    """One panel a curve: seconds over what grows, both axes logarithmic."""
+    """Plot one panel for each curve: seconds over the growing quantity, both axes logarithmic."""
     with house_style():
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator

@@ -1,7 +1,7 @@
-"""The plain way: what one writes with transformers alone, on the same weights and the same words.
+"""The plain implementation with transformers alone, on the same weights and the same prompts.
 
 Every sample is its whole prompt, the encoder runs whenever a clip is needed, the loss is transformers' own over the
-logits of all positions, and an emotion is generated and looked for in the text. Nothing here is made slow on purpose.
+logits of all positions, and an emotion is generated and searched in the text. Nothing here is slow on purpose.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,12 +21,12 @@ from emosllm.recipe_parts import Task
 
 
 def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.ndarray]) -> list[Tensor]:
-    """Each clip's vectors for the LLM, `[Q, D]`: extractor, encoder and mapper.
+    """Compute each clip's vectors for the LLM, `[Q, D]`, by extractor, encoder and mapper.
 
     Args:
         model: the system.
-        processor: of it.
-        clips: samples `[T]`, or all of them frames `[N, D]` where the encoder is left out of account.
+        processor: of the system.
+        clips: samples `[T]`, or all of them frames `[N, D]` if the encoder is excluded.
     """
     if model.encoder is None or model.mapper is None:
         return []
@@ -34,7 +34,7 @@ def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.
     if clips and clips[0].ndim == 2:
         heard = [torch.from_numpy(clip).to(weight.device, weight.dtype)[None] for clip in clips]
         return [model.mapper(one, torch.ones(one.shape[:2], dtype=torch.bool).to(one.device))[0][0] for one in heard]
-    with torch.autocast(model.device.type, enabled=False):  # extractors run in a collator, outside mixed precision
+    with torch.autocast(model.device.type, enabled=False):  # extractors run in a collator, without mixed precision
         features = {name: tensor.to(model.device) for name, tensor in processor.features(clips).items()}
     frames, mask = model.encoder(features["audio"], features["audio_attention"])
     vectors, keep = model.mapper(frames.to(weight.dtype), mask)
@@ -42,7 +42,7 @@ def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.
 
 
 def loss_of(model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample]) -> Tensor:
-    """The mean loss over the answers' tokens, of whole rows padded on the right."""
+    """Compute the mean loss over the answers' tokens, of whole rows with padding on the right."""
     vectors = vectors_of(model, processor, [sample.samples for sample in samples if sample.samples is not None])
     embed = model.get_input_embeddings()
     rows, labels = [], []
@@ -72,11 +72,11 @@ def answers_of(
     task: Task = "ser",
     free: int = 0,
 ) -> list[str]:
-    """What `generate` says to each clip, greedily, as text.
+    """Generate the answer to each clip greedily, as text.
 
-    A model with random weights would never name an emotion, so the answer is held to the required format (transformers'
-    `prefix_allowed_tokens_fn`, next to which the LLM's own work is large): anything for `free` tokens, then one of the
-    possible endings.
+    A model with random weights would never name an emotion, so the answer is constrained to the required format with
+    transformers' `prefix_allowed_tokens_fn`: any token for `free` tokens, then one of the possible endings. The cost of
+    the constraint is small beside the LLM's.
     """
     vectors = vectors_of(model, processor, clips)
     embed = model.get_input_embeddings()
@@ -103,7 +103,7 @@ def answers_of(
 
 @contextmanager
 def as_published(llm: PreTrainedModel) -> Iterator[None]:
-    """The LLM as transformers has it: its own attention, and an output layer without what we have registered."""
+    """Use the LLM as transformers loads it: with its own attention, and without emosllm's hooks on the output layer."""
     layer, attention = llm.get_output_embeddings(), llm.config._attn_implementation
     kept = dict(layer._forward_pre_hooks)
     layer._forward_pre_hooks.clear()
@@ -116,7 +116,7 @@ def as_published(llm: PreTrainedModel) -> Iterator[None]:
 
 
 def _start_of_transcript(processor: SpeechProcessor, conversation: Conversation) -> int:
-    """Where the answer's transcript begins: behind the rows that ask for one."""
+    """The position where the answer's transcript begins, after the rows that request it."""
     return len(_chat(processor).encode(conversation.before("transcript"), closed=False).tail)
 
 
@@ -126,7 +126,7 @@ def _chat(processor: SpeechProcessor) -> Chat:
 
 
 class _Format:
-    """Which tokens may come next: any that end nothing, `free` times, then along one of the endings."""
+    """The allowed next tokens: any that end nothing, `free` times, then those of one of the endings."""
 
     def __init__(self, processor: SpeechProcessor, endings: Sequence[tuple[int, ...]], free: int) -> None:
         assert processor.tokenizer is not None

@@ -1,4 +1,4 @@
-"""A case's outcome as data: figures, what they depend on, versions, cores and commit; and as a table."""
+"""The result of a case as data (figures, settings, versions, cores and commit) and as a table."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from bench.scale import Setting
 from emosllm.evaluation.report_builder import versions_here
 from emosllm.files import write_atomically
 
-# Of the cores, and waiting processes beyond them: past either, others were computing and seconds are too many.
+# Least share of the cores, and most waiting processes beyond them. Otherwise, other processes made the run slower.
 _SHARE, _WAITING = 0.9, 0.5
 _HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit", "of the roof")
 
@@ -28,13 +28,13 @@ Result = dict[str, Any]
 
 
 def measure(case: Case, setting: Setting) -> Result:
-    """Run one case, first for its peaks and then against the clock.
+    """Run one case, first for its peaks and then for its seconds.
 
     Raises:
-        AssertionError: the two ways differ.
+        AssertionError: the results of both implementations differ.
     """
     load, began = os.getloadavg()[0], time.perf_counter()
-    # First, while this process holds no model yet.
+    # First, while this process has not loaded a model.
     peaks = {way: alone(case.name, way, setting) for way in ("plain", "ours")} if case.computes else {}
     pair = case.prepare(setting)
     dtype = setting.sizes.dtype if case.computes else None
@@ -60,12 +60,12 @@ def measure(case: Case, setting: Setting) -> Result:
 
 
 def limits(rounds: Sequence[Round], operations: float, weight_bytes: float | None) -> Result:
-    """How near ours comes to what the machine could do in the same round, the median of the rounds.
+    """How near ours comes to the machine's speed in the same round, as the median of the rounds.
 
     Args:
         rounds: of ours.
-        operations: of one run.
-        weight_bytes: that a run must read at least, where that may be what limits.
+        operations: number of operations in one run.
+        weight_bytes: the least that a run must read, if reading may be the limit.
     """
     computing = [operations / one.rate for one in rounds]  # seconds
     found: Result = {
@@ -82,9 +82,9 @@ def limits(rounds: Sequence[Round], operations: float, weight_bytes: float | Non
 
 
 def speeds(result: Result) -> Result:
-    """Samples and, where there are rows, tokens a second of each way, as `a_second`.
+    """Add samples and, if there are rows, tokens a second of each implementation, as `a_second`.
 
-    A sample's tokens are those of its whole row, however often a way reads them.
+    A sample's tokens are those of its whole row, however often an implementation reads them.
     """
     facts = result["settings"]
     tokens = sum(facts.get(name, 0) for name in ("prefix_tokens", "audio_vectors", "other_tokens"))
@@ -96,7 +96,7 @@ def speeds(result: Result) -> Result:
 
 
 def where(setting: Setting) -> Result:
-    """What all figures of a run depend on: settings, machine, versions, commit."""
+    """The settings, machine, versions and commit that all figures of a run depend on."""
     dtype = str(setting.sizes.dtype).removeprefix("torch.")
     settings = {"scale": setting.scale, "device": _device(setting), "threads": setting.threads, "dtype": dtype}
     return {
@@ -109,7 +109,7 @@ def where(setting: Setting) -> Result:
 
 
 def save(result: Result, folder: Path) -> Path:
-    """Write one result under its case's name, with the scale's if that is not the usual one."""
+    """Write one result under its case's name, with the scale's name if that is not the default one."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file(result["case"], result["settings"]["scale"])
     write_atomically(path, json.dumps(result, indent=2) + "\n")
@@ -117,7 +117,7 @@ def save(result: Result, folder: Path) -> Path:
 
 
 def read(folder: Path, names: Iterable[str]) -> list[Result]:
-    """The results that are there, in the order of the names, at the usual scale and the large one."""
+    """Read the stored results, in the order of the names, at the default scale and the large one."""
     paths = [folder / _file(name, scale) for name in names for scale in ("full", "large")]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
@@ -127,7 +127,7 @@ def _file(case: str, scale: str) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Results as a Markdown table; seconds are those of one call."""
+    """Results as a Markdown table; seconds are for one call."""
     lines = [_HEAD, ("---",) + ("---:",) * (len(_HEAD) - 1), *map(_row, results)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
@@ -146,7 +146,7 @@ def _row(result: Result) -> tuple[str, ...]:
 
 
 def _size(settings: Mapping[str, Any]) -> str:
-    """Of what is measured, where it has layers or goes by batches."""
+    """The size of the case, if it has layers or batches."""
     sizes = [(settings.get("layers"), "layer"), (settings.get("batch"), "clip")]
     told = [f"{count} {unit}{'s' * (count > 1)}" for count, unit in sizes if count is not None]
     return f": {', '.join(told)}" if told else ""
@@ -164,7 +164,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The repository's commit, with a plus where files differ from it."""
+    """The repository's commit, with a plus if files differ from it."""
     try:
         git = ["git", "-C", str(ROOT)]
         head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)

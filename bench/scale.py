@@ -1,9 +1,9 @@
-"""How large the benchmark's models and data are: published shapes, or the same parts small enough for a test.
+"""The sizes of the benchmark's models and data: published shapes, or the same parts small enough for a test.
 
-`full` has Llama-3.2-1B's width and vocabulary, and as many layers and clips as a quarter of an hour allows: training
-has four of the sixteen layers, recognition of one clip them all, of more clips or with more to say eight. `large`
-trains eight layers on batches of eight clips, which is what the plain way still does in 16 GB. `published` is EmoSLLM
-whole, Llama-3.2-3B and all 3.5 billion weights, and is what a GPU runs.
+`full` has Llama-3.2-1B's width and vocabulary, and as many layers and clips as fit into a quarter of an hour. Training
+has four of the sixteen layers. Recognition of one clip has all of them, of more clips or longer answers eight. `large`
+trains eight layers on batches of eight clips, the most that the plain implementation can do in 16 GB. `published` is
+the whole EmoSLLM with Llama-3.2-3B and all 3.5 billion weights; it runs on a GPU.
 """
 
 from dataclasses import dataclass, replace
@@ -26,21 +26,21 @@ _WHISPER_SMALL = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads":
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of one kind of run.
+    """The sizes of one kind of run.
 
     Attributes:
-        llm: what is changed of Llama-3.2's published config.
-        gemma: what is changed of Gemma-2B's.
-        wavlm: what is changed of WavLM-large's.
-        whisper: what is changed of Whisper-large-v3's.
-        mapper: what is changed of the recipe's QPMapper.
-        layers: of the LLM where something is trained.
-        layers_asked: of the LLM where it recognises one clip.
-        layers_long: of the LLM in the cases of recognition that take longest.
+        llm: changes to Llama-3.2's published config.
+        gemma: changes to Gemma-2B's.
+        wavlm: changes to WavLM-large's.
+        whisper: changes to Whisper-large-v3's.
+        mapper: changes to the recipe's QPMapper.
+        layers: of the LLM in cases of training.
+        layers_asked: of the LLM in recognition of one clip.
+        layers_long: of the LLM in the longest cases of recognition.
         batch: clips of a batch.
-        clips: of the cases that go through many.
-        recording: seconds of the long recording.
-        rounds: how often each way runs.
+        clips: of the cases with many clips.
+        recording: length of the long recording in seconds.
+        rounds: number of rounds for each implementation.
         dtype: of the frozen weights.
     """
 
@@ -119,16 +119,16 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One run of the benchmark: where, how large, on what.
+    """The settings of one run of the benchmark.
 
     Attributes:
         scale: a key of `SCALES`.
         device: `cpu` or `cuda`.
         threads: cores that torch may use.
-        data: folder with a manifest of real recordings; synthetic ones are made where there is none.
-        layers: of the LLM, in place of the scale's.
-        batch: clips of a batch, likewise.
-        rounds: likewise.
+        data: folder with a manifest of real recordings; without it, synthetic ones are made.
+        layers: of the LLM, instead of the scale's.
+        batch: clips of a batch, instead of the scale's.
+        rounds: instead of the scale's.
     """
 
     scale: str = "full"
@@ -141,10 +141,10 @@ class Setting:
 
     @property
     def sizes(self) -> Scale:
-        """The scale's."""
+        """The sizes of the scale."""
         return SCALES[self.scale]
 
     @property
     def clips(self) -> int:
-        """Clips of a batch."""
+        """The number of clips of a batch."""
         return self.batch or self.sizes.batch

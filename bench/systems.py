@@ -1,7 +1,7 @@
-"""The systems that are measured: published shapes with random weights and a tokenizer trained on the spot; no download.
+"""Build the systems for the benchmark: published shapes with random weights and a tokenizer trained on the spot.
 
-The weights are one block of noise laid end to end, which fills gigabytes in a second where drawing them would take a
-minute. What such a system says means nothing; what it costs is what the published one costs.
+Nothing is downloaded. The weights repeat one block of noise, which fills gigabytes in a second; drawing them would take
+a minute. The answers of such a system are meaningless, but its cost is that of the published one.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,10 +35,10 @@ from emosllm.utterance import Utterance
 
 _SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 _TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
-_BLOCK = 1_000_003  # a prime, so that no two rows of a matrix begin alike
+_BLOCK = 1_000_003  # a prime, so that no two rows of a matrix begin with the same values
 _VOCABULARY = 444  # at this size EmoSLLM's rows come out about as long as with Llama's tokenizer and the paper's prompt
 
-#: Sentences to say, about as long as those of the corpora.
+#: Spoken sentences, about as long as those of the corpora.
 SENTENCES = (
     "the harvest was late that year",
     "nobody had thought of the barn",
@@ -53,9 +53,9 @@ SENTENCES = (
 
 @lru_cache
 def tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE that knows what is said after the clip better than the system prompt.
+    """Train a byte-level BPE that has longer tokens for the text after the clip than for the system prompt.
 
-    So the two are as long as in the paper: about 320 tokens before the clip and 104 after it.
+    Their lengths are therefore those of the paper: about 320 tokens before the clip and 104 after it.
     """
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -80,13 +80,13 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def speech_system(
     setting: Setting, layers: int, embeddings: float = 0.02, *changes: str
 ) -> tuple[SpeechLLM, SpeechProcessor]:
-    """EmoSLLM with an LLM of Llama-3.2-1B's shape.
+    """Build EmoSLLM with an LLM of Llama-3.2-1B's shape.
 
     Args:
-        setting: how large, and where.
+        setting: size and device.
         layers: of the LLM.
-        embeddings: their spread. Large ones speak louder than the layers, so that the next token is clearly the last
-            one again, and rounding decides nothing: for cases that generate.
+        embeddings: their spread. Large ones dominate the layers, so that the next token is clearly the last one again
+            and rounding changes nothing: for cases that generate.
         *changes: of the recipe.
     """
     sizes = setting.sizes
@@ -101,7 +101,7 @@ def speech_system(
 
 
 def in_words(processor: SpeechProcessor) -> SpeechProcessor:
-    """The same processor with emotions named by words, which this tokenizer knows only in pieces."""
+    """The same processor with emotions named by words, which this tokenizer splits into several tokens."""
     words = {name: name.capitalize() for name in processor.labels.names}
     assert processor.settings.templates is not None
     templates = processor.settings.templates.model_copy(update={"words": words})
@@ -110,7 +110,7 @@ def in_words(processor: SpeechProcessor) -> SpeechProcessor:
 
 
 def longer(processor: SpeechProcessor, times: int) -> SpeechProcessor:
-    """The same processor with the system prompt said several times over."""
+    """The same processor with the system prompt repeated several times."""
     assert processor.settings.templates is not None
     system = "\n".join([processor.settings.templates.system] * times)
     templates = processor.settings.templates.model_copy(update={"system": system})
@@ -134,12 +134,12 @@ def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
 
 
 class Both:
-    """One system twice, with the same weights: as anybody loads it, and as we do to ask it.
+    """One system twice with the same weights: as published, and as emosllm prepares it for inference.
 
-    Each is built when it is first wanted, so that a process that runs one way holds one.
+    Each is built on first use, so that a process that runs one implementation holds one system.
 
     Args:
-        build: makes the system.
+        build: creates the system.
     """
 
     def __init__(self, build: Callable[[], tuple[SpeechLLM, SpeechProcessor]]) -> None:
@@ -149,24 +149,24 @@ class Both:
 
     @cached_property
     def published(self) -> SpeechLLM:
-        """LoRA folded in, nothing learns."""
+        """The system with LoRA merged and nothing trained."""
         model = self._take()
         merge_lora(model)
         return model.eval().requires_grad_(False)
 
     @cached_property
     def ready(self) -> SpeechLLM:
-        """The same, its weights laid out for the processor."""
+        """The same system with weights in the processor's layout."""
         model = self._take()
         make_ready(model, model.device)
         return model
 
     def weight_bytes(self, listens: bool, said: int = 0) -> int:
-        """What a batch must read of the weights at least.
+        """The least bytes of weights that a batch must read.
 
         Args:
-            listens: the encoder is asked too.
-            said: tokens that are generated one by one before the question: each reads layers and output layer anew.
+            listens: whether the encoder runs, too.
+            said: tokens that are generated one by one before the question; each reads the layers and the output layer.
         """
         model = self._spare
         assert model is not None, "nobody has asked for either"
@@ -181,7 +181,7 @@ class Both:
 
 
 def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor]:
-    """The same LLM, LoRA and prompts, reading the transcript in place of the clip."""
+    """The same LLM, LoRA and prompts, with the transcript in place of the clip."""
     recipe = load_recipe("emosllm")
     prompt = recipe.prompt and recipe.prompt.model_copy(update={"transcript": True})
     phases = {"p3": recipe.phases["p3"].model_copy(update={"learns": ("lora",), "tasks": {"ser": 1.0}})}
@@ -194,7 +194,7 @@ def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor
 
 
 def whisper_gemma(setting: Setting) -> tuple[SpeechLLM, SpeechProcessor]:
-    """THAU-UPM's system: each of Whisper's 1500 frames is a vector of Gemma's."""
+    """THAU-UPM's system: each of Whisper's 1500 frames is an input vector of Gemma."""
     recipe = load_recipe("whisper-gemma")
     ears = _config("openai/whisper-large-v3", "encoder", setting.sizes.whisper)
     changes = setting.sizes.gemma | ({"num_hidden_layers": setting.layers} if setting.layers else {})
@@ -205,7 +205,7 @@ def whisper_gemma(setting: Setting) -> tuple[SpeechLLM, SpeechProcessor]:
 
 
 def voice(seconds: float, seed: int) -> np.ndarray:
-    """Something like a voice, `[T]` at 16 kHz: harmonics with vibrato, syllables, a little noise."""
+    """Synthesize a signal similar to a voice, `[T]` at 16 kHz: harmonics with vibrato, syllables, a little noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * 16_000)) / 16_000
     pitch = 110 + 90 * rng.random() + 12 * np.sin(2 * np.pi * (2 + rng.random()) * t)
@@ -216,7 +216,7 @@ def voice(seconds: float, seed: int) -> np.ndarray:
 
 
 def utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str] = ("neutral",)) -> Utterance:
-    """A `voice` on disk that says one of the sentences with one of the emotions."""
+    """Write a `voice` to disk, as an utterance of one of the sentences with one of the emotions."""
     path = folder / f"{number}.wav"
     soundfile.write(path, voice(seconds, number), 16_000)
     said, emotion = SENTENCES[number % len(SENTENCES)], emotions[number % len(emotions)]
@@ -224,7 +224,7 @@ def utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str]
 
 
 def _bytes(part: nn.Module) -> int:
-    """Of a part's weights, adapters apart, as they are folded in."""
+    """The bytes of a part's weights, without adapters, which are merged."""
     return sum(parameter.nbytes for name, parameter in part.named_parameters() if ".lora_" not in name)
 
 
@@ -250,13 +250,13 @@ def _build(recipe: Recipe, setting: Setting, llm_config: Any, ears: Any, embeddi
     torch.manual_seed(0)
     model = SpeechLLM(config, encoder, llm)
     for name, parameter in model.named_parameters():
-        if ".lora_B." in name:  # zero, the adapters' other half would have no gradient
+        if ".lora_B." in name:  # if it were zero, the adapters' other half would have no gradient
             _fill_one(parameter, 0.01, 2)
     return model.to(setting.device)
 
 
 def _keep(model: PreTrainedModel) -> None:
-    """Let transformers take the weights for loaded ones; it would draw them anew."""
+    """Mark the weights as loaded; otherwise transformers would initialise them again."""
     for parameter in model.parameters():
         parameter._is_hf_initialized = True
 
@@ -271,7 +271,7 @@ def _fill(model: PreTrainedModel, spread: float) -> None:
 
 @torch.no_grad()
 def _fill_one(parameter: nn.Parameter, spread: float, seed: int) -> None:
-    """Lay the block of noise end to end over a weight, beginning somewhere else for each."""
+    """Fill a weight with repetitions of the noise block, from a different start for each."""
     block = _noise().to(parameter.dtype).roll(7919 * seed) * spread
     flat = parameter.view(-1)
     for start in range(0, len(flat), _BLOCK):

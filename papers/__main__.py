@@ -1,4 +1,4 @@
-"""`python -m papers`: write the tables of docs/results.md from the rows and from the results that are kept."""
+"""`python -m papers`: write the tables of docs/results.md from the rows and from the stored results."""
 
 from pathlib import Path
 

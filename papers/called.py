@@ -1,7 +1,7 @@
-"""AA-SLLM's table 3 for two evaluations of the same clips: who called neutral what the other got right, as JSON.
+"""Write AA-SLLM's table 3 for two evaluations of the same clips: right answers that the other system called neutral.
 
 `python -m papers.called WITH WITHOUT --out docs/results/called-neutral.json`; both are folders that `evaluate` or a
-study wrote (its `scores/...`). Gives up other classes than neutral.
+study wrote (its `scores/...`). Not supported: other classes than neutral.
 """
 
 import json

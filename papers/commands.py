@@ -1,6 +1,6 @@
-"""The commands of the paper table, read as the command line reads them, so that none is shown that it would refuse.
+"""Parse the commands of the paper table as the command line does, so that every command shown is valid.
 
-From a command follow its recipes, and how many trainings it takes. Given up: running it; that needs licensed data.
+The result names a command's recipes and its number of trainings. Commands are not run, since that needs licensed data.
 """
 
 import shlex
@@ -16,19 +16,19 @@ from emosllm.experiments.protocols.catalogue import find_protocol
 from emosllm.experiments.studies import load_study, study_variants
 from emosllm.recipe import Recipe, load_recipe, names
 
-#: How many trainings a protocol takes; one where not named.
+#: The number of trainings of a protocol; one if not listed.
 FOLDS = {"iemocap-loso": 5, "iemocap-speakers": 10, "emospeech-cv": 5}
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command, read.
+    """A parsed command.
 
     Attributes:
-        verb: such as `evaluate`.
+        verb: its name, such as `evaluate`.
         given: its parameters, by name.
-        recipes: what it trains or shows, overrides applied, each once.
-        folds: trainings of each.
+        recipes: the recipes that it trains or shows, with overrides applied, each once.
+        folds: number of trainings of each.
         told: names of the systems that a study or sweep compares.
     """
 
@@ -40,11 +40,11 @@ class Command:
 
 
 def read_command(text: str) -> Command:
-    """A command as the command line reads it.
+    """Parse a command as the command line does.
 
     Raises:
-        UserError: a verb that does not exist; no such recipe, override, protocol or study. Options and arguments that
-            do not exist are typer's own error.
+        UserError: an unknown verb, recipe, override, protocol or study. Unknown options and arguments raise typer's own
+            error.
     """
     program, *rest = shlex.split(text)
     if program != "emosllm":

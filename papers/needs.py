@@ -1,7 +1,7 @@
-"""What a run takes: downloads, weights, memory on the GPU and hours, computed from the recipe's shapes, never typed.
+"""Compute what a run needs from the recipe's shapes: downloads, weights, GPU memory and hours.
 
-Hours are an estimate: the operations counted, over two fifths of what an A100 can do in bfloat16. Real runs lose more
-to loading, evaluation and small batches. Given up: the hours of the encoders' GPU-idle time, and of decoding videos.
+Hours are an estimate: the counted operations, divided by two fifths of an A100's bfloat16 speed. Real runs need more,
+for loading, evaluation and small batches. Not included: idle time of the GPU, and decoding of videos.
 """
 
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Needs:
-    """What it takes to train a system on a corpus.
+    """The needs of training a system on a corpus.
 
     Attributes:
-        gigabytes: of published weights to fetch.
-        weights: of the whole system.
-        trained: in the last phase.
+        gigabytes: of published weights to download.
+        weights: number of weights of the whole system.
+        trained: number of trained weights in the last phase.
         memory: bytes at the peak of training, estimated.
         hours: of all trainings on one A100, estimated.
-        trainings: how many.
+        trainings: number of trainings.
     """
 
     gigabytes: float
@@ -45,7 +45,7 @@ class Needs:
     trainings: int
 
     def text(self) -> str:
-        """In one cell of the table."""
+        """The text of one cell of the table."""
         sizes = f"{self.weights / 1e9:.2f} B weights ({self.gigabytes:.1f} GB)"
         if not self.trainings:
             return f"{sizes}; no training"
@@ -55,14 +55,14 @@ class Needs:
 
 
 def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trained: bool = True) -> Needs:
-    """What a recipe takes.
+    """Compute the needs of a recipe.
 
     Args:
         recipe: the system.
-        corpus: what it learns from.
-        folds: of a cross-validation, each of which learns from all but its own part; 1 learns from everything.
-        variants: as many trainings of each fold.
-        trained: false where it is only asked.
+        corpus: the training data.
+        folds: of a cross-validation, each of which trains on all other parts; 1 trains on everything.
+        variants: number of trainings of each fold.
+        trained: false if it is only evaluated.
     """
     alike = dump(recipe.model_copy(update={"prompt": recipe.prompt and _unadorned(recipe.prompt)}))
     found, per_clip, per_epoch = _counted(alike, corpus.seconds, tuple(corpus.clips.items()))
@@ -88,7 +88,7 @@ def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> t
 
 
 def _unadorned(prompt: PromptPart) -> PromptPart:
-    """Without what changes no shape, so that systems which differ in it are counted once."""
+    """Remove settings that change no shape, so that systems which differ only in these are counted once."""
     return prompt.model_copy(update={"examples": 0, "cues": None, "gender": False})
 
 
@@ -97,7 +97,7 @@ def _gib(count: int) -> str:
 
 
 def hours_text(hours: float) -> str:
-    """Two figures at most; an estimate has no more."""
+    """Round hours to two figures, the precision of the estimate."""
     if hours < 1:
         return f"{max(1, round(60 * hours))} min"
     return f"{hours:.1f} h" if hours < 10 else f"{float(f'{hours:.2g}'):g} h"

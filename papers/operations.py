@@ -1,8 +1,8 @@
-"""Floating-point operations of training a recipe, counted from its shapes: products with weights, and attention.
+"""Count the floating-point operations of a recipe's training from its shapes: products with weights, and attention.
 
-What the house's training does is what is counted: a frozen encoder hears each clip once, the prompt's shared beginning
-is read once a batch (once a run where the LLM is frozen), the output layer reads answers alone, and frozen layers pass
-gradients on without making their own. Given up: norms, softmax, the feature encoders' faster convolutions, evaluation.
+The count follows emosllm's training. A frozen encoder encodes each clip once. The shared prefix of the prompts is read
+once a batch (once a run if the LLM is frozen). The output layer reads answers only. Frozen layers pass gradients on and
+have none of their own. Not counted: norms, softmax, the feature encoders' faster convolutions, evaluation.
 `tests/papers` compares it with the operations that PyTorch counts in a small model.
 """
 
@@ -17,8 +17,8 @@ from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.recipe import Recipe
 
-PREFIX_TOKENS = 320  # of the system prompt; ASSUMED, as `emosllm info` does
-ROW_TOKENS = 104  # prompt and answer of one sample without its clip; likewise
+PREFIX_TOKENS = 320  # of the system prompt; ASSUMED, as in `emosllm info`
+ROW_TOKENS = 104  # prompt and answer of one sample without its clip; ASSUMED, as in `emosllm info`
 ANSWER_TOKENS = ROW_TOKENS // 3
 FRAMES_A_SECOND = 50  # of the published encoders
 WINDOW = 1500  # frames of an encoder whose window is fixed
@@ -26,10 +26,10 @@ WINDOW = 1500  # frames of an encoder whose window is fixed
 
 @dataclass(frozen=True)
 class Layers:
-    """What a stack of transformer layers costs.
+    """The shape of a stack of transformer layers.
 
     Attributes:
-        weights: each meets every place once.
+        weights: number of weights; each is multiplied with every position once.
         depth: layers.
         width: of queries, keys and values of all heads.
     """
@@ -39,12 +39,12 @@ class Layers:
     width: int
 
     def over(self, places: float, seen: float) -> float:
-        """Operations of one pass over `places`, each of which attends to `seen` of them."""
+        """Operations of one pass over `places` positions, each of which attends to `seen` positions."""
         return places * (2.0 * self.weights + 4.0 * self.depth * seen * self.width)
 
 
 def hearing(system: System, seconds: float) -> float:
-    """Of the encoder for one clip."""
+    """Operations of the encoder for one clip."""
     if system.encoder is None:
         return 0.0
     encoder = system.encoder
@@ -54,13 +54,13 @@ def hearing(system: System, seconds: float) -> float:
 
 
 def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> float:
-    """Of one training sample of a phase, forward and backward, without the encoder.
+    """Operations of one training sample of a phase, forward and backward, without the encoder.
 
     Args:
         system: on the meta device.
-        recipe: what it was made from.
+        recipe: of the system.
         phase: its name.
-        seconds: of the clip.
+        seconds: length of the clip.
     """
     frames = FRAMES_A_SECOND * seconds
     learns = recipe.phases[phase].learns
@@ -80,18 +80,18 @@ def _mapping(system: SpeechLLM, recipe: Recipe, frames: float, vectors: int, lea
 def reading(
     system: SpeechLLM, recipe: Recipe, vectors: int, learns: Collection[str], prefix: int = PREFIX_TOKENS
 ) -> float:
-    """Of the LLM for one row, and where it learns for the row's share of what the batch begins with.
+    """Operations of the LLM for one row; if it is trained, with the row's share of the batch's common prefix.
 
     Args:
         system: with the LLM.
-        recipe: what it was made from.
-        vectors: of the row's clip.
-        learns: the parts that learn.
-        prefix: tokens that the rows of a batch begin with.
+        recipe: of the system.
+        vectors: number of vectors of the row's clip.
+        learns: the parts that are trained.
+        prefix: number of tokens that the rows of a batch have in common at the start.
     """
     layers, adapters, vocabulary = _llm(system)
     row = ROW_TOKENS + vectors
-    # A frozen product's way back is one product, an adapter's two; attention's is two and a half times its way there.
+    # Backward, a frozen product costs one product, an adapter's two, and attention 2.5 times its forward pass.
     lora = "lora" in learns
     each = 2 * 2.0 * layers.weights + (3 if lora else 2) * 2.0 * adapters
     attention = 3.5 * 4.0 * layers.depth * layers.width
@@ -102,7 +102,7 @@ def reading(
 
 
 def _llm(system: SpeechLLM) -> tuple[Layers, int, int]:
-    """Its layers, and the weights of its adapters and of its vocabulary."""
+    """The LLM's layers, and the numbers of weights of its adapters and of its vocabulary."""
     config = system.llm.config.get_text_config()
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     vocabulary = config.vocab_size * config.hidden_size

@@ -1,4 +1,4 @@
-"""Figures of ours for the paper table, read from the files that hold them: value, interval, clips and split."""
+"""Read our figures for the paper table from the files that contain them: value, interval, clips and split."""
 
 import json
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from papers.rows import RESULTS, Counterpart
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of ours.
+    """One of our figures.
 
     Attributes:
-        value: as the table shows it.
-        source: where it lies, relative to the repository.
+        value: the text in the table.
+        source: its file, relative to the repository.
     """
 
     value: str
@@ -28,14 +28,14 @@ class Figure:
 
 
 def find_ours(root: Path, where: Counterpart) -> Figure:
-    """The figure of a counterpart.
+    """Find the figure of a counterpart.
 
     Args:
         root: of the repository.
-        where: it lies.
+        where: names its file and row.
 
     Raises:
-        UserError: the file is not there, or does not hold it.
+        UserError: the file is missing, or does not contain the figure.
     """
     if where.trainable is not None:
         return Figure(f"{describe(load_recipe(where.trainable)).trainable:,}", str(where.test).partition("::")[0])
@@ -51,7 +51,7 @@ def find_ours(root: Path, where: Counterpart) -> Figure:
 
 
 def find_row(results: Mapping[str, Any], where: Counterpart, path: Path) -> Mapping[str, Any]:
-    """A row of an experiment's results.
+    """Find a row of an experiment's results.
 
     Raises:
         UserError: there is no such row, or it has no figure.
@@ -67,28 +67,28 @@ def find_row(results: Mapping[str, Any], where: Counterpart, path: Path) -> Mapp
 
 
 def in_words(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    """A row's figure with its interval, its clips and their split."""
+    """A row's figure as text, with its interval, its clips and their split."""
     return f"{with_interval(row)} {NAMES[results['figure']]}, {row['n']} {clips_of(results)}"
 
 
 def with_interval(row: Mapping[str, Any]) -> str:
-    """`0.431 [0.401, 0.463]`, or the figure alone where the clips give no interval."""
+    """`0.431 [0.401, 0.463]`, or the figure alone if there is no interval."""
     interval = row["interval"]
     return f"{row['pooled']:.3f}" + (f" [{interval['low']:.3f}, {interval['high']:.3f}]" if interval else "")
 
 
 def clips_of(results: Mapping[str, Any]) -> str:
-    """What the clips are that were tested."""
+    """A description of the tested clips."""
     if len(results["folds"]) > 1:
         return f"clips in {len(results['folds'])} folds"
     return "clips of val" if any("val split" in note for note in results["notes"]) else "clips"
 
 
 def find_called(held: Mapping[str, Any], where: Counterpart, path: Path) -> tuple[int, int]:
-    """How many clips were called neutral instead, and of how many.
+    """Count the clips wrongly answered as neutral, and all such clips.
 
     Raises:
-        UserError: no such class.
+        UserError: there is no such class.
     """
     side = held[f"wrong_{where.called}"]
     if where.row == "sum":

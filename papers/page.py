@@ -1,4 +1,4 @@
-"""The blocks of docs/results.md: a table for each paper, what the estimates rest on, and our studies at nano scale."""
+"""Write the blocks of docs/results.md: a table for each paper, the basis of estimates, and our studies with nano."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _HEAD = ("where", "what", "figure", "command that reproduces it", "what it needs
 
 
 def write_page(root: Path) -> None:
-    """Fill the blocks of the page."""
+    """Replace the blocks of the page."""
     from emosllm.files import write_atomically
 
     page = root / PAGE
@@ -33,10 +33,10 @@ def blocks(root: Path) -> dict[str, str]:
 
 
 def fill(page: str, texts: Mapping[str, str]) -> str:
-    """A page with the blocks `<!-- papers:NAME -->` to `<!-- /papers:NAME -->` replaced.
+    """Replace the blocks `<!-- papers:NAME -->` to `<!-- /papers:NAME -->` of a page.
 
     Raises:
-        ValueError: the page has no place for a block.
+        ValueError: the page has no such block.
     """
     for name, text in texts.items():
         found = re.search(rf"(<!-- papers:{name} -->\n).*?(<!-- /papers:{name} -->)", page, re.DOTALL)
@@ -71,7 +71,7 @@ def _shown(commands: tuple[str, ...]) -> str:
 
 
 def needs_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
-    """What a row's commands take: the data, and weights, memory and hours of what they train."""
+    """The needs of a row's commands: data, weights, memory and hours."""
     recipes = [(recipe, command) for command in commands for recipe in command.recipes]
     if not recipes:
         return "" if not commands else "nothing"
@@ -82,7 +82,7 @@ def needs_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
 
 
 def _needs(command: Command, corpus: Corpus, trainings: int | None) -> str:
-    largest: Recipe = command.recipes[-1]  # grids go from small to large
+    largest: Recipe = command.recipes[-1]  # the last recipe of a grid is the largest
     return needs_of(largest, corpus, command.folds, len(command.recipes), trainings != 0).text()
 
 
@@ -95,7 +95,7 @@ def _ours(row: Row, root: Path) -> str:
 
 
 def corpora_text(corpora: Mapping[str, Corpus]) -> str:
-    """What the hours rest on."""
+    """The basis of the hours."""
     lines = [PRECISE, "", _line(("corpus", "licence", "clips learned from", "seconds a clip", "known from"))]
     lines.append(_line(["---"] * 5))
     for corpus in corpora.values():
@@ -105,7 +105,7 @@ def corpora_text(corpora: Mapping[str, Corpus]) -> str:
 
 
 def studies_text(shown: Mapping[str, Shown], root: Path) -> str:
-    """A section for each study of ours."""
+    """A section for each of our studies."""
     held = {
         name: json.loads((root / RESULTS / study.file).read_text(encoding="utf-8")) for name, study in shown.items()
     }
@@ -125,7 +125,7 @@ def _study(study: Shown, held: Mapping[str, Any]) -> str:
 
 
 def _others(row: Mapping[str, Any]) -> list[str]:
-    """The other figures, means of the runs."""
+    """The other figures, as means of the runs."""
     runs = row["runs"]
     return [f"{sum(run[name] for run in runs) / len(runs):.3f}" for name in ("wa", "macro_f1", "weighted_f1")]
 

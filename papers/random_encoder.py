@@ -1,6 +1,6 @@
-"""An encoder of nano's shape with random weights: what nano's own encoder is compared with in the study of encoders.
+"""Create an encoder of nano's shape with random weights, the baseline of nano's encoder in the study of encoders.
 
-`python -m papers.random_encoder random-encoder`. Gives up a second trained encoder of that size: there is none.
+`python -m papers.random_encoder random-encoder`. There is no second trained encoder of that size to compare with.
 """
 
 import shutil

@@ -1,7 +1,7 @@
-"""Rows of the paper table, as `docs/results/papers/*.yaml` holds them: what was printed, and where our figure lies.
+"""Rows of the paper table, as in `docs/results/papers/*.yaml`: the printed figure, and the place of our figure.
 
-A row has one of: a counterpart of ours (`ours`), or the reason why there is none (`without`). Gives up figures that are
-printed as pictures only.
+A row has either a counterpart of ours (`ours`) or the reason why there is none (`without`). Not supported: figures that
+are printed only in plots.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 
 class Counterpart(_Part):
-    """Where a figure of ours lies: in a study's or protocol's results, in a count of called instead, or in a recipe."""
+    """The place of a figure of ours: results of a study or protocol, a count of clips called neutral, or a recipe."""
 
     file: str | None = Field(None, description="JSON under docs/results")
     row: str | None = Field(None, description="of the file's rows, by name; the only one where not given")
@@ -68,7 +68,7 @@ class Paper(_Part):
 
 
 class Corpus(_Part):
-    """What is learned from of a corpus."""
+    """The training data of a corpus."""
 
     title: str
     licence: str
@@ -78,7 +78,7 @@ class Corpus(_Part):
 
 
 class Shown(_Part):
-    """A study of ours, and what it says."""
+    """One of our studies, and its conclusion."""
 
     file: str
     title: str

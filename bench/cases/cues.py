@@ -1,7 +1,7 @@
-"""Acoustic cues of many clips: as a script would have them, one after another, or by the house on all cores.
+"""Acoustic cues of many clips: computed one clip after another, or by emosllm on all cores.
 
-The plain way calls librosa and Praat as their own documents show it, and none of the house's code: the recording read
-by the library that measures it, whole spectra, one clip at a time.
+The plain implementation calls librosa and Praat as their documentation shows, without code of emosllm: the library that
+measures a recording also reads it, with whole spectra and one clip at a time.
 """
 
 import math
@@ -19,11 +19,11 @@ from emosllm.prompting.cues.sets import measure_all
 from emosllm.utterance import Utterance
 
 Values = list[dict[str, float]]
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # deleted when the process ends
 
 
 def by_librosa(path: Path) -> dict[str, float]:
-    """AA-SLLM's equations 2 to 7 as they stand, of a recording that is not silent."""
+    """Compute AA-SLLM's equations 2 to 7 as printed, for a recording that is not silent."""
     from librosa import load, piptrack
     from librosa.effects import split
 
@@ -40,9 +40,9 @@ def by_librosa(path: Path) -> dict[str, float]:
 
 
 def by_praat(path: Path) -> dict[str, float]:
-    """The five cues as a script for Praat measures them: pitch twice, the second time near the first one's quartiles.
+    """Compute the five cues as a Praat script does: a second pitch pass uses a range near the first's quartiles.
 
-    The numbers are those of `emosllm.prompting.cues.praat`, which says where they come from.
+    The constants are those of `emosllm.prompting.cues.praat`, which names their sources.
     """
     import parselmouth
     from parselmouth.praat import call
@@ -89,7 +89,7 @@ def _measured(name: str, by_hand: Callable[[Path], dict[str, float]]) -> Callabl
 
 
 def _clips(setting: Setting) -> list[Utterance]:
-    """Recordings on disk: real ones where there are some, of every corpus; else voices of several lengths."""
+    """Recordings on disk: real ones of every corpus if there are any, otherwise synthetic voices of several lengths."""
     count = setting.sizes.clips
     if setting.data is not None:
         found = read_manifest(setting.data / "manifest.csv")
@@ -101,7 +101,7 @@ def _clips(setting: Setting) -> list[Utterance]:
 
 
 def _equal(plain: Values, ours: Values) -> dict[str, float]:
-    """Equal to the last bit, but where peaks are summed in blocks: in clips of more than half a minute."""
+    """Require bitwise equality, except for clips of more than half a minute, whose peaks are summed in blocks."""
     pairs = [(a[cue], b[cue]) for a, b in zip(plain, ours, strict=True) for cue in a]
     apart = [abs(a - b) / max(abs(a), abs(b)) for a, b in pairs if a != b and not (math.isnan(a) and math.isnan(b))]
     assert all(one <= 1e-9 for one in apart), f"the cues differ by {max(apart):.3g}"

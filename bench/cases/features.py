@@ -1,4 +1,4 @@
-"""An epoch of small systems on the encoder's frames kept from before, or with the encoder in every step."""
+"""A training epoch of small systems with cached encoder frames, or with the encoder in every step."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,18 +20,18 @@ from emosllm.training.phase_plan import plan_phase
 from emosllm.training.run import set_learning
 
 _SECONDS = 3.7
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # deleted when the process ends
 
 
 def _nano(setting: Setting) -> Pair:
-    """The builtin nano's first phase, its own weights."""
+    """The first phase of the builtin nano, with its own weights."""
     recipe = load_recipe("nano", ("mapper.dropout=0.0",))
     model, processor = build_model(recipe).to(setting.device), build_processor(recipe)
     return _epoch(setting, recipe, model, processor, max(8, setting.sizes.clips // 5), plain.loss_of)
 
 
 def _head(setting: Setting) -> Pair:
-    """A classifier on WavLM; the plain way differs by nothing but the encoder."""
+    """A classifier on WavLM; the plain implementation differs only in the encoder."""
     model, processor = head(setting)
 
     def loss_of(model: Any, processor: SpeechProcessor, samples: Any) -> torch.Tensor:
@@ -48,7 +48,7 @@ def _epoch(
     clips: int,
     loss_of: Callable[..., torch.Tensor],
 ) -> Pair:
-    """Forward and backward over all clips, from files on disk, the recipe's first phase."""
+    """Forward and backward over all clips, from files on disk, in the recipe's first phase."""
     folder = tempfile.TemporaryDirectory()
     _FOLDERS.append(folder)
     utterances = [utterance(Path(folder.name), number, _SECONDS, recipe.label_set.names) for number in range(clips)]
@@ -86,7 +86,7 @@ def _epoch(
 
 
 def _close(plain_way: Learned, ours: Learned) -> dict[str, float]:
-    """Frames are kept in half precision: equal to three digits or so."""
+    """Require equality to about three digits, since frames are cached in half precision."""
     loss = abs(ours.loss - plain_way.loss) / abs(plain_way.loss)
     gradient = float((ours.gradient - plain_way.gradient).norm() / plain_way.gradient.norm())
     assert loss <= 1e-2, f"losses differ: {plain_way.loss} and {ours.loss}"

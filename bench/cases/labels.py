@@ -1,4 +1,4 @@
-"""Labels of several tokens: the whole prompt read for each label, as evaluation harnesses do, or one continuation."""
+"""Labels of several tokens: the whole prompt is read for each label, as in evaluation harnesses, or only once."""
 
 from functools import partial
 
@@ -19,11 +19,11 @@ def _several(setting: Setting) -> Pair:
 
 
 def labels(setting: Setting, count: int) -> Pair:
-    """One clip, its labels words of several tokens.
+    """One clip whose labels are words of several tokens.
 
     Args:
-        setting: where, how large.
-        count: of labels; all nine of EmoSLLM's where 0.
+        setting: device and size.
+        count: number of labels; all nine of EmoSLLM's if 0.
     """
     layers = setting.layers or setting.sizes.layers_long
     both = Both(partial(speech_system, setting, layers))
@@ -38,7 +38,7 @@ def labels(setting: Setting, count: int) -> Pair:
 
     @torch.inference_mode()
     def plain_way() -> torch.Tensor:
-        """Log-probability of each label, from as many whole rows as there are labels."""
+        """Log-probability of each label, from one whole row for each label."""
         model = both.published
         vector = plain.vectors_of(model, processor, [clip])[0]
         embed = model.get_input_embeddings()
@@ -62,7 +62,7 @@ def labels(setting: Setting, count: int) -> Pair:
             fresh = processor.for_labels([sample], wanted).to(both.ready.device)
             return both.ready.score(**fresh)[0].cpu()
 
-    # Numbers, not labels: the likeliest of nine, and how likely each is beside it.
+    # Compare numbers, not labels: the largest probability of nine, and those of the others.
     limit = 1e-3 if setting.sizes.dtype == torch.float32 else 0.1
 
     def compare(plain_way: torch.Tensor, ours: torch.Tensor) -> dict[str, float]:

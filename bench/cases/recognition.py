@@ -1,4 +1,4 @@
-"""Recognition: one clip, a batch, transcript and emotion, a ten-minute recording; generated and parsed, or scored."""
+"""Recognition of one clip, a batch, transcript and emotion, or a ten-minute recording; by generation or by scoring."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ from emosllm.utterance import Prediction, Utterance
 Way = Literal["published", "ready"]
 
 _SECONDS = 3.7  # the mean of acted corpora
-_WINDOW = 5.0  # of the long recording
-_TRANSCRIPT = 24  # tokens, about as many as are said in such a clip
+_WINDOW = 5.0  # seconds, of the long recording
+_TRANSCRIPT = 24  # tokens, about the number of tokens spoken in such a clip
 
 
 def recognise(
@@ -35,16 +35,16 @@ def recognise(
     prompts: int = 1,
     heard_before: bool = False,
 ) -> Pair:
-    """EmoSLLM asked about clips: the plain way generates an answer and looks for the label, ours scores the labels.
+    """EmoSLLM on clips: the plain implementation generates an answer and searches the label, ours scores the labels.
 
     Args:
-        setting: where, how large.
-        clips: how many.
-        strategy: whether the emotion alone is asked, or the transcript before it.
+        setting: device and size.
+        clips: number of clips.
+        strategy: the emotion alone, or the transcript before it.
         seconds: of each clip.
-        together: clips of a batch; all where not given.
-        prompts: how many times as long the system prompt is.
-        heard_before: leave the encoder out of account in both ways.
+        together: clips of a batch; all if `None`.
+        prompts: factor for the length of the system prompt.
+        heard_before: exclude the encoder from both implementations.
     """
     short = clips == 1 and strategy == "ser"
     layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
@@ -57,7 +57,7 @@ def recognise(
 
     @cache
     def frames(way: Way) -> list[np.ndarray]:
-        """What the encoder made of the clips, where that was before."""
+        """The encoder's frames of the clips, if the encoder is excluded."""
         return [_frames(getattr(both, way), processor, clip) for clip in heard] if heard_before else []
 
     @cache
@@ -101,7 +101,7 @@ def parsed(processor: SpeechProcessor, answers: Sequence[str]) -> list[str]:
 
 
 def row_lengths(processor: SpeechProcessor, task: Task, seconds: float) -> dict[str, int]:
-    """How many tokens a question has, shared with the others and of its own."""
+    """The number of tokens of a prompt that are shared with the others, and of its own tokens."""
     conversation = processor.converse(task, emotion=processor.labels.names[0])
     batch = processor.for_labels([Sample(conversation, samples=voice(seconds, 0))])
     vectors = int(batch["audio_mask"].sum())
@@ -113,7 +113,7 @@ def row_lengths(processor: SpeechProcessor, task: Task, seconds: float) -> dict[
 
 
 def _long(setting: Setting) -> Pair:
-    """The builtin nano over a recording cut into windows: one after another, or in batches."""
+    """The builtin nano on a long recording that is cut into windows: one window after another, or in batches."""
     recogniser = load("nano", device=setting.device)
     recogniser = Recogniser(recogniser.model, recogniser.processor, strategy="ser", answer="score")
     model, processor = recogniser.model, recogniser.processor

@@ -1,4 +1,4 @@
-"""Starting up: the command line's help, and the package's import, beside a script that imports all it may need."""
+"""Startup: the command line's help and the package's import, compared with a script that imports every dependency."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Training steps: forward and backward over one batch, of EmoSLLM's phases, Whisper-Gemma, and text alone."""
+"""Training steps: forward and backward over one batch, for EmoSLLM's phases, Whisper-Gemma, and text only."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -22,12 +22,12 @@ _SECONDS = 3.7  # the mean of acted corpora
 def speech(
     setting: Setting, task: Task, learns: Sequence[Learner], clips: int | None = None, seconds: float = _SECONDS
 ) -> Pair:
-    """A step of one of EmoSLLM's phases.
+    """A training step of one of EmoSLLM's phases.
 
     Args:
-        setting: where, how large.
-        task: what the samples ask.
-        learns: the parts that learn.
+        setting: device and size.
+        task: of the samples.
+        learns: the parts that are trained.
         clips: of the batch.
         seconds: of each clip.
     """
@@ -46,7 +46,7 @@ def step(
     seconds: float,
     facts: dict[str, float],
 ) -> Pair:
-    """Forward and backward over one batch, both ways; the optimiser's step after it would be the same."""
+    """Forward and backward over one batch, in both implementations; the optimiser's step would be the same in both."""
     set_learning(model, learns, lora_learned="lora" in learns)
     model.train()
     heard = samples_of(processor, task, clips, seconds)
@@ -82,7 +82,7 @@ def step(
 
 
 def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: float) -> list[Sample]:
-    """A batch as training draws it: other wordings, sentences and emotions in each sample."""
+    """A batch with different wordings, sentences and emotions in each sample, as in training."""
     rng = np.random.default_rng(0)
     samples = []
     for number in range(clips):
@@ -95,7 +95,7 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
 
 @torch.inference_mode()
 def _remembered(model: SpeechLLM, processor: SpeechProcessor, heard: Sequence[Sample]) -> list[Sample]:
-    """The same samples with the encoder's frames in half precision, as the feature cache keeps them."""
+    """The same samples with the encoder's frames in half precision, as the feature cache stores them."""
     known = []
     for sample in heard:
         if sample.samples is None or model.encoder is None:
@@ -108,7 +108,7 @@ def _remembered(model: SpeechLLM, processor: SpeechProcessor, heard: Sequence[Sa
 
 
 def _mixed(setting: Setting) -> AbstractContextManager[object]:
-    """Mixed precision as the Trainer switches it on."""
+    """Enter mixed precision as the Trainer does."""
     return torch.autocast(setting.device, torch.bfloat16, enabled=setting.sizes.dtype == torch.bfloat16)
 
 

@@ -75,7 +75,7 @@ def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Seq
     """Compare answers with the reference.
 
     UA is scikit-learn's `balanced_accuracy_score`. F1 is its `f1_score` with `labels=` the classes present in the
-    reference: scikit-learn gives an absent class an F1 of 0, which would lower a system's score for the corpus's sake.
+    reference: scikit-learn gives an absent class an F1 of 0, which would penalise a system for a gap in the corpus.
 
     Args:
         reference: the true class of each clip.

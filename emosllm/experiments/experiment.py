@@ -1,14 +1,14 @@
-"""The runs of an experiment, one after another, in a folder that takes up where it was stopped.
+"""Run the trainings and evaluations of an experiment in a folder that can be resumed.
 
-DIR/experiment.json                   the folds' hashes and how weights are chosen; what is taken up must be the same
+DIR/experiment.json                   the folds' hashes and how weights are chosen; --resume needs the same
 DIR/runs/VARIANT/fold-1-seed-0/       one training, as `emosllm train` leaves it
-DIR/scores/VARIANT/seed-0/fold-1/     its report and predictions on the fold's test part
-DIR/scores/VARIANT/seed-0/            the same over all folds: each clip tested once
+DIR/scores/VARIANT/seed-0/fold-1/     the report and predictions on the fold's test part
+DIR/scores/VARIANT/seed-0/            the same over all folds: each clip is tested once
 
-What has a report is never computed again, so a grid may grow between two calls. Trainings that differ by nothing but
-how they are asked are one training. Seeds: the recipe's, plus 1000 for each repetition, plus the fold's place from 0;
-so variants differ by what is varied, and by nothing else. A sweep over spoilt recordings is kept point by point, and
-taken up there.
+A run with a report is never computed again, so a grid may grow between two calls. Variants that differ only in how
+they are evaluated share their trainings. A run's seed is the recipe's, plus 1000 for each repetition, plus the fold's
+index from 0. Variants therefore differ only in the varied values. The answers on degraded recordings are stored point
+by point, and a sweep resumes at the next point.
 """
 
 import gc
@@ -39,20 +39,20 @@ from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.utterance import Utterance
 
-SEED_STEP = 1000  # between repetitions: more than anybody has folds
+SEED_STEP = 1000  # between repetitions: larger than any number of folds
 
 
 class Experiment:
     """Computes a plan in a folder.
 
     Args:
-        plan: what.
-        folder: where.
-        cache: folder of the encoders' frames; inside the experiment's where not given.
-        keep_models: leave the trained weights there; else they go once all their figures are written.
+        plan: variants, folds and seeds.
+        folder: of the experiment.
+        cache: folder of the encoders' frames; by default inside the experiment's folder.
+        keep_models: keep the trained weights; by default they are deleted once all their figures are written.
         batch_size: clips scored together.
         device: as `load`.
-        console: where to tell how far it is.
+        console: shows the progress.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class Experiment:
 
     @property
     def writes(self) -> bool:
-        """Whether this process is the one, of those that train together, that writes files."""
+        """Whether this process writes the files, if several processes train together."""
         return bool(these_processes().is_main_process)
 
     def run(self, resume: bool = False) -> Iterator[list[Outcome]]:
-        """Train and score what has no figures yet; yields the outcomes of each group of variants that is done.
+        """Train and score what has no figures yet; yields the outcomes of each finished group of variants.
 
         Raises:
-            UserError: the folder holds an experiment and `resume` is off, or another one; a recipe or data that can't
-                be trained.
+            UserError: the folder holds an experiment and `resume` is off, or another experiment; a recipe or data that
+                cannot be trained.
         """
         self.check()
         if self.writes:
@@ -100,10 +100,10 @@ class Experiment:
             yield [self._outcome(variant, r) for variant in variants for r in range(self.plan.seeds)]
 
     def check(self) -> None:
-        """Whether all can be trained, before the first is: recipes, and what the folds hold for them.
+        """Check before the first training that all can be trained: the recipes, and the folds' data for them.
 
         Raises:
-            UserError: something can't.
+            UserError: a training is not possible.
         """
         for variant in self.plan.variants:
             recipe = variant.recipe
@@ -121,11 +121,11 @@ class Experiment:
 
     @property
     def total(self) -> int:
-        """How many trainings there are (scorings, where nothing is trained)."""
+        """The number of trainings, or of evaluations if nothing is trained."""
         return len(self._groups()) * self.plan.seeds * len(self.plan.folds)
 
     def _groups(self) -> list[list[Variant]]:
-        """Variants that share their trainings, in the order of the plan."""
+        """Groups of variants that share their trainings, in the order of the plan."""
         groups: dict[str, list[Variant]] = {}
         for variant in self.plan.variants:
             key = variant.key if variant.system is not None else variant.training_key(self.plan.chooses != "never")
@@ -151,10 +151,10 @@ class Experiment:
         write_atomically(notes, json.dumps({"title": self.plan.title, **ours}, indent=2) + "\n")
 
     def _one(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
-        """One training, where it is needed, and the figures of all variants that share it."""
+        """Run one training, if it is needed, and compute the figures of all variants that share it."""
         processes = these_processes()
         waiting = [v for v in variants if not (self._scores(v, repetition) / fold.name / "report.json").is_file()]
-        processes.wait_for_everyone()  # nobody looks after another has begun to write
+        processes.wait_for_everyone()  # no process reads before another has finished its writing
         self._seen += 1
         if not waiting:
             return
@@ -184,12 +184,12 @@ class Experiment:
                 shutil.rmtree(run / part, ignore_errors=True)
 
     def _data(self, variant: Variant, fold: Fold) -> RunData:
-        """What one training learns from and chooses by."""
+        """The training and validation data of one run."""
         chosen_by = {"never": (), "val": fold.val, "test": fold.test}[self.plan.chooses]
         train = variant.reshaping.train(fold.train, variant.recipe.label_set)
         sides: list[Utterance] = [replace(utterance, split="train") for utterance in train]
         sides += [replace(utterance, split="val") for utterance in chosen_by]
-        if variant.recipe.encoder is not None:  # a corpus may have clips whose sound is lost and whose words are not
+        if variant.recipe.encoder is not None:  # a corpus may have clips with a transcript and without audio
             sides = [utterance for utterance in sides if utterance.audio is not None]
         return RunData.of(sides, variant.recipe, self.plan.shared_speakers)
 
@@ -209,7 +209,7 @@ class Experiment:
         write_report(report, utterances, scored.predictions, place)
 
     def _outcome(self, variant: Variant, repetition: int) -> Outcome:
-        """Read back what was written, and put the folds together."""
+        """Read the written files, and merge the folds."""
         folder = self._scores(variant, repetition)
         if not self.writes:  # the process that scores knows why
             absent = [folder / f.name for f in self.plan.folds if not (folder / f.name / "report.json").is_file()]
@@ -236,5 +236,5 @@ class Experiment:
 
 
 def _place(parent: Path, key: str) -> Path:
-    """The folder of a key: its last word decides, the others tell what was varied when it was made."""
+    """The folder of a key. Its last word identifies it; the others describe the varied values."""
     return next(iter(sorted(parent.glob(f"*-{digest_of(key)}"))), parent / key)

@@ -1,7 +1,7 @@
-"""The reports of an experiment: a fold's, from what was just answered, and one over all folds, from their files.
+"""Build the reports of an experiment: one for each fold, and one over all folds.
 
-The one over all folds is made of the folds' files even where they were written just now, so that an experiment that was
-stopped ends with the same figures to the last digit.
+The report over all folds is always built from the folds' files, so that an experiment that was interrupted has exactly
+the same figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from emosllm.experiments.plan import Plan
 from emosllm.experiments.scoring import Scored, read_predictions
 from emosllm.utterance import Prediction, Utterance
 
-#: Where a fold's answers to spoilt recordings are, beside its report.
+#: The folder of a fold's answers on degraded recordings, beside its report.
 SWEEP = "robustness"
 _FOLD_BY_FOLD = "each fold has classes' means of its own; the folds' reports tell the dimensions"
 
@@ -29,15 +29,15 @@ _FOLD_BY_FOLD = "each fold has classes' means of its own; the folds' reports tel
 def fold_report(
     plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: Scored, seconds: float
 ) -> Report:
-    """The report of one fold.
+    """Build the report of one fold.
 
     Args:
         plan: of the experiment.
         variant: the system.
-        fold: whose; its clips for training and validation say what a class's mean valence is.
+        fold: its training and validation clips give the classes' mean valence, arousal and dominance.
         utterances: the clips tested.
-        scored: what was answered.
-        seconds: that it took.
+        scored: the answers.
+        seconds: duration of the evaluation.
     """
     return _report(
         plan,
@@ -57,13 +57,13 @@ def fold_report(
 def pooled_report(
     plan: Plan, variant: Variant, folder: Path, reports: Mapping[str, Report]
 ) -> tuple[Report, list[Utterance], list[Prediction]]:
-    """The report over all folds, each clip tested once, with its clips and their answers.
+    """Build the report over all folds, each clip tested once, with its clips and their answers.
 
     Args:
         plan: of the experiment.
         variant: the system.
-        folder: that holds the folds' folders.
-        reports: fold -> its report, as read.
+        folder: contains the folds' folders.
+        reports: fold -> its report, read from its file.
 
     Raises:
         UserError: a fold's file is damaged.
@@ -96,7 +96,7 @@ def pooled_report(
 
 
 def _tested(folds: Sequence[Fold]) -> str:
-    """What a report over all folds calls its clips: of one fold their own split, which may be val."""
+    """The name of the tested split for a report over all folds: with one fold its own split, which may be val."""
     if len(folds) > 1:
         return f"{len(folds)} folds, each clip tested once"
     splits = {utterance.split for utterance in folds[0].test}
@@ -126,13 +126,13 @@ def _report(
 
 
 def _temperature(report: Report) -> float:
-    """A fold's; of one whose answers have no probabilities it is of no matter."""
+    """The temperature of a fold; it has no effect on answers without probabilities."""
     found = report.confidence.temperature if report.confidence is not None else None
     return 1.0 if found is None else found
 
 
 def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report]) -> Robustness | None:
-    """The folds' sweeps as one; a single fold's as it is."""
+    """Merge the folds' sweeps; a single fold's sweep is returned unchanged."""
     asking = variant.asking
     if not asking.conditions:
         return None

@@ -1,6 +1,6 @@
-"""A grid: `key=v1,v2,v3` overrides as all their combinations, each a verified recipe.
+"""Expand a grid of overrides `key=v1,v2,v3` into all combinations, each a validated recipe.
 
-An override without a comma holds for all. Commas inside brackets, braces and quotes belong to the value, so that
+An override without a comma applies to all. Commas inside brackets, braces and quotes belong to the value, so that
 `lora.targets=[q_proj,v_proj],[k_proj]` is two lists.
 """
 
@@ -26,14 +26,14 @@ class Variant:
     """One system of an experiment.
 
     Attributes:
-        name: for people, `lora.rank=16 lora.alpha=32`.
-        values: what distinguishes it, key -> value as the user wrote it.
-        recipe: what is trained.
-        labels: the classes it is scored in; the recipe's where `None`.
-        system: a trained system, or a recipe as published, that is scored as it is; `None` is trained.
-        overrides: to such a published recipe.
-        reshaping: what is done to its data.
-        asking: how it is asked, beyond its recipe.
+        name: shown to people, `lora.rank=16 lora.alpha=32`.
+        values: the varied values, key -> value as the user wrote it.
+        recipe: of the training.
+        labels: the classes that are scored; the recipe's if `None`.
+        system: a trained system, or a recipe as published, that is scored without training; `None` for training.
+        overrides: for such a published recipe.
+        reshaping: the changes to its data.
+        asking: options of its evaluation that are not in its recipe.
     """
 
     name: str
@@ -47,18 +47,18 @@ class Variant:
 
     @property
     def classes(self) -> LabelSet:
-        """The classes it is scored in."""
+        """The classes that are scored."""
         return self.labels or self.recipe.label_set
 
     def training_recipe(self, seed: int) -> Recipe:
-        """What is trained, with the seed of one training."""
+        """The recipe of one training, with its seed."""
         training = self.recipe.training.model_copy(update={"seed": seed})
         return self.recipe.model_copy(update={"training": training})
 
     def training_key(self, chooses: bool) -> str:
-        """Names the trainings that this variant needs; variants with one key share them.
+        """The name of the trainings that this variant needs; variants with the same key share them.
 
-        How a system is asked is no part of its training, unless its weights are chosen by asking it.
+        Options of inference are not part of it, unless weights are selected by inference on validation data.
         """
         if chooses:
             return f"{_slug(self._told(asked=True))}-{_digest(self.recipe, self.reshaping.training)}"
@@ -68,7 +68,7 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """Names this variant's figures."""
+        """The name of this variant's figures."""
         facts = (self.recipe, self.reshaping, self.classes.names, self.system, self.overrides)
         asked = () if self.asking == Asking() else (self.asking,)  # folders of plain experiments keep their names
         return _slug(self._told(asked=True)) + "-" + _digest(*facts, *asked)
@@ -79,7 +79,7 @@ class Variant:
 
 
 def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[str, list[str]]]:
-    """All combinations of the overrides that have several values.
+    """Expand the overrides with several values into all combinations.
 
     Args:
         name: of a recipe, or its file.
@@ -89,7 +89,7 @@ def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[
         The variants, the last key's values changing first, and the swept keys with their values.
 
     Raises:
-        UserError: a combination is no recipe, a key or a value that is there twice.
+        UserError: a combination is no valid recipe, or a key or a value occurs twice.
     """
     keys: dict[str, list[str]] = {}
     for text in overrides:
@@ -110,7 +110,7 @@ def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[
 
 
 def split_values(text: str) -> list[str]:
-    """The values between commas, stripped; commas in brackets and quotes separate nothing.
+    """Split text at commas and strip the values; commas in brackets and quotes do not separate.
 
     Raises:
         UserError: a value is empty.
@@ -140,12 +140,12 @@ def _parts(text: str) -> Iterator[list[str]]:
 
 
 def digest_of(key: str) -> str:
-    """The word of a key that decides; the others are for people."""
+    """The last word of a key, which identifies it; the other words are for people."""
     return key.rpartition("-")[2]
 
 
 def _slug(text: str) -> str:
-    """Letters, digits and a few signs, so that it is a file's name everywhere."""
+    """Keep letters, digits and a few signs, so that the name is valid in every file system."""
     return re.sub(r"[^\w.=+-]+", "-", text)[:80].strip("-.") or "run"
 
 

@@ -1,4 +1,4 @@
-"""What an experiment computes, and what it leaves of one variant: plain records, so that results need no torch."""
+"""The plan of an experiment and the outcome of one variant, as plain records, so that results need no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from emosllm.experiments.grid import Variant
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment computes.
+    """The variants, folds and seeds of an experiment.
 
     Attributes:
-        title: for people.
+        title: shown to people.
         variants: the systems.
         folds: the ways to divide the data.
-        seeds: trainings of each, which differ by their seed.
-        chooses: `never` keeps the last weights, `val` those that are best on the fold's validation part, `test` those
-            that are best on the very part that is reported.
-        shared_speakers: whether a published split has the same people on two sides.
-        notes: what a reader of the figures must know.
-        data: how the user calls the data.
+        seeds: number of trainings of each, which differ by their seed.
+        chooses: `never` keeps the last weights, `val` selects the best on the fold's validation part, `test` selects
+            the best on the reported part itself.
+        shared_speakers: whether a published split has the same speakers in two parts.
+        notes: warnings for a reader of the figures.
+        data: the user's name for the data.
     """
 
     title: str
@@ -37,14 +37,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One variant with one seed.
+    """The results of one variant with one seed.
 
     Attributes:
         variant: which system.
         repetition: from 0.
         folds: name of the fold -> its report.
-        pooled: over all folds, each clip tested once.
-        failed: name of the fold -> why there is no figure; then there is no pooled one either.
+        pooled: the report over all folds, each clip tested once.
+        failed: name of the fold -> why it has no figure; `pooled` is missing then, too.
         folder: of the reports.
     """
 

@@ -1,4 +1,4 @@
-"""A sweep as a picture: a heatmap for two keys, a line for one; the figure stands in every cell and at every point."""
+"""Plot a sweep: a heatmap for two keys, a line for one, with the figures in the cells and at the points."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from emosllm.reporting.report_text import NAMES
 from emosllm.reporting.style import BLUE, FAINT, GREY, INK, RED, house_style, write_picture
 
 _LONGEST = 22  # letters of a value beside an axis
-_SPAN = 0.1  # of a figure from the palest to the darkest shade, at least: a grid of alike figures looks alike
+_SPAN = 0.1  # least difference between the palest and the darkest shade, so that a grid of similar figures looks so
 
 
 def write_pictures(results: Results, folder: Path) -> list[Path]:
-    """Draw what can be drawn, as `results.png` and `results.svg`: experiments with one or two keys.
+    """Plot experiments with one or two keys as `results.png` and `results.svg`.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -31,7 +31,7 @@ def write_pictures(results: Results, folder: Path) -> list[Path]:
 
 
 def draw_heatmap(results: Results) -> Any:
-    """The mean over folds by two keys, rows the first; the best has a frame, what failed or is not done has none.
+    """Plot the mean over folds by two keys, rows the first. The best has a frame; failed and missing runs have none.
 
     Raises:
         UserError: not two keys, or matplotlib is not installed.
@@ -68,9 +68,9 @@ def draw_heatmap(results: Results) -> Any:
 
 
 def draw_line(results: Results) -> Any:
-    """The mean over folds by one key, with single runs as small dots, and a bar that says how sure it is.
+    """Plot the mean over folds by one key, with single runs as small dots and an error bar.
 
-    The bar is one standard deviation of the folds each way; of one training on one split, the interval of its clips.
+    The bar is one standard deviation of the folds each way; for one training on one split, the interval of its clips.
 
     Raises:
         UserError: not one key, or matplotlib is not installed.
@@ -101,13 +101,13 @@ def draw_line(results: Results) -> Any:
 
 
 def short_key(key: str) -> str:
-    """`learning_rate` of `phases.ser.optimiser.learning_rate`; a key of two words is short enough."""
+    """The last part of a key: `learning_rate` of `phases.ser.optimiser.learning_rate`; two words stay unchanged."""
     words = key.split(".")
     return words[-1] if len(words) > 2 else key
 
 
 def _ends(results: Results, row: Row, mean: float) -> tuple[float, float] | None:
-    """Of the bar through a point."""
+    """The ends of the error bar at a point."""
     if row.sd is not None:
         return mean - row.sd, mean + row.sd
     if _one_run(results) and row.interval is not None:
@@ -116,7 +116,7 @@ def _ends(results: Results, row: Row, mean: float) -> tuple[float, float] | None
 
 
 def _one_run(results: Results) -> bool:
-    """Whether the interval of all clips is that of the mean: one fold, one seed."""
+    """Whether the interval of all clips is also that of the mean: one fold, one seed."""
     return len(results.folds) == 1 and results.seeds == 1
 
 
@@ -143,12 +143,12 @@ def _frame(row: int, column: int) -> Any:
 
 
 def _short(value: str) -> str:
-    """Of a model's path or id the end tells more."""
+    """Shorten a value; of a model's path or id the end is kept."""
     return value if len(value) <= _LONGEST else "…" + value[1 - _LONGEST :]
 
 
 def _ordered(values: Any) -> bool:
-    """Whether there is anything between two values: numbers, that is; names are not joined by a line."""
+    """Whether values are numbers; only points of numbers are joined by a line."""
     try:
         return bool([float(value) for value in values])
     except ValueError:

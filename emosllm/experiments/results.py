@@ -1,8 +1,8 @@
-"""What an experiment found, as a record: figures by fold, over folds, over all clips, by seed, and their origin.
+"""The results of an experiment as a record: figures by fold, over folds, over all clips and by seed, and their origin.
 
-Two means are told apart. "Mean of folds" is what papers with cross-validation print, with the standard deviation over
-folds. "All clips" scores the folds' answers together, each clip once, with an interval by speaker; UA and F1 of small
-folds, which may lack a class, are better read there.
+There are two means. "Mean of folds" is the figure that papers with cross-validation print, with the standard deviation
+over folds. "All clips" scores the folds' answers together, each clip once, with an interval by speaker. It is the
+better estimate of UA and F1 for small folds, which may lack a class.
 """
 
 import statistics
@@ -32,9 +32,9 @@ class Origin:
     """Where a row's figures come from.
 
     Attributes:
-        recipe: the system's, resolved; `None` where a system has none.
-        trainings: `fold-1, seed 0` -> its training; empty where nothing was trained.
-        calibrations: the same -> where its temperature comes from, and the temperature; of those that have one.
+        recipe: of the system, resolved; `None` if it has none.
+        trainings: `fold-1, seed 0` -> its training; empty without training.
+        calibrations: `fold-1, seed 0` -> its temperature and where it comes from, if it has one.
         hours_trained: of all trainings.
         hours_scored: of all evaluations.
     """
@@ -48,20 +48,20 @@ class Origin:
 
 @dataclass(frozen=True)
 class Row:
-    """One variant.
+    """The figures of one variant.
 
     Attributes:
-        name: for people.
+        name: shown to people.
         values: of the swept keys.
         runs: figures of each fold and seed: `fold`, `seed`, `n` and the four of `Metric`.
-        mean: of the folds' figure (each fold's mean over seeds); `None` where a run failed.
+        mean: of the folds' figure (each fold's mean over seeds); `None` if a run failed.
         sd: standard deviation over folds; `None` for one fold.
         pooled: the figure over all clips, with the first seed.
         interval: of `pooled`, by speaker.
         over_seeds: of the folds' mean by seed; `None` for one seed.
         pooled_over_seeds: of the figure over all clips by seed, likewise.
         n: clips tested.
-        failed: what has no figure, and why.
+        failed: runs without a figure, and why.
         report: folder of the report over all clips with the first seed, relative to the experiment.
         origin: recipe, trainings, temperatures, hours.
     """
@@ -83,16 +83,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Results:
-    """All variants that are done.
+    """The figures of all finished variants.
 
     Attributes:
         title: of the experiment.
-        figure: what it is judged by.
-        keys: what was varied -> its values.
-        folds: name -> clips learned from, chosen by and tested on.
-        seeds: trainings of each.
+        figure: the figure that variants are compared by.
+        keys: varied key -> its values.
+        folds: name -> numbers of training, validation and test clips.
+        seeds: number of trainings of each.
         chosen: how each training's weights were chosen.
-        notes: what a reader must know.
+        notes: warnings for a reader of the figures.
         rows: in the order of the grid.
         versions: of Python and the libraries.
         hashes: fold -> `train`, `val` and `test` -> hash of its utterances (see `digest_of`).
@@ -113,7 +113,7 @@ class Results:
 
     @property
     def best(self) -> Row | None:
-        """The row with the highest mean; the first of equals."""
+        """The row with the highest mean; the first of equal rows."""
         whole = [row for row in self.rows if row.mean is not None]
         return max(whole, key=lambda row: row.mean or 0.0) if whole else None
 
@@ -125,13 +125,13 @@ class Results:
 def collect_results(
     plan: Plan, outcomes: Sequence[Outcome], figure: Metric, keys: Mapping[str, Sequence[str]], folder: Path
 ) -> Results:
-    """The results so far.
+    """Merge the outcomes so far into results.
 
     Args:
         plan: of the experiment.
-        outcomes: what is done of it.
-        figure: to judge by.
-        keys: what was varied.
+        outcomes: the finished ones.
+        figure: to compare variants by.
+        keys: varied key -> its values.
         folder: of the experiment.
     """
     choose_by = NAMES[plan.variants[0].recipe.training.choose_by]
@@ -156,7 +156,7 @@ def collect_results(
 
 
 def _row(outcomes: Sequence[Outcome], figure: Metric, folder: Path) -> Row:
-    """One variant over its seeds and folds."""
+    """Merge the seeds and folds of one variant."""
     first = outcomes[0]
     runs = [
         {"fold": name, "seed": each.repetition, "n": report.scores.n}

@@ -1,4 +1,4 @@
-"""What an experiment found, as Markdown, JSON and on a screen: what to know first, the table, how it was computed."""
+"""Write the results of an experiment as Markdown and JSON, and as a table for the terminal."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from emosllm.reporting.markdown_blocks import table_text
 from emosllm.reporting.report_text import NAMES, with_interval
 from emosllm.reporting.sections.origin import hardware_text, hours
 
-_LETTERS = 12  # of a hash, to compare by eye
+_LETTERS = 12  # of a hash, for comparison by eye
 
 
 def write_results(results: Results, folder: Path) -> None:
@@ -26,7 +26,7 @@ def write_results(results: Results, folder: Path) -> None:
 
 
 def markdown(results: Results) -> str:
-    """The whole of `results.md`: what to know first, the table, how it was computed."""
+    """The text of `results.md`: warnings, the table, and how it was computed."""
     title = NAMES[results.figure]
     head = [*results.keys] or ["system"]
     head += [f"{title}, mean of folds ± sd" if len(results.folds) > 1 else title, f"{title}, all clips [95 %]"]
@@ -121,7 +121,7 @@ def _how(results: Results) -> str:
 
 
 def _origins(results: Results) -> list[str]:
-    """Data, hours, machine and temperatures; a sentence each."""
+    """Data, hours, machine and temperatures, one sentence each."""
     hashes = "; ".join(
         f"{name} {'/'.join(sides[side][:_LETTERS] if results.folds[name][side] else '–' for side in sides)}"
         for name, sides in results.hashes.items()
@@ -129,7 +129,7 @@ def _origins(results: Results) -> list[str]:
     lines = [f"Data hashes (train/val/test, the first {_LETTERS} letters): {hashes}."]
     scored = hours(3600 * sum(row.origin.hours_scored for row in results.rows))
     runs = {(each.data, each.seed, each.seconds) for row in results.rows for each in row.origin.trainings.values()}
-    if runs:  # systems that differ in how they are asked share theirs
+    if runs:  # systems that differ only in inference share their runs
         trained = hours(sum(seconds for _, _, seconds in runs))
         lines.append(f"Hours: {trained} of training ({count(len(runs), 'run')}), {scored} of scoring.")
     else:

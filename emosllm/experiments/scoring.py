@@ -1,7 +1,7 @@
-"""One system's answers on one fold's test part, the encoder's frames taken from the experiment's cache.
+"""Score one system on the test part of one fold, with the encoder's frames from the experiment's cache.
 
-Frames are in half precision there, as in training and validation; a single clip's probabilities may differ from
-`emosllm predict`'s in the third decimal. Spoilt recordings are heard anew, and so are the clean ones beside them.
+The cache stores frames in half precision, as in training and validation; a single clip's probabilities may differ from
+those of `emosllm predict` in the third decimal. Degraded recordings, and the clean ones beside them, are encoded anew.
 """
 
 import json
@@ -27,14 +27,14 @@ from emosllm.utterance import Prediction, Utterance
 
 @dataclass(frozen=True)
 class Scored:
-    """What a system answered, and under which conditions.
+    """The answers of a system, and their origin.
 
     Attributes:
-        predictions: one for each clip, in order; one that can't be read is a prediction with its error.
+        predictions: one for each clip, in order; an unreadable clip has a prediction with its error.
         temperature: of their probabilities.
         provenance: the system, the data and the machine.
-        doubts: what speaks against the figures, a sentence each.
-        robustness: the sweep over spoilt recordings, where one was asked for.
+        doubts: reasons to distrust the figures, one sentence each.
+        robustness: the sweep over degraded recordings, if requested.
     """
 
     predictions: list[Prediction]
@@ -54,17 +54,17 @@ def score_system(
     validation: Sequence[Utterance] = (),
     kept: AnswerCache | None = None,
 ) -> Scored:
-    """Ask a variant's system about the clips of a fold.
+    """Run a variant's system on the clips of a fold.
 
     Args:
-        variant: whose system it is; how it is asked stands in its recipe and its `asking`.
-        run: folder of its training; unused where the variant is a system of its own.
-        utterances: with the transcripts that it may be told.
+        variant: its recipe and its `asking` define the inference.
+        run: folder of its training; not used if the variant names a system.
+        utterances: with the transcripts that the system may get.
         cache: folder of the encoders' frames.
         batch_size: clips computed together.
         device: as `load`.
-        validation: what its temperature is fitted on, where it is.
-        kept: where the answers to spoilt recordings are kept.
+        validation: for the temperature, if it is fitted.
+        kept: folder of the answers on degraded recordings.
     """
     inference, asking = variant.recipe.inference, variant.asking
     recogniser = load(
@@ -87,7 +87,7 @@ def score_system(
     if asking.conditions:
         from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
 
-        recogniser.remembered = None  # what was heard clean says nothing of what is spoilt
+        recogniser.remembered = None  # frames of clean recordings do not apply to degraded ones
         how = {"batch_size": batch_size, "transcripts": transcripts, "seed": asking.seed, "kept": kept}
         robustness = sweep_recogniser(recogniser, utterances, asking.conditions, **how)  # type: ignore[arg-type]
     doubts += calibration_warnings(recogniser, utterances)
@@ -113,7 +113,7 @@ def read_predictions(folder: Path, utterances: Sequence[Utterance]) -> list[Pred
 def _calibrate(
     recogniser: Recogniser, validation: Sequence[Utterance], transcripts: Transcripts, batch_size: int
 ) -> list[str]:
-    """Fit the temperature; where none can be it stays 1, and a sentence says why: the answers are the same."""
+    """Fit the temperature. If that is not possible it stays 1, with a warning; the answers are the same."""
     try:
         found = fit_recogniser_temperature(
             recogniser,
@@ -139,14 +139,14 @@ def _untold(recogniser: Recogniser, utterances: Sequence[Utterance], transcripts
 def _frames_of(
     recogniser: Recogniser, utterances: Sequence[Utterance], cache: Path
 ) -> Callable[[Utterance], np.ndarray] | None:
-    """The encoder's frames of each clip; a clip that can't be read is told so when it is asked for."""
+    """The encoder's frames of each clip; an unreadable clip raises an error when it is requested."""
     encoder = recogniser.model.encoder
     if encoder is None:
         return None
     store = FeatureCache(cache, encoder, recogniser.processor)
     try:
         store.fill(utterance for utterance in utterances if utterance.audio is not None)
-    except UserError:  # one bad recording must not cost the others their figures
+    except UserError:  # one unreadable recording must not prevent the figures of the others
 
         def one(utterance: Utterance) -> np.ndarray:
             store.fill([utterance])

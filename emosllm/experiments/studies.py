@@ -1,7 +1,7 @@
-"""Studies: the papers' ablations and the questions that they leave open, as named sweeps in YAML.
+"""Studies: the papers' ablations and open questions, as named sweeps in YAML.
 
 A study is a grid of overrides, or variants by name: overrides (`set`), phases to skip (`without`), changes to the data
-(`data`, see `reshaping.py`). Given up: studies that need another recipe beside the one that is studied.
+(`data`, see `data/transform.py`). Not supported: studies that need a second recipe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,9 +62,9 @@ class StudyVariants:
     """A study of one recipe.
 
     Attributes:
-        variants: its systems.
-        keys: what is varied -> its values.
-        notes: where it comes from, and what its figures do not show.
+        variants: the systems.
+        keys: varied key -> its values.
+        notes: its source, and what its figures do not show.
     """
 
     variants: tuple[Variant, ...]
@@ -79,10 +79,10 @@ def study_names() -> list[str]:
 
 
 def load_study(name: str) -> Study:
-    """A study by its name, or from a YAML file.
+    """Load a study by its name, or from a YAML file.
 
     Raises:
-        UserError: there is none, or it is not what a study is.
+        UserError: there is none, or it is not a valid study.
     """
     shipped = Path(str(files("emosllm.studies") / f"{name}.yaml"))
     path = shipped if "/" not in name and shipped.is_file() else Path(name)
@@ -102,12 +102,12 @@ def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> 
     """The systems of a study.
 
     Args:
-        study: what is varied.
-        recipe: in what: a name or a file.
-        overrides: hold for all; `key=v1,v2` for a key of the study's grid takes the place of its values.
+        study: the variations.
+        recipe: the name or file of the recipe that is varied.
+        overrides: apply to all; `key=v1,v2` for a key of the study's grid replaces its values.
 
     Raises:
-        UserError: a variant is no recipe, or has no such phase.
+        UserError: a variant is no valid recipe, or has no such phase.
     """
     notes = (f"Source: {study.source}.", study.says)
     overrides = [*study.set, *overrides]
@@ -139,7 +139,7 @@ def _without(recipe: Recipe, phases: Sequence[str]) -> Recipe:
 
 
 def _words(tree: Any) -> Any:
-    """YAML's `true` as a name of a variant is a word; so are numbers."""
+    """Convert YAML's `true` and numbers to text, since names of variants are text."""
     if isinstance(tree, dict):
         return {("true" if key is True else str(key)): _words(value) for key, value in tree.items()}
     return tree

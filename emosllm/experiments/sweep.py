@@ -1,4 +1,4 @@
-"""A sweep: every combination of a grid on every fold, one results file, one picture."""
+"""Run a sweep: every combination of a grid on every fold, with one results file and one plot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,20 +18,19 @@ from emosllm.experiments.sweep_data import divide_data, protocol_overrides
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """How a sweep is carried out.
+    """Options of a sweep.
 
     Attributes:
-        folds: of the cross-validation, 5 where `None`; 1 learns from the manifest's train split and reports its val
-            split.
-        seeds: trainings of each combination and fold.
-        choose_weights: choose each training's weights on the part that is reported; optimistic, and said so.
-        resume: take up what was stopped, or add values to its grid.
+        folds: of the cross-validation, 5 if `None`; 1 trains on the manifest's train split and reports its val split.
+        seeds: number of trainings of each combination and fold.
+        choose_weights: select each training's weights on the reported part; this is optimistic, and the notes say so.
+        resume: continue an interrupted sweep, or add values to its grid.
         cache: folder of the encoders' frames.
-        keep_models: leave the trained weights there.
+        keep_models: keep the trained weights.
         batch_size: clips scored together.
         device: as `load`.
-        protocol: a published one whose train and val parts are learned from and reported, in place of `folds`.
-        partial: with a protocol, go on where counts are wrong, and say so.
+        protocol: a published protocol whose train and val parts are used, in place of `folds`.
+        partial: with a protocol, continue although numbers of clips are wrong, with a warning in the notes.
     """
 
     folds: int | None = None
@@ -58,14 +57,14 @@ def sweep(
 
     Args:
         recipe: a name or a file.
-        overrides: `key=v1,v2,v3` is swept, `key=value` holds for all.
-        manifests: the data; their test split is not touched.
+        overrides: `key=v1,v2,v3` is swept, `key=value` applies to all.
+        manifests: the data; their test split is not used.
         out: folder of the sweep.
-        settings: how.
-        console: where to tell how far it is.
+        settings: options of the sweep.
+        console: shows the progress.
 
     Raises:
-        UserError: a combination is no recipe, data that can't be divided or that leak, or a folder that is taken.
+        UserError: a combination is no valid recipe, data that cannot be divided or that leak, or a folder in use.
     """
     settings = settings or SweepSettings()
     variants, keys = read_grid(recipe, protocol_overrides(settings.protocol, overrides))
@@ -84,7 +83,7 @@ def sweep_variants(
     console: Console | None = None,
     notes: Sequence[str] = (),
 ) -> Results:
-    """The same for variants that were made otherwise, with what a reader of their figures must know."""
+    """Run a sweep over given variants, with notes for a reader of their figures."""
     settings = settings or SweepSettings()
     if settings.seeds < 1:
         raise UserError(f"{settings.seeds} seeds: give 1 or more")

@@ -1,7 +1,7 @@
-"""What a report's page holds, whatever it is written as: sections of tables, pictures and examples.
+"""The blocks of a report's page, independent of the format: sections of tables, plots and examples.
 
-A `Number` knows its place in `report.json`, and is read from there, so that HTML and Markdown cannot tell other figures
-than the report does. Given up: footnotes, and tables within tables.
+A `Number` stores its place in `report.json` and is read from there, so that HTML and Markdown show the figures of the
+report. Not supported: footnotes, and tables within tables.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ class Number:
     """A figure.
 
     Attributes:
-        value: `None` where there is none.
+        value: `None` if there is none.
         interval: of it.
-        at: its place: the run's number, then the keys of its `report.json`; empty where it was computed for the page.
+        at: its place: the run's number, then the keys of its `report.json`; empty if it was computed for the page.
         ends_at: the place of the interval.
-        places: decimals.
+        places: number of decimals.
         bar: whether it may be drawn as a bar from 0 to 1.
-        signed: whether a plus is written.
+        signed: whether a plus sign is written.
     """
 
     value: float | None
@@ -35,16 +35,16 @@ class Number:
 
     @property
     def text(self) -> str:
-        """`0.523`, or `–`."""
+        """The value as text, `0.523`, or `–`."""
         if self.value is None:
             return "–"
-        # A value that rounds to nothing has no sign.
+        # A value that rounds to 0 has no sign.
         shown = f"{self.value:{'+' if self.signed else ''}.{self.places}f}"
         return shown.replace("-", "−") if float(shown) else shown.lstrip("+-")
 
     @property
     def interval_text(self) -> str:
-        """`[0.481, 0.567]`, or nothing."""
+        """`[0.481, 0.567]`, or an empty text."""
         if self.interval is None:
             return ""
         ends = (f"{end:.{self.places}f}".replace("-", "−") for end in (self.interval.low, self.interval.high))
@@ -56,10 +56,10 @@ class Share:
     """A cell of a confusion matrix.
 
     Attributes:
-        count: clips.
-        share: of the row.
+        count: number of clips.
+        share: of the row's clips.
         right: whether it lies on the diagonal.
-        at: as of `Number`.
+        at: as in `Number`.
     """
 
     count: int
@@ -76,10 +76,10 @@ class Table:
     """A table; its first column names the rows.
 
     Attributes:
-        head: of the columns.
-        rows: as long as the head.
+        head: titles of the columns.
+        rows: each as long as the head.
         title: above it.
-        note: below it, a sentence.
+        note: a sentence below it.
     """
 
     head: tuple[str, ...]
@@ -90,12 +90,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that need not be drawn where it cannot be shown.
+    """A plot, which is drawn only for formats that show it.
 
     Attributes:
-        draw: makes the matplotlib figure.
-        caption: what it shows, for those who do not see it, too.
-        wide: whether it needs more room than a column of text.
+        draw: creates the matplotlib figure.
+        caption: a description of the plot, also as its text alternative.
+        wide: whether it needs more width than a column of text.
     """
 
     draw: Callable[[], Any]
@@ -105,19 +105,19 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One answer.
+    """One answer of a system.
 
     Attributes:
         id: of the clip.
-        reference: what was spoken.
-        label: what was answered.
-        right: whether that is the same.
-        probabilities: the largest ones, falling.
-        transcript: what was said, as far as known.
+        reference: the true class.
+        label: the answer.
+        right: whether both are equal.
+        probabilities: the largest ones, in descending order.
+        transcript: if known.
         said: the free answer.
-        speaker: who speaks.
-        audio: a data URI; `None` where there is no sound.
-        silence: why there is none, where some was asked for.
+        speaker: of the clip.
+        audio: a data URI; `None` without audio.
+        silence: why there is no audio, if it was requested.
     """
 
     id: str
@@ -142,7 +142,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Text to be read letter by letter, such as a recipe; folded where that can be done."""
+    """Text that is shown literally, such as a recipe; collapsed if the format supports it."""
 
     title: str
     text: str
@@ -157,7 +157,7 @@ class Section:
 
     Attributes:
         title: its heading.
-        blocks: what it holds.
+        blocks: its contents.
         text: sentences before the blocks.
         notes: sentences after them.
     """
@@ -169,15 +169,15 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Its name within the page."""
+        """The anchor of the section within the page."""
         return self.title.lower().replace(" ", "-").replace(",", "")
 
 
 def find(record: Any, path: str) -> Any:
-    """What lies at a place such as `scores/ua` of nested records, mappings and tuples.
+    """Return the value at a place such as `scores/ua` of nested records, mappings and tuples.
 
     Raises:
-        KeyError: nothing does.
+        KeyError: there is no such place.
     """
     for step in path.split("/"):
         key = step.replace("~1", "/").replace("~0", "~")
@@ -191,10 +191,10 @@ def find(record: Any, path: str) -> Any:
 
 
 def key_of(name: str) -> str:
-    """A name as a step of a place: what JSON Pointer does (RFC 6901)."""
+    """Escape a name for use in a place, as JSON Pointer does (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def p_text(p: float | None) -> str:
-    """`0.012`, `< 0.001`, or `–`."""
+    """A p-value as text: `0.012`, `< 0.001`, or `–`."""
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"

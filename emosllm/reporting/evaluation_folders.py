@@ -1,7 +1,7 @@
-"""What a folder given to `emosllm report` stands for: an evaluation, or all systems of a protocol, a sweep or a study.
+"""Resolve the folders of `emosllm report`: an evaluation, or all systems of a protocol, a sweep or a study.
 
-An experiment's folder is known by its `results.json`, whose rows name the report of each system over all folds. Given
-up: more systems than a page can tell apart; of a larger grid the best are shown, and that is said.
+The folder of an experiment contains `results.json`, whose rows name the report of each system over all folds. A page
+shows a limited number of systems. Of a larger grid it shows the best, and says so.
 """
 
 import json
@@ -23,11 +23,11 @@ class EvaluationFolder:
     """One evaluation's folder.
 
     Attributes:
-        folder: with `report.json` and `predictions.jsonl`.
-        shown: what a person would call it: the folder he gave, and the row of an experiment.
+        folder: contains `report.json` and `predictions.jsonl`.
+        shown: the name for people: the folder on the command line, and the row of an experiment.
         title: of the experiment; empty for a single evaluation.
-        figure: what the experiment is judged by.
-        row: of its results, as its `results.json` has it; `None` for a single evaluation.
+        figure: the figure that the experiment's systems are compared by.
+        row: of the experiment's results, as in `results.json`; `None` for a single evaluation.
     """
 
     folder: Path
@@ -41,11 +41,11 @@ def find_evaluations(folders: Sequence[Path], most: int) -> tuple[list[Evaluatio
     """The evaluations in the folders, an experiment's systems in the order of its table.
 
     Args:
-        folders: that a user named.
-        most: systems that may come out.
+        folders: from the command line.
+        most: the largest number of systems.
 
     Returns:
-        The evaluations, and what a reader must know of those that were left out.
+        The evaluations, and notes on those that were left out.
 
     Raises:
         UserError: an experiment that has no figure, or a `results.json` that is damaged.
@@ -96,10 +96,10 @@ _FORM = TypeAdapter(Report)
 
 
 def read_report(folder: Path) -> Report:
-    """The report of a folder, as `write_report` left it.
+    """Read the report of a folder, as `write_report` writes it.
 
     Raises:
-        UserError: it holds no whole report.
+        UserError: the folder contains no complete report.
     """
     path = folder / "report.json"
     try:

@@ -1,6 +1,6 @@
-"""Evaluations read from their folders, and several of them set side by side: each against the first.
+"""Read evaluations from their folders, and compare each with the first.
 
-Given up: every pair. Ten systems are nine comparisons with one of them, and whoever makes more should correct for it.
+Not supported: comparisons of every pair. Ten systems give nine comparisons; more of them would need a correction.
 """
 
 import json
@@ -28,12 +28,12 @@ class Evaluation:
     """One folder that `emosllm evaluate --out` wrote.
 
     Attributes:
-        number: its place among those side by side, from 0.
-        name: how to call it: the system, and the folder where several evaluations are of one.
-        report: of `report.json`.
-        answers: of `predictions.jsonl`, the clips with a class.
+        number: its position on the page, from 0.
+        name: the system, and the folder if several evaluations are of one system.
+        report: from `report.json`.
+        answers: from `predictions.jsonl`, the clips with a class.
         rows: the lines of `predictions.jsonl`.
-        experiment: where it is of one, its row there and what it is judged by.
+        experiment: if it belongs to one, its row there and the figure that systems are compared by.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Evaluation:
     experiment: EvaluationFolder | None = None
 
     def figure(self, path: str, interval: str | None = None, **how: Any) -> Number:
-        """The number at a place of the report, with the interval at another."""
+        """The number at a place of the report, with the interval at another place."""
         value, at = find(self.report, path), f"{self.number}/{path}"
         if interval is None:
             return Number(value, at=at, **how)
@@ -56,11 +56,11 @@ class DimensionDifference:
     """One dimension of one corpus, read from two systems' probabilities.
 
     Attributes:
-        first: how the first system is called.
-        second: how the second is.
-        corpus: whose raters and whose scale.
+        first: name of the first system.
+        second: name of the second system.
+        corpus: with its raters and its scale.
         dimension: `valence`, `arousal` or `dominance`.
-        ccc: of both, and the difference.
+        ccc: of both systems, and the difference.
     """
 
     first: str
@@ -76,10 +76,10 @@ class ComparedEvaluations:
 
     Attributes:
         runs: at least one.
-        comparisons: of each but the first with the first.
-        neutral: of the same pairs, who called neutral what the other got right; empty where neutral is no class.
-        readings: of the same pairs, every dimension that was read from both.
-        notes: what a reader must know of what is not shown.
+        comparisons: each evaluation but the first, compared with the first.
+        neutral: for the same pairs, the clips wrongly answered as neutral; empty if neutral is no class.
+        readings: for the same pairs, every dimension that was estimated from both.
+        notes: what is not shown, and why.
     """
 
     runs: tuple[Evaluation, ...]
@@ -93,7 +93,7 @@ def compare_evaluations(folders: Sequence[Path]) -> ComparedEvaluations:
     """Read evaluations, or the systems of experiments, and compare each with the first.
 
     Raises:
-        UserError: no folder or too many, one that holds no whole report, or evaluations of other clips or classes.
+        UserError: no folder or too many, a folder without a complete report, or evaluations of other clips or classes.
     """
     places, notes = find_evaluations(folders, len(SERIES))
     if not 0 < len(places) <= len(SERIES):
@@ -133,13 +133,13 @@ def _readings(first: Evaluation, second: Evaluation, how: Mapping[str, Any]) -> 
             )
             truth = [values[first.answers.ids[at]][dimension] for at in rated]
             speakers = [first.answers.speakers[at] for at in rated]
-            with suppress(UserError):  # raters who always say the same: no coefficient in either report
+            with suppress(UserError):  # constant ratings have no coefficient in either report
                 ccc = concordance_difference(truth, one, two, speakers, **how)
                 yield DimensionDifference(first.name, second.name, corpus, dimension, ccc)
 
 
 def without_answers(report: Report) -> Evaluation:
-    """An evaluation for tables alone, which need no answers."""
+    """An evaluation for tables that need no answers."""
     nothing: tuple[tuple[()], ...] = ((),) * 7
     return Evaluation(0, report.model, report, Answers(report.model, report.labels, *nothing), ())
 

@@ -1,7 +1,7 @@
-"""The page of one or several evaluations: one HTML file that needs nothing but itself, in any light and width.
+"""The page of one or several evaluations as one self-contained HTML file, for light and dark mode and any width.
 
-Tables are tables and numbers are text (`<data>` with the unrounded value and its place in `report.json`), so that a
-page can be searched, copied from and read aloud. Given up: sorting and zooming; there is no script on the page.
+Tables are HTML tables and numbers are text (`<data>` with the unrounded value and its place in `report.json`), so that
+a page can be searched, copied and read by a screen reader. The page has no script. Not supported: sorting and zooming.
 """
 
 from importlib.resources import files
@@ -15,7 +15,7 @@ from emosllm.reporting.evaluations import ComparedEvaluations
 from emosllm.reporting.section_list import page_sections, page_title
 from emosllm.reporting.svg import inline_svg
 
-_STRONG = 0.55  # from this share on, a cell is so dark that its text is light
+_STRONG = 0.55  # from this share on, a cell is so dark that its text is white
 
 
 def render_page(side: ComparedEvaluations, *, examples: int = 4, audio: bool = False) -> str:
@@ -23,8 +23,8 @@ def render_page(side: ComparedEvaluations, *, examples: int = 4, audio: bool = F
 
     Args:
         side: the evaluations.
-        examples: how many right and wrong answers of each system.
-        audio: whether examples bring their sound, as data URIs.
+        examples: number of right and of wrong answers of each system.
+        audio: whether examples contain their audio, as data URIs.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -42,7 +42,7 @@ def render_page(side: ComparedEvaluations, *, examples: int = 4, audio: bool = F
 
 
 def _kind(block: Block) -> str:
-    """How the template tells blocks apart."""
+    """The kind of a block, for the template."""
     kinds = {Picture: "picture", Examples: "examples", Listing: "listing", Table: "table"}
     return kinds[type(block)]
 
@@ -52,7 +52,7 @@ def _svg(picture: Picture, name: str) -> Markup:
 
 
 def _cell(cell: Cell) -> Markup:
-    """The inside of a table's cell."""
+    """The content of a table's cell."""
     if isinstance(cell, Number):
         return _number(cell)
     if isinstance(cell, Share):

@@ -1,6 +1,6 @@
 r"""Evaluations as rows of a LaTeX table in booktabs style, ready for `\input`.
 
-The document needs `\usepackage{booktabs}` and nothing else. Given up: every figure but UA, WA and macro F1.
+The document needs only `\usepackage{booktabs}`. Not supported: figures other than UA, WA and macro F1.
 """
 
 from emosllm.reporting.blocks import Number
@@ -42,11 +42,11 @@ def latex(side: ComparedEvaluations) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it, letter by letter."""
+    """Escape the special characters of LaTeX."""
     return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
 def _figure(number: Number) -> str:
-    r"""`0.523 {\footnotesize [0.481, 0.567]}`; the braces keep a bracket from being an option of what stands before."""
+    r"""`0.523 {\footnotesize [0.481, 0.567]}`; without braces LaTeX may read `[` as the preceding command's option."""
     ends = number.interval_text.replace("−", "$-$")
     return number.text.replace("–", "--") + (rf" {{\footnotesize [{ends[1:-1]}]}}" if ends else "")

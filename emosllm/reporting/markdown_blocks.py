@@ -1,4 +1,4 @@
-"""Sections as Markdown: tables padded so that they read well as text too, pictures left to other pages."""
+"""Sections as Markdown: tables with padding, so that the source is legible, and no plots."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +18,7 @@ def section_text(section: Section, level: int = 2) -> str:
 
 
 def table_text(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table, its first column to the left and the others to the right."""
+    """A table; the first column is aligned to the left, the others to the right."""
     cells = [[escape(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
     lines = [
@@ -30,7 +30,7 @@ def table_text(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Corpora and files have names of their own; a bar or a line end must not break a table."""
+    """Escape text for a cell, since a bar or a line end in a name would break the table."""
     return " ".join(text.split()).replace("|", r"\|").replace("_", r"\_").replace("<", "&lt;")
 
 

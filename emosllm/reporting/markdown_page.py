@@ -10,7 +10,7 @@ def markdown_page(side: ComparedEvaluations, examples: int = 4) -> str:
 
     Args:
         side: the evaluations.
-        examples: how many right and wrong answers of each system.
+        examples: number of right and of wrong answers of each system.
     """
     sections = page_sections(side, examples)
     return "\n\n".join((f"# {escape(page_title(side))}", *map(section_text, sections))) + "\n"

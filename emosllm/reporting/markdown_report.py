@@ -1,6 +1,6 @@
-"""A `Report` as Markdown: the headline first, then what it is made of, then how it was computed.
+"""A `Report` as Markdown: the headline first, then the figures behind it, then how they were computed.
 
-Fractions with three decimals everywhere, as in `report.json`; every figure beside its number of clips.
+Fractions have three decimals, as in `report.json`; every figure is shown with its number of clips.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from emosllm.reporting.section_list import sections_beyond_scores
 
 
 def markdown(report: Report) -> str:
-    """The whole of `report.md`."""
+    """The text of `report.md`."""
     return "\n\n".join(part for part in (_headline(report), *_tables(report), _how(report)) if part) + "\n"
 
 

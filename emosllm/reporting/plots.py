@@ -1,7 +1,8 @@
-"""Figures for reports: confusions, reliability, risk and coverage, robustness, groups; numbers beside what is drawn.
+"""Plots for reports: confusions, reliability, risk and coverage, robustness, groups, with numbers beside the marks.
 
-Each function returns a matplotlib figure; `style.write_picture` and `style.picture_bytes` make files of it. Colour
-never says anything alone: series differ by mark and dash, cells and bars carry numbers. Given up: more than six series.
+Each function returns a matplotlib figure; `style.write_picture` and `style.picture_bytes` make files of it. No
+information is in colour alone: series differ by marker and dash, and cells and bars carry numbers. Not supported: more
+than six series.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,15 +19,15 @@ from emosllm.evaluation.report import count
 from emosllm.evaluation.robustness.records import Point, Robustness
 from emosllm.reporting.style import BLUE, FAINT, GREY, INK, SERIES, house_style
 
-_FEWEST = 10  # clips below which a share is noise
-_PANELS = 4  # in a row
-_LETTER = 0.075  # inches that a letter of 9.5 points takes
+_FEWEST = 10  # clips below which a share is not reliable
+_PANELS = 4  # per row
+_LETTER = 0.075  # width in inches of a letter of 9.5 points
 
 
 def draw_confusions(scores: Scores, title: str) -> Any:
-    """The confusion matrix: a row is what was spoken, shades and numbers are per cent of the row, below them clips.
+    """Plot the confusion matrix: rows are the true classes; shades and numbers are per cent of the row, clips below.
 
-    Classes that nobody spoke have no row; a column "no answer" is there if something was not answered.
+    Classes without clips have no row. A column "no answer" is added if a clip has no answer.
     """
     names = [*scores.labels, *(["no answer"] if scores.unanswered else [])]
     rows = [(name, row[: len(names)]) for name, row in zip(scores.labels, scores.confusion, strict=True) if sum(row)]
@@ -57,13 +58,13 @@ def draw_confusions(scores: Scores, title: str) -> Any:
 
 
 def draw_reliability(calibrations: Mapping[str, Calibration], title: str) -> Any:
-    """Accuracy over confidence in bins of equal width, and the clips in each bin; below the diagonal is too sure.
+    """Plot accuracy over confidence in bins of equal width, with the clips in each; below the diagonal is too sure.
 
     Bins of fewer than ten clips are hollow and off the line.
 
     Args:
-        calibrations: series -> figures, such as as given and at a temperature.
-        title: above it all.
+        calibrations: series -> figures, for example without and with a temperature.
+        title: of the plot.
 
     Raises:
         UserError: no series, more than six, or matplotlib is not installed.
@@ -94,7 +95,7 @@ def draw_reliability(calibrations: Mapping[str, Calibration], title: str) -> Any
 
 
 def draw_risk_coverage(curves: Mapping[str, RiskCoverage], title: str) -> Any:
-    """What share of answers is wrong if only the surest are given, from ten clips and 2 % on.
+    """Plot the share of wrong answers over the share of answered clips, from ten clips and 2 % on.
 
     Raises:
         UserError: no series, more than six, or matplotlib is not installed.
@@ -119,15 +120,15 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], title: str) -> Any:
 
 
 def draw_robustness(sweeps: Mapping[str, Robustness], title: str) -> Any:
-    """UA by condition and severity, a panel each, with intervals; conditions of one severity share the last panel.
+    """Plot UA by condition and severity, with intervals; one panel each, and a shared last panel for single severities.
 
     Args:
         sweeps: system -> sweep, all over the same conditions.
-        title: above it all.
+        title: of the plot.
 
     Raises:
-        UserError: no series, more than six, nothing but clean clips, other conditions in one system
-            than in another, or matplotlib is not installed.
+        UserError: no series, more than six, only clean clips, other conditions in one system than in another, or
+            matplotlib is not installed.
     """
     _check_series(sweeps)
     names = list(dict.fromkeys(point.condition for sweep in sweeps.values() for point in sweep.points))
@@ -157,7 +158,7 @@ def draw_robustness(sweeps: Mapping[str, Robustness], title: str) -> Any:
 
 
 def draw_groups(found: Fairness, title: str, figure_name: Literal["ua", "wa"] = "ua") -> Any:
-    """UA or WA of each group as a bar with its interval; grey groups have too few clips to be compared.
+    """Plot UA or WA of each group as a bar with its interval; grey groups have too few clips for a comparison.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -194,7 +195,7 @@ def draw_groups(found: Fairness, title: str, figure_name: Literal["ua", "wa"] = 
 
 
 def _draw_panel(axes: Any, heading: str, conditions: Sequence[str], sweeps: Mapping[str, Robustness]) -> None:
-    """One condition over its severities, or several of one severity side by side."""
+    """One condition over its severities, or several conditions of one severity each side by side."""
     joined = len(conditions) == 1
     ticks: list[str] = []
     for index, (name, sweep) in enumerate(sweeps.items()):
@@ -223,7 +224,7 @@ def _draw_panel(axes: Any, heading: str, conditions: Sequence[str], sweeps: Mapp
 
 
 def _place_of_clean(sweep: Robustness, condition: str) -> int:
-    """Where the clean clips lie among the severities: before the first, or where nothing would change."""
+    """The position of the clean clips among the severities: before the first, or at the severity without an effect."""
     unchanged = sweep.unchanged.get(condition)
     severities = [point.severity or 0.0 for point in sweep.curve(condition)]
     between = unchanged is not None and min(severities, default=0) < unchanged < max(severities, default=0)
@@ -235,7 +236,7 @@ def _tick(point: Point) -> str:
 
 
 def new_figure(width: float, height: float, title: str, **layout: Any) -> tuple[Any, Any]:
-    """A white figure of so many inches with a bold title, and its axes."""
+    """A white figure of the given size in inches with a bold title, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
@@ -249,7 +250,7 @@ def _legend(axes: Any, place: str) -> None:
 
 
 def blues() -> Any:
-    """Pale to dark, told apart in grey."""
+    """A colour map from pale to dark blue that is also legible in greyscale."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("house", ["#f4f7f9", "#a9cbe3", BLUE, "#00385a"])

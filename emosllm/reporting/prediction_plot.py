@@ -1,7 +1,7 @@
-"""Predictions as a picture: a row a recording, a column a class, a bar a probability.
+"""Plot predictions: one row for each recording, one column for each class, one bar for each probability.
 
-Length carries the number, so it reads in grey print and without colour vision; blue (Okabe and Ito's) only repeats
-which bar won. Given up: more than `MOST` rows, and scripts that matplotlib's own font lacks (boxes stand for those).
+The length of a bar shows the number, so the plot is legible in greyscale and without colour vision. Blue (of Okabe and
+Ito) only marks the longest bar. Not supported: more than `MOST` rows, and scripts that matplotlib's own font lacks.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from emosllm.reporting.screen import shorten
 from emosllm.reporting.style import BLUE, FAINT, GREY, INK, RED, TRACK, check_picture, house_style, write_picture
 from emosllm.utterance import Prediction
 
-#: Rows that one picture holds; it says how many more there were.
+#: The largest number of rows in one plot, which states how many more there were.
 MOST = 60
 
-# In inches: a row, the names on the left, a class, the space above the rows and below.
+# In inches: a row, the names on the left, a class, the space above the rows and below them.
 _ROW, _NAMES, _CLASS, _TOP, _BOTTOM = 0.5, 3.1, 0.92, 0.95, 0.2
-_LETTER = 0.076  # inches that a letter of 9 points takes, on average and a little more
-_WIDTH = 0.86  # of a bar at probability 1, in columns
+_LETTER = 0.076  # width in inches of a letter of 9 points, slightly above the average
+_WIDTH = 0.86  # length of a bar at probability 1, in columns
 
 
 def draw_predictions(
     predictions: Sequence[Prediction], path: Path, title: str, transcripts_from: Sequence[str] = ()
 ) -> None:
-    """Draw what was recognised, with transcripts where there are any, and write it to `path`, whole or not at all.
+    """Plot predictions, with their transcripts if there are any, and write the plot to `path` atomically.
 
     Args:
-        predictions: a row each, in this order; one with an error shows it in place of bars.
+        predictions: one row for each, in this order; a prediction with an error shows it in place of bars.
         path: ends in `.png`, `.svg` or `.pdf`.
-        title: above it all.
-        transcripts_from: where the transcripts come from.
+        title: of the plot.
+        transcripts_from: the sources of the transcripts.
 
     Raises:
         UserError: matplotlib is not installed, another ending, nothing to draw, or `path` cannot be written.
@@ -43,7 +43,7 @@ def draw_predictions(
 
     shown = predictions[:MOST]
     names = next((tuple(p.probabilities) for p in shown if p.probabilities), ())
-    columns = max(len(names), 3)  # room for an error where there are no bars at all
+    columns = max(len(names), 3)  # width for an error message if there are no bars
     width, height = _NAMES + columns * _CLASS + 0.15, _TOP + len(shown) * _ROW + _BOTTOM
     more = f" (the first {MOST} of {len(predictions)})" if len(predictions) > MOST else ""
     with house_style():
@@ -65,7 +65,7 @@ def draw_predictions(
 
 
 def _recordings(predictions: Sequence[Prediction]) -> list[str]:
-    """File names where they tell the recordings apart, else the ends of the paths."""
+    """The file names if they distinguish the recordings, else the ends of the paths."""
     names = [Path(prediction.path).name for prediction in predictions]
     if len(set(names)) < len(names):
         names = [prediction.path for prediction in predictions]
@@ -73,7 +73,7 @@ def _recordings(predictions: Sequence[Prediction]) -> list[str]:
 
 
 def _draw_row(axes: Any, row: int, recording: str, prediction: Prediction, names: Sequence[str]) -> None:
-    """The name and the transcript on the left, then a bar per class, or why there are none."""
+    """Draw the name and the transcript on the left, then one bar for each class, or the error."""
     left = (0.15 - _NAMES) / _CLASS
     middle = row + 0.5
     heard = shorten(prediction.transcript or "", 44)
@@ -91,7 +91,7 @@ def _draw_row(axes: Any, row: int, recording: str, prediction: Prediction, names
         axes.barh(middle, _WIDTH, left=column, height=0.5, color=TRACK)
         axes.barh(middle, _WIDTH * probability, left=column, height=0.5, color=BLUE if won else GREY)
         if won or probability >= 0.1:
-            # Inside a long bar, after a short one: never across an edge.
+            # Inside a long bar, after a short one, so that the text crosses no edge.
             inside = probability >= 0.5
             place = column + _WIDTH * probability + (-0.04 if inside else 0.04)
             color = "white" if inside and won else INK
@@ -100,5 +100,5 @@ def _draw_row(axes: Any, row: int, recording: str, prediction: Prediction, names
 
 
 def _write(where: Any, x: float, y: float, text: str, **style: Any) -> None:
-    # parse_math: a dollar sign in a file's name is a dollar sign.
+    # parse_math: a dollar sign in a file name must not start a formula.
     where.text(x, y, text, va="center", parse_math=False, **style)

@@ -1,4 +1,4 @@
-"""Write a report's files: `report.json` for programs, `report.md` for people, `predictions.jsonl` for both."""
+"""Write a report's files: `report.json`, `report.md` and `predictions.jsonl`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,10 @@ def write_report(
 ) -> Mapping[str, Path]:
     """Write `predictions.jsonl`, `report.md` and, last, `report.json` into the folder `out`, each atomically.
 
-    Where `report.json` is, the other two are whole. A line of `predictions.jsonl` is the prediction with `id`, the true
-    `emotion`, the `reference` class it counted as (null: left out), `reference_transcript`, the raters' `valence`,
-    `arousal` and `dominance`, `speaker`, `gender`, `language`, `corpus`, and `start` and `end` in its file (seconds).
+    If `report.json` exists, the other two are complete. A line of `predictions.jsonl` is the prediction with `id`, the
+    true `emotion`, the `reference` class that it counts as (null: left out), `reference_transcript`, the raters'
+    `valence`, `arousal` and `dominance`, `speaker`, `gender`, `language`, `corpus`, and `start` and `end` in its file
+    (seconds).
 
     Returns:
         File name -> path.

@@ -1,11 +1,11 @@
-"""Sentences and numbers that every form of a report shares: intervals, remarks, definitions of the figures."""
+"""Sentences and numbers that all formats of a report share: intervals, remarks, definitions of the figures."""
 
 from emosllm.evaluation.abstention import AbstentionScores
 from emosllm.evaluation.dimensions import METHOD
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.report import Report, count
 
-#: Figure -> how tables call it, most telling first.
+#: Figure -> its name in tables, the most important first.
 NAMES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
 
 
@@ -21,7 +21,7 @@ def report_size(report: Report) -> str:
 
 
 def remarks(report: Report) -> list[str]:
-    """What a reader must know before believing the headline; a sentence each."""
+    """Warnings for a reader of the headline, one sentence each."""
     notes = [report.interval_note]
     if report.scores.unanswered:
         notes.append(
@@ -49,7 +49,7 @@ def remarks(report: Report) -> list[str]:
 
 
 def definitions(report: Report) -> list[str]:
-    """What the figures mean; a sentence each."""
+    """Definitions of the figures, one sentence each."""
     lines = [
         "UA, unweighted accuracy: the mean recall of the classes that somebody speaks.",
         "WA, weighted accuracy: the share of clips answered rightly.",

@@ -1,7 +1,7 @@
 """Reports and predictions on the terminal: rich tables that fit 100 columns with nine classes.
 
-Class names are cut to three letters (`ang`, `neu`) where nine must stand side by side. Given up: colour as the only
-sign of anything; what matters is also bold, a number or a word, since terminals and eyes differ.
+Class names are cut to three letters (`ang`, `neu`) if nine must fit side by side. No information is in colour alone: it
+is also bold, a number or a word, since terminals and colour vision differ.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _PATH = 44
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The headline, what to know about it, the classes, the confusions, and the corpora where there are several."""
+    """Print the headline, warnings, the classes, the confusions, and the corpora if there are several."""
     console.print(Text(report.subject, style="bold"))
     console.print(Padding(_headline(report), (1, 0)))
     if len(report.by_corpus) > 1:
@@ -35,9 +35,9 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def prediction_table(predictions: Sequence[Prediction]) -> Table:
-    """A row a recording: path, label, its probability, a bar per class; below the path what was heard.
+    """A row for each recording: path, label, its probability, a bar for each class; below the path its transcript.
 
-    A recording that failed has the reason there, in red and in full.
+    An unreadable recording has the whole reason in its row, in red.
     """
     names = next((tuple(p.probabilities) for p in predictions if p.probabilities), ())
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
@@ -52,13 +52,13 @@ def prediction_table(predictions: Sequence[Prediction]) -> Table:
 
 
 def short_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The first three letters of each name, or the whole names where two would look the same."""
+    """The first three letters of each name, or the whole names if two would be equal."""
     short = tuple(name[:3] for name in names)
     return short if len(set(short)) == len(names) else tuple(names)
 
 
 def shorten(text: str, width: int, *, keep_end: bool = False) -> str:
-    """At most `width` printable characters on one line, the rest as `…`; of a path the end tells more."""
+    """At most `width` printable characters on one line, the rest as `…`; of a path the end is kept."""
     line = "".join(character if character.isprintable() else " " for character in text)
     if len(line) <= width:
         return line

@@ -1,4 +1,4 @@
-"""The sections of a page in their order: one list for HTML and Markdown, and for `report.md` its part beyond scores."""
+"""The sections of a page in their order, for HTML and Markdown; `report.md` uses those beyond the scores."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from emosllm.reporting.sections.significance import significance
 from emosllm.reporting.sections.unmeasured import unmeasured
 from emosllm.reporting.sections.votes import votes
 
-#: Sections beyond the scores, in their order; each is `None` where no evaluation has its figures.
+#: Sections beyond the scores, in their order; each returns `None` if no evaluation has its figures.
 BEYOND_SCORES: tuple[Callable[[Sequence[Evaluation]], Section | None], ...] = (
     confidence,
     abstention,
@@ -43,8 +43,8 @@ def page_sections(side: ComparedEvaluations, examples: int = 4, audio: bool = Fa
 
     Args:
         side: the evaluations.
-        examples: how many right and wrong answers of each system.
-        audio: whether examples bring their sound.
+        examples: number of right and of wrong answers of each system.
+        audio: whether examples contain their audio.
     """
     several = len(side.runs) > 1
     found = [headline(side), significance(side) if several else None, corpora(side), classes(side), confusions(side)]
@@ -61,5 +61,5 @@ def page_title(side: ComparedEvaluations) -> str:
     """What was measured on what."""
     report = side.runs[0].report
     what = report.model if len(side.runs) == 1 else f"{len(side.runs)} systems"
-    # The whole path is among the facts at the end.
+    # The whole path is in the last section.
     return f"{what} on {Path(report.data).name}" + (f" ({report.split})" if report.split else "")

@@ -1,7 +1,7 @@
-"""How every picture of the house looks, and how it is written: whole or not at all, the same bytes twice.
+"""The style of every plot, and its output: written atomically, with the same bytes for the same figure.
 
-Colours are Okabe and Ito's, told apart without colour vision, and every series has a mark or a dash of its own, so that
-grey print is read too. Given up: fonts beyond matplotlib's own.
+Colours are Okabe and Ito's, which are distinguishable without colour vision. Every series has its own marker or dash,
+so that greyscale prints are legible, too. Not supported: fonts other than matplotlib's own.
 """
 
 import io
@@ -17,7 +17,7 @@ from emosllm.files import make_folder, write_atomically
 INK, FAINT, TRACK, RULE = "#1c2226", "#66727a", "#eef1f3", "#d5dade"
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#9aa5ad"
 
-#: Of several series: colour, marker, dash. Okabe and Ito, Color universal design, 2008; yellow is too pale for lines.
+#: The colour, marker and dash of each series. Okabe and Ito, Color universal design, 2008, without yellow (too pale).
 SERIES = (
     (BLUE, "o", "-"),
     (RED, "s", (0, (5, 1.5))),
@@ -30,12 +30,12 @@ SERIES = (
 _FORMATS = (".png", ".svg", ".pdf")
 _DPI = 200
 _SETTINGS = {
-    # The font is matplotlib's own and the salt is fixed, so that two machines draw the same.
+    # The font is matplotlib's own and the salt is fixed, so that two machines draw the same bytes.
     "svg.hashsalt": "emosllm",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "text.color": INK,
-    "text.parse_math": False,  # a dollar sign in a file's name is a dollar sign
+    "text.parse_math": False,  # a dollar sign in a file name must not start a formula
     "axes.labelcolor": INK,
     "axes.edgecolor": RULE,
     "axes.titlesize": 10.5,
@@ -59,7 +59,7 @@ _SETTINGS = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Around drawing and writing of a figure.
+    """Apply the style while a figure is drawn and written.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -72,7 +72,7 @@ def house_style() -> Iterator[None]:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse, before anything is computed, what could not be drawn after.
+    """Reject a path that cannot be written, before anything is computed.
 
     Raises:
         UserError: matplotlib is not installed, `path` has another ending, or its folder cannot be written to.
@@ -94,10 +94,10 @@ def picture_bytes(figure: Any, kind: str) -> bytes:
 
 
 def write_picture(figure: Any, path: Path) -> None:
-    """Write a matplotlib figure to `path`, whole or not at all; its ending says how.
+    """Write a matplotlib figure to `path` atomically; the ending selects the format.
 
     Raises:
-        UserError: as `check_picture`.
+        UserError: for the reasons of `check_picture`.
     """
     check_picture(path)
     write_atomically(path, picture_bytes(figure, path.suffix.lower()[1:]))

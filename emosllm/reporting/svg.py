@@ -1,7 +1,7 @@
-"""matplotlib figures as SVG within a page: no address of anybody, names of their own, colours that follow the page.
+"""matplotlib figures as SVG within a page: without external links, with unique ids, in the page's colours.
 
-What a browser prints light and shows dark must not have its colours painted in; so the house's inks become the page's
-variables. Given up: pictures of pictures, which none of ours holds.
+Browsers print pages light and may show them dark, so fixed colours of the style are replaced by the page's variables.
+Not supported: plots that contain images; there are none.
 """
 
 import re
@@ -13,12 +13,12 @@ _VARIABLES = {INK: "ink", FAINT: "faint", RULE: "rule", TRACK: "track", BLUE: "a
 
 
 def inline_svg(figure: Any, name: str, title: str) -> str:
-    """A figure as an `<svg>` element.
+    """Convert a figure to an `<svg>` element.
 
     Args:
         figure: of matplotlib.
-        name: unique on the page; ids within begin with it.
-        title: what it shows, for those who do not see it.
+        name: unique on the page; ids within the figure begin with it.
+        title: the text alternative.
     """
     text = picture_bytes(figure, "svg").decode("utf-8")
     text = text[text.index("<svg") :]
@@ -27,7 +27,7 @@ def inline_svg(figure: Any, name: str, title: str) -> str:
     text = re.sub(r'\b(id="|href="#|url\(#)', lambda found: found.group(1) + f"{name}-", text)
     for colour, variable in _VARIABLES.items():
         text = re.sub(re.escape(colour), f"var(--{variable})", text, flags=re.IGNORECASE)
-    # Points become pixels, and the page may make it narrower; height follows.
+    # Points become pixels. The page may reduce the width; the height follows.
     width = re.search(r'width="([\d.]+)pt"', text)
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
     wide = f"{float(width.group(1)) * 4 / 3:.0f}px" if width else "100%"

@@ -1,4 +1,4 @@
 """The data of an experiment: manifests, folds, leakage checks and changes to the data.
 
-The way in is `manifests`; `folds` divides what it reads, and `leakage` refuses what overlaps.
+The entry point is `manifests`. `folds` divides the utterances, and `leakage` rejects folds whose parts overlap.
 """

@@ -1,6 +1,6 @@
-"""Several manifests as one list of utterances, each id once, corpora that overlap refused.
+"""Read several manifests as one list of utterances with unique ids; corpora that overlap are rejected.
 
-A feature cache, a report and a paired test all know a clip by its id, and ids are unique in one manifest only.
+A feature cache, a report and a paired test identify a clip by its id, and ids are unique in one manifest only.
 """
 
 from collections import Counter
@@ -17,14 +17,14 @@ from emosllm.utterance import Utterance
 def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
     """Read manifests that shall be used together.
 
-    An id that two corpora use gets its corpus in front (`ravdess:01.wav`), in both.
+    If two corpora use the same id, the corpus name is put in front (`ravdess:01.wav`), in both.
 
     Args:
         manifests: one or more.
 
     Raises:
-        UserError: as `read_manifest`; the same clip of the same corpus in two of them; corpora that hold each other's
-            clips (`check_not_mixed`).
+        UserError: for the reasons of `read_manifest`; the same clip of the same corpus in two of them; corpora that
+            contain each other's clips (`check_not_mixed`).
     """
     found = [utterance for path in manifests for utterance in read_manifest(path)]
     check_not_mixed(found)

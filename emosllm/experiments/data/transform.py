@@ -1,8 +1,9 @@
-"""What an experiment does to the data themselves: fewer clips to learn from, other transcripts to be told in the test.
+"""Change the data of an experiment: fewer training clips, or other transcripts in the test.
 
-Smaller training sets are nested (the tenth is within the quarter) and keep the classes' shares. A transcript is
-corrupted by substituting, deleting and inserting words until the wanted share of words is wrong; the words put in come
-from the other test clips. Given up: the errors that a real recogniser makes, which sound like what was said.
+Smaller training sets are nested (a tenth of the clips is a subset of a quarter) and keep the classes' shares. A
+transcript is corrupted by substitutions, deletions and insertions of words until the given share of words is wrong.
+Inserted words come from the other test clips. Not simulated: the errors of a real recogniser, which sound
+like the spoken words.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from emosllm.errors import UserError
 from emosllm.labels import LabelSet
 from emosllm.utterance import Utterance
 
-#: Of test clips: the system's own, the true ones, those of other clips, or the true ones with wrong words.
+#: Of test clips: the system's own transcripts, the true ones, those of other clips, or the true ones with wrong words.
 Transcripts = Literal["own", "given", "swapped", "corrupted"]
 
 
@@ -24,8 +25,8 @@ class Reshaping:
     """Changes to the data of an experiment.
 
     Attributes:
-        share: of the training clips of each class.
-        transcripts: what the system is told in the test.
+        share: share of the training clips of each class that is kept.
+        transcripts: the transcripts that the system gets in the test.
         word_errors: share of wrong words in corrupted transcripts.
     """
 
@@ -43,11 +44,11 @@ class Reshaping:
 
     @property
     def training(self) -> float:
-        """What of it changes a training."""
+        """The part of these changes that affects training."""
         return self.share
 
     def train(self, utterances: Sequence[Utterance], labels: LabelSet, seed: int = 0) -> tuple[Utterance, ...]:
-        """The clips to learn from, in their order; at least one of each class."""
+        """The training clips, in their order; at least one of each class."""
         if self.share == 1:
             return tuple(utterances)
         classes: dict[str | None, list[int]] = {}
@@ -60,7 +61,7 @@ class Reshaping:
         return tuple(utterance for index, utterance in enumerate(utterances) if index in kept)
 
     def test(self, utterances: Sequence[Utterance], seed: int = 0) -> list[Utterance]:
-        """The clips to be tested on, with the transcripts that the system is told."""
+        """The test clips, with the transcripts that the system gets."""
         if self.transcripts in ("own", "given"):
             return list(utterances)
         rng = np.random.default_rng(seed)
@@ -68,7 +69,7 @@ class Reshaping:
         spoken = [index for index, text in enumerate(texts) if text]
         if self.transcripts == "swapped":
             order = rng.permutation(spoken).tolist() if spoken else []
-            told = dict(zip(order, order[1:] + order[:1], strict=True))  # one round: nobody keeps his own
+            told = dict(zip(order, order[1:] + order[:1], strict=True))  # one cycle: no clip keeps its own transcript
             return [
                 replace(u, transcript=texts[told[index]]) if index in told else u for index, u in enumerate(utterances)
             ]
@@ -77,7 +78,7 @@ class Reshaping:
 
 
 def _corrupted(text: str | None, words: Sequence[str], share: float, rng: np.random.Generator) -> str | None:
-    """With about that share of the words substituted (half of the errors), deleted or inserted (a quarter each)."""
+    """Corrupt about that share of the words: half of the errors substitute, a quarter each delete and insert."""
     if not text:
         return text
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""Published evaluation protocols: records, the catalogue of names, and their evaluation.
+"""Published evaluation protocols: their record, the catalogue of names, and the evaluation under them.
 
-The way in is `evaluation`; `catalogue` finds a protocol by name, `protocol` applies it to data.
+The entry point is `evaluation`; `catalogue` finds a protocol by name, `protocol` applies it to data.
 """

@@ -1,7 +1,7 @@
-"""Protocols: how published figures were measured, by name, as data; counts must be right before anything is scored.
+"""The catalogue of protocols: how published figures were measured, with checks of the numbers of clips.
 
-A protocol says which corpus is tested, in which classes, how the folds are made, how many clips there must be, and
-which figure is the headline. Given up: counts of corpora that grow or whose counts nobody published; that is said.
+A protocol defines the tested corpus, the classes, the folds, the numbers of clips and the headline figure. Limitation:
+corpora that grow, or whose numbers of clips are not published, have no such check; the notes say so.
 """
 
 import re
@@ -18,14 +18,14 @@ from emosllm.experiments.protocols.protocol import Counts, Protocol
 from emosllm.labels import LabelSet
 from emosllm.utterance import Utterance
 
-_TURN = re.compile(r"(Ses0[1-5][FM]_\w+)_[FM]\w*\d$")  # the dialogue in the name of an IEMOCAP turn
+_TURN = re.compile(r"(Ses0[1-5][FM]_\w+)_[FM]\w*\d$")  # group 1 is the dialogue in the name of an IEMOCAP turn
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of a name; `emobox:CORPUS` and `cross-corpus:CORPUS` are made for their corpus.
+    """Find a protocol by name; `emobox:CORPUS` and `cross-corpus:CORPUS` are created for their corpus.
 
     Raises:
-        UserError: there is none, or it needs a corpus.
+        UserError: there is no such protocol, or it needs a corpus.
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
@@ -45,12 +45,12 @@ def _no_counts(*_: object) -> list[str]:
 
 
 def _iemocap_counts(utterances: Sequence[Utterance], *_: object) -> list[str]:
-    """The four classes and the sessions alone: a manifest may hold the other emotions or not."""
+    """Check the four classes and the sessions only: a manifest may contain the other emotions or not."""
     return differences(replace(iemocap.CARD, expected=None, emotions={}), utterances)
 
 
 def _meld_counts(utterances: Sequence[Utterance], listens: bool, _: LabelSet) -> list[str]:
-    """Two clips are broken as published, one of train and one of val; systems that listen may lack them."""
+    """Check the numbers; two clips, one of train and one of val, are broken as published and may be missing."""
     found = Counter(utterance.split for utterance in utterances)
     right = {"train": {9989}, "val": {1109}, "test": {2610}}
     if listens:
@@ -78,7 +78,7 @@ def _emospeech_test(utterances: Sequence[Utterance], labels: LabelSet) -> list[F
 
 
 def _emobox(corpus: str) -> Protocol:
-    """EmoBox's lists of one corpus; each manifest is one fold."""
+    """EmoBox's lists for one corpus; each manifest is one fold."""
     if corpus not in emobox.CORPORA:
         raise UserError(f"EmoBox has no corpus {corpus!r}: known are {', '.join(emobox.CORPORA)}")
     shared = corpus in emobox.SHARED_SPEAKERS
@@ -100,7 +100,7 @@ def _emobox(corpus: str) -> Protocol:
 
 
 def _emobox_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fold]:
-    """The lists as they are; where none is of validation, it is drawn from the training list."""
+    """The published lists; if there is no validation list, it is drawn from the training list."""
     fold = _official(utterances, labels)[0]
     if any(utterance.split == "val" for utterance in utterances):
         return [fold]
@@ -109,7 +109,7 @@ def _emobox_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fol
 
 
 def _emobox_counts(corpus: str, utterances: Sequence[Utterance], labels: LabelSet) -> list[str]:
-    """The list's count, and that none of its classes is unknown to the system."""
+    """Check the list's number of clips, and that the system has all its classes."""
     strange = Counter(u.emotion for u in utterances if u.emotion and labels.classify(u.emotion) is None)
     said = ", ".join(f"{count} {name}" for name, count in strange.items())
     lacking = [f"label set {labels.name} has no class for {said} of EmoBox's lists"] if strange else []
@@ -139,7 +139,7 @@ def _only_tested(utterances: Sequence[Utterance], labels: LabelSet) -> Fold:
 
 
 def _iemocap_dialogue(utterance: Utterance) -> str | None:
-    """`Ses01F_impro01` of the turn `Ses01F_impro01_F000`; nothing of a clip that is not named so."""
+    """The dialogue `Ses01F_impro01` of the turn `Ses01F_impro01_F000`; `None` for other names."""
     found = _TURN.search(utterance.id)
     return found and found[1]
 
@@ -180,5 +180,5 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     }
 )  # fmt: skip
 
-#: Protocols that are made for a corpus: kind -> maker.
+#: Protocols that are created for a corpus: kind -> function.
 MADE: Mapping[str, Callable[[str], Protocol]] = MappingProxyType({"emobox": _emobox, "cross-corpus": _cross_corpus})

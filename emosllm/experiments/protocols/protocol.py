@@ -1,7 +1,7 @@
-"""A protocol as a record, and what it makes of given data: folds, classes, and what a reader of the figures must know.
+"""A protocol as a record, and its application to data: folds, classes, and notes for a reader of the figures.
 
-Counts must be right before anything is scored. Other corpora in the same manifests are learned from (their train split,
-or all that has no split) and never tested.
+The numbers of clips are checked before anything is scored. Other corpora in the same manifests are training data (their
+train split, or everything if they have no splits) and are never tested.
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ from emosllm.labels import LABEL_SETS, LabelSet
 from emosllm.recipe_parts import Metric
 from emosllm.utterance import Utterance
 
-#: A protocol's own utterances and its classes -> its folds.
+#: Maps a protocol's own utterances and its classes to its folds.
 Folds = Callable[[Sequence[Utterance], LabelSet], list[Fold]]
-#: The same utterances, whether the system listens, its classes -> where they are not the whole corpus, a line each.
+#: Maps the same utterances, whether the system takes audio, and its classes to a line for each deviation.
 Counts = Callable[[Sequence[Utterance], bool, LabelSet], list[str]]
 
 
@@ -30,20 +30,20 @@ class Protocol:
     """How a published figure was measured.
 
     Attributes:
-        name: as the command line calls it.
-        title: for people, in one line.
+        name: on the command line.
+        title: one line for people.
         corpus: the corpus that is tested.
-        labels: name of the label set that is trained and scored; `None` is the recipe's.
+        labels: name of the label set for training and scoring; `None` is the recipe's.
         headline: the figure that papers compare.
-        folds: makes the folds.
-        counts: compares with the complete corpus.
-        chooses: whether weights are chosen on its validation part.
-        shared_speakers: why the same people may be on two sides; `None` where they may not.
-        drawn_validation: why the same people may be in train and in val, where a protocol draws val from train.
-        dialogue: the dialogue of a clip, all of which must be on one side; `None` where the protocol parts dialogues.
-        shared_recordings: tested clips of a fold that its published lists have in training, too.
-        narrows: whether a system that is scored as it is may lack some classes, as a wrong count (`--partial`).
-        notes: what a reader of the figures must know.
+        folds: the function that makes the folds.
+        counts: the function that compares the data with the complete corpus.
+        chooses: whether weights are selected on its validation part.
+        shared_speakers: why two parts may share speakers; `None` if they may not.
+        drawn_validation: why train and val may share speakers, if a protocol draws val from train.
+        dialogue: maps a clip to its dialogue, which must be in one part; `None` if the protocol splits dialogues.
+        shared_recordings: number of tested clips of a fold that its published lists also have in training.
+        narrows: whether a system without training may lack some classes, as a wrong number of clips (`--partial`).
+        notes: warnings for a reader of the figures.
     """
 
     name: str
@@ -63,11 +63,11 @@ class Protocol:
 
     @property
     def shares(self) -> bool:
-        """Whether the same people may be learned from and chosen by."""
+        """Whether train and val may share speakers."""
         return self.shared_speakers is not None or self.drawn_validation is not None
 
     def check(self, folds: Sequence[Fold], scored: Literal["test", "val"] = "test") -> list[str]:
-        """`check_folds` with what this protocol allows."""
+        """Run `check_folds` with the exceptions of this protocol."""
         rules = (self.shared_speakers, self.drawn_validation, self.dialogue, self.shared_recordings)
         return check_folds(folds, *rules, scored)
 
@@ -77,10 +77,10 @@ class ProtocolData:
     """A protocol's folds on given data.
 
     Attributes:
-        folds: with what other corpora add to training.
+        folds: with the training data of other corpora.
         labels: the classes to be scored.
-        notes: what a reader of the figures must know.
-        partial: whether counts are wrong and that was allowed.
+        notes: warnings for a reader of the figures.
+        partial: whether numbers of clips are wrong and `--partial` allowed it.
     """
 
     folds: tuple[Fold, ...]
@@ -100,15 +100,15 @@ def apply_protocol(
     """A protocol's folds.
 
     Args:
-        protocol: which.
-        utterances: of its corpus, and of others to learn from.
-        labels: what the system can answer.
+        protocol: to apply.
+        utterances: of its corpus, and of other corpora as training data.
+        labels: the possible answers of the system.
         listens: whether the system needs recordings.
-        partial: go on where counts are wrong, and say so.
+        partial: continue although numbers of clips are wrong, with a warning in the notes.
         as_it_is: whether the system is not trained, so that it has no other classes than `labels`.
 
     Raises:
-        UserError: nothing of the corpus, wrong counts, or folds that can't be made.
+        UserError: no utterance of the corpus, wrong numbers of clips, or folds that cannot be made.
     """
     classes = LABEL_SETS[protocol.labels] if protocol.labels is not None else labels
     if as_it_is and protocol.narrows:
@@ -163,7 +163,7 @@ def apply_protocol_to_manifests(
 
 
 def _common(own: Sequence[Utterance], extra: Sequence[Utterance], labels: LabelSet) -> LabelSet:
-    """The classes that occur in the tested corpus, and where others are learned from in one of these."""
+    """The classes that occur in the tested corpus and, with other training corpora, in one of these."""
     tested = {labels.classify(utterance.emotion) for utterance in own} - {None}
     learned = {labels.classify(utterance.emotion) for utterance in extra} - {None}
     return labels.only(name for name in labels.names if name in tested and (not learned or name in learned))

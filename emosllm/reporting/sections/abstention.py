@@ -1,4 +1,4 @@
-"""The section on abstention: risk and coverage, and what remains at a threshold."""
+"""The section on abstention: risk and coverage, and the scores at a threshold."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from emosllm.reporting.evaluations import Evaluation
 
 
 def abstention(runs: Sequence[Evaluation]) -> Section | None:
-    """Risk and coverage, and what remains at a threshold."""
+    """Risk and coverage, and the scores at a threshold."""
     sure = [run for run in runs if run.report.confidence is not None]
     if not sure:
         return None

@@ -1,4 +1,4 @@
-"""The section on confusions: a row is the spoken class, a column the answer."""
+"""The section on confusions: a row is the true class, a column the answer."""
 
 from emosllm.reporting.blocks import Cell, Section, Share, Table
 from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation

@@ -1,4 +1,4 @@
-"""The section on valence, arousal and dominance: what the class probabilities say of them, beside 0 and the ceiling."""
+"""The section on valence, arousal and dominance: their CCC from class probabilities, beside 0 and the ceiling."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from emosllm.reporting.evaluations import DimensionDifference, Evaluation
 
 
 def dimensions(runs: Sequence[Evaluation]) -> Section | None:
-    """CCC by corpus and dimension, one system below the other, and the classes' means; `None` where there is none."""
+    """CCC by corpus and dimension for each system, and the classes' means; `None` if there is none."""
     places = {(corpus, name) for run in runs for corpus, found in run.report.dimensions.items() for name in found}
     if not places:
         return None
@@ -62,7 +62,7 @@ def _figures(runs: Sequence[Evaluation], order: Sequence[tuple[str, str]]) -> Ta
 
 
 def _means(run: Evaluation, named: bool) -> Table:
-    """Where the classes lie; that of a class that nobody trained on is a dash."""
+    """The means of the classes; a class without training clips has a dash."""
     several = len(run.report.dimensions) > 1
     rows: list[tuple[Cell, ...]] = []
     for corpus, found in run.report.dimensions.items():

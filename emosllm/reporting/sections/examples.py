@@ -1,7 +1,7 @@
-"""Answers to look at and listen to: the surest right ones and the surest wrong ones of a system.
+"""The section of examples: the most confident right and the most confident wrong answers of a system.
 
-No more than two of a spoken class, so that one easy class does not fill the page. Free answers have no confidence; of
-those the first in the data's order are shown. Given up: typical ones. These are the extremes.
+At most two examples have the same true class, so that one easy class does not fill the section. Free answers have no
+confidence; the first of them in the data's order are shown. Limitation: these are extremes, not typical answers.
 """
 
 import base64
@@ -19,7 +19,7 @@ from emosllm.reporting.evaluations import Evaluation
 _OF_A_CLASS = 2
 _SHOWN = 3
 
-#: Container, subtype, MIME type: the first that libsndfile can write. Every browser plays MP3.
+#: Container, subtype, MIME type; the first that libsndfile can write is used. Every browser plays MP3.
 _CODECS = (
     ("MP3", "MPEG_LAYER_III", "audio/mpeg"),
     ("OGG", "OPUS", "audio/ogg"),
@@ -32,8 +32,8 @@ def surest_examples(run: Evaluation, most: int, audio: bool = False, named: bool
 
     Args:
         run: the evaluation.
-        most: of each kind.
-        audio: whether to put their sound into data URIs; where a file is gone, the example says so.
+        most: number of each kind.
+        audio: whether to embed the audio as data URIs; if a file is missing, the example says so.
         named: whether the titles name the system.
     """
     rows = [row for row in run.rows if row["reference"] is not None and row["label"] is not None]

@@ -1,4 +1,4 @@
-"""The section on folds and seeds: what single trainings gave, of evaluations that come from a protocol or a sweep."""
+"""The section on folds and seeds: the figures of single trainings, for evaluations from a protocol or a sweep."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from emosllm.reporting.blocks import Cell, Number, Section, Table
 from emosllm.reporting.evaluations import Evaluation
 from emosllm.reporting.report_text import NAMES
 
-#: With more trainings than this only the means are listed.
+#: With more trainings than this, only the means are listed.
 MANY_RUNS = 60
 
 
 def folds_and_seeds(runs: Sequence[Evaluation]) -> Section | None:
-    """Means over folds and over seeds, and each training's figures; `None` where nothing comes from an experiment."""
+    """Means over folds and over seeds, and each training's figures; `None` without an experiment."""
     known = [(run, run.experiment, run.experiment.row) for run in runs if run.experiment and run.experiment.row]
     several = [entry for entry in known if len(entry[2]["runs"]) > 1]
     if not several:

@@ -6,7 +6,7 @@ from emosllm.evaluation.report import count
 from emosllm.reporting.blocks import Cell, Number, Section, Table, key_of, p_text
 from emosllm.reporting.evaluations import Evaluation
 
-#: With more groups than this (speakers, that is) only the ends are listed.
+#: With more groups than this (of speakers), only the best and the worst are listed.
 MANY_GROUPS = 24
 
 
@@ -47,7 +47,7 @@ def _groups(run: Evaluation, group: str, title: str) -> Table:
             for key in ("ua", "wa")
         ]
         called = name if entry.compared else f"{name} (few clips)"
-        # Speakers have no others to draw, so a speaker's units are clips.
+        # A group that is a speaker has no other speakers, so its units are clips.
         units = () if group == "speaker" else (entry.speakers,)
         rows.append((called, *figures, entry.classes, *units, entry.n))
     notes = []

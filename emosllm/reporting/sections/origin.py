@@ -1,4 +1,4 @@
-"""The section on how figures came about: definitions, data, versions, seeds, hardware, hours, recipes."""
+"""The section on the origin of the figures: definitions, data, versions, seeds, hardware, hours, recipes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def origin(side: ComparedEvaluations) -> Section:
 
 
 def hours(seconds: float) -> str:
-    """`0.25 h`, or seconds below a minute."""
+    """A duration as `0.25 h`, or in seconds if it is below a minute."""
     return f"{seconds / 3600:.2f} h" if seconds >= 60 else f"{seconds:.1f} s"
 
 
@@ -57,7 +57,7 @@ def _facts(run: Evaluation) -> dict[str, str]:
 
 
 def _trained_in_folds(trainings: Mapping[str, Training]) -> dict[str, str]:
-    """The same of several, what they have in common once."""
+    """The facts of several trainings; common facts are listed once."""
     several = trainings.values()
     return {
         "trained": "; ".join(
@@ -112,7 +112,7 @@ def _temperature(report: Report) -> str:
 
 
 def hardware_text(facts: Mapping[str, Any]) -> str:
-    """The GPU, or the kind of machine, and the threads."""
+    """The GPU, or the kind of machine, and the number of threads."""
     threads = count(facts["threads"], "thread") if facts.get("threads") else ""
     return ", ".join(str(part) for part in (facts.get("gpu") or facts.get("machine"), threads) if part) or "–"
 
@@ -126,7 +126,7 @@ def _short(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Without the tuples that YAML would tag."""
+    """Convert tuples to lists, since YAML would tag them."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -8,7 +8,7 @@ from emosllm.reporting.evaluations import Evaluation
 
 
 def robustness(runs: Sequence[Evaluation]) -> Section | None:
-    """UA on spoilt recordings, as curves and as a table."""
+    """UA on degraded recordings, as curves and as a table."""
     swept = {run.name: run.report.robustness for run in runs if run.report.robustness is not None}
     if not swept:
         return None

@@ -7,6 +7,6 @@ from emosllm.reporting.evaluations import Evaluation
 
 
 def unmeasured(runs: Sequence[Evaluation]) -> Section | None:
-    """What is not there, and why."""
+    """The missing figures, and why they are missing."""
     rows = tuple((run.name, what, why) for run in runs for what, why in run.report.unmeasured.items())
     return Section("Not measured", (Table(("system", "what", "why"), rows),)) if rows else None

@@ -7,7 +7,7 @@ from emosllm.reporting.evaluations import Evaluation
 
 
 def votes(runs: Sequence[Evaluation]) -> Section | None:
-    """Against raters' votes."""
+    """Predicted distributions against raters' votes."""
     keys = ("jensen_shannon", "kl", "cross_entropy", "accuracy", "agreement")
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (run.name, *(run.figure(f"soft/{key}") for key in keys), run.report.soft.n, run.report.soft.ties)
