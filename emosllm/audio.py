@@ -5,32 +5,81 @@ Decoding goes block by block, so three hours at 48 kHz need the memory of three 
 short recordings raise an error of one line, because a system would give them a confident answer.
 """
 
-import codecs
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile as sf
 import soxr
 
-from emosllm import truncation
-from emosllm.errors import UserError
+from emosllm.sound_file import AudioError, open_sound_file
+
+__all__ = ["AudioError", "Recording", "duration", "load_audio", "open_recording", "stream_audio"]
 
 SAMPLE_RATE = 16_000  # Hz; what WavLM, wav2vec 2.0, HuBERT and Whisper were trained on
 MIN_SECONDS = 0.1  # shorter than a syllable; also how much a header or a manifest may be off by rounding and padding
 SILENCE_DBFS = -90.0  # digital silence: at most the last bit of 16 flickers (-90.3 dBFS)
 _RATES = (1_000, 1_000_000)  # Hz; a rate outside is a typing error (16 for 16000) or a broken header
-_MAGIC = (b"RIFF", b"RIFX", b"FORM", b"OggS", b"fLaC", b"ID3", b".snd", b"caff")  # the first bytes of audio files
 _BLOCK = 1 << 18  # frames decoded at a time
 
 
-class AudioError(UserError):
-    """A recording that cannot be used; the message states its name, the fault and the remedy."""
+class Recording:
+    """An open recording: its length is known, its samples are read as needed. `open_recording` makes it.
+
+    Args:
+        name: its name in errors.
+        sound: an open file, or samples `[T, C]`.
+        rate: sampling rate in Hz.
+
+    Attributes:
+        seconds: the length by the header.
+    """
+
+    def __init__(self, name: str, sound: sf.SoundFile | np.ndarray, rate: int) -> None:
+        self.name, self._sound = name, sound
+        self._rate = _checked_rate(name, rate)
+        self._frames = len(sound) if isinstance(sound, np.ndarray) else sound.frames
+        self.seconds = self._frames / rate
+
+    def samples(self, start: float = 0.0, end: float | None = None) -> np.ndarray:
+        """Read a segment; `load_audio` documents arguments, result and errors."""
+        first, last = _stretch(self.name, self._frames, self._rate, start, end)
+        return _to_16k(self._decoded(first, last), self._rate, self.name)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Read the whole recording in blocks; `stream_audio` documents result and errors."""
+        first, last = _stretch(self.name, self._frames, self._rate, 0.0, None)
+        return _resampled(self._decoded(first, last), self._rate, self.name, _Peaks())
+
+    def _decoded(self, first: int, last: int) -> Iterable[np.ndarray]:
+        if isinstance(self._sound, np.ndarray):
+            return [_as_floats(self._sound[first:last])]
+        return _blocks(self._sound, first, last, self.name)
+
+
+@contextmanager
+def open_recording(
+    source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE, name: str | None = None
+) -> Iterator[Recording]:
+    """Open a recording, once for all that is read of it; a file stays open until the `with` block ends.
+
+    Args:
+        source: as for `load_audio`.
+        rate: sampling rate of an array, in Hz.
+        name: its name in errors; the path if not given.
+
+    Raises:
+        AudioError: the file cannot be opened, or its size contradicts its header.
+    """
+    name = name or _name(source)
+    if isinstance(source, np.ndarray):
+        yield Recording(name, _as_channels(source), rate)
+        return
+    with open_sound_file(source, name) as sound:
+        yield Recording(name, sound, sound.samplerate)
 
 
 def load_audio(
@@ -56,14 +105,8 @@ def load_audio(
         AudioError: the source is missing, a folder, empty, not audio, truncated, silent, shorter than 0.1 s or contains
             NaN, or `start` and `end` are not inside it.
     """
-    name = _name(source)
-    if isinstance(source, np.ndarray):
-        samples = _as_channels(source)
-        first, last = _stretch(name, len(samples), rate, start, end)
-        return _to_16k([_as_floats(samples[first:last])], rate, name)
-    with _opened(source) as sound:
-        first, last = _stretch(name, sound.frames, sound.samplerate, start, end)
-        return _to_16k(_blocks(sound, first, last, name), sound.samplerate, name)
+    with open_recording(source, rate=rate) as recording:
+        return recording.samples(start, end)
 
 
 def stream_audio(source: Path | str | bytes) -> Iterator[np.ndarray]:
@@ -80,10 +123,8 @@ def stream_audio(source: Path | str | bytes) -> Iterator[np.ndarray]:
     Raises:
         AudioError: as `load_audio`, except for silence. A fault late in the file is raised when decoding reaches it.
     """
-    name = _name(source)
-    with _opened(source) as sound:
-        first, last = _stretch(name, sound.frames, sound.samplerate, 0.0, None)
-        yield from _resampled(_blocks(sound, first, last, name), sound.samplerate, name, _Peaks())
+    with open_recording(source) as recording:
+        yield from recording.blocks()
 
 
 def duration(source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE) -> float:
@@ -96,10 +137,8 @@ def duration(source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE
     Raises:
         AudioError: the file cannot be opened, or its size contradicts its header.
     """
-    if isinstance(source, np.ndarray):
-        return len(_as_channels(source)) / _checked_rate(_name(source), rate)
-    with _opened(source) as sound:
-        return sound.frames / _checked_rate(_name(source), sound.samplerate)
+    with open_recording(source, rate=rate) as recording:
+        return recording.seconds
 
 
 def _name(source: Path | str | bytes | np.ndarray) -> str:
@@ -136,69 +175,6 @@ def _as_floats(samples: np.ndarray) -> np.ndarray:
         return samples.astype(np.float32)
     half = 2.0 ** (8 * samples.dtype.itemsize - 1)
     return ((samples.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
-
-
-@contextmanager
-def _opened(source: Path | str | bytes) -> Iterator[sf.SoundFile]:
-    """Open a file, or the bytes of one, as a `SoundFile`, after a check that it is not truncated."""
-    name = _name(source)
-    with _stream(source) as stream:
-        if stream.seek(0, 2) == 0:
-            raise AudioError(f"{name} is empty (0 bytes): copy or record it again")
-        fault = truncation.truncation(stream)
-        if fault:
-            raise AudioError(f"{name} is truncated: {fault}; copy or download it again")
-        whole = truncation.with_honest_size(stream)
-        whole.seek(0)
-        try:
-            sound = sf.SoundFile(whole)
-        except (sf.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw
-            if _is_text(whole):
-                raise AudioError(
-                    f"{name} is not audio but text: give a recording; a table of recordings is a manifest, for --data"
-                ) from error
-            raise AudioError(
-                f"{name} is not audio, or its beginning is damaged (libsndfile reads wav, flac, mp3, ogg, opus): "
-                f"convert it, for example with `{_conversion(source)}`"
-            ) from error
-        with sound:
-            yield sound
-
-
-def _is_text(stream: BinaryIO) -> bool:
-    """Whether the first 4096 bytes of a file are UTF-8 text without control characters."""
-    stream.seek(0)
-    if stream.read(4).startswith(_MAGIC):  # letters, so a file truncated after them looks like text
-        return False
-    stream.seek(0)
-    words = codecs.getincrementaldecoder("utf-8")()
-    try:
-        page = words.decode(stream.read(4096))  # incremental: a letter cut at the end of the page is no error
-    except UnicodeDecodeError:
-        return False
-    return page != "" and all(letter.isprintable() or letter.isspace() for letter in page)
-
-
-def _conversion(source: Path | str | bytes) -> str:
-    old = Path("clip.m4a" if isinstance(source, bytes) else source)
-    new = old.with_suffix(".wav")
-    return f"ffmpeg -i {old} {new if new != old else old.with_stem(old.stem + '-converted')}"
-
-
-def _stream(source: Path | str | bytes) -> BinaryIO:
-    if isinstance(source, bytes):
-        return BytesIO(source)
-    path = Path(source)
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise AudioError(f"{path} does not exist: check the path, or the folder that the manifest lies in") from None
-    except IsADirectoryError:
-        raise AudioError(f"{path} is a folder, not a recording: give the files in it") from None
-    except OSError as error:
-        raise AudioError(f"{path} cannot be opened ({error.strerror}): check its name and permissions") from error
-    except ValueError:
-        raise AudioError(f"{str(path)!r} is not a name that a file can have: check it") from None
 
 
 def _checked_rate(name: str, rate: int) -> int:
