@@ -51,36 +51,41 @@ def listen(
 
     Without a microphone: `emosllm listen nano --from interview.wav`
     """
-    from emosllm.audio import duration, stream_audio
+    from emosllm.audio import open_recording
     from emosllm.inference.loader import load
-    from emosllm.timeline.live import LiveView
-    from emosllm.timeline.live import microphone as opened
+    from emosllm.inference.rows import RecognitionOptions, recognise
+    from emosllm.inference.transcripts import TranscriptSources
+    from emosllm.sinks.live_view import LiveView
+    from emosllm.timeline.microphone import open_microphone
     from emosllm.timeline.silero_vad import installed_weights
-    from emosllm.timeline.timeline import Options
+    from emosllm.timeline.spoken_turns import TurnOptions, cut_turns
     from emosllm.timeline.turns import Limits
 
-    usual = Limits(longest=8.0)  # a live view should not wait for the end of a long turn
-    limits = Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
+    # A live view should not wait for the end of a long turn.
+    turns = TurnOptions(Limits.of(shortest, 8.0 if longest is None else longest))
     installed_weights()
-    if source is not None:
-        duration(source)  # raises an error if the recording cannot be opened
-    recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
-    transcriber = None
-    if asr is not None:
-        from emosllm.inference.asr import load_asr
-
-        transcriber = load_asr(asr, device)
-    session = recogniser.session() if adapt else None
-    options = Options(limits, transcriber=transcriber, batch_size=1, session=session)
-    view = LiveView(tuple(recogniser.labels.names), Console())
     with ExitStack() as stack:
-        blocks, waiting = (stream_audio(source), None) if source else stack.enter_context(opened(microphone))
-        if source is None:
+        recording = stack.enter_context(open_recording(source)) if source else None
+        recogniser = load(model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, []))
+        transcriber = None
+        if asr is not None:
+            from emosllm.inference.asr import load_asr
+
+            transcriber = load_asr(asr, device)
+        session = recogniser.session() if adapt else None
+        options = RecognitionOptions(1, TranscriptSources(transcriber=transcriber), session=session)
+        if recording is not None:
+            blocks, waiting = recording.blocks(), None
+        else:
+            blocks, waiting = stack.enter_context(open_microphone(microphone))
             print("listening; Ctrl-C ends it", file=sys.stderr)
         if recogniser.calibrated is not None:
             print(recogniser.calibrated.note, file=sys.stderr)
-        turns = sum(1 for _ in view.follow(recogniser, blocks, options, waiting))
+        view = stack.enter_context(LiveView(tuple(recogniser.labels.names), Console()))
+        clips = cut_turns(view.watched(blocks, waiting), "stream", turns.within(recogniser.processor.longest))
+        for row in recognise(recogniser, clips, options):
+            view.write(row)
     if session is not None:
         print(session.adaptation.note, file=sys.stderr)
-    if not turns:
+    if not view.rows:
         print("no speech was found", file=sys.stderr)

@@ -1,8 +1,10 @@
-"""The command `predict`: recognise emotions in recordings, in a manifest of them, or in one long recording."""
+"""The command `predict`: recognise emotions in recordings, in a manifest of them, or in one long recording.
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+The command composes a stream: sources, recordings, clips, rows, sinks. Each stage has one object with its options.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import typer
@@ -32,16 +34,18 @@ from emosllm.cli.predict_options import (
     TimelineOpt,
     WordsOpt,
     WorkersOpt,
+    completed_sources,
+    long_recording,
+    transcript_sources,
+    turn_options,
 )
-from emosllm.cli.predict_transcripts import chosen_transcripts, source_for, with_transcripts
+from emosllm.cli.progress import CommandProgress
 from emosllm.errors import UserError
-from emosllm.utterance import Utterance
 
 if TYPE_CHECKING:
-    from emosllm.inference.recogniser import Recogniser
-    from emosllm.timeline.timeline import Options
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au"}
+    from emosllm.inference.clips import ListedUtterances
+    from emosllm.inference.rows import Row
+    from emosllm.timeline.spoken_turns import SpokenTurns
 
 
 def predict(
@@ -75,83 +79,56 @@ def predict(
 
     Many recordings: `emosllm predict nano --data manifest.csv --out results.parquet`
     """
-    from emosllm.cli import predict_rows, predict_timeline
+    from emosllm.inference.sources import utterances_of
 
-    utterances = _utterances(files, data)
+    utterances = utterances_of(files or [], data)
     only = {"--rttm": rttm, "--shortest": shortest, "--longest": longest, "--cues": cues}
     if not timeline and (alone := [name for name, value in only.items() if value is not None]):
         raise UserError(f"{alone[0]} is for one long recording: add --timeline, or leave it out")
-    if timeline:
-        options = predict_timeline.checked(utterances, out or [], picture, rttm, shortest, longest, cues)
-    else:
-        predict_rows.check(out or [], picture)
-    source = chosen_transcripts(transcripts, data, utterances)
-    from emosllm.inference.loader import load
+    from emosllm.audio import open_recording
+    from emosllm.inference.clips import ListedUtterances
+    from emosllm.inference.rows import RecognitionOptions, recognise
+    from emosllm.sinks.outputs import check_outputs, sinks_of
+    from emosllm.sinks.sink import OutputOptions
+    from emosllm.timeline.cues import cues_available
+    from emosllm.timeline.spoken_turns import SpokenTurns
 
-    recogniser = load(
-        model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, utterances)
-    )
-    source = source_for(recogniser, source, transcripts, model, manifest=data is not None, asr=asr, device=device)
-    if adapt:
-        _adapt(recogniser, utterances, options if timeline else None, batch_size)
-    if timeline:
-        full = replace(options, given=source.table, transcriber=source.transcriber, batch_size=batch_size)
-        code = predict_timeline.run(recogniser, utterances[0], model, full, format, out or [], picture)
-    else:
-        asked = with_transcripts(utterances, source)
-        if out:
-            code = predict_rows.write(recogniser, asked, model, source, out[0], batch_size, workers)
+    path = long_recording(utterances) if timeline else None
+    turns = turn_options(rttm, shortest, longest, cues) if timeline else None
+    outputs = OutputOptions(format.value, out or [], picture)
+    check_outputs(outputs, timeline)
+    sources = transcript_sources(transcripts, data, utterances)
+    with ExitStack() as stack:
+        # Opened before the system is loaded, so that a recording that cannot be read is reported at once.
+        recording = stack.enter_context(open_recording(path)) if path else None
+        from emosllm.inference.loader import load
+
+        recogniser = load(
+            model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, utterances)
+        )
+        sources = completed_sources(sources, recogniser, transcripts, data is not None, asr, device)
+        options = RecognitionOptions(batch_size, sources, timeline and (cues_available() if cues is None else cues))
+        segmentation: SpokenTurns | ListedUtterances
+        if path is not None and recording is not None:
+            segmentation = SpokenTurns(recording, path, turns, recogniser.processor.longest)
         else:
-            code = predict_rows.show(recogniser, asked, model, source, format, picture, batch_size)
-    raise typer.Exit(code)
+            reader = recogniser.reader(samples=sources.transcriber is not None)
+            segmentation = ListedUtterances(utterances, reader, workers, ahead=2 * batch_size)
+        if adapt:
+            recogniser.adapt(segmentation.clips(), batch_size)
+        sinks = [stack.enter_context(sink) for sink in sinks_of(outputs, segmentation, recogniser, model, options)]
+        rows = recognise(recogniser, segmentation.clips(sinks[0].earlier), options)
+        for row in _tracked(rows, segmentation, sinks[0].earlier):
+            for sink in sinks:
+                sink.write(row)
+    raise typer.Exit(sinks[0].exit_code)
 
 
-def _adapt(
-    recogniser: "Recogniser", utterances: Sequence[Utterance], options: "Options | None", batch_size: int
-) -> None:
-    """Normalise by the recordings, or by the turns of the one recording of a timeline."""
-    from emosllm.timeline.timeline import turn_samples
-
-    audio = utterances[0].audio
-    if options is not None and isinstance(audio, Path):
-        recogniser.adapt(turn_samples(recogniser, audio, options), batch_size)
-    else:
-        recogniser.adapt(utterances, batch_size)
-
-
-def _utterances(files: Sequence[Path] | None, data: Path | None) -> list[Utterance]:
-    """The utterances to recognise: named files, or the rows of a manifest."""
-    if files and data is not None:
-        raise UserError(f"{files[0]} and --data {data}: give recordings, or a manifest of them")
-    if data is not None:
-        from emosllm.corpora.manifest import read_manifest
-
-        return read_manifest(data)
-    if not files:
-        raise UserError("nothing to recognise: name recordings, or a manifest with --data")
-    return [Utterance(str(path), path) for path in _recordings(files)]
-
-
-def _recordings(paths: Sequence[Path]) -> list[Path]:
-    """The named files, and the recordings in the named folders."""
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(p for p in path.rglob("*") if _is_recording(p)) if _is_folder(path) else [path]
-        if not inside:
-            raise UserError(
-                f"{path}: no recording in that folder; known endings are {' '.join(sorted(AUDIO_SUFFIXES))}"
-            )
-        found += inside
-    return found
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # the name is too long for the file system
-        return False
-
-
-def _is_recording(path: Path) -> bool:
-    # macOS adds files whose names begin with a dot to archives.
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _tracked(rows: Iterable["Row"], segmentation: "SpokenTurns | ListedUtterances", earlier: int) -> Iterator["Row"]:
+    """Show the progress on the error stream: recordings, or seconds of one long recording."""
+    with CommandProgress("recognising", segmentation.total, segmentation.unit) as progress:
+        progress.begin(earlier)
+        for number, row in enumerate(rows, start=earlier + 1):
+            progress.reach(number if segmentation.unit == "recordings" else row.utterance.end or 0.0)
+            yield row
+        progress.reach(segmentation.total)

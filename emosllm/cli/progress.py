@@ -65,6 +65,10 @@ class CommandProgress:
             self._last = now
             self.console.print(f"{self.what}: {self._count()}, {self._left(now)} left", highlight=False)
 
+    def reach(self, done: float) -> None:
+        """Set the work done."""
+        self.advance(done - self.done)
+
     def _count(self) -> str:
         if self.unit == "seconds":
             return f"{clock(self.done)} of {clock(self.total)}"

@@ -1,5 +1,6 @@
-"""Inference: recordings in, predictions out. Transcripts are generated, emotions are scored.
+"""Inference: a stream of recordings in, rows out. Transcripts are generated, emotions are scored.
 
-`decoding` asks the system, `adaptation` normalises by the recordings at hand, `asr` and `transcripts` bring words.
-The ways in are `loader.load` and `recogniser.Recogniser`.
+`sources` lists utterances, `clips` cuts them out of recordings, `transcripts` and `asr` give their words, `recogniser`
+answers in batches, `rows` composes the stream. The ways in are `loader.load`, `recogniser.Recogniser` and
+`rows.recognise`.
 """

@@ -1,19 +1,20 @@
-"""The recogniser: recordings in, `Prediction`s out, singly or in batches. An unreadable recording is an error row."""
+"""The recogniser: clips in, `Prediction`s out, in batches. The prediction of an unusable clip states its error.
+
+`predict` also reads the clips. `recognise` takes clips that are already cut, from any source.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice, repeat
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from emosllm.audio import MIN_SECONDS, duration, load_audio
 from emosllm.errors import UserError
 from emosllm.inference.adaptation import Adaptation, Session, adapted
+from emosllm.inference.clips import Clip, ClipReader
 from emosllm.inference.decoding import (
     emotion_question,
     free_answers,
@@ -22,7 +23,7 @@ from emosllm.inference.decoding import (
     tells_cues,
     transcribe,
 )
-from emosllm.inference.inputs import Source, as_utterance
+from emosllm.inference.sources import Source, as_utterance
 from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
@@ -123,24 +124,65 @@ class Recogniser:
         Raises:
             UserError: the strategy needs transcripts, and the system does not transcribe.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size {batch_size}: give 1 or more")
-        if transcripts == "own" and self.needs_words and not self.processor.reads:
+        self.check_transcripts(transcripts == "given")
+        clips = self.reader().read(utterances)
+        if transcripts == "own" and not self.processor.reads:
+            clips = (replace(clip, transcript=None) for clip in clips)
+        clips = (replace(clip, session=session) for clip, session in zip(clips, sessions or repeat(None), strict=False))
+        yield from (prediction for _, prediction in self.recognise(clips, batch_size))
+
+    def reader(self, *, samples: bool = False) -> ClipReader:
+        """A reader of utterances as clips for this system.
+
+        Args:
+            samples: whether samples are needed even if this system does not use them, as for a speech recogniser.
+        """
+        cached = self.remembered is not None and (self.measured is not None or not tells_cues(self.processor))
+        return ClipReader(
+            self.processor,
+            samples=samples or (self.processor.listens and not cached),
+            frames=self.remembered if self.processor.listens else None,
+        )
+
+    def check_transcripts(self, given: bool) -> None:
+        """Refuse to begin without a source of transcripts if the strategy needs one.
+
+        Args:
+            given: whether clips may have transcripts.
+
+        Raises:
+            UserError: the strategy needs transcripts, none are given, and the system does not transcribe.
+        """
+        if not given and self.needs_words and not self.processor.reads:
             raise UserError(
                 f"strategy {self.strategy!r} needs the words, and {self.model.recipe.name} does not transcribe: give "
                 "them (transcripts or an ASR), or use strategy ser"
             )
-        remaining = zip(utterances, sessions or repeat(None), strict=False)
-        while batch := list(islice(remaining, batch_size)):
-            yield from self._batch([utterance for utterance, _ in batch], transcripts, [each for _, each in batch])
 
-    def adapt(self, recordings: Iterable[Source], batch_size: int = 8) -> Adaptation:
+    def recognise(self, clips: Iterable[Clip], batch_size: int = 8) -> Iterator[tuple[Clip, Prediction]]:
+        """Recognise clips, in order, `batch_size` at a time, in constant memory; a clip's transcript is used.
+
+        Raises:
+            UserError: `batch_size` is below 1.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch_size {batch_size}: give 1 or more")
+        remaining = iter(clips)
+        while batch := list(islice(remaining, batch_size)):
+            errors = [clip.error or self._missing_transcript(clip) for clip in batch]
+            sound = [clip for clip, error in zip(batch, errors, strict=True) if error is None]
+            answers = iter(self._recognise(sound) if sound else [])
+            for clip, error in zip(batch, errors, strict=True):
+                yield clip, next(answers) if error is None else Prediction(clip.name, error=error)
+
+    def adapt(self, recordings: Iterable[Source | Clip], batch_size: int = 8) -> Adaptation:
         """Adapt to unlabelled recordings of varied emotions; the next call replaces this adaptation.
 
         Raises:
             UserError: the system does not normalise by statistics.
         """
-        self.adaptation = self.session().add_all(self.clips(map(as_utterance, recordings), batch_size))
+        session = self.session()
+        self.adaptation = session.add_all(self._all_frames(self._as_clips(recordings), batch_size))
         return self.adaptation
 
     def session(self) -> Session:
@@ -157,75 +199,48 @@ class Recogniser:
             )
         return Session(trained, self.temperature, self.calibrated)
 
-    @torch.inference_mode()
-    def clips(self, utterances: Iterator[Utterance], batch_size: int) -> Iterator[torch.Tensor]:
-        """Encoder frames `[N, D]` or `[N, S, D]`, not normalised, of all readable utterances."""
-        while batch := list(islice(utterances, batch_size)):
-            heard = []
-            for utterance in batch:
-                with suppress(UserError):
-                    heard.append(self._hear(replace(utterance, transcript="-")))  # a transcript is not needed here
-            yield from (torch.from_numpy(frames) for frames in self._frames(heard) if frames is not None)
-
-    def _batch(
-        self, utterances: Sequence[Utterance], transcripts: Transcripts, sessions: Sequence[Session | None]
-    ) -> list[Prediction]:
-        heard: list[_Heard] = []
-        errors: dict[int, str] = {}
-        for index, (utterance, session) in enumerate(zip(utterances, sessions, strict=True)):
-            try:
-                heard.append(replace(self._hear(utterance), session=session))
-            except UserError as error:
-                errors[index] = str(error)
-        answers = iter(self._recognise(heard, transcripts) if heard else [])
-        return [
-            Prediction(_path(utterance), error=errors[index]) if index in errors else next(answers)
-            for index, utterance in enumerate(utterances)
-        ]
-
-    def _hear(self, utterance: Utterance) -> "_Heard":
-        """Load the inputs that this system needs of an utterance, or raise a `UserError` if one is missing."""
-        if self.needs_words and not utterance.transcript:
-            way = "reads one" if self.processor.reads else f"needs one under strategy {self.strategy}"
-            raise UserError(
-                f"{_path(utterance)}: no transcript, and this system {way}; give it in the manifest's column "
-                "'transcript'"
-            )
-        if not self.processor.listens:
-            return _Heard(utterance)
-        if utterance.audio is None:
-            raise UserError(f"{utterance.id}: no recording, and this system listens")
-        if self.remembered is not None and (self.measured is not None or not tells_cues(self.processor)):
-            return _Heard(utterance, frames=self.remembered(utterance))
-        # A recording that is too long is refused by its header, before decoding. Headers may be slightly wrong.
-        promised = min(duration(utterance.audio), utterance.end or math.inf) - utterance.start
-        if promised > self.processor.longest + MIN_SECONDS:
-            self.processor.check_seconds(promised, _path(utterance))
-        samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
-        self.processor.check_length(samples, _path(utterance))
-        return _Heard(utterance, samples, self.remembered and self.remembered(utterance))
+    def _as_clips(self, recordings: Iterable[Source | Clip]) -> Iterator[Clip]:
+        reader = self.reader()
+        for recording in recordings:
+            if isinstance(recording, Clip):
+                yield recording
+            else:
+                yield from reader.read([as_utterance(recording)])
 
     @torch.inference_mode()
-    def _recognise(self, heard: Sequence["_Heard"], transcripts: Transcripts) -> list[Prediction]:
-        sessions = [one.session for one in heard]
-        frames, temperatures = adapted(self._frames(heard), sessions, self.adaptation, self.temperature)
-        known = [hints(self.processor, one.utterance, one.samples, self.measured) for one in heard]
-        given = transcripts == "given" or self.processor.reads
-        texts: list[str | None] = [one.utterance.transcript if given else None for one in heard]
+    def _all_frames(self, clips: Iterator[Clip], batch_size: int) -> Iterator[torch.Tensor]:
+        """Encoder frames `[N, D]` or `[N, S, D]`, not normalised, of all clips that could be read."""
+        while batch := list(islice(clips, batch_size)):
+            frames = self._frames([clip for clip in batch if clip.error is None])
+            yield from (torch.from_numpy(clip) for clip in frames if clip is not None)
+
+    def _missing_transcript(self, clip: Clip) -> str | None:
+        """The error of a clip without a transcript, if this system needs one."""
+        if not self.needs_words or clip.transcript:
+            return None
+        way = "reads one" if self.processor.reads else f"needs one under strategy {self.strategy}"
+        return f"{clip.name}: no transcript, and this system {way}; give it in the manifest's column 'transcript'"
+
+    @torch.inference_mode()
+    def _recognise(self, clips: Sequence[Clip]) -> list[Prediction]:
+        sessions = [clip.session for clip in clips]
+        frames, temperatures = adapted(self._frames(clips), sessions, self.adaptation, self.temperature)
+        known = [hints(self.processor, clip.utterance, clip.samples, self.measured) for clip in clips]
+        texts: list[str | None] = [clip.transcript for clip in clips]
         if self.strategy != "ser":
-            texts = self._listen(frames, texts, known)
+            texts = self._transcribe(frames, texts, known)
         questions = [
             emotion_question(self.processor, self.strategy, text, self.labels, **hints)
             for text, hints in zip(texts, known, strict=True)
         ]
-        samples = [Sample(question, frames=clip) for question, clip in zip(questions, frames, strict=True)]
-        paths = [_path(one.utterance) for one in heard]
+        samples = [Sample(question, frames=each) for question, each in zip(questions, frames, strict=True)]
+        names = [clip.name for clip in clips]
         if self.answer == "generate":
-            return self._answer_freely(paths, samples, texts)
+            return self._answer_freely(names, samples, texts)
         scored = score_emotions(self.model, self.processor, samples, self.labels, temperatures)
         return [
-            Prediction(path, max(probabilities, key=probabilities.__getitem__), probabilities, text)
-            for path, probabilities, text in zip(paths, scored, texts, strict=True)
+            Prediction(name, max(probabilities, key=probabilities.__getitem__), probabilities, text)
+            for name, probabilities, text in zip(names, scored, texts, strict=True)
         ]
 
     def _answer_freely(
@@ -239,38 +254,38 @@ class Recogniser:
             for path, (said, label), text in found
         ]
 
-    def _frames(self, heard: Sequence["_Heard"]) -> list[np.ndarray | None]:
+    def _frames(self, clips: Sequence[Clip]) -> list[np.ndarray | None]:
         """Encoder frames of each clip, `[N, D]`, computed once for transcription and emotion."""
-        new = [one.samples for one in heard if one.samples is not None and one.frames is None]
+        new = [clip.samples for clip in clips if clip.samples is not None and clip.frames is None]
         if not new or self.model.encoder is None:
-            return [one.frames for one in heard]
+            return [clip.frames for clip in clips]
         features = {name: tensor.to(self.model.device) for name, tensor in self.processor.features(new).items()}
         hidden, mask = self.model.encoder(features["audio"], features["audio_attention"], features.get("windows"))
-        computed = (clip[keep].float().cpu().numpy() for clip, keep in zip(hidden, mask, strict=True))
-        return [next(computed) if one.frames is None else one.frames for one in heard]
+        computed = (frames[keep].float().cpu().numpy() for frames, keep in zip(hidden, mask, strict=True))
+        return [next(computed) if clip.frames is None else clip.frames for clip in clips]
 
-    def _listen(
+    def _transcribe(
         self, frames: Sequence[np.ndarray | None], texts: Sequence[str | None], known: Sequence[dict[str, Any]]
     ) -> list[str | None]:
         """Generate the transcripts that are missing."""
-        silent = [index for index, text in enumerate(texts) if text is None]
-        if not silent:
+        missing = [index for index, text in enumerate(texts) if text is None]
+        if not missing:
             return list(texts)
         task = TRANSCRIPT_TASK[self.strategy]
         samples = [
             Sample(self.processor.converse(task, labels=self.labels, **known[index]), frames=frames[index])
-            for index in silent
+            for index in missing
         ]
         assert isinstance(self.model, SpeechLLM)
-        heard = transcribe(self.model, self.processor, samples, self.inference.max_new_tokens)
-        filled = dict(zip(silent, heard, strict=True))
+        generated = transcribe(self.model, self.processor, samples, self.inference.max_new_tokens)
+        filled = dict(zip(missing, generated, strict=True))
         return [filled.get(index, text) for index, text in enumerate(texts)]
 
     @property
     def note(self) -> str | None:
         """A line about the calibration or adaptation of the probabilities; `None` without either."""
-        told = self.adaptation or self.calibrated
-        return None if told is None else told.note
+        source = self.adaptation or self.calibrated
+        return None if source is None else source.note
 
     @property
     def writes_words(self) -> bool:
@@ -281,17 +296,3 @@ class Recogniser:
     def needs_words(self) -> bool:
         """Whether transcripts must be given: the system or its strategy needs them, and it does not generate them."""
         return self.processor.reads or (self.strategy != "ser" and not self.model.recipe.transcribes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """The loaded inputs of an utterance: samples `[T]`, or encoder frames `[N, D]`, or neither for text."""
-
-    utterance: Utterance
-    samples: np.ndarray | None = None
-    frames: np.ndarray | None = None
-    session: Session | None = None
-
-
-def _path(utterance: Utterance) -> str:
-    return str(utterance.audio) if isinstance(utterance.audio, Path) else utterance.id

@@ -21,8 +21,8 @@ from emosllm.serving.schemas import (
     TranscriptionSegment,
     VerboseTranscription,
 )
-from emosllm.serving.service import Service
-from emosllm.serving.uploads import Upload, body_of, read_upload, unless_gone
+from emosllm.serving.service import RequestOptions, Service
+from emosllm.serving.uploads import body_of, read_upload, unless_gone
 from emosllm.timeline.exports.lines import srt, vtt
 from emosllm.timeline.segments import Segment, Timeline
 
@@ -52,12 +52,9 @@ def openai_routes(service: Service) -> APIRouter:
             system = upload.fields.model if upload.fields.model in service.systems else None
             _check_writes(service, system)
 
-            async def answer(upload: Upload[TranscriptionForm]) -> Timeline:
-                if wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system):
-                    return await service.turns(line, upload.audio, upload.name, system=system)
-                return await service.whole(line, upload.audio, upload.name, system=system)
-
-            timeline = await unless_gone(request, answer(upload))
+            turns = wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system)
+            options = RequestOptions(turns=turns, system=system)
+            timeline = await unless_gone(request, service.recognise(line, upload.audio, upload.name, options))
         return _written(timeline, upload.fields)
 
     return routes

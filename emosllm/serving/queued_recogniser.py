@@ -1,15 +1,14 @@
-"""A recogniser whose `predict` goes through the queue, where clips of several clients share a batch."""
+"""A recogniser whose clips go through the queue, where clips of several clients share a batch."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import repeat
 
-from emosllm.inference.adaptation import Session
-from emosllm.inference.recogniser import Recogniser, Transcripts
+from emosllm.inference.clips import Clip
+from emosllm.inference.recogniser import Recogniser
 from emosllm.serving.batcher import Line
-from emosllm.utterance import Prediction, Utterance
+from emosllm.utterance import Prediction
 
 
 @dataclass(frozen=True)
@@ -17,15 +16,14 @@ class Job:
     """One clip for one system."""
 
     system: str
-    utterance: Utterance
-    session: Session | None = None
+    clip: Clip
 
 
 JobLine = Line[Job, Prediction]
 
 
 class QueuedRecogniser:
-    """What a timeline asks of a `Recogniser`, answered through the queue.
+    """What the stream needs of a `Recogniser`, answered through the queue.
 
     Args:
         recogniser: the system.
@@ -35,23 +33,22 @@ class QueuedRecogniser:
 
     def __init__(self, recogniser: Recogniser, name: str, line: JobLine) -> None:
         self.labels, self.processor = recogniser.labels, recogniser.processor
+        self.check_transcripts = recogniser.check_transcripts
         self._name, self._line = name, line
 
-    def predict(
-        self,
-        utterances: Iterable[Utterance],
-        batch_size: int = 8,
-        transcripts: Transcripts = "own",
-        sessions: Iterable[Session | None] | None = None,
-    ) -> Iterator[Prediction]:
-        """Recognise many recordings, in order; at most `batch_size` of them wait in the queue.
+    def recognise(self, clips: Iterable[Clip], batch_size: int = 8) -> Iterator[tuple[Clip, Prediction]]:
+        """Recognise clips, in order; at most `batch_size` of them wait in the queue.
 
         The bound lets a long recording fill batches on an idle server without delaying the other clients on a busy one.
         """
-        asked: deque[Future[Prediction]] = deque()
-        for utterance, session in zip(utterances, sessions or repeat(None), strict=False):
-            if len(asked) == batch_size:
-                yield asked.popleft().result()
-            asked.append(self._line.submit(Job(self._name, utterance, session)))
-        while asked:
-            yield asked.popleft().result()
+        pending: deque[tuple[Clip, Future[Prediction]]] = deque()
+        for clip in clips:
+            if len(pending) == batch_size:
+                yield _finished(*pending.popleft())
+            pending.append((clip, self._line.submit(Job(self._name, clip))))
+        while pending:
+            yield _finished(*pending.popleft())
+
+
+def _finished(clip: Clip, answer: Future[Prediction]) -> tuple[Clip, Prediction]:
+    return clip, answer.result()

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models
-from emosllm.serving.service import Service
-from emosllm.serving.uploads import Upload, body_of, read_upload, unless_gone
-from emosllm.timeline.segments import Timeline
+from emosllm.serving.service import RequestOptions, Service
+from emosllm.serving.uploads import body_of, read_upload, unless_gone
 
 _FORM = body_of(EmotionsForm, {"segments": True, "model": "nano"})
 
@@ -35,14 +34,15 @@ def emotion_routes(service: Service) -> APIRouter:
             upload = await read_upload(request, EmotionsForm)
             fields = upload.fields
 
-            async def answer(upload: Upload[EmotionsForm]) -> Timeline:
-                named = {"system": fields.model or None, "cues": fields.cues, "session": fields.session}
-                if fields.segments:
-                    return await service.turns(line, upload.audio, upload.name, **named)  # type: ignore[arg-type]
-                given = fields.transcript or None
-                return await service.whole(line, upload.audio, upload.name, transcript=given, **named)  # type: ignore[arg-type]
-
-            return Emotions.of(await unless_gone(request, answer(upload)), whole=not fields.segments)
+            options = RequestOptions(
+                turns=fields.segments,
+                system=fields.model or None,
+                transcript=None if fields.segments else fields.transcript or None,
+                cues=fields.cues,
+                session=fields.session,
+            )
+            timeline = service.recognise(line, upload.audio, upload.name, options)
+            return Emotions.of(await unless_gone(request, timeline), whole=not fields.segments)
 
     @routes.get("/models", response_model=Models)
     async def models() -> Models:

@@ -6,30 +6,45 @@ memory of its file and not of its samples.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any
 
-import numpy as np
-
-from emosllm.audio import SAMPLE_RATE, duration, load_audio, stream_audio
+from emosllm.audio import SAMPLE_RATE, Recording, open_recording
 from emosllm.errors import UserError
 from emosllm.inference.adaptation import Session
+from emosllm.inference.clips import Clip
 from emosllm.inference.recogniser import Recogniser
-from emosllm.inference.transcripts import Transcriber
+from emosllm.inference.rows import RecognitionOptions, recognise
+from emosllm.inference.transcripts import Transcriber, TranscriptSources
 from emosllm.serving.batcher import Batcher
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
-from emosllm.timeline.cues import cues_available, measured
+from emosllm.timeline.cues import cues_available
 from emosllm.timeline.segments import Segment, Timeline
-from emosllm.timeline.timeline import Options, recognise_timeline
+from emosllm.timeline.spoken_turns import TurnOptions, cut_turns
 from emosllm.utterance import Prediction, Utterance
 
-P = ParamSpec("P")
-T = TypeVar("T")
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """What a client requests of a recording.
+
+    Attributes:
+        turns: whether the recording is cut into turns; if not, it is one utterance.
+        system: the system's name; the first system if not given.
+        transcript: what is said, if that is known; only without turns.
+        cues: whether to measure the acoustic cues.
+        session: the client's name for recordings that answers adapt to; empty for none.
+    """
+
+    turns: bool = False
+    system: str | None = None
+    transcript: str | None = None
+    cues: bool = False
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,93 +117,58 @@ class Service:
         """Whether answers of that system hold a transcript that no client sent."""
         return self.transcriber is not None or self.systems[name].writes_words
 
-    async def whole(
-        self,
-        line: JobLine,
-        audio: bytes,
-        name: str,
-        *,
-        system: str | None = None,
-        transcript: str | None = None,
-        cues: bool = False,
-        session: str = "",
-    ) -> Timeline:
-        """Recognise a recording as one utterance: a timeline of one segment.
+    async def recognise(self, line: JobLine, audio: bytes, name: str, options: RequestOptions) -> Timeline:
+        """Recognise a recording as one utterance or turn by turn: a timeline of one segment, or of its turns.
 
         Args:
             line: the admitted request.
             audio: a file's bytes.
             name: the recording's name in answers.
-            system: its name; the first system if not given.
-            transcript: what is said, if that is known.
-            cues: whether to measure the acoustic cues.
-            session: the client's name for recordings that answers adapt to; empty for none.
+            options: what the client requests.
 
         Raises:
-            UserError: the recording cannot be read, or is too long for one utterance.
+            UserError: the recording cannot be read, is too long, or the system needs a transcript that is missing.
         """
-        chosen = self.chosen(system)
-        recogniser = self.systems[chosen]
-        if recogniser.needs_words and not transcript and self.transcriber is None:
-            raise UserError(f"{chosen} needs a transcript and does not transcribe: send the field `transcript` too")
-        adapting = self._session(line, chosen, session)
-        samples = await self._beside(self._read, audio, name, recogniser.processor.longest)
-        source: str | None = "model" if transcript is None else "given"
-        if transcript is None and self.transcriber is not None:
-            source, (transcript,) = self.transcriber.name, await self._beside(self.transcriber, [samples])
-        found = line.submit(Job(chosen, Utterance(name, samples, transcript=transcript), adapting))
-        voice = await self._beside(measured, samples) if cues and cues_available() else {}
-        said = await asyncio.wrap_future(found)
-        if said.error is not None:
-            raise UserError(said.error.replace("the given array", name))
-        seconds = len(samples) / SAMPLE_RATE
-        self.metrics.audio_seconds.inc(seconds)
-        source = None if said.transcript is None else source
-        segment = Segment(0.0, seconds, said.label, said.probabilities, said.transcript, source, cues=voice)
-        return self._timeline(name, chosen, seconds, [segment], _adapted(adapting))
-
-    async def turns(
-        self,
-        line: JobLine,
-        audio: bytes,
-        name: str,
-        *,
-        system: str | None = None,
-        cues: bool = False,
-        session: str = "",
-    ) -> Timeline:
-        """Recognise a recording turn by turn; it may be as long as the server's limit.
-
-        Args:
-            line: the admitted request.
-            audio: a file's bytes.
-            name: the recording's name in answers.
-            system: its name; the first system if not given.
-            cues: whether to measure each turn's acoustic cues.
-            session: the client's name for recordings that answers adapt to; empty for none.
-
-        Raises:
-            UserError: the recording cannot be read, or is too long for this server.
-        """
-        chosen = self.chosen(system)
-        if self.systems[chosen].needs_words and self.transcriber is None:
-            raise UserError(f"{chosen} needs a transcript and does not transcribe: it cannot recognise turns")
-        measures = cues and cues_available()
-        adapting = self._session(line, chosen, session)
-        options = Options(
-            transcriber=self.transcriber, cues=measures, batch_size=self.limits.batch_size, session=adapting
+        system = self.chosen(options.system)
+        self._check_transcript(system, options)
+        session = self._session(line, system, options.session)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._recognised, line, audio, name, system, options, session
         )
-        # Its interface is all that the timeline asks of a recogniser.
-        asked = cast(Recogniser, QueuedRecogniser(self.systems[chosen], chosen, line))
 
-        def recognised() -> tuple[float, list[Segment]]:
-            with _named(name):
-                seconds = self._checked(audio, name)
-                return seconds, list(recognise_timeline(asked, stream_audio(audio), options))
-
-        seconds, segments = await self._beside(recognised)
+    def _recognised(
+        self, line: JobLine, audio: bytes, name: str, system: str, options: RequestOptions, session: Session | None
+    ) -> Timeline:
+        """The stream of one request; it waits for the model in a thread of the pool."""
+        recogniser = self.systems[system]
+        batch_size, cues = self.limits.batch_size, options.cues and cues_available()
+        sources = TranscriptSources(listed=options.transcript is not None, transcriber=self.transcriber)
+        recognition = RecognitionOptions(batch_size, sources, cues, session)
+        queued = QueuedRecogniser(recogniser, system, line)
+        settings: dict[str, Any] = {}
+        with open_recording(audio, name=name) as recording:
+            seconds = self._checked(recording, None if options.turns else recogniser.processor.longest)
+            if options.turns:
+                turns = TurnOptions().within(recogniser.processor.longest)
+                settings = turns.settings() | recognition.settings()
+                clips = cut_turns(recording.blocks(), name, turns)
+            else:
+                samples = recording.samples()
+                seconds = len(samples) / SAMPLE_RATE
+                clips = iter([Clip(Utterance(name, end=seconds), name, samples, transcript=options.transcript)])
+            rows = list(recognise(queued, clips, recognition))
+        if not options.turns and (error := rows[0].prediction.error) is not None:
+            raise UserError(error)
         self.metrics.audio_seconds.inc(seconds)
-        return self._timeline(name, chosen, seconds, segments, options.settings() | _adapted(adapting))
+        labels, adapted = tuple(recogniser.labels.names), _adapted(session)
+        return Timeline(name, seconds, system, labels, [Segment.of(row) for row in rows], settings | adapted)
+
+    def _check_transcript(self, system: str, options: RequestOptions) -> None:
+        """Refuse a request without a transcript for a system that needs one and does not transcribe."""
+        if not self.systems[system].needs_words or options.transcript or self.transcriber is not None:
+            return
+        remedy = "it cannot recognise turns" if options.turns else "send the field `transcript` too"
+        raise UserError(f"{system} needs a transcript and does not transcribe: {remedy}")
 
     def fits(self, audio: bytes, name: str, system: str | None = None) -> bool:
         """Whether a recording is short enough to be one utterance, by its header.
@@ -196,62 +176,42 @@ class Service:
         Raises:
             UserError: the recording cannot be read.
         """
-        with _named(name):
-            return duration(audio) <= self.systems[self.chosen(system)].processor.longest
-
-    def _timeline(
-        self, name: str, system: str, seconds: float, segments: Sequence[Segment], settings: Mapping[str, Any]
-    ) -> Timeline:
-        labels = tuple(self.systems[system].labels.names)
-        return Timeline(name, seconds, system, labels, segments, settings)
+        with open_recording(audio, name=name) as recording:
+            return recording.seconds <= self.systems[self.chosen(system)].processor.longest
 
     def _session(self, line: JobLine, system: str, name: str) -> Session | None:
         """The session of that name; each client has its own sessions."""
         return self._sessions.get((line.client, system, name), self.systems[system].session) if name else None
 
-    def _checked(self, audio: bytes, name: str) -> float:
-        """Seconds, by the header; a recording too long for this server is refused before it is decoded."""
-        seconds = duration(audio)
+    def _checked(self, recording: Recording, longest: float | None) -> float:
+        """Seconds, by the header; a recording that is too long is refused before it is decoded.
+
+        Args:
+            recording: the open recording.
+            longest: the system's limit for one utterance; `None` if the recording is cut into turns.
+        """
+        seconds, name = recording.seconds, recording.name
         if seconds > self.limits.max_seconds:
             raise UserError(
                 f"{name}: {seconds:.0f} s, and this server takes at most {self.limits.max_seconds:g} s: cut it"
             )
+        if longest is not None and seconds > longest:
+            raise UserError(
+                f"{name}: {seconds:.1f} s, and this system takes at most {longest:g} s as one utterance: "
+                "ask with segments=true"
+            )
         return seconds
-
-    def _read(self, audio: bytes, name: str, longest: float) -> np.ndarray:
-        """Samples `[T]` of a recording that is short enough for one utterance."""
-        with _named(name):
-            if (seconds := self._checked(audio, name)) > longest:
-                raise UserError(
-                    f"{name}: {seconds:.1f} s, and this system takes at most {longest:g} s as one utterance: "
-                    "ask with segments=true"
-                )
-            return load_audio(audio)
-
-    async def _beside(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*given, **named))
 
     def _recognise(self, jobs: Sequence[Job]) -> list[Prediction]:
         """Recognise a batch, system by system; only the model's thread calls it."""
         answers: dict[int, Prediction] = {}
         for name in dict.fromkeys(job.system for job in jobs):
             mine = [index for index, job in enumerate(jobs) if job.system == name]
-            # Recordings with a transcript use it; the system transcribes the others.
-            clips, sessions = [jobs[index].utterance for index in mine], [jobs[index].session for index in mine]
-            found = self.systems[name].predict(clips, len(mine), "given", sessions)
-            answers.update(zip(mine, found, strict=True))
+            found = self.systems[name].recognise([jobs[index].clip for index in mine], len(mine))
+            answers.update(zip(mine, (prediction for _, prediction in found), strict=True))
         return [answers[index] for index in range(len(jobs))]
 
 
 def _adapted(session: Session | None) -> dict[str, Any]:
     """The part of an answer that describes its session."""
     return {} if session is None else {"adapted": session.adaptation.to_dict()}
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Put the file's name into errors about bytes and arrays."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(str(error).replace("the given bytes", name)) from None

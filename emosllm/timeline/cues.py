@@ -5,13 +5,11 @@ They describe changes of a voice and do not compare it with other people's voice
 measured, there are values and no words.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 import numpy as np
 
-from emosllm.prompting.cues import measure
 from emosllm.timeline.segments import Segment
 
 #: Units of the values, by name; ratios have none.
@@ -22,15 +20,6 @@ _FEWEST = 3  # turns; fewer cannot be divided into thirds
 def cues_available() -> bool:
     """Whether the library that measures the cues is installed."""
     return find_spec("parselmouth") is not None
-
-
-def measured(samples: np.ndarray) -> dict[str, float]:
-    """The cues of a turn's samples `[T]`; what could not be measured is left out.
-
-    Raises:
-        UserError: parselmouth is not installed.
-    """
-    return {name: float(value) for name, value in measure(samples).items() if math.isfinite(value)}
 
 
 def in_words(segments: Sequence[Segment]) -> list[Mapping[str, str]]:

@@ -5,9 +5,12 @@ They are frozen dataclasses without heavy imports, since the command line, the p
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from emosllm.inference.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,29 @@ class Segment:
     speakers: tuple[str, ...] = ()
     cues: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+
+    @staticmethod
+    def of(row: "Row", end: float | None = None) -> "Segment":
+        """The segment of a row.
+
+        Args:
+            row: the result for a clip of the recording.
+            end: the end of a clip whose utterance states none, in seconds.
+        """
+        utterance, prediction = row.utterance, row.prediction
+        until = utterance.end if utterance.end is not None else end
+        assert until is not None, "a segment needs an end"
+        return Segment(
+            utterance.start,
+            until,
+            prediction.label,
+            prediction.probabilities,
+            prediction.transcript,
+            row.transcript_from,
+            row.speakers,
+            row.cues,
+            prediction.error,
+        )
 
     @property
     def confidence(self) -> float | None:

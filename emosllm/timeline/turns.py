@@ -48,6 +48,12 @@ class Limits:
     close: float = 0.6
     far: float = 1.5
 
+    @staticmethod
+    def of(shortest: float | None, longest: float | None) -> "Limits":
+        """The usual limits, with these lengths where they are given."""
+        usual = Limits()
+        return Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
+
     def __post_init__(self) -> None:
         if not 0 < self.shortest <= self.longest / 2:
             raise UserError(

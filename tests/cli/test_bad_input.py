@@ -111,7 +111,7 @@ def test_three_hours_are_refused_by_their_header(run, tmp_path, monkeypatch):
     def decoded(*_, **__):
         raise AssertionError("nothing should be decoded")
 
-    monkeypatch.setattr("emosllm.inference.recogniser.load_audio", decoded)
+    monkeypatch.setattr("emosllm.audio.Recording.samples", decoded)
     began = time.process_time()
     answer = emosllm("predict", run, tmp_path / "long.wav", "--format", "json")
     assert answer.code == 2

@@ -11,9 +11,9 @@ import soundfile as sf
 import tiny
 from commandline import emosllm, refused
 
-from emosllm.cli import predict_timeline
 from emosllm.inference.stored_calibration import CALIBRATION, StoredCalibration, write_calibration
 from emosllm.recipe import load_recipe
+from emosllm.sinks.timeline_output import TimelineOutput
 
 FITTED = StoredCalibration(
     1.625, "val.csv", "ab", "val", ("angry", "happy", "neutral", "sad"), "ser", "own", 40, 1.4, 1.2, 0.3, 0.1
@@ -45,7 +45,7 @@ def test_listen_and_timelines_say_it_too(warm, tmp_path, clips, monkeypatch):
     sf.write(tmp_path / "talk.wav", tiny.clip(3.0), 16_000)
     heard = emosllm("listen", warm, "--from", tmp_path / "talk.wav")
     assert (heard.code, heard.err.count(NOTE)) == (0, 1)
-    monkeypatch.setattr(predict_timeline, "_show", lambda *_: None)
+    monkeypatch.setattr(TimelineOutput, "_show", lambda *_: None)
     assert NOTE in " ".join(emosllm("predict", warm, tmp_path / "talk.wav", "--timeline").out.split())
     assert NOTE not in emosllm("predict", warm, tmp_path / "talk.wav", "--timeline", "--format", "json").out
 

@@ -9,8 +9,11 @@ from talking import talking_folder
 
 import emosllm
 from emosllm.errors import UserError
+from emosllm.inference.clips import ClipReader
 from emosllm.inference.recogniser import Recogniser
-from emosllm.inference.transcripts import recognise
+from emosllm.inference.rows import RecognitionOptions
+from emosllm.inference.rows import recognise as stream
+from emosllm.inference.transcripts import TranscriptSources
 from emosllm.utterance import Prediction, Utterance
 
 VOICES = sorted((Path(__file__).parents[2] / "demo" / "recordings").glob("*.flac"))
@@ -49,6 +52,13 @@ def utterances():
         Utterance("2", Path("nowhere.wav")),
         Utterance("3", tiny.clip(0.5)),
     ]
+
+
+def recognise(recogniser, utterances, batch_size=8, *, given=False, transcriber=None):
+    clips = recogniser.reader(samples=transcriber is not None).read(utterances)
+    return stream(
+        recogniser, clips, RecognitionOptions(batch_size, TranscriptSources(listed=given, transcriber=transcriber))
+    )
 
 
 def sources(found):
@@ -128,11 +138,15 @@ def test_a_system_that_reads_keeps_the_words_it_was_given():
     """Such a system needs the transcript, whatever was said about transcripts."""
 
     class Reader:
-        processor = SimpleNamespace(reads=True)
+        processor = SimpleNamespace(reads=True, listens=False)
 
-        def predict(self, utterances, batch_size, transcripts, sessions=None):
-            for utterance in utterances:
-                yield Prediction(utterance.id, "sad", {"sad": 1.0}, utterance.transcript)
+        def check_transcripts(self, given):
+            assert given
 
-    (answer,) = recognise(Reader(), [Utterance("text", transcript="Oh no.")])
+        def recognise(self, clips, batch_size):
+            for clip in clips:
+                yield clip, Prediction(clip.name, "sad", {"sad": 1.0}, clip.transcript)
+
+    clips = ClipReader(Reader.processor, samples=False).read([Utterance("text", transcript="Oh no.")])
+    (answer,) = stream(Reader(), clips)
     assert (answer.prediction.transcript, answer.transcript_from) == ("Oh no.", "given")

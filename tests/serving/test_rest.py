@@ -229,7 +229,7 @@ def test_a_stopping_server_says_so(serve, clip):
 
 def test_what_is_our_fault_is_told_without_its_words(serve, nano, clip, caplog):
     broken = type(nano)(nano.model, nano.processor)
-    broken.predict = lambda *_: (_ for _ in ()).throw(RuntimeError(f"no memory at {sys.prefix}"))
+    broken.recognise = lambda *_: (_ for _ in ()).throw(RuntimeError(f"no memory at {sys.prefix}"))
     with serve(systems={"broken": broken}) as client:
         assert line_of(ask(client, clip), 500) == "the server failed to process this request; its log says why"
         assert client.get("/healthz").status_code == 200

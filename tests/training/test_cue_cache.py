@@ -11,8 +11,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from emosllm.audio import load_audio
-from emosllm.inference import recogniser as recogniser_module
+from emosllm.audio import open_recording
+from emosllm.inference import clips as clips_module
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.checkpoints.checkpoint import read_weights
 from emosllm.prompting.cues import CUE_SETS, CUES, Thresholds, measure_all
@@ -56,7 +56,7 @@ def trained(tmp_path_factory, make_run):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CUE_SETS, "praat", replace(known, measure=measure))
         patch.setattr(dataset_module, "load_utterance", lambda one: read.append(one.id) or load_utterance(one))
-        patch.setattr(recogniser_module, "load_audio", lambda *a, **b: read.append(a) or load_audio(*a, **b))
+        patch.setattr(clips_module, "open_recording", lambda *a, **b: read.append(a) or open_recording(*a, **b))
         run = make_run(folder, *EPOCHS)
         run.train()
     return run, counts, read

@@ -6,10 +6,11 @@ import numpy as np
 from recordings import VOICES, voice
 from rich.console import Console
 
-from emosllm.timeline.live import LiveView
+from emosllm.inference.rows import RecognitionOptions, recognise
+from emosllm.sinks.live_view import LiveView
 from emosllm.timeline.screen import bar, initials, ribbon
 from emosllm.timeline.segments import Segment
-from emosllm.timeline.timeline import Options
+from emosllm.timeline.spoken_turns import cut_turns
 
 LABELS = ("angry", "sad", "surprise", "neutral")
 
@@ -39,8 +40,11 @@ def test_on_a_terminal_the_view_is_drawn_over_and_over(nano):
     view = LiveView(tuple(nano.labels.names), console)
     silence = np.zeros(32_000, np.float32)
     blocks = [silence, voice(VOICES[0]), silence, voice(VOICES[1]), silence]
-    found = list(view.follow(nano, blocks, Options(batch_size=1)))
-    assert len(found) == 2
+    with view:
+        for row in recognise(nano, cut_turns(view.watched(blocks), "stream"), RecognitionOptions(batch_size=1)):
+            view.write(row)
+    found = list(view.segments)
+    assert len(found) == view.rows == 2
     letters = initials(view.labels)
     text = screen.getvalue()
     assert all(s.label in text and letters[s.label] in text for s in found)
@@ -67,8 +71,5 @@ def test_an_answer_comes_as_soon_as_a_pause_is_long_enough(nano):
             for _ in range(10):
                 yield np.zeros(4000, np.float32)
 
-    turns = LiveView(tuple(nano.labels.names), Console(file=io.StringIO())).follow(
-        nano, blocks(), Options(batch_size=1)
-    )
-    next(turns)
+    next(recognise(nano, cut_turns(blocks(), "stream"), RecognitionOptions(batch_size=1)))
     assert set(given) == {0}

@@ -7,7 +7,7 @@ import soundfile as sf
 
 from emosllm.audio import load_audio
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 VOICES = sorted((ROOT / "demo" / "recordings").glob("*.flac"))
 REAL = ROOT.parent / "shared" / "data"
 

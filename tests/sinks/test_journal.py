@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from emosllm.bulk.journal import Journal
 from emosllm.errors import UserError
+from emosllm.sinks.journal import Journal
 
 FACTS = {"model": "nano", "data": "abc", "labels": ("sad", "angry")}
 
@@ -79,7 +79,7 @@ def test_a_damaged_journal_is_one_line(out):
 
 def test_two_processes_do_not_write_one_result(out):
     holder = (
-        "import sys; from pathlib import Path; from emosllm.bulk.journal import Journal\n"
+        "import sys; from pathlib import Path; from emosllm.sinks.journal import Journal\n"
         f"with Journal(Path({str(out)!r}), {FACTS!r}).locked():\n    print('held', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

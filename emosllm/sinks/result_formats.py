@@ -9,7 +9,7 @@ from typing import Any
 
 from emosllm.errors import UserError
 from emosllm.files import atomic_file, make_folder
-from emosllm.inference.transcripts import Recognised
+from emosllm.inference.rows import Row
 from emosllm.timeline.extra import timeline_extra
 from emosllm.utterance import Utterance
 
@@ -38,7 +38,7 @@ def check_result(path: Path) -> None:
     make_folder(path.parent)
 
 
-def as_row(found: Recognised) -> dict[str, Any]:
+def as_row(found: Row) -> dict[str, Any]:
     """The row of an utterance: its recording, its prediction, or the error."""
     utterance, said = found.utterance, found.prediction
     row = said.to_dict()

@@ -4,6 +4,7 @@ The table is read as a manifest (CSV, TSV or JSON lines; columns `path`, `start`
 the row. Words are not aligned: a whole row belongs to the turn that contains the row's middle.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,15 +45,19 @@ class GivenTranscripts:
                 "its own folder"
             )
 
-    def of_recording(self, recording: Path) -> str | None:
-        """The whole transcript of a recording; `None` if the table has no row for it."""
-        rows = self._of(recording)
-        return " ".join(row.transcript or "" for row in rows) if rows else None
+    def of(self, utterance: Utterance) -> str | None:
+        """The transcript of an utterance of a file; `None` if the table has no row for it.
 
-    def of_turn(self, recording: Path, start: float, end: float) -> str | None:
-        """The transcript between `start` and `end`, in seconds: the rows whose middle lies there, or `None`."""
+        A whole recording gets all rows of its file. A segment gets the rows whose middle lies between its `start` and
+        `end`.
+        """
+        if not isinstance(utterance.audio, Path):
+            return None
+        until = math.inf if utterance.end is None else utterance.end
         rows = [
-            row for row in self._of(recording) if start <= (row.start + (row.end if row.end else row.start)) / 2 < end
+            row
+            for row in self._of(utterance.audio)
+            if utterance.start <= (row.start + (row.end or row.start)) / 2 < until
         ]
         return " ".join(row.transcript or "" for row in rows) if rows else None
 

@@ -17,20 +17,17 @@ import tiny
 from commandline import emosllm as command
 from commandline import refused, write_rows
 
-import emosllm
-from emosllm.bulk import run as bulk
-from emosllm.bulk.run import Options, run_bulk
 from emosllm.corpora.manifest import read_manifest
+from emosllm.inference.clips import ClipReader
 from emosllm.inference.loader import stored_calibration
+from emosllm.inference.rows import RecognitionOptions, recognise
+from emosllm.inference.transcripts import TranscriptSources
+from emosllm.sinks import result_file
+from emosllm.sinks.result_file import ResultFile
 from emosllm.utterance import Prediction
 
 ROOT = Path(__file__).parents[2]
 CORPUS = read_manifest(ROOT / "demo" / "corpus" / "manifest.csv")
-
-
-@pytest.fixture(scope="module")
-def nano():
-    return emosllm.load("nano", device="cpu")
 
 
 @pytest.fixture
@@ -43,13 +40,22 @@ def manifest(tmp_path):
     return write_rows(tmp_path / "manifest.csv", rows)
 
 
+def run_bulk(recogniser, utterances, out, sources=None, batch_size=8):
+    """Recognise the utterances into a file; the sink that received the rows."""
+    options = RecognitionOptions(batch_size, sources or TranscriptSources())
+    with ResultFile(out, utterances, recogniser, "nano", options) as sink:
+        for row in recognise(recogniser, recogniser.reader().read(utterances[sink.earlier :], 2), options):
+            sink.write(row)
+    return sink
+
+
 def json_rows(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def test_the_rows_are_predicts_answers_in_order(nano, manifest, tmp_path):
     utterances = read_manifest(manifest)
-    tally = run_bulk(nano, utterances, tmp_path / "r.jsonl", Options("nano", given=True))
+    tally = run_bulk(nano, utterances, tmp_path / "r.jsonl", TranscriptSources(listed=True))
     assert (tally.rows, tally.failed, tally.earlier) == (40, 3, 0)
     for row, said in zip(json_rows(tmp_path / "r.jsonl"), nano.predict(utterances, transcripts="given"), strict=True):
         assert row["path"] == said.path
@@ -85,7 +91,7 @@ def test_each_format_holds_the_same(manifest, tmp_path):
 def test_where_nobody_knows_the_words_there_is_no_column_for_them(nano, tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     for ending in ("csv", "parquet"):
-        run_bulk(nano, CORPUS[:2], tmp_path / f"r.{ending}", Options("nano"))
+        run_bulk(nano, CORPUS[:2], tmp_path / f"r.{ending}")
     head = (tmp_path / "r.csv").read_text("utf-8").splitlines()[0].split(",")
     assert head == ["id", "path", "start", "end", "label", "confidence", *nano.labels.names, "error"]
     assert pq.read_table(tmp_path / "r.parquet").column_names == head
@@ -95,9 +101,9 @@ SCRIPT = """
 import sys
 import torch
 torch.set_num_threads(1)
-from emosllm.bulk import run
+from emosllm.sinks import result_file
 from emosllm.cli import main
-run._ROWS = 3
+result_file._ROWS = 3
 sys.argv = ["emosllm", "predict", "nano", "--data", {manifest!r}, "--out", {out!r}, "--batch-size", "2"]
 main()
 """
@@ -135,7 +141,7 @@ def test_a_run_that_was_killed_ends_with_every_row_once(nano, manifest, tmp_path
     utterances = read_manifest(manifest)
     rows = json_rows(out)
     assert [row["id"] for row in rows] == [utterance.id for utterance in utterances]
-    run_bulk(nano, utterances, tmp_path / "whole.jsonl", Options("nano", given=True, batch_size=2))
+    run_bulk(nano, utterances, tmp_path / "whole.jsonl", TranscriptSources(listed=True), batch_size=2)
     for row, whole in zip(rows, json_rows(tmp_path / "whole.jsonl"), strict=True):
         assert row["probabilities"] == pytest.approx(whole["probabilities"], abs=2e-3)
         assert {k: v for k, v in row.items() if k not in ("probabilities", "confidence")} == {
@@ -151,19 +157,19 @@ def test_a_kill_while_the_result_is_written_costs_nothing(nano, manifest, tmp_pa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(bulk, "write_results", killed)
+        broken.setattr(result_file, "write_results", killed)
         with pytest.raises(KeyboardInterrupt):
-            run_bulk(nano, utterances, out, Options("nano"))
+            run_bulk(nano, utterances, out)
     assert not out.exists()
-    monkeypatch.setattr(type(nano), "predict", lambda *_, **__: iter(()))
-    assert run_bulk(nano, utterances, out, Options("nano")).earlier == 40
+    monkeypatch.setattr(type(nano), "recognise", lambda *_, **__: iter(()))
+    assert run_bulk(nano, utterances, out).earlier == 40
     assert out.exists()
 
 
 def test_another_model_or_manifest_does_not_go_on_with_it(manifest, tmp_path, monkeypatch):
     out = tmp_path / "r.jsonl"
     with monkeypatch.context() as broken:
-        broken.setattr(bulk, "write_results", lambda *_, **__: sys.exit(9))
+        broken.setattr(result_file, "write_results", lambda *_, **__: sys.exit(9))
         assert command("predict", "nano", "--data", manifest, "--out", out).code == 9
     other = write_rows(tmp_path / "other.csv", [{"path": str(CORPUS[0].audio)}])
     assert "was begun with another data" in refused("predict", "nano", "--data", other, "--out", out)
@@ -178,12 +184,27 @@ class Silent:
         names = ("sad", "angry")
 
     class processor:
-        longest = 30.0
+        longest, listens, reads = 30.0, True, False
 
-    def predict(self, utterances, batch_size, transcripts, sessions=None):
-        for utterance in utterances:
-            assert isinstance(utterance.audio, np.ndarray)
-            yield Prediction(utterance.id, "sad", {"sad": 0.75, "angry": 0.25}, "words " * 10)
+        @staticmethod
+        def check_length(samples, name):
+            assert len(samples) <= 30 * 16_000
+
+    strategy, answer, adaptation, note = "ser", "score", None, None
+
+    def check_transcripts(self, given):
+        pass
+
+    def reader(self):
+        return ClipReader(self.processor)
+
+    def recognise(self, clips, batch_size):
+        for clip in clips:
+            assert isinstance(clip.samples, np.ndarray)
+            yield clip, self.predict(clip)
+
+    def predict(self, clip):
+        return Prediction(clip.name, "sad", {"sad": 0.75, "angry": 0.25}, "words " * 10)
 
 
 def peak_of(folder, count):
@@ -192,7 +213,7 @@ def peak_of(folder, count):
     for utterance in utterances:
         str(utterance.audio)  # a path remembers its text, which is the manifest's memory
     tracemalloc.start()
-    run_bulk(Silent(), utterances, folder / f"{count}.csv", Options("nano"))
+    run_bulk(Silent(), utterances, folder / f"{count}.csv")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(1 for _ in (folder / f"{count}.csv").open()) == count + 1
@@ -200,7 +221,7 @@ def peak_of(folder, count):
 
 
 def test_ten_times_the_recordings_take_no_more_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(bulk, "_ROWS", 32)
+    monkeypatch.setattr(result_file, "_ROWS", 32)
     sf.write(tmp_path / "clip.wav", tiny.clip(0.2), 16_000)
     peak_of(tmp_path, 10)  # what is imported on the way
     few, many = peak_of(tmp_path, 150), peak_of(tmp_path, 1500)
@@ -224,14 +245,13 @@ def test_free_answers_keep_their_words(tmp_path, ending):
     class Free(Silent):
         answer = "generate"
 
-        def predict(self, utterances, batch_size, transcripts, sessions=None):
-            for utterance in utterances:
-                yield Prediction(utterance.id, "sad", said="Rather sad, I think.")
+        def predict(self, clip):
+            return Prediction(clip.name, "sad", said="Rather sad, I think.")
 
     sf.write(tmp_path / "clip.wav", tiny.clip(0.2), 16_000)
     utterances = [CORPUS[0].__class__("0", tmp_path / "clip.wav")]
     out = tmp_path / f"r.{ending}"
-    run_bulk(Free(), utterances, out, Options("nano"))
+    run_bulk(Free(), utterances, out)
     if ending == "parquet":
         (row,) = pytest.importorskip("pyarrow.parquet").read_table(out).to_pylist()
     elif ending == "csv":
