@@ -80,7 +80,7 @@ def _stream(source: Path | str | bytes) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        raise AudioError(f"{path} does not exist: check the path, or the folder that the manifest lies in") from None
+        raise AudioError(f"{path} does not exist: check the path, or the folder of the manifest") from None
     except IsADirectoryError:
         raise AudioError(f"{path} is a folder, not a recording: give the files in it") from None
     except OSError as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationCall:
-    """What the user said.
+    """The options of the user.
 
     Attributes:
         model: the system, as the user named it.
@@ -180,7 +180,7 @@ def _swept(
 
 
 def _kept(report: "Report", call: EvaluationCall) -> "AnswerCache | None":
-    """Where the answers to spoilt recordings are kept, for whoever is stopped."""
+    """The stored answers on degraded recordings, from which an interrupted sweep continues."""
     if call.out is None:
         return None
     from emosllm.evaluation.robustness.answer_cache import AnswerCache

@@ -37,7 +37,7 @@ def info(
     trained = None
     if _is_trained(system):
         if overrides:
-            raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it; overrides are for recipes")
+            raise UserError(f"{system} is trained, so {overrides[0]!r} cannot change it; overrides are for recipes")
         from emosllm.evaluation.trained_system import read_trained_system
 
         trained = read_trained_system(system)
@@ -105,7 +105,7 @@ def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
     if trained.folder is None:
         done = ", ".join(trained.done) or "none"
         wanted = ", ".join(trained.description.recipe.phases)
-        console.print(f"not finished: phases done: {done}, of {wanted}; its `emosllm train` with --resume goes on")
+        console.print(f"not finished: phases done: {done}, of {wanted}; `emosllm train` with --resume continues it")
     else:
         inside = "its backbones inside" if trained.self_contained else "its backbones by name"
         console.print(f"checkpoint: {trained.folder}, {trained.megabytes:.1f} MB, {inside}")
@@ -116,7 +116,7 @@ def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
     if trained.training is not None:
         _tell_run(console, trained.training)
     elif trained.folder is not None:
-        console.print("trained: nobody kept its run beside it")
+        console.print("trained: its run was not kept beside it")
 
 
 def _tell_run(console: Console, run: "Training") -> None:
@@ -126,12 +126,12 @@ def _tell_run(console: Console, run: "Training") -> None:
     console.print(f"trained: on {run.train:,} utterances, chosen by {run.val:,}; data {run.data}, seed {run.seed}")
     console.print(f"took: {hours(run.seconds)} on {machine}")
     for name, figures in run.phases.items():
-        told = ", ".join(
+        shown = ", ".join(
             f"{key.replace('eval_', 'validation ')} {f'{value:.3f}' if isinstance(value, float) else value}"
             for key, value in figures.items()
             if key != "seconds"
         )
-        console.print(f"phase {name}: {told}; {hours(figures.get('seconds', 0.0))}")
+        console.print(f"phase {name}: {shown}; {hours(figures.get('seconds', 0.0))}")
     console.print(f"with: {', '.join(f'{name} {version}' for name, version in run.versions.items())}")
 
 

@@ -33,7 +33,9 @@ def train(
     run = Run(resolved, RunData.of(read_manifest(data), resolved), out, cache)
     before = resume and run.finished
     folder = run.train(resume, self_contained)
-    said = f"{out} was finished before, and nothing was done; its system is {folder}" if before else f"trained {folder}"
+    result = (
+        f"{out} was finished before, and nothing was done; its system is {folder}" if before else f"trained {folder}"
+    )
     if before and self_contained:
-        said += f"; emosllm export {out} --out FOLDER puts the backbones in"
-    print(f"{said}; try it: emosllm predict {out} RECORDING", file=sys.stderr)
+        result += f"; emosllm export {out} --out FOLDER adds the backbones"
+    print(f"{result}; try it: emosllm predict {out} RECORDING", file=sys.stderr)

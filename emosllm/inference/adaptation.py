@@ -1,9 +1,9 @@
-"""Adaptation without labels: normalise by the statistics of the recordings at hand instead of the training set's.
+"""Adaptation without labels: normalise by the statistics of the given recordings instead of the training set's.
 
 A room, a microphone and a voice shift the frames of an encoder more than an emotion does. The statistics of many varied
 recordings remove that shift. Those of few recordings, or of recordings with one emotion, remove the emotion too, so
 they are drawn towards the training set's: by the number of recordings, and not used at all below `FEWEST`.
-Gives up: recordings of several rooms in one call, which share one set of statistics.
+Limitation: recordings of several rooms in one call share one set of statistics.
 
 Source: cepstral mean and variance normalisation (Viikki and Laurila 1998), here on an encoder's hidden states.
 """

@@ -54,12 +54,12 @@ class PipelineASR:
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
             raise UserError(
-                f"--asr {name}: no recogniser of speech could be loaded by that name ({what}); fetch it once with "
+                f"--asr {name}: no speech recogniser of that name can be loaded ({what}); fetch it once with "
                 f"`hf download {name}`, or give a folder that holds one"
             ) from None
 
     def __call__(self, clips: Sequence[np.ndarray]) -> list[str]:
-        """What is said in each clip `[T]` at 16 kHz."""
+        """Transcribe each clip, `[T]` at 16 kHz."""
         if not clips:
             return []
         whisper = self.pipe.type == "seq2seq_whisper"
@@ -89,8 +89,8 @@ class FasterWhisper:
             self.model: Any = WhisperModel(size, device=(device or "cpu").split(":")[0])
         except (OSError, ValueError, RuntimeError) as error:
             what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
-            raise UserError(f"--asr {_FASTER}{size}: that model can't be loaded ({what})") from None
+            raise UserError(f"--asr {_FASTER}{size}: that model cannot be loaded ({what})") from None
 
     def __call__(self, clips: Sequence[np.ndarray]) -> list[str]:
-        """What is said in each clip `[T]` at 16 kHz."""
+        """Transcribe each clip, `[T]` at 16 kHz."""
         return ["".join(part.text for part in self.model.transcribe(clip)[0]).strip() for clip in clips]

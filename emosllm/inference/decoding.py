@@ -33,7 +33,7 @@ def emotion_question(
         processor: of the system.
         strategy: how the transcript is used (EmoSLLM, appendix A.4): not at all, in the user's turn, or as the start of
             the answer.
-        transcript: what is said, as far as anybody knows.
+        transcript: what is said; `None` if that is unknown.
         labels: the emotions to choose from; the prompt lists them where training shuffled the list, else all.
         **known: gender, cues.
     """
@@ -92,8 +92,8 @@ def free_answers(
     """Generated answer of each sample, and the emotion that it names; `None` where it names none."""
     templates = processor.settings.templates
     assert templates is not None
-    said = generate_emotions(model, processor, samples, max_new_tokens)
-    return [(answer, named_emotion(answer, labels, templates)) for answer in said]
+    answers = generate_emotions(model, processor, samples, max_new_tokens)
+    return [(answer, named_emotion(answer, labels, templates)) for answer in answers]
 
 
 def named_emotion(text: str, labels: LabelSet, templates: Templates) -> str | None:
@@ -166,7 +166,7 @@ def hints(
         thresholds = processor.settings.thresholds
         if thresholds is None:
             raise UserError(
-                "this system is told cues, but their levels were never measured on a training set; train it, or "
+                "the prompts of this system contain cues, but no training set gave their levels; train it, or "
                 "set prompt.cues=null"
             )
         if measured is not None:

@@ -87,7 +87,7 @@ def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, Speech
     if _is_recipe(name, place):
         return _as_published(name, overrides)
     if overrides:
-        raise UserError(f"{name} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
+        raise UserError(f"{name} is trained, so {overrides[0]!r} cannot change it any more; overrides are for recipes")
     model = load_model(place)
     try:
         return model, SpeechProcessor.from_pretrained(place)
@@ -97,7 +97,7 @@ def load_parts(name: str, overrides: Sequence[str] = ()) -> tuple[System, Speech
         # transformers raises various errors with long messages.
         what = f"{type(error).__name__}: {error}".split("\n")[0]
         raise UserError(
-            f"{place}: the processor can't be read ({shorten(what, 120, placeholder=' …')}); its files are "
+            f"{place}: the processor cannot be read ({shorten(what, 120, placeholder=' …')}); its files are "
             "processor_config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json and "
             "chat_template.jinja: fetch or save them again"
         ) from None
@@ -134,5 +134,5 @@ def _device(name: str | torch.device | None) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         there = "cpu and cuda" if torch.cuda.is_available() else "cpu"
-        raise UserError(f"device {str(name)!r} can't be used here; this machine has {there}") from None
+        raise UserError(f"device {str(name)!r} cannot be used here; this machine has {there}") from None
     return device

@@ -86,7 +86,7 @@ class Recogniser:
         if self.strategy != "ser" and not (isinstance(model, SpeechLLM) and processor.listens):
             raise UserError(f"strategy {self.strategy!r}: {model.recipe.name} does not transcribe; use ser")
         if self.answer == "generate" and not isinstance(model, SpeechLLM):
-            raise UserError(f"{model.recipe.name} has no LLM, so it can't answer freely; its labels are scored")
+            raise UserError(f"{model.recipe.name} has no LLM, so it cannot answer freely; its labels are scored")
 
     def __call__(self, source: Source | None = None, transcript: str | None = None) -> Prediction:
         """Recognise one recording, or one text.
@@ -194,7 +194,7 @@ class Recogniser:
         states = self.model.hidden_states
         if states is None or (trained := states.statistics) is None:
             raise UserError(
-                f"{self.model.recipe.name} can't be adapted: it does not normalise by statistics; train one with "
+                f"{self.model.recipe.name} cannot be adapted: it does not normalise by statistics; train one with "
                 "encoder.normalise=statistics"
             )
         return Session(trained, self.temperature, self.calibrated)

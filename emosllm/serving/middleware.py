@@ -84,7 +84,7 @@ class _Body:
 
 
 class SecurityHeaders:
-    """Middleware that tells browsers, with every answer, to talk to this server only and to show it in no frame."""
+    """Middleware whose headers restrict browsers to this server and forbid frames, in every answer."""
 
     POLICY = (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -137,12 +137,12 @@ class CrossSiteGuard:
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
             if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
-                stranger = CrossSiteError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
-                await refusal(stranger)(scope, receive, send)
+                refused = CrossSiteError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
+                await refusal(refused)(scope, receive, send)
                 return
             if origin is not None and urlsplit(origin).netloc != host:
-                stranger = CrossSiteError(f"pages of {origin} may not use this server: open the server's own page")
-                await refusal(stranger)(scope, receive, send)
+                refused = CrossSiteError(f"pages of {origin} may not use this server: open the server's own page")
+                await refusal(refused)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

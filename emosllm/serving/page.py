@@ -63,8 +63,8 @@ _NARROW = "@container (max-width: 3.6rem) { .em-stretch span { visibility: hidde
 
 _FOOT = """
 <footer class="em-foot">
-  <p>The probabilities say what a system hears in a voice, as it learned from acted and podcast speech; not what
-  somebody feels. They are no diagnosis. Other languages, ages and rooms make them worse, and short clips too.</p>
+  <p>The probabilities say how a system classifies a voice, after training on acted and podcast speech. They do not say what a
+  person feels. They are no diagnosis. They are less accurate in other languages, ages and rooms, and on short clips.</p>
   <p>Programs ask <code>POST /v1/emotions</code>; <a href="openapi.json">all routes</a>.</p>
 </footer>"""
 
@@ -122,7 +122,7 @@ def page(systems: Mapping[str, bool], *, asks_token: bool) -> gr.Blocks:
         with gr.Accordion("More", open=asks_token, elem_classes="em-more"):
             transcript = gr.Textbox(
                 label="What is said, if you know it",
-                placeholder="heard by the system if you leave it out" if any(systems.values()) else "",
+                placeholder="the system transcribes it if you leave it out" if any(systems.values()) else "",
                 elem_id="em-words",
             )
             cues = gr.Checkbox(

@@ -157,9 +157,9 @@ def _source(turn: Turn) -> str:
     """The source of the transcript; nothing where there is no transcript."""
     if turn.transcript is None:
         return ""
-    known = {"given": "as you gave them", "model": "as the system heard them"}
-    source = known.get(turn.transcript_from or "", f"as {turn.transcript_from} heard them")
-    return f'<p class="em-source">the words {escape(source)}</p>'
+    known = {"given": "as you gave it", "model": "by the system"}
+    source = known.get(turn.transcript_from or "", f"by {turn.transcript_from}")
+    return f'<p class="em-source">transcript {escape(source)}</p>'
 
 
 def _downloads(answer: Emotions) -> str:

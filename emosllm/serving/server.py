@@ -144,7 +144,7 @@ def read_token(path: Path) -> str:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
-        raise UserError(f"--token-file {path} can't be read ({why}): give a file that holds one line") from None
+        raise UserError(f"--token-file {path} cannot be read ({why}): give a file that holds one line") from None
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or any(letter.isspace() for letter in token):
         raise UserError(
             f"--token-file {path}: a token is one line of {_SHORTEST_TOKEN} letters and digits or more, without "
@@ -168,7 +168,7 @@ def bound(address: Address) -> socket.socket:
         listener.bind(place)
     except OSError as error:
         raise UserError(
-            f"can't listen at {address.host} port {address.port} ({error.strerror}): give another --port, or a --host "
+            f"cannot listen at {address.host} port {address.port} ({error.strerror}): give another --port, or a --host "
             "of this machine"
         ) from None
     except OverflowError:

@@ -35,7 +35,7 @@ class RequestOptions:
     Attributes:
         turns: whether the recording is cut into turns; if not, it is one utterance.
         system: the system's name; the first system if not given.
-        transcript: what is said, if that is known; only without turns.
+        transcript: the transcript, if it is known; only without turns.
         cues: whether to measure the acoustic cues.
         session: the client's name for recordings that answers adapt to; empty for none.
     """

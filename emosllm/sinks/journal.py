@@ -1,4 +1,4 @@
-"""The journal of a bulk run: finished parts of its rows, in a folder beside the result.
+"""The journal of a result file: finished parts of its rows, in a folder beside the result.
 
 A part is a file of rows, named by its first row and its number of rows, and written atomically. After an interruption,
 the rows of finished parts are kept, each once, and the run continues after the last of them. The journal records the
@@ -42,7 +42,9 @@ class Journal:
         elif out.exists():
             raise UserError(f"will not replace {out}: it exists already; give another --out, or delete it")
         elif self.folder.exists() and any(self.folder.iterdir()):
-            raise UserError(f"will not write into {self.folder}: it is not a journal of a bulk run; give another --out")
+            raise UserError(
+                f"will not write into {self.folder}: it is not the journal of a result file; give another --out"
+            )
         else:
             make_folder(self.folder)
             write_atomically(facts_file, json.dumps(self.facts, indent=2) + "\n")

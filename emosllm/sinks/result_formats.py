@@ -1,4 +1,4 @@
-"""Write the rows of a bulk run as Parquet, CSV or JSON lines, a row at a time."""
+"""Write the rows of a result file as Parquet, CSV or JSON lines, a row at a time."""
 
 import csv
 import json
@@ -40,9 +40,9 @@ def check_result(path: Path) -> None:
 
 def as_row(found: Row) -> dict[str, Any]:
     """The row of an utterance: its recording, its prediction, or the error."""
-    utterance, said = found.utterance, found.prediction
-    row = said.to_dict()
-    confidence = None if said.confidence is None else round(float(said.confidence), 4)
+    utterance, prediction = found.utterance, found.prediction
+    row = prediction.to_dict()
+    confidence = None if prediction.confidence is None else round(float(prediction.confidence), 4)
     where = {"id": utterance.id, "path": place(utterance), "start": utterance.start, "end": utterance.end}
     row |= {**where, "confidence": confidence, "transcript_from": found.transcript_from}
     kept = {name: row[name] for name in (*_BEFORE, "probabilities", *_AFTER) if name in row}

@@ -22,7 +22,7 @@ class Segment:
         end: seconds from the recording's beginning.
         label: the most probable emotion; `None` if `error` is set.
         probabilities: emotion -> probability, summing to 1, in the label set's order; empty for a free answer.
-        transcript: what was said, if known.
+        transcript: the transcript, if known.
         transcript_from: `model`, `given`, or the name of the speech recogniser (`asr openai/whisper-small`).
         speakers: who speaks; two or more where speech overlaps; empty if unknown.
         cues: measured properties of the voice, by name, in their own units; empty if not measured.

@@ -147,7 +147,7 @@ class SpeechDetector:
         return self._close() if (self._frame - self._last) * STEP >= settings.pause else []
 
     def _piece(self) -> list[SpeechSegment]:
-        """A piece of speech that goes on, once there is enough of it."""
+        """A piece of speech that has not ended, once it is long enough."""
         assert self._begun is not None
         start = max(self._out, _time(self._begun) - self.settings.margin)
         end = _time(self._last)

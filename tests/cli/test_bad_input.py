@@ -408,7 +408,7 @@ def test_labels_that_the_model_was_not_trained_for(run, clips, labels, words):
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])
 def test_a_device_that_is_not_there(run, clips, device):
-    assert f"device '{device}' can't be used here; this machine has cpu" in refused(
+    assert f"device '{device}' cannot be used here; this machine has cpu" in refused(
         "predict", run, clips[0], "--device", device
     )
 

@@ -225,7 +225,7 @@ def test_own_words_and_another_listener_contradict_each_other():
 
 
 def test_an_unknown_recogniser_of_speech_is_named():
-    assert "--asr no/such: no recogniser of speech" in refused("predict", "nano", VOICES[0], "--asr", "no/such")
+    assert "--asr no/such: no speech recogniser" in refused("predict", "nano", VOICES[0], "--asr", "no/such")
 
 
 def test_without_silero_the_extra_is_named(never, monkeypatch, interview):

@@ -58,7 +58,7 @@ def test_a_finished_run_that_is_resumed_says_so_and_where_its_system_lies(run, p
     assert answer.err == f"{said} RECORDING\n"
     assert (run / "model" / "model.safetensors").stat().st_mtime_ns == before.st_mtime_ns
     whole = emosllm("train", "emosllm", "--data", corpus, "--out", run, "--resume", "--self-contained", *parts)
-    assert f"emosllm export {run} --out FOLDER puts the backbones in" in whole.err
+    assert f"emosllm export {run} --out FOLDER adds the backbones" in whole.err
     other = refused("train", "emosllm", "--data", corpus, "--out", run, "--resume", *parts, "lora.rank=3")
     assert "was begun with another recipe" in other
 
@@ -99,7 +99,7 @@ def test_info_of_a_checkpoint_needs_none_of_its_backbones(run, warm, tmp_path):
     assert found["trained"]["calibration"]["temperature"] == 1.625
     text = emosllm("info", folder).out
     assert f"calibrated: {NOTE}" in text
-    assert "trained: nobody kept its run beside it" in text
+    assert "trained: its run was not kept beside it" in text
 
 
 def test_info_of_a_run_that_was_stopped_names_what_is_done(run, tmp_path):
@@ -117,7 +117,7 @@ def test_info_of_a_run_that_was_stopped_names_what_is_done(run, tmp_path):
 
 
 def test_mistakes_of_info(run, tmp_path):
-    assert "is trained, so 'lora.rank=3' can't change it" in refused("info", run, "lora.rank=3")
+    assert "is trained, so 'lora.rank=3' cannot change it" in refused("info", run, "lora.rank=3")
     assert "no config.json in that folder" in refused("info", tmp_path)
     assert "(did you mean nano?)" in refused("info", "nanno")
 

@@ -36,12 +36,12 @@ def test_a_port_that_is_taken():
         other.listen()
         port = other.getsockname()[1]
         line = refused("serve", "nano", "--port", port)
-    assert f"can't listen at 127.0.0.1 port {port}" in line
+    assert f"cannot listen at 127.0.0.1 port {port}" in line
     assert "give another --port" in line
 
 
 def test_a_host_of_another_machine():
-    assert "can't listen at 192.0.2.1 port 0" in refused("serve", "nano", "--host", "192.0.2.1", "--port", 0)
+    assert "cannot listen at 192.0.2.1 port 0" in refused("serve", "nano", "--host", "192.0.2.1", "--port", 0)
 
 
 def test_no_such_system():

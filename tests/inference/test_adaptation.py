@@ -132,5 +132,5 @@ def test_recordings_that_cannot_be_read_are_left_out(normalised: Recogniser, tmp
 
 
 def test_a_system_without_statistics_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"can't be adapted.*encoder\.normalise=statistics"):
+    with pytest.raises(UserError, match=r"cannot be adapted.*encoder\.normalise=statistics"):
         system(tmp_path).adapt(CLIPS)

@@ -47,13 +47,13 @@ def test_a_tokenizer_that_cannot_pad_takes_one_at_a_time(whisper, monkeypatch):
 def test_a_name_that_is_no_model_is_one_line_with_the_way_out(name):
     with pytest.raises(UserError) as told:
         load_asr(name)
-    assert str(told.value).startswith(f"--asr {name}: no recogniser of speech")
+    assert str(told.value).startswith(f"--asr {name}: no speech recogniser")
     assert "\n" not in str(told.value)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):
     _, mouth = tiny.folders(tmp_path)
-    with pytest.raises(UserError, match="no recogniser of speech could be loaded"):
+    with pytest.raises(UserError, match="no speech recogniser of that name can be loaded"):
         load_asr(str(mouth))
 
 

@@ -172,7 +172,7 @@ def test_what_is_used_as_published_has_nothing_to_train(parts, speech, tmp_path,
 def test_descriptions_want_a_training_set(as_published, speech):
     """AA-SLLM's medians are a run's; the recipe alone has none."""
     line = refused("evaluate", as_published("aa-sllm"), "--data", speech, "--split", "test")
-    assert "this system is told cues, but their levels were never measured on a training set" in line
+    assert "the prompts of this system contain cues, but no training set gave their levels" in line
 
 
 def test_medians_are_saved_with_the_run_and_told_again(trained, speech, monkeypatch):

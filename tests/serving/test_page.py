@@ -141,11 +141,11 @@ def test_what_is_recognised_is_drawn():
 
 
 def test_words_are_shown_with_where_they_come_from_or_not_at_all():
-    assert "the words as the system heard them" in drawn(emotions())
-    for source, told in (("given", "as you gave them"), ("asr scribe", "as asr scribe heard them")):
+    assert "transcript by the system" in drawn(emotions())
+    for source, told in (("given", "as you gave it"), ("asr scribe", "by asr scribe")):
         heard = emotions().segments[0].model_copy(update={"transcript_from": source})
-        assert f"the words {told}" in drawn(emotions(segments=[heard]))
-        assert f"the words {told}" in drawn(emotions(emotion=None, segments=[heard, heard]))
+        assert f"transcript {told}" in drawn(emotions(segments=[heard]))
+        assert f"transcript {told}" in drawn(emotions(emotion=None, segments=[heard, heard]))
     silent = emotions().segments[0].model_copy(update={"transcript": None, "transcript_from": None})
     for html in (drawn(emotions(segments=[silent])), drawn(emotions(emotion=None, segments=[silent]))):
         assert "em-said" not in html

@@ -56,4 +56,4 @@ def test_a_system_that_cannot_be_adapted_says_so(serve, tmp_path, clip):
     with serve(systems={"plain": plain}) as client:
         answer = ask(client, clip, session="room 1")
     assert answer.status_code == 422
-    assert "can't be adapted" in answer.text
+    assert "cannot be adapted" in answer.text

@@ -66,7 +66,7 @@ def test_a_strangers_folder_is_left_alone(out):
     folder = out.parent / "results.csv.parts"
     folder.mkdir()
     (folder / "diary.txt").write_text("dear diary")
-    with pytest.raises(UserError, match="not a journal of a bulk run"):
+    with pytest.raises(UserError, match="not the journal of a result file"):
         Journal(out, FACTS)
     assert [path.name for path in folder.iterdir()] == ["diary.txt"]
 
