@@ -63,8 +63,9 @@ _NARROW = "@container (max-width: 3.6rem) { .em-stretch span { visibility: hidde
 
 _FOOT = """
 <footer class="em-foot">
-  <p>The probabilities say how a system classifies a voice, after training on acted and podcast speech. They do not say what a
-  person feels. They are no diagnosis. They are less accurate in other languages, ages and rooms, and on short clips.</p>
+  <p>The probabilities say how a system classifies a voice, after training on acted and podcast speech. They do not
+  say what a person feels. They are no diagnosis. They are less accurate in other languages, ages and rooms, and on
+  short clips.</p>
   <p>Programs ask <code>POST /v1/emotions</code>; <a href="openapi.json">all routes</a>.</p>
 </footer>"""
 
