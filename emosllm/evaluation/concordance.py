@@ -12,8 +12,8 @@ import numpy as np
 from emosllm.errors import UserError
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.statistics.bootstrap import percentile_interval
-from emosllm.evaluation.statistics.resampling import resampled_sums, units_of
 from emosllm.evaluation.statistics.significance import Difference, difference_of
+from emosllm.evaluation.statistics.speaker_resamples import resampled_sums, units_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.metrics import Interval, encode, score
 from emosllm.evaluation.statistics.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
-from emosllm.evaluation.statistics.resampling import BLOCK, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import BLOCK, sum_by_unit, units_of
 
 Figure = Literal["ua", "wa"]
 

@@ -26,10 +26,10 @@ from rich.console import Console
 from emosllm.errors import UserError
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.experiments.data.folds import Fold
+from emosllm.experiments.fold_predictions import score_system
 from emosllm.experiments.fold_reports import SWEEP, fold_report, pooled_report
 from emosllm.experiments.grid import Variant, digest_of
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.experiments.scoring import score_system
 from emosllm.files import write_atomically
 from emosllm.prompting.prompt_template import check_templates
 from emosllm.reporting.evaluation_folders import read_report

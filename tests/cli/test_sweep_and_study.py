@@ -81,7 +81,7 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
             ("--protocol", "iemocap-loso", "--partial", "--calibrate"),
             "--calibrate: fold-iemocap_1 has no validation part",
         ),
-        (("--protocol", "iemocap-loso", "--partial", "--robustness", "quiet"), "gemma-text does not listen"),
+        (("--protocol", "iemocap-loso", "--partial", "--robustness", "quiet"), "gemma-text takes no audio"),
         (("--protocol", "iemocap-loso", "--robustness", "thunder"), "unknown condition 'thunder'"),
         (
             ("--protocol", "iemocap-loso", "--partial", "--answers", "generate", "--abstain-below", "0.5"),
@@ -153,14 +153,14 @@ def test_sweeps_and_studies_take_a_protocols_splits(reader, tmp_path):
         answer = emosllm(*words, "--partial")
         assert answer.code == 0, answer
         assert "2 of the tested ones. MELD's official splits have them so" in " ".join(answer.out.split())
-    assert "--folds 3 and --protocol can't be used together" in refused(*words, "--folds", 3)
+    assert "--folds 3 and --protocol cannot be used together" in refused(*words, "--folds", 3)
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (("lora.rnk=1,2",), "unknown key 'lora.rnk'"),
-        (("--folds", "9"), "4 speakers or recordings with a class of iemocap4 can't make 9 folds"),
+        (("--folds", "9"), "4 speakers or recordings with a class of iemocap4 are too few for 9 folds"),
         (("--folds", "1"), "no utterance of split 'train' with a class of iemocap4; the data have (none) 16"),
         (("phases={}", "--folds", 2), "has no phases, so there is nothing to train"),
         (("prompt.templates=nowhere.yaml", "--folds", 2), "nowhere.yaml"),

@@ -130,13 +130,13 @@ def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_pat
 
 def test_what_does_not_go_with_a_protocol_is_refused(meld, plain, turns):
     variants = variants_of(plain)
-    with pytest.raises(UserError, match="--folds 5 and --protocol can't be used together: meld has its own parts"):
+    with pytest.raises(UserError, match="--folds 5 and --protocol cannot be used together: meld has its own parts"):
         divide_data([meld], variants, 5, "meld")
     with pytest.raises(UserError, match="--partial is for --protocol"):
         divide_data([meld], variants, partial=True)
     with pytest.raises(UserError, match="0 folds: give 1 or more"):
         divide_data([meld], variants, 0)
-    with pytest.raises(UserError, match="labels=iemocap4: protocol meld is scored in ekman7; leave labels out"):
+    with pytest.raises(UserError, match="labels=iemocap4: protocol meld is scored in ekman7: leave labels out"):
         divide_data([meld], variants_of(plain, "meld", "labels=iemocap4"), protocol="meld", partial=True)
     with pytest.raises(UserError, match=r"protocol iemocap-loso has no validation part of iemocap here.*--folds"):
         divide_data([turns], variants_of(plain, "iemocap-loso"), protocol="iemocap-loso", partial=True)

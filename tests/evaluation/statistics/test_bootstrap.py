@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosllm.evaluation.metrics import encode, score
-from emosllm.evaluation.statistics import resampling
+from emosllm.evaluation.statistics import speaker_resamples
 from emosllm.evaluation.statistics.bootstrap import (
     FIGURES,
     bootstrap_by_speaker,
@@ -86,7 +86,7 @@ def test_agrees_with_drawing_speakers_from_a_hat_where_many_are_alike():
 def test_blocks_change_nothing_but_memory(monkeypatch):
     reference, predicted, speakers = world(np.random.default_rng(3), speakers=7)
     whole = bootstrap_by_speaker(reference, predicted, speakers, LABELS, resamples=100)
-    monkeypatch.setattr(resampling, "BLOCK", 50)
+    monkeypatch.setattr(speaker_resamples, "BLOCK", 50)
     assert bootstrap_by_speaker(reference, predicted, speakers, LABELS, resamples=100) == whole
 
 

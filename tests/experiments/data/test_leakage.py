@@ -127,7 +127,7 @@ def test_unknown_speakers_are_told():
     ]
     fold = clean()
     some = replace(fold, test=(*fold.test[:-1], replace(fold.test[-1], speaker=None)))
-    assert check_folds([some]) == ["Of 1 of 8 test clips nobody knows the speaker, who may be on two sides."]
+    assert check_folds([some]) == ["1 of 8 test clips name no speaker, so their speakers may be on two sides."]
 
 
 def test_contents_tell_files_of_one_size_apart_and_read_no_others(tmp_path, monkeypatch):

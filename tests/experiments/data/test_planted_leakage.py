@@ -160,7 +160,7 @@ def test_texts_that_are_in_training_word_for_word_are_told(reader, tmp_path):
     write_manifest(tmp_path / "m.csv", data)
     settings = ProtocolSettings(tmp_path / "out", partial=True)
     _, report = evaluate_protocol("emospeech", "gemma-text", [tmp_path / "m.csv"], reader, settings)
-    assert "Of 1 of 8 tested texts the same words are in training; people repeat themselves." in report.doubts
+    assert "1 of 8 tested texts are also in training, word for word." in report.doubts
 
 
 def test_corpora_that_hold_each_others_clips(reader, tmp_path):
@@ -194,7 +194,7 @@ def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_pat
     shutil.copy(kept[0].audio, drawn[0].audio)
     assert "give --out DIR" in verdict("emobox:savee", data, tmp_path, reader)
     fold = Fold("fold-1", kept, drawn, ())
-    assert check_folds([fold], None, "drawn")[-1].endswith("are in training, too, listed twice: 1.")
+    assert check_folds([fold], None, "drawn")[-1].endswith("are also in training, listed twice: 1.")
     shutil.copy(data[16].audio, drawn[1].audio)
     assert "is in val and in test" in verdict("emobox:savee", data, tmp_path, reader)
 
@@ -205,7 +205,7 @@ def test_what_a_published_list_has_on_two_sides_is_counted_and_one_more_is_refus
     for one, other in zip(train[:2], test[:2], strict=True):
         shutil.copy(one.audio, other.audio)
     fold = Fold("fold-1", tuple(train), (), tuple(test))
-    note = "Tested recordings that are learned from, too, as the published lists have them: 2."
+    note = "Tested recordings that are also in training, as in the published lists: 2."
     assert check_folds([fold], shared_recordings=2) == [note]
     with pytest.raises(UserError, match="one recording, as "):
         check_folds([fold], shared_recordings=1)

@@ -12,8 +12,8 @@ from emosllm.corpora.readers import emospeech
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.metrics import score
+from emosllm.experiments.fold_predictions import score_system
 from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
-from emosllm.experiments.scoring import score_system
 from emosllm.models.speech_head import SpeechHead
 from emosllm.training.feature_cache import FeatureCache
 from emosllm.training.run import Run
@@ -92,7 +92,7 @@ def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch)
     assert seen == []
     assert report.scores.n == 16
     assert any("not trained under this protocol" in note for note in report.doubts)
-    with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' can't change it"):
+    with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' cannot change it"):
         evaluate_protocol("iemocap-loso", str(run), [turns], ["lora.rank=4"], ProtocolSettings(partial=True))
 
 

@@ -157,17 +157,17 @@ def test_abstention_is_over_the_pooled_folds(fitted):
 
 
 def test_a_validation_part_that_allows_no_temperature_is_told(reader, tmp_path, monkeypatch):
-    import emosllm.experiments.scoring as scoring
+    import emosllm.experiments.fold_predictions as fold_predictions
 
     def beyond(*_, **__):
         raise UserError("every clip is right")
 
-    monkeypatch.setattr(scoring, "fit_recogniser_temperature", beyond)
+    monkeypatch.setattr(fold_predictions, "fit_recogniser_temperature", beyond)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
     settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(calibrates=True))
     _, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
-    assert "No temperature was fitted, and 1 was taken: every clip is right." in report.doubts
+    assert "No temperature was fitted, so it is 1: every clip is right." in report.doubts
     assert report.confidence.temperature == 1
 
 
@@ -234,7 +234,7 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
 REFUSED = [
     (
         {"asking": Asking(temperature=1.5, calibrates=True)},
-        "--temperature and --calibrate can't be used together",
+        "--temperature and --calibrate cannot be used together",
     ),
     ({"asking": Asking(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
     ({"asking": Asking(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
@@ -243,7 +243,7 @@ REFUSED = [
     ({"answer": "generate", "asking": Asking(temperature=2.0)}, "--temperature needs probabilities"),
     (
         {"asking": Asking(conditions=("quiet",))},
-        "--robustness spoils recordings, and gemma-text does not listen",
+        "--robustness degrades recordings, and gemma-text takes no audio",
     ),
 ]
 
@@ -261,9 +261,9 @@ def test_more_that_makes_no_sense(reader, ears, turns, speech, talker, tmp_path)
     with pytest.raises(UserError, match="'generate' needs an llm"):
         evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, answer="generate"))
     wishes = ProtocolSettings(out, transcripts="given", strategy="ser")
-    with pytest.raises(UserError, match="told no transcript under strategy ser; add --strategy transcript-first"):
+    with pytest.raises(UserError, match="takes no transcript with the strategy ser: add --strategy transcript-first"):
         evaluate_protocol("msp-podcast", "emosllm", [speech], talker, wishes)
     wishes = ProtocolSettings(partial=True, test_only=True, seeds=3)
-    with pytest.raises(UserError, match="--seeds 3: gemma-text is scored as it is"):
+    with pytest.raises(UserError, match="--seeds 3: gemma-text is not trained here"):
         evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, wishes)
     assert not Path(out).exists()

@@ -62,4 +62,4 @@ def test_processes_without_a_folder_in_common_are_refused_by_all(reader, turns, 
     )
     for code, _, err in launch(words, tmp_path):
         assert code == 2
-        assert err.splitlines()[-1] == "emosllm: several processes need one folder for what they leave: give --out DIR"
+        assert err.splitlines()[-1] == "emosllm: several processes need one folder for their results: give --out DIR"
