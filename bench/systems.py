@@ -169,7 +169,7 @@ class Both:
             said: tokens that are generated one by one before the question; each reads the layers and the output layer.
         """
         model = self._spare
-        assert model is not None, "nobody has asked for either"
+        assert model is not None, "no system has been built yet"
         layers, output = _bytes(model.llm.get_decoder().layers), _bytes(model.get_output_embeddings())
         ears = _bytes(model.encoder) if listens and model.encoder is not None else 0
         mapper = _bytes(model.mapper) if model.mapper is not None else 0

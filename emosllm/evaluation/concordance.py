@@ -144,7 +144,7 @@ def concordance_difference(
 
     point = both(rows.sum(axis=0, keepdims=True))[:, 0]
     if not np.isfinite(point).all():
-        raise UserError("no difference of CCC: raters and a system always say one and the same value")
+        raise UserError("no difference of CCC: the raters and one system have the same constant value")
     draws = None
     if len(rows) > 1:
         counts = np.ones(len(rows), dtype=int)

@@ -23,7 +23,7 @@ from emosllm.utterance import Prediction, Utterance
 
 #: The folder of a fold's answers on degraded recordings, beside its report.
 SWEEP = "robustness"
-_FOLD_BY_FOLD = "each fold has classes' means of its own; the folds' reports tell the dimensions"
+_FOLD_BY_FOLD = "each fold has its own means of the classes; the folds' reports contain the dimensions"
 
 
 def fold_report(

@@ -95,7 +95,7 @@ def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[
     for text in overrides:
         key, sign, value = text.partition("=")
         if key in keys:
-            raise UserError(f"{key} is given twice; give its values in one word, with commas")
+            raise UserError(f"{key} is given twice: give its values in one word, separated by commas")
         keys[key] = split_values(value) if sign else []
         if doubled := {each for each in keys[key] if keys[key].count(each) > 1}:
             raise UserError(f"{key} has the value {min(doubled)} twice; give each once")
@@ -117,7 +117,7 @@ def split_values(text: str) -> list[str]:
     """
     values = ["".join(part).strip() for part in _parts(text)]
     if len(values) > 1 and not all(values):
-        raise UserError(f"{text!r} has a comma without a value beside it; remove it")
+        raise UserError(f"{text!r} has a comma without a value beside it: remove the comma")
     return values
 
 

@@ -43,11 +43,11 @@ class Study(_Part):
     """A question, and the systems that answer it."""
 
     title: str = Field(description="the question")
-    source: str = Field(description="paper and table, or that it is ours")
+    source: str = Field(description="paper and table, or a statement that the study is new")
     says: str = Field(description="what the figures do not show")
-    set: tuple[str, ...] = Field((), description="overrides that hold for all its systems")
+    set: tuple[str, ...] = Field((), description="overrides for all systems of the study")
     grid: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="key -> values")
-    name: str = Field("variant", description="what the cases differ in")
+    name: str = Field("variant", description="the property in which the variants differ")
     variants: Mapping[str, Case] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -177,13 +177,13 @@ class Chat:
         """Refuse a template that cannot be rendered, or that omits the content of a turn."""
         try:
             said = self._apply(self._messages("s", "\N{NULL}probe", _ANSWER))
-            fault = "" if "\N{NULL}probe" in said and _ANSWER in said else "it drops what is said"
+            fault = "" if "\N{NULL}probe" in said and _ANSWER in said else "it omits the text of a turn"
         except TemplateError as error:
             fault = str(error)
         if fault:
             raise UserError(
-                f"{self.tokenizer.name_or_path}: the chat template can't be used "
-                f"({shorten(fault, 90, placeholder=' …')}); mend, fetch or delete chat_template.jinja"
+                f"{self.tokenizer.name_or_path}: the chat template cannot be used "
+                f"({shorten(fault, 90, placeholder=' …')}): correct, fetch or delete chat_template.jinja"
             )
 
     def _ids(self, text: str) -> list[int]:

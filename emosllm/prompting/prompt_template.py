@@ -63,7 +63,7 @@ class Templates(BaseModel):
         if strangers:
             raise ValueError(f"examples: unknown emotion {strangers[0]!r}; known are {', '.join(LETTERS)}")
         if len(set(self.words.values())) < len(self.words):
-            raise ValueError("words: two emotions have the same word, so an answer could not tell them apart")
+            raise ValueError("words: two emotions have the same word, so an answer would be ambiguous")
         return self
 
     def code(self, emotion: str) -> str:

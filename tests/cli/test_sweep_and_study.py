@@ -46,7 +46,7 @@ def test_a_sweep_prints_its_table_and_leaves_its_files(reader, turns, tmp_path):
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [row["values"] for row in found["rows"]] == [{"lora.alpha": "4"}, {"lora.alpha": "8"}]
     assert (tmp_path / "out" / "results.svg").stat().st_size > 1000
-    assert "holds an experiment; --resume takes it up" in refused(*words)
+    assert "holds an experiment: continue it with --resume" in refused(*words)
     again = emosllm(*words, "--resume")
     assert (again.code, again.out) == (0, answer.out)
     assert "run 1 of 4" not in again.err

@@ -122,7 +122,7 @@ def test_the_page(corpus):
         "- Cite: Nobody (2026).",
         "- Note: It is small.",
         "- recordings left out: 4, namely",
-        "- left out, with neither recording nor words: 1",
+        "- left out, with neither recording nor transcript: 1",
     ):
         assert line in page.splitlines()
     assert page.count("    - ") == 4

@@ -100,7 +100,7 @@ def test_the_best_is_the_highest_and_is_said_to_be_too_high(plain):
     assert results.best.mean == max(row.mean for row in results.rows)
     page = (out / "results.md").read_text()
     assert page.count(f"**{results.best.mean:.3f} ± {results.best.sd:.3f}**") == 1
-    assert "so a little too high" in page
+    assert "and therefore optimistic" in page
     assert "The last weights of each training were taken" in page
 
 
@@ -210,7 +210,7 @@ def test_what_does_not_fit_in_memory_fails_alone(go, tmp_path, monkeypatch):
 
 
 def test_folders_in_use_and_other_data_are_refused(plain, go, tmp_path, reader):
-    with pytest.raises(UserError, match="holds an experiment; --resume"):
+    with pytest.raises(UserError, match="holds an experiment: continue it with --resume"):
         go(plain[0], *GRID)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(UserError, match="not empty and holds no experiment"):

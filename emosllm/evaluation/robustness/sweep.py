@@ -174,7 +174,7 @@ def _read_or_asked(
     speakers: Sequence[str | None],
     ask: Callable[[], Sequence[str | None]],
 ) -> PointAnswers:
-    """What is kept of one point; else what is answered now, kept from now on."""
+    """The stored answers at one point, or new answers, which are then stored."""
     found = None if kept is None else kept.read(name, severity)
     if found is not None and found.reference == tuple(reference):
         return found

@@ -33,9 +33,9 @@ def confidence(runs: Sequence[Evaluation]) -> Section | None:
         return None
     head = ("", "accuracy", "confidence", "ECE", "ECE, equal mass", "Brier", "NLL", "clips")
     text = (
-        "Do probabilities mean what they say? ECE is the mean gap between confidence and accuracy over 15 bins, Brier "
-        "the squared distance of probabilities and truth (0 is best, 2 worst), NLL in nats. A temperature T above 1 "
-        "makes a system less sure of itself; it changes no answer."
+        "How well confidence agrees with accuracy. ECE is the mean gap between the two over 15 bins. The Brier score is "
+        "the squared distance of probabilities and truth (0 is best, 2 worst). NLL is in nats. A temperature T above 1 "
+        "lowers the confidence and changes no answer."
     )
 
     def draw() -> object:

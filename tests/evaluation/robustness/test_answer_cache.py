@@ -67,7 +67,7 @@ def test_damaged_files_are_told(tmp_path):
     with pytest.raises(UserError, match=r"is damaged .*remove it"):
         kept.read("white noise", 10.0)
     (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(UserError, match="is damaged: begin the sweep anew"):
+    with pytest.raises(UserError, match="is damaged: start the sweep again"):
         kept.begin("one", resume=True)
 
 

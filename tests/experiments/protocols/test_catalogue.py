@@ -139,7 +139,7 @@ def test_msp_podcast_is_chosen_on_its_development_set_and_learns_from_other_corp
     (fold,) = laid.folds
     assert laid.labels == LABEL_SETS[labels]
     assert (len(fold.train), len(fold.val), len(fold.test)) == (12 + 8, 12, 12)
-    assert "Other corpora are learned from, too: 8 of librispeech." in laid.notes
+    assert "Other corpora are also in training: 8 of librispeech." in laid.notes
     assert any("name the release" in note for note in laid.notes)
 
 

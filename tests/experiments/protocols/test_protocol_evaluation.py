@@ -165,7 +165,7 @@ def test_emobox_has_a_manifest_a_fold(reader, tmp_path):
     )
     assert results.folds == {f"fold-{n}": {"train": 6, "val": 2, "test": 8} for n in (1, 2)}  # a fifth is drawn
     assert (report.scores.n, report.label_set, len(report.labels)) == (16, "emobox_savee", 7)
-    assert any("drawn as its recipe means to" in note for note in results.notes)
+    assert any("drawn as its recipe intends" in note for note in results.notes)
     assert {json.loads(path.read_text())["val"] for path in tmp_path.rglob("run.json")} == {2}
 
 

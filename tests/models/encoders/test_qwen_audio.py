@@ -131,7 +131,7 @@ def test_a_clip_has_as_many_vectors_as_in_the_original(parts, expected):
 
 
 def test_longer_than_the_window_is_refused_not_cut():
-    with pytest.raises(AudioError, match=r"30\.1 s: Qwen-Audio hears at most 30 s at once; cut it"):
+    with pytest.raises(AudioError, match=r"30\.1 s: Qwen-Audio reads at most 30 s at once; cut it"):
         QwenAudioFeatureExtractor()([np.zeros(481_600, np.float32)], sampling_rate=16_000)
 
 
@@ -174,7 +174,7 @@ def test_a_missing_or_broken_shard_is_named(tmp_path, keys, tensors, parts):
     shard = folder / "model-00002-of-00002.safetensors"
     whole = shard.read_bytes()
     for content, fault in (
-        (whole[:200], r"00002-of-00002\.safetensors: the weights can't be read"),
+        (whole[:200], r"00002-of-00002\.safetensors: the weights cannot be read"),
         (None, "is missing"),
     ):
         shard.unlink() if content is None else shard.write_bytes(content)
