@@ -34,7 +34,9 @@ def main(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Number of cores.")] = cores(),
-    data: Annotated[Path | None, typer.Option(help="Folder with manifest.csv, to measure the cues of real recordings.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with manifest.csv, to measure the cues of real recordings.")
+    ] = None,
     layers: Annotated[int | None, typer.Option(help="Number of layers of the LLM.")] = None,
     batch: Annotated[int | None, typer.Option(help="Number of clips in a batch.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Number of rounds for each implementation.")] = None,

@@ -106,23 +106,23 @@ def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Lo
     with serving("--no-page", *options) as server:
         place = server.url.removeprefix("http://")
         warm = Load(0.0)
-        for asker in _askers(clients, place, lambda: warm.statuses[200] < WARM_UP, expected, warm, lock):
-            asker.join()
+        for thread in _start_clients(clients, place, lambda: warm.statuses[200] < WARM_UP, expected, warm, lock):
+            thread.join()
         found.broken += warm.broken
         began = time.monotonic()
         until = began + seconds
-        askers = _askers(clients, place, lambda: time.monotonic() < until, expected, found, lock)
+        threads = _start_clients(clients, place, lambda: time.monotonic() < until, expected, found, lock)
         while time.monotonic() < until:
             found.memory.append((time.monotonic() - began, _resident(server.url) / 1e6))
             time.sleep(min(1.0, seconds / 20))
-        for asker in askers:
-            asker.join()
+        for thread in threads:
+            thread.join()
         if (code := server.stop(signal.SIGTERM)) != 0:
             found.broken.append(f"the server ended with exit code {code}: {server.lines[-3:]}")
     return found
 
 
-def _askers(
+def _start_clients(
     clients: int,
     place: str,
     going: Callable[[], bool],
@@ -131,15 +131,16 @@ def _askers(
     lock: threading.Lock,
 ) -> list[threading.Thread]:
     """Start clients, which send requests while `going` returns true."""
-    askers = [
-        threading.Thread(target=_ask, args=(number, place, going, expected, found, lock)) for number in range(clients)
+    threads = [
+        threading.Thread(target=_send_clips, args=(number, place, going, expected, found, lock))
+        for number in range(clients)
     ]
-    for asker in askers:
-        asker.start()
-    return askers
+    for thread in threads:
+        thread.start()
+    return threads
 
 
-def _ask(
+def _send_clips(
     number: int,
     place: str,
     going: Callable[[], bool],

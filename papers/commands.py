@@ -29,14 +29,14 @@ class Command:
         given: its parameters, by name.
         recipes: the recipes that it trains or shows, with overrides applied, each once.
         folds: number of trainings of each.
-        told: names of the systems that a study or sweep compares.
+        compared: names of the systems that a study or sweep compares.
     """
 
     verb: str
     given: dict[str, Any]
     recipes: tuple[Recipe, ...] = ()
     folds: int = 1
-    told: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
 
 def read_command(text: str) -> Command:

@@ -45,10 +45,10 @@ def extract_audio(clips: Iterable[tuple[Path, Path]], jobs: int | None = None) -
     for folder in sorted({sound.parent for _, sound in waiting}):
         make_folder(folder)
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        said = pool.map(lambda pair: _extract(ffmpeg, *pair), waiting)
+        results = pool.map(lambda pair: _extract(ffmpeg, *pair), waiting)
         console = Console(stderr=True)
-        told = list(track(said, "audio of clips", len(waiting), console=console, disable=not console.is_terminal))
-    failed = {video: line for (video, _), line in zip(waiting, told, strict=True) if line}
+        lines = list(track(results, "audio of clips", len(waiting), console=console, disable=not console.is_terminal))
+    failed = {video: line for (video, _), line in zip(waiting, lines, strict=True) if line}
     for video, line in failed.items():
         console.print(f"{video}: ffmpeg cannot read it: {line}", markup=False, highlight=False, soft_wrap=True)
     return failed

@@ -154,9 +154,9 @@ def versions_here() -> dict[str, str]:
 
 def _wer(utterances: Sequence[Utterance], predictions: Sequence[Prediction]) -> tuple[float | None, int]:
     """Word error rate over all clips with a reference transcript, and the number of these clips."""
-    said = [utterance.transcript or "" for utterance in utterances]
-    rate = word_error_rate(said, [prediction.transcript for prediction in predictions])
-    return rate, sum(bool(normalise_transcript(text)) for text in said)
+    references = [utterance.transcript or "" for utterance in utterances]
+    rate = word_error_rate(references, [prediction.transcript for prediction in predictions])
+    return rate, sum(bool(normalise_transcript(text)) for text in references)
 
 
 def _by_corpus(

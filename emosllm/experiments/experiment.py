@@ -142,9 +142,9 @@ class Experiment:
             if not resume:
                 raise UserError(f"{self.folder} holds an experiment: continue it with --resume, or give another --out")
             found = json.loads(notes.read_text(encoding="utf-8"))
-            for what, said in (("folds", "data or folds"), ("chooses", "way to choose weights")):
+            for what, name in (("folds", "data or folds"), ("chooses", "way to choose weights")):
                 if found.get(what) != ours[what]:
-                    raise UserError(f"{self.folder} was begun with another {said}: --resume needs the same")
+                    raise UserError(f"{self.folder} was begun with another {name}: --resume needs the same")
             return
         if self.folder.is_dir() and any(path.suffix != ".tmp" for path in self.folder.iterdir()):
             raise UserError(f"{self.folder} is not empty and holds no experiment: give another --out")
@@ -162,7 +162,7 @@ class Experiment:
         seed = first.recipe.training.seed + SEED_STEP * repetition + place
         runs = _place(self.folder / "runs", first.training_key(self.plan.chooses != "never"))
         run = runs / f"{fold.name}-seed-{seed}"
-        self._tell(first, fold, seed)
+        self._print_progress(first, fold, seed)
         self._computed += 1
         try:
             if first.system is None and not (run / "model" / "config.json").is_file():
@@ -224,7 +224,7 @@ class Experiment:
                 write_report(pooled, utterances, predictions, folder)
         return Outcome(variant, repetition, reports, pooled, failed, folder)
 
-    def _tell(self, variant: Variant, fold: Fold, seed: int) -> None:
+    def _print_progress(self, variant: Variant, fold: Fold, seed: int) -> None:
         left = ""
         if self._computed:
             each = (time.monotonic() - self._began) / self._computed

@@ -35,8 +35,8 @@ def markdown(results: Results) -> str:
         head += [over, f"all clips, {over}"] if len(results.folds) > 1 else [over]
     cells = []
     for row in results.rows:
-        told = [*row.values.values()] if results.keys else [row.name]
-        line = [*told, _mean(row), "–" if row.pooled is None else with_interval(row.pooled, row.interval)]
+        names = [*row.values.values()] if results.keys else [row.name]
+        line = [*names, _mean(row), "–" if row.pooled is None else with_interval(row.pooled, row.interval)]
         line += _by_seed(results, row)
         cells.append([f"**{cell}**" for cell in line] if row is results.best and len(results.rows) > 1 else line)
     parts = [f"# {results.title}", *(f"**{note}**" for note in results.notes), table_text(head, cells)]
@@ -60,11 +60,11 @@ def screen_table(results: Results) -> Table:
     ):
         shown.add_column(head, justify="right")
     for row in results.rows:
-        told = [*row.values.values()] if results.keys else [row.name]
+        names = [*row.values.values()] if results.keys else [row.name]
         figures = [_mean(row), "–" if row.pooled is None else with_interval(row.pooled, row.interval)]
         figures += _by_seed(results, row)
         best = row is results.best and len(results.rows) > 1
-        shown.add_row(*map(Text, [*told, *figures]), style="bold" if best else "")
+        shown.add_row(*map(Text, [*names, *figures]), style="bold" if best else "")
     return shown
 
 

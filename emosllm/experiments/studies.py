@@ -115,10 +115,8 @@ def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> 
         given = {text.partition("=")[0] for text in overrides}
         added = [f"{key}={','.join(values)}" for key, values in study.grid.items() if key not in given]
         variants, keys = read_grid(recipe, [*overrides, *added])
-        if strangers := keys.keys() - study.grid.keys():
-            raise UserError(
-                f"the study varies {', '.join(study.grid)}, not {min(strangers)}: use emosllm sweep for both"
-            )
+        if unknown := keys.keys() - study.grid.keys():
+            raise UserError(f"the study varies {', '.join(study.grid)}, not {min(unknown)}: use emosllm sweep for both")
         return StudyVariants(tuple(variants), keys, notes)
     variants = []
     for name, case in study.variants.items():

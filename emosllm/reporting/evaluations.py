@@ -97,7 +97,7 @@ def compare_evaluations(folders: Sequence[Path]) -> ComparedEvaluations:
     """
     places, notes = find_evaluations(folders, len(SERIES))
     if not 0 < len(places) <= len(SERIES):
-        raise UserError(f"{len(places)} evaluations: 1 to {len(SERIES)} can be told apart on one page")
+        raise UserError(f"{len(places)} evaluations: 1 to {len(SERIES)} can be distinguished on one page")
     reports = [read_report(place.folder) for place in places]
     names = _names(places, reports)
     runs = []

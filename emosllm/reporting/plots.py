@@ -258,4 +258,4 @@ def blues() -> Any:
 
 def _check_series(series: Mapping[str, object]) -> None:
     if not 0 < len(series) <= len(SERIES):
-        raise UserError(f"cannot draw {len(series)} series in one picture: 1 to {len(SERIES)} can be told apart")
+        raise UserError(f"cannot draw {len(series)} series in one plot: 1 to {len(SERIES)} can be distinguished")

@@ -164,8 +164,8 @@ class Run:
         with Progress(console=self.console) as bar:
             store.fill(bar.track(wanted, description="frames of the frozen encoder"))
             for view in range(1, 1 + training.kept_views):
-                told = bar.track(self.data.train, description=f"augmented version {view} of {training.kept_views}")
-                store.fill(told, augmentation=training.augmentation, view=view)
+                tracked = bar.track(self.data.train, description=f"augmented version {view} of {training.kept_views}")
+                store.fill(tracked, augmentation=training.augmentation, view=view)
         return store
 
     def _phase(

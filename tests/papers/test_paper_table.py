@@ -84,7 +84,7 @@ def test_studies_are_of_the_package_and_their_files_are_whole() -> None:
         held = json.loads((ROOT / RESULTS / study.file).read_text(encoding="utf-8"))
         assert held["rows"], name
         assert not any(row["failed"] for row in held["rows"]), name
-        assert len(held["rows"]) == len(read_command(study.command).told or [None]), name
+        assert len(held["rows"]) == len(read_command(study.command).compared or [None]), name
 
 
 @pytest.mark.parametrize("study", SHOWN.values(), ids=SHOWN)

@@ -140,8 +140,8 @@ def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator,
 
     def make(samples: np.ndarray, _: np.random.Generator, __: float, ___: Voices) -> np.ndarray:
         down = soxr.resample(samples, _RATE, _TELEPHONE)
-        heard = _fitted(_through("WAV", subtype, down, rate=_TELEPHONE), len(down))
-        return _fitted(soxr.resample(heard, _TELEPHONE, _RATE).astype(np.float32), len(samples))
+        decoded = _fitted(_through("WAV", subtype, down, rate=_TELEPHONE), len(down))
+        return _fitted(soxr.resample(decoded, _TELEPHONE, _RATE).astype(np.float32), len(samples))
 
     return make
 

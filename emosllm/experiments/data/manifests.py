@@ -23,8 +23,8 @@ def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
         manifests: one or more.
 
     Raises:
-        UserError: `read_manifest` raises it; the same clip of the same corpus is in two manifests; or there are corpora that
-            contain each other's clips (`check_not_mixed`).
+        UserError: `read_manifest` raises it, two manifests contain the same clip of a corpus, or two corpora contain
+            each other's clips (`check_not_mixed`).
     """
     found = [utterance for path in manifests for utterance in read_manifest(path)]
     check_not_mixed(found)

@@ -110,9 +110,9 @@ def _emobox_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fol
 
 def _emobox_counts(corpus: str, utterances: Sequence[Utterance], labels: LabelSet) -> list[str]:
     """Check the list's number of clips, and that the system has all its classes."""
-    strange = Counter(u.emotion for u in utterances if u.emotion and labels.classify(u.emotion) is None)
-    said = ", ".join(f"{count} {name}" for name, count in strange.items())
-    lacking = [f"label set {labels.name} has no class for {said} of EmoBox's lists"] if strange else []
+    unknown = Counter(u.emotion for u in utterances if u.emotion and labels.classify(u.emotion) is None)
+    listed = ", ".join(f"{count} {name}" for name, count in unknown.items())
+    lacking = [f"label set {labels.name} has no class for {listed} of EmoBox's lists"] if unknown else []
     return differences(emobox.card(corpus), utterances) + lacking
 
 

@@ -71,7 +71,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         ) from None
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: the weights cannot be read ({reason}); fetch or save the checkpoint again") from None
+        raise UserError(
+            f"{folder}: the weights cannot be read ({reason}); fetch or save the checkpoint again"
+        ) from None
     return tensors
 
 

@@ -178,9 +178,9 @@ def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> P
         return config
     left = states_read(config, layers)[-1]
     if left > there:
-        said = list(layers) if isinstance(layers, tuple) else layers
+        chosen = list(layers) if isinstance(layers, tuple) else layers
         raise UserError(
-            f"encoder.layers={said}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
+            f"encoder.layers={chosen}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
         )
     shorter = copy.deepcopy(config)
     for number in kind.layers.values():

@@ -58,8 +58,8 @@ def _figures(runs: Sequence[Evaluation], order: Sequence[tuple[str, str]]) -> Ta
             name = f"{dimension}, {corpus}" if several else dimension
             counts = (reading.scores.n, reading.unanswered, reading.learned)
             rows.append((f"{name}, {run.name}" if len(runs) > 1 else name, *figures, scale, *counts))
-    told = ("CCC", "always the mean", "true classes", "Pearson", "mean error")
-    return Table(("", *told, "scale", "clips", "no answer", "means on"), tuple(rows))
+    columns = ("CCC", "always the mean", "true classes", "Pearson", "mean error")
+    return Table(("", *columns, "scale", "clips", "no answer", "means on"), tuple(rows))
 
 
 def _means(run: Evaluation, named: bool) -> Table:

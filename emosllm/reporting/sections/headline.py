@@ -19,10 +19,10 @@ def headline(side: ComparedEvaluations) -> Section:
 
 def _remarks(side: ComparedEvaluations) -> tuple[str, ...]:
     """The remarks on all systems once, the others with the system's name."""
-    told = {run.name: remarks(run.report) for run in side.runs}
-    shared = [note for note in remarks(side.runs[0].report) if all(note in notes for notes in told.values())]
+    notes_of = {run.name: remarks(run.report) for run in side.runs}
+    shared = [note for note in remarks(side.runs[0].report) if all(note in notes for notes in notes_of.values())]
     return (
         *side.notes,
         *shared,
-        *(f"{name}: {note}" for name, notes in told.items() for note in notes if note not in shared),
+        *(f"{name}: {note}" for name, notes in notes_of.items() for note in notes if note not in shared),
     )
