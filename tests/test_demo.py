@@ -1,4 +1,4 @@
-"""The demonstration: it trains, and is then right about voices that it did not learn from."""
+"""The demonstration trains, and its answers to voices that it was not trained on are right."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ MANIFEST = read_manifest(Path(demonstration.__file__).parent / "corpus" / "manif
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[demonstration.Outcome, Path, str]:
-    """The whole demonstration, its folder, and what it prints."""
+    """Run the demonstration once; gives its folder and its output."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demonstration, "OUT", tmp_path_factory.mktemp("demo") / "out")
         printed = Console(file=io.StringIO(), width=80)

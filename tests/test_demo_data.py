@@ -1,4 +1,4 @@
-"""The bundled synthetic speech is what its manifest says, small, balanced, and split by speaker."""
+"""The bundled synthetic speech agrees with its manifest, is small, balanced, and split by speaker."""
 
 import csv
 import math

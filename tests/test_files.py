@@ -1,4 +1,4 @@
-"""Atomic writing: all or nothing under a final name, whatever happens half-way."""
+"""Atomic writing: a file is complete or absent under its final name, after any interruption."""
 
 import os
 import signal

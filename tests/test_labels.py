@@ -1,4 +1,4 @@
-"""Emotions by name: what corpora call them, what label sets merge, what a set refuses."""
+"""Emotion names: the words of corpora, the merges of label sets, and unknown words."""
 
 import pytest
 

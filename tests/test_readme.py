@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its Python with its output, its commands, and those of the guides."""
+"""The README is correct: its Python code with its output, its commands, and those of the guides."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder with what the documents name: a recording, a folder of them, a manifest, a run."""
+    """A user's folder with the files that the documents name: recordings, a manifest, a run."""
     shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name in ("interview.wav", "new.wav"):
         shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", tmp_path / name)

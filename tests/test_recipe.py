@@ -1,4 +1,4 @@
-"""Every shipped recipe says what it is, has the parameters it states, and learns; a typo names what is known."""
+"""Every packaged recipe states its source, has the stated number of parameters and learns; typos list known keys."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Whole or cut off: every container that lost its end is refused, and none that is merely unusual."""
+"""Truncated files of every container are refused, and unusual complete ones are accepted."""
 
 import io
 import struct

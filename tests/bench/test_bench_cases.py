@@ -1,4 +1,4 @@
-"""Every case runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
+"""Every benchmark case at its smallest size: both implementations agree, and the saved operations are counted."""
 
 import re
 from collections import Counter
@@ -63,7 +63,7 @@ def test_operations_are_saved(name: str, most: float) -> None:
 
 @pytest.mark.parametrize("name", ["phase-1", "phases-2-3", "one-clip", "transcript-emotion"])
 def test_tokens_are_read_once_and_logits_are_made_of_answers_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The prefix goes through the LLM once a run while it is frozen, once a batch while it learns."""
+    """A frozen LLM reads the prefix once a run; a trained LLM reads it once a batch."""
     read: list[int] = []
     asked: list[int] = []
     made = {"phase-1": "asr", "phases-2-3": "joint"}

@@ -1,4 +1,4 @@
-"""Cues as a script measures them are the house's to the last bit, and the script runs none of the house's code."""
+"""The plain implementation of the cues gives bit-identical values without running code of emosllm."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""What is measured of a corpus and what its datasheet says: counts, shares, everything missing or broken by name."""
+"""Datasheets: counts, shares, and the names of everything that is missing or broken."""
 
 import json
 from dataclasses import replace

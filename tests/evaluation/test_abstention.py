@@ -1,4 +1,4 @@
-"""The risk-coverage curve against counting by hand and by brute force; abstention changes what it says and no more."""
+"""The risk-coverage curve against counts by hand and by brute force; abstention removes labels and nothing else."""
 
 import itertools
 

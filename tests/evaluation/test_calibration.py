@@ -1,4 +1,4 @@
-"""Temperatures planted are found again, calibrated worlds have no error, and every figure is someone else's too."""
+"""Planted temperatures are recovered, calibrated data have no error, and all figures equal an independent reference."""
 
 import math
 
@@ -31,7 +31,7 @@ def named(matrix):
 
 
 def calibrated_world(seed, n=6000, spread=1.5):
-    """Logits, and truths drawn from their softmax: what is said with 0.7 is so in 7 of 10 cases."""
+    """Logits, and truths drawn from their softmax, so that the probabilities are calibrated."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (n, len(LABELS)))
     true = (softmax(logits).cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Dimensions read from probabilities: sums written out, means never of what is scored, scales and corpora apart."""
+"""Dimensions from probabilities: sums by hand, means without the scored clips, and separate scales by corpus."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ PLACES = {"angry": (1.8, 4.2), "happy": (4.1, 3.6), "neutral": (2.9, 2.5), "sad"
 
 
 def rated(count, seed, corpus="iemocap", split="test", scale=1.0):
-    """Clips whose raters agree with the class's place but for noise."""
+    """Clips whose ratings are the mean of their class plus noise."""
     rng = np.random.default_rng(seed)
     made = []
     for index in range(count):
@@ -141,7 +141,7 @@ def test_a_difference_equals_two_coefficients_and_a_plain_loop():
 
 @pytest.fixture(scope="module")
 def side(tmp_path_factory):
-    """A system that hears a little and one that hears more, on clips whose raters rated dimensions."""
+    """A weaker and a stronger system, on clips with rated dimensions."""
     root = tmp_path_factory.mktemp("rated")
     folders = []
     for name, seed, right in (("weak", 1, 0.4), ("strong", 2, 0.9)):

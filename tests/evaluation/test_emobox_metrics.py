@@ -1,4 +1,4 @@
-"""Our figures are EmoBox's wherever its definitions coincide with ours, and differ as stated where they do not.
+"""Our figures equal EmoBox's where its definitions agree with ours, and differ as stated elsewhere.
 
 EmoBox (EmoBox/EmoEval.py) calls scikit-learn with its defaults: accuracy for WA, balanced accuracy for UA, F1 `micro`
 and `macro`. Its macro F1 is over the classes of reference and answers together; ours over those of the reference. It

@@ -1,4 +1,4 @@
-"""UA, WA, F1 and WER equal scikit-learn's and a hand's count."""
+"""UA, WA, F1 and WER equal scikit-learn's figures and counts by hand."""
 
 import warnings
 

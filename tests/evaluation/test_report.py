@@ -1,4 +1,4 @@
-"""A report counts what it should, and its files can be read again and are never half there."""
+"""A report has the right counts, and its files are complete and can be read again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The sections of a report are what their own modules compute, name what is missing, and come back from disk."""
+"""The sections of a report equal the results of their modules, list what is missing, and can be read again."""
 
 import json
 from dataclasses import replace

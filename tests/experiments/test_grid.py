@@ -1,4 +1,4 @@
-"""Grids: commas make values, brackets and quotes hold them together, each combination is a recipe before any is run."""
+"""Grids: commas separate values outside brackets and quotes, and every combination is validated before any is run."""
 
 import pytest
 

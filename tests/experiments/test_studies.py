@@ -1,4 +1,4 @@
-"""Studies: every shipped one makes whole recipes, varies what it says and nothing else; two run in full."""
+"""Studies: every packaged one gives valid recipes and varies only what it states; two run in full."""
 
 import json
 from dataclasses import replace
@@ -54,7 +54,7 @@ def test_what_studies_vary():
 
 @pytest.mark.parametrize("name", ["strategy", "transcripts", "modality"])
 def test_studies_of_a_systems_own_words_let_it_claim_them(name):
-    """nano claims none, and what these studies ask about is what its words do."""
+    """Studies of transcripts let nano show its own, which its recipe does not."""
     for variant in study_variants(load_study(name), "nano").variants:
         assert variant.recipe.transcribes or not variant.recipe.strategy_hears
 

@@ -1,4 +1,4 @@
-"""A sweep: figures are those of the predictions it leaves, kills change nothing, what is done is not done again."""
+"""Sweeps: figures equal those of the stored predictions, and an interruption changes nothing and repeats nothing."""
 
 import json
 import os
@@ -41,13 +41,13 @@ def go(reader, manifest):
 
 @pytest.fixture(scope="module")
 def plain(go, tmp_path_factory):
-    """A grid of four on two folds that was never stopped."""
+    """An uninterrupted grid of four combinations on two folds."""
     out = tmp_path_factory.mktemp("sweeps") / "plain"
     return out, go(out, *GRID)
 
 
 def trainings(monkeypatch):
-    """The folders that are trained in from now on."""
+    """Record the folders of the trainings from now on."""
     seen, train = [], Run.train
     monkeypatch.setattr(Run, "train", lambda self, *a, **k: seen.append(self.folder) or train(self, *a, **k))
     return seen
@@ -105,7 +105,7 @@ def test_the_best_is_the_highest_and_is_said_to_be_too_high(plain):
 
 
 def dying(go, out, count, resume):
-    """Let a sweep go on in a process of its own until it kills itself at its count-th weight update or rename."""
+    """Continue a sweep in another process, which kills itself at its count-th weight update or rename."""
 
     def live():
         left = [count]

@@ -1,4 +1,4 @@
-"""Sweeps and studies of published splits that share speakers: taken by name and told, and no leak beside that."""
+"""Sweeps and studies of published splits that share speakers: allowed by name, reported, and checked otherwise."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def meld(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(reader):
-    """The tiny reader, its classes left to the protocol."""
+    """The tiny text system, whose classes come from the protocol."""
     return tuple(override for override in reader if not override.startswith("labels="))
 
 

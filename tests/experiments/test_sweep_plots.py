@@ -1,4 +1,4 @@
-"""Pictures of sweeps: every figure stands in its cell, the best is framed, what is missing is a dash."""
+"""Plots of sweeps: every figure is in its cell, the best has a frame, and missing figures are a dash."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""QPMapper is what its paper describes: a plain post-norm transformer over frames and queries."""
+"""QPMapper equals its paper's description: a plain post-norm transformer over frames and queries."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""What SpeechLLM does once, or in one pass, gives what the plain way gives: loss, gradients, scores and text."""
+"""SpeechLLM's faster computations equal the plain ones: loss, gradients, scores and text."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def written(processor, task="joint"):
 
 @pytest.fixture
 def prefixes_read(monkeypatch):
-    """The prefixes that were really read, as they are read."""
+    """Record the prefixes that are computed."""
     seen, read = [], speech_llm.read_prefix
 
     def counted(llm, prefix):
@@ -272,7 +272,7 @@ FIVE = label_set("msp9").only(WORDS)  # the first word begins two of the others
 
 
 def in_words(processor):
-    """The same system, asked to answer in words of several tokens instead of letters."""
+    """The same system with emotions named by words of several tokens instead of letters."""
     templates = processor.settings.templates.model_copy(update={"words": WORDS})
     settings = processor.settings.model_copy(update={"templates": templates})
     return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
@@ -382,7 +382,7 @@ def test_generation_of_a_batch_is_that_of_its_rows_and_the_plain_way(make, name)
 
 
 class _Spread(TorchDispatchMode):
-    """Counts how often one weight is spread over a batch, to be copied for it."""
+    """Count how often one weight is copied for a batch."""
 
     def __init__(self, weight):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The paper table: commands that the command line takes, figures that the files hold, a page that is up to date."""
+"""The paper table: valid commands, figures that equal those of the files, and a page that is up to date."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Conversations become ids by the tokenizer's own template, asked as they were trained, and nothing slips in."""
+"""Conversations become token ids by the tokenizer's own template: equal in training and inference, no injections."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The LLM is told all that the recipe asks for, drawn anew in training, always the same without a generator."""
+"""The prompt has all parts that the recipe needs, random in training and constant without a generator."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""Batches hold what was said and heard, no more: padding is marked, the shared beginning found, the loss on answers."""
+"""Batches: padding is marked, the shared prefix is found, and only answers count in the loss."""
 
 from importlib.resources import files
 
@@ -47,7 +47,7 @@ def written(processor):
 
 
 def read_back(processor, batch, row):
-    """All ids that the LLM reads of a row, `None` for an audio vector."""
+    """All ids that the LLM reads for a row, `None` for an audio vector."""
     ids = [
         None if audio else token
         for token, audio, keep in zip(

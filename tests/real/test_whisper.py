@@ -1,4 +1,4 @@
-"""Whisper's published weights: our encoder hears what transformers' decoder writes down."""
+"""Whisper's published weights: transformers' decoder reads the speech from our encoder's frames."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The page is one whole file that calls nobody, tells the report's own numbers, and takes whatever names it gets."""
+"""The HTML page is one self-contained file with the report's own numbers, and accepts any names."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from emosllm.reporting.html_page import render_page
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A weak and a strong system, with everything a report can hold."""
+    """A weak and a strong system, with every section of a report."""
     root = tmp_path_factory.mktemp("runs")
     (root / "sound").mkdir()
     clips = planted.utterances(root / "sound")

@@ -1,4 +1,4 @@
-"""A page as Markdown and as LaTeX: the same figures, and nothing that a name could break."""
+"""The page as Markdown and LaTeX: the same figures, and names are escaped."""
 
 import re
 from itertools import starmap
@@ -76,7 +76,7 @@ TEXT = {"textasciicircum": "^", "textless": "<", "textgreater": ">", "textbar": 
 
 
 def cells_of(source):
-    """The rows of a LaTeX table as a parser of LaTeX reads them: what would be printed in each cell."""
+    """The printed cells of a LaTeX table, by a small parser."""
     nodes, _, _ = LatexWalker(source, tolerant_parsing=False).get_latex_nodes()
     (table,) = (node for node in nodes if node.isNodeType(LatexEnvironmentNode))
     assert table.environmentname == "tabular"

@@ -1,4 +1,4 @@
-"""What people look at: it fits, it states the figures, and a strange name breaks nothing."""
+"""Terminal output and prediction plots: they fit, contain the figures, and accept any names."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""Mistakes with the table's rows end in one line that names the thing and the way out."""
+"""Mistakes with the table's rows are errors of one line with the thing and the remedy."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Cues are measured once a run, of every recording, and what is told by them is what measuring anew would tell."""
+"""Cues are measured once in a run, on every recording, and their levels equal those of a new measurement."""
 
 import io
 import json
@@ -30,7 +30,7 @@ EPOCHS = ("prompt.cues=praat", "phases.p3.epochs=3", "training.evaluations=2")
 
 @pytest.fixture
 def measured(monkeypatch):
-    """How often each clip is measured, by its samples."""
+    """Count how often each clip is measured, by its samples."""
     counts = Counter()
     known = CUE_SETS["praat"]
 

@@ -1,4 +1,4 @@
-"""Sample number n is the same sample, whatever was read before it, by whichever process."""
+"""Sample number n is always the same, independent of earlier samples and of the process."""
 
 from dataclasses import replace
 

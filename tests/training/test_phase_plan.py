@@ -1,4 +1,4 @@
-"""A phase's samples are laid out at once: shares, balance and epochs as the recipe says, the same for the same seed."""
+"""The plan of a phase: shares, balance and epochs as in the recipe, deterministic for a seed."""
 
 from collections import Counter
 
@@ -118,7 +118,7 @@ def test_a_phase_without_speech_names_what_it_lacks_and_the_way_out(what, uttera
 
 
 def padding(items, utterances, micro):
-    """Letters that are padded to the longest of their forward pass."""
+    """The number of characters with padding to the longest of each forward pass."""
     lengths = [len(utterances[item.utterance].transcript) for item in items]
     rows = [lengths[start : start + micro] for start in range(0, len(lengths), micro)]
     return sum(max(row) * len(row) - sum(row) for row in rows)

@@ -1,4 +1,4 @@
-"""One whole training on the CPU: what learns, what is kept, what is refused, and no kill changes anything."""
+"""One whole training on the CPU: what is trained, stored and refused, and that a kill changes nothing."""
 
 import json
 import os
@@ -32,7 +32,7 @@ CHECKPOINT = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pt
 
 
 def weights(folder):
-    """All that a run learned: what each phase kept, and the model."""
+    """All trained weights of a run: those of each phase, and the model."""
     return {place: read_weights(Path(folder) / place) for place in (*(f"phases/{p}/kept" for p in PHASES), "model")}
 
 
@@ -53,7 +53,7 @@ def assert_equal(one, other):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory, make_run):
-    """A run that was never stopped, and the model that was trained in it."""
+    """An uninterrupted run, and its trained model."""
     folder = tmp_path_factory.mktemp("plain") / "run"
     built = []
     with pytest.MonkeyPatch.context() as patch:
@@ -145,7 +145,7 @@ def test_the_loss_falls(tmp_path, make_run, utterances):
 
 
 def dying(run, moment, resume=False):
-    """Let a run go on in a process of its own until it kills itself with SIGKILL.
+    """Continue a run in another process until it kills itself with SIGKILL.
 
     Args:
         moment: a part of a path and a count: at the count-th time that such a path is opened for writing, made, renamed
@@ -182,7 +182,7 @@ def dying(run, moment, resume=False):
 
 
 def assert_nothing_half_written(folder):
-    """What has a final name is whole."""
+    """Check that files with a final name are complete."""
     assert not (folder / "model").exists()
     notes = folder / "run.json"
     assert not notes.exists() or json.loads(notes.read_text())
@@ -306,7 +306,7 @@ def test_the_datas_hash_changes_with_anything_about_them(make_recipe, utterances
 
 
 def validating(monkeypatch, *scores):
-    """Let validations find these scores; gives the weights that each of them saw."""
+    """Replace the scores of validations; gives the weights at each of them."""
     seen = []
 
     def validation(self, model, processor, frames):

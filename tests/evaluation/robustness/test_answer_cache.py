@@ -1,4 +1,4 @@
-"""Answers of a sweep on disk: what is there is not asked again, and another sweep is not taken for it."""
+"""Stored answers of a sweep: they are not computed again, and those of another sweep are refused."""
 
 import json
 

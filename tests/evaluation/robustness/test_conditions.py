@@ -1,4 +1,4 @@
-"""Each condition does what its severity says, the same twice, and leaves the caller's samples alone."""
+"""Every condition has the stated effect, is deterministic, and does not change its input."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def speech(seed=0, seconds=1.0, level=0.1):
-    """A gliding, pulsing hum with overtones and a little breath: enough like a voice for codecs and levels."""
+    """A gliding, pulsing hum with overtones and some noise, similar to a voice for codecs and levels."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE)) / RATE
     pitch = 120 + 30 * np.sin(2 * np.pi * 0.7 * time + seed)

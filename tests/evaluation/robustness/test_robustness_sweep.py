@@ -1,4 +1,4 @@
-"""A sweep over a system that hears only loudness and length: it falls where it must and nowhere else."""
+"""A sweep over a system that depends only on pitch and level: figures fall only under conditions that affect these."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LABELS = ("low", "high")
 
 
 def clips(n=40):
-    """Hums of 150 or 450 Hz, in a little noise, by speakers who each hum both."""
+    """Hums of 150 or 450 Hz with a little noise; every speaker has both."""
     rng = np.random.default_rng(0)
     time = np.arange(RATE // 4) / RATE
     hums = [
@@ -24,7 +24,7 @@ def clips(n=40):
 
 
 def listen(samples):
-    """The strongest line below 1 kHz; unsure (no answer) where the clip is nearly silent."""
+    """Answer by the strongest line below 1 kHz; no answer where the clip is nearly silent."""
     answers = []
     for each in samples:
         lines = np.abs(np.fft.rfft(each))

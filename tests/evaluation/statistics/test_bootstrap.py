@@ -1,4 +1,4 @@
-"""The fast bootstrap is the plain one, and its intervals mean what they say."""
+"""The fast bootstrap equals a plain one, and its intervals have the stated coverage."""
 
 import time
 
@@ -28,7 +28,7 @@ CLIPS = st.lists(
 
 
 def world(rng, speakers, clips=30, accuracy=(6, 4)):
-    """Clips of speakers who are recognised well or badly: each one's accuracy is drawn from a Beta."""
+    """Clips of speakers whose accuracies are drawn from a Beta distribution."""
     rate = rng.beta(*accuracy, speakers)
     true = rng.integers(0, 3, (speakers, clips))
     right = rng.random((speakers, clips)) < rate[:, None]

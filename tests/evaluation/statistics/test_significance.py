@@ -1,4 +1,4 @@
-"""Two systems: McNemar by hand, the paired bootstrap against a plain loop, coverage, and pairs that do not match."""
+"""Two systems: McNemar by hand, the paired bootstrap against a plain loop, coverage, and unpaired systems."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ def system(name, true, answers, speakers, ids=None):
 
 
 def two_systems(rng, speakers=20, clips=20, better=0.0):
-    """Both are right about as often, more or less so by speaker; the second by `better` more often."""
+    """Answers of two systems whose accuracy varies by speaker; the second is right more often by `better`."""
     n = speakers * clips
     who = [f"s{i // clips}" for i in range(n)]
     true = rng.integers(0, 4, n)

@@ -1,4 +1,4 @@
-"""Folds: every clip is tested once, nobody speaks on two sides, classes are alike; what can't be divided is refused."""
+"""Folds: every clip is tested once, speakers are on one side, classes are balanced; invalid divisions are refused."""
 
 from collections import Counter
 from dataclasses import replace

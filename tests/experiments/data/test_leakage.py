@@ -1,4 +1,4 @@
-"""No fold with a planted leak passes: one test per kind, and clean folds pass."""
+"""Folds with planted leakage are refused, one test for each kind; clean folds pass."""
 
 from dataclasses import replace
 
@@ -15,14 +15,14 @@ from emosllm.labels import LABEL_SETS
 
 
 def clean():
-    """One fold with all three sides, of people that are on one side each."""
+    """One fold with three parts, each with speakers of its own."""
     data = texts(48, 12)
     return Fold("fold-1", tuple(data[:32]), tuple(data[32:40]), tuple(data[40:]))
 
 
 @pytest.fixture
 def sounds(tmp_path):
-    """The same fold with recordings, all of one length and so of one size."""
+    """The same fold with recordings of equal length and therefore equal size."""
     rng = np.random.default_rng(0)
     sides = []
     for side in (clean().train, clean().val, clean().test):

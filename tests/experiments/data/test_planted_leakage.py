@@ -1,4 +1,4 @@
-"""No protocol lets a planted leak through: each family of protocols against each kind of leak, by the front door.
+"""No protocol accepts planted leakage: each family of protocols against each kind of leakage.
 
 A clean miniature comes as far as the last refusal, that training needs a folder; with a leak it never gets there.
 """
@@ -28,7 +28,7 @@ CORPUS = {"lssed": "lssed", "meld": "meld", "emospeech": "emospeech", "emospeech
 
 
 def miniature(name, folder):
-    """A clean corpus of a family, with sound: all recordings are of one length, so that only their content differs."""
+    """A clean corpus of a family with audio; all recordings have one length, so that only their content differs."""
     corpus = CORPUS.get(name, "iemocap" if name.startswith("iemocap") else "msp_podcast")
     if name.startswith("iemocap"):
         data = [
@@ -52,7 +52,7 @@ def miniature(name, folder):
 
 
 def verdict(name, data, folder, reader):
-    """What the front door says to the data."""
+    """Evaluate the data under the protocol, and return the error."""
     write_manifest(folder / "m.csv", data)
     with pytest.raises(UserError) as caught:
         evaluate_protocol(name, "gemma-text", [folder / "m.csv"], reader, ProtocolSettings(partial=True))
@@ -60,7 +60,7 @@ def verdict(name, data, folder, reader):
 
 
 def apart(name, data):
-    """Places of a clip that is learned from and of one that is tested."""
+    """Indices of a training clip and a test clip."""
     if name == "iemocap-loso":
         return 0, 8
     if name == "iemocap-speakers":
@@ -79,7 +79,7 @@ def test_clean_data_come_as_far_as_training(name, reader, tmp_path):
     "name", [name for name in FAMILIES if name not in ("meld", "emospeech-cv", "iemocap-speakers")]
 )
 def test_a_speaker_on_two_sides(name, reader, tmp_path):
-    """Of the others, MELD shares its speakers and says so, and two keep a speaker together whatever is said."""
+    """Of the other families, MELD reports shared speakers, and two keep all clips of a speaker together."""
     data = miniature(name, tmp_path)
     learned, tested = apart(name, data)
     data[learned] = replace(data[learned], speaker="somebody")
@@ -103,7 +103,7 @@ def test_one_recording_under_two_names(name, reader, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name != "emospeech-cv"])
 def test_segments_of_one_file_that_overlap(name, reader, tmp_path):
-    """Cross-validation keeps the segments of a file together where nobody knows who speaks."""
+    """Cross-validation keeps the segments of a file together if the speaker is unknown."""
     data = miniature(name, tmp_path)
     learned, tested = apart(name, data)
     data[learned] = replace(data[learned], start=0.0, end=0.03)
@@ -121,7 +121,7 @@ def test_a_validation_set_that_is_the_test_set_under_other_names(name, reader, t
 
 @pytest.mark.parametrize("name", WITH_VAL)
 def test_a_validation_set_of_the_tested_texts(name, reader, tmp_path):
-    """Without sound, words tell."""
+    """Without audio, transcripts are compared."""
     data = [replace(u, audio=None) for u in miniature(name, tmp_path)]
     data[8:16] = [replace(u, transcript=other.transcript) for u, other in zip(data[8:16], data[16:], strict=True)]
     assert "the validation set is the test set" in verdict(name, data, tmp_path, reader)
@@ -135,7 +135,7 @@ def test_one_recording_in_validation_and_in_test(name, reader, tmp_path):
 
 
 def test_a_dialogue_on_two_sides_of_sessions(reader, tmp_path):
-    """A turn in a wrong session, its speaker renamed with it, so that only the dialogue tells."""
+    """A turn in a wrong session with a renamed speaker, so that only the dialogue shows it."""
     data = miniature("iemocap-loso", tmp_path)
     data = [
         replace(u, id=f"Ses0{1 + i // 8}F_impro0{1 + i % 2}_{'FM'[i % 2]}{i:03}") for i, u in enumerate(data)
@@ -149,7 +149,7 @@ def test_a_dialogue_on_two_sides_of_sessions(reader, tmp_path):
 
 
 def test_texts_that_are_in_training_word_for_word_are_told(reader, tmp_path):
-    """People repeat themselves, so this is no leak, and yet a reader should know."""
+    """Equal texts are not leakage, since speakers repeat sentences, but the report states their number."""
     data = [replace(u, audio=None) for u in miniature("emospeech", tmp_path)]
     data[16] = replace(data[16], transcript=data[0].transcript)
     write_manifest(tmp_path / "m.csv", data)
@@ -187,7 +187,7 @@ def test_one_id_in_two_manifests(reader, tmp_path):
 
 
 def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_path):
-    """PAVOQUE's lists have some under two emotions; the draw may part them, and no tested clip is touched by it."""
+    """PAVOQUE's lists have some recordings under two emotions; drawing val may separate them, without effect on the test."""
     data = miniature("emobox:savee", tmp_path)
     train = [u for u in data if u.split == "train"]
     kept, drawn = emobox.draw_validation(train)

@@ -1,4 +1,4 @@
-"""Protocols: counts, folds and classes are the published ones on miniatures; wrong counts stop, or are told loudly."""
+"""Protocols: counts, folds and classes equal the published ones on miniatures; wrong counts are errors or warnings."""
 
 import random
 from collections import Counter
@@ -73,7 +73,7 @@ def test_a_missing_turn_is_a_wrong_count_and_partial_says_so():
 
 
 def test_the_speaker_read_from_the_dialogue_instead_of_the_turn_is_a_leak_by_speaker():
-    """Whoever takes the letter after the session for the speaker has ten names, too, but in other sessions' places."""
+    """The letter after the session is not the speaker: it also gives ten names, but other assignments."""
     data = [replace(u, speaker=f"iemocap_{1 + i % 5}F") for i, u in enumerate(all_of_iemocap())]
     laid = apply_protocol(find_protocol("iemocap-loso"), data, NINE, listens=True, partial=True)
     with pytest.raises(UserError, match="speaker iemocap_1F is in train and in test"):

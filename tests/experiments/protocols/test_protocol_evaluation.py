@@ -1,4 +1,4 @@
-"""Systems under protocols, whole: trained for each fold, resumed fold by fold, or scored as they are."""
+"""Evaluation of whole systems under protocols: trained for each fold, resumed fold by fold, or only scored."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Protocols asked as single runs are asked: given transcripts, a temperature a fold, abstention, spoilt recordings."""
+"""Protocols with options of single evaluations: given transcripts, a temperature a fold, abstention, robustness."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ SEVERITIES = 4  # of `clipping` and of `quiet`
 
 @pytest.fixture(scope="module")
 def heard(ears, speech, tmp_path_factory):
-    """A head under MSP-Podcast's protocol that may abstain, and that hears spoilt recordings, too."""
+    """A head under MSP-Podcast's protocol with abstention and a robustness sweep."""
     out = tmp_path_factory.mktemp("heard") / "out"
     asking = Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3)
     return out, *evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, asking=asking))
@@ -66,7 +66,7 @@ def test_a_sweep_that_is_stopped_goes_on_where_it_was(heard, ears, speech, tmp_p
 
 
 def listeners(folder, sessions=2):
-    """A small IEMOCAP that sounds: sessions of two speakers."""
+    """A small IEMOCAP with audio: sessions of two speakers."""
     import soundfile as sf
 
     data = []
@@ -93,7 +93,7 @@ def test_spoilt_recordings_of_all_folds_are_one_curve(ears, tmp_path):
 
 
 def planted(self, utterances, *_):
-    """Answers of which six in ten are right, and that are too sure of it; of clips from 24 on even more."""
+    """Overconfident answers of which six in ten are right; from clip 24 on the confidence is even higher."""
     for utterance in utterances:
         number = int(utterance.id.rpartition("-")[2])
         true = self.labels.names.index(self.labels.classify(utterance.emotion))
@@ -208,7 +208,7 @@ def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, 
 
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory):
-    """The recipe `emosllm` with tiny parts: it hears, writes down and names."""
+    """The recipe `emosllm` with tiny parts, which transcribes and then names the emotion."""
     folder, mouth = tiny.folders(tmp_path_factory.mktemp("talker"))
     short = [f"phases.{name}={{epochs: 1, corpora: null, optimiser: {{batch_size: 4}}}}" for name in ("p1", "p2", "p3")]
     training = "training={save_every: 50, evaluations: 1}"
@@ -216,7 +216,7 @@ def talker(tmp_path_factory):
 
 
 def test_true_transcripts_can_be_given(talker, speech, tmp_path):
-    """EmoSLLM's headline figure is measured so."""
+    """EmoSLLM's headline figure is measured in this way."""
     settings = ProtocolSettings(tmp_path / "out", strategy="transcript-first", transcripts="given")
     _, report = evaluate_protocol("msp-podcast-8", "emosllm", [speech], talker, settings)
     assert (report.transcripts_from, report.strategy, report.wer) == ("given", "transcript-first", None)

@@ -5,7 +5,7 @@ from commandline import emosllm
 
 
 def launch(words, folder):
-    """The command in two processes: the exit code of each, and what it said."""
+    """Run the command in two processes; return the exit code and the output of each."""
 
     def run(rank):
         answer = emosllm(*words)

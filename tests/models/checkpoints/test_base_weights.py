@@ -1,4 +1,4 @@
-"""A checkpoint knows the base weights it was trained on: in any precision, and no others."""
+"""A checkpoint recognises the base weights that it was trained on, in any precision, and no other weights."""
 
 import json
 import warnings
@@ -16,7 +16,7 @@ from emosllm.recipe import load_recipe
 
 
 def noisy(model, amount, seed=1):
-    """The same model with noise of so many deviations on its matrices, as fine-tuning changes them."""
+    """The same model with added noise of so many deviations, as fine-tuning would change it."""
     torch.manual_seed(seed)
     for weight in model.parameters():
         if weight.dim() > 1:

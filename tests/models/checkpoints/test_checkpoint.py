@@ -1,4 +1,4 @@
-"""A checkpoint is the model: it gives the same answers after any journey, and a damaged one is refused in one line."""
+"""A saved and loaded model gives the same answers, and a damaged checkpoint is an error of one line."""
 
 import inspect
 import json
@@ -25,7 +25,7 @@ from emosllm.prompting.processor import Sample, SpeechProcessor
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
-    """A trained-looking model, and a batch to compare answers on."""
+    """A model with changed trained weights, and a batch to compare answers on."""
     root = tmp_path_factory.mktemp("system")
     recipe = tiny.recipe(root)
     model = build_model(recipe).eval()
@@ -172,7 +172,7 @@ def test_other_processes_write_nothing(system, tmp_path):
 
 @pytest.fixture
 def uploaded(tmp_path, monkeypatch):
-    """Where uploads land in place of the hub: `repo` -> folder."""
+    """Replace the hub's upload; maps `repo` to the uploaded folder."""
     root = tmp_path / "hub"
 
     def create_repo(repo_id, **_):

@@ -1,4 +1,4 @@
-"""emotion2vec is FunASR's, number by number, and a batch equals its clips alone.
+"""emotion2vec equals FunASR's, number by number, and a batch equals single clips.
 
 The golden files hold what FunASR's `Emotion2vec` (commit 3c58cb5, torch 2.13.0) gives: tests/models/golden/README.md.
 """
@@ -31,7 +31,7 @@ CLIPS = (4807, 11207, 30407, 64007, 160007)
 
 
 def filled(name, config, names):
-    """Encoder and head with the weights that the reference had."""
+    """Encoder and head with the weights of the reference."""
     shapes = json.loads((golden.FOLDER / f"emotion2vec_{name}.keys.json").read_text())
     state = {"encoder": {}, "head": {}}
     for key, value in golden.weights(shapes).items():
@@ -106,7 +106,7 @@ def test_so_they_are_at_the_published_size():
 
 
 def test_every_part_of_it_matters_to_that(small, reference):
-    """Else the comparison could not tell: each change alone must show."""
+    """Each single change to the encoder changes the frames, so the comparison would detect it."""
     encoder, head = small
     samples = CLIPS[1]
     for change in (

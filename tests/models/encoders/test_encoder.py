@@ -1,4 +1,4 @@
-"""Every encoder gives a clip the frames it gives it alone, whatever else is in the batch."""
+"""The frames of a clip do not depend on its batch, for every encoder."""
 
 import pytest
 import tiny

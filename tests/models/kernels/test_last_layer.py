@@ -1,4 +1,4 @@
-"""The last layer works only for what is looked at: the same states there, and fewer operations."""
+"""The last layer is computed only at the positions that are read: same states, fewer operations."""
 
 import pytest
 import tiny
@@ -63,7 +63,7 @@ def test_a_prefix_needs_none_of_it():
 
 
 class Queries(TorchDispatchMode):
-    """Notes the positions that each attention is asked for."""
+    """Record the positions that each attention computes."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Weights laid out for a CPU multiply as they did, in systems that are asked; and can't be saved as if nothing were."""
+"""Packed weights give the same products, only in systems that allow it, and are saved in their original layout."""
 
 import pytest
 import tiny

@@ -1,4 +1,4 @@
-"""An LLM in a GGUF file is that LLM: weights, config, tokenizer, training; and a file that holds none is one line."""
+"""An LLM from a GGUF file has the same weights, config, tokenizer and training; other files are errors of one line."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""emotion2vec's published folders become the encoder and head that the reference makes of them, key by key."""
+"""emotion2vec's published folders are loaded into the same encoder and head as in the reference, key by key."""
 
 import golden
 import numpy as np
@@ -84,7 +84,7 @@ def test_every_key_of_the_published_size_has_its_place(name):
 
 
 def test_published_counts():
-    """The published model.pt of plus large, 1,945,790,254 bytes, is three of it in float32: weights and two moments."""
+    """The published model.pt of plus large has 1,945,790,254 bytes: the weights and two moments in float32."""
     with torch.device("meta"):
         counts = {
             name: sum(

@@ -1,4 +1,4 @@
-"""What is no published emotion2vec, or not a whole one, is refused in one line, and nothing in it is run."""
+"""Folders that are not a complete published emotion2vec are an error of one line, and no code in them is run."""
 
 import os
 import re
@@ -51,7 +51,7 @@ def test_another_checkpoint_is_refused_with_what_is_wrong(tmp_path, weights, mes
 
 
 class Malice:
-    """Runs a command where a pickle is opened in good faith."""
+    """A pickle that runs a command when it is loaded."""
 
     def __init__(self, path):
         self.path = path

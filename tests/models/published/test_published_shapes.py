@@ -1,4 +1,4 @@
-"""At published size, without weights: every key of a checkpoint has its place in our parts, and every place a key.
+"""At published size, without weights: every key of a checkpoint has a place in our parts, and every place has a key.
 
 Keys and shapes are those of the references' own models, built from the published configs: QwenLM/Qwen-Audio at commit
 b50fb958, transformers 5.23.0's Qwen2-Audio under the names that it saves.

@@ -1,4 +1,4 @@
-"""Sets of cues are whole, and many clips measured by several processes are as if measured one by one."""
+"""Sets of cues are complete, and measuring in several processes gives the same values as one by one."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace

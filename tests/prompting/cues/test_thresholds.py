@@ -1,4 +1,4 @@
-"""Levels are thirds or halves of the training set, whatever the set of cues, and come back from their file."""
+"""Levels are thirds or halves of the training set, for every set of cues, and can be saved and loaded."""
 
 import json
 import math
@@ -16,7 +16,7 @@ PRAAT, LIBROSA = CUE_SETS["praat"].cues, CUE_SETS["librosa"].cues
 
 
 def spread(count: int, name: str = "praat") -> list[dict[str, float]]:
-    """Measures whose every cue runs from 1 to `count`, shuffled."""
+    """Values of every cue from 1 to `count`, shuffled."""
     values = np.random.default_rng(1).permutation(np.arange(1.0, count + 1))
     return [dict.fromkeys(CUE_SETS[name].cues, float(value)) for value in values]
 
