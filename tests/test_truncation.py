@@ -42,9 +42,9 @@ def test_chunks_around_the_samples_do_no_harm():
     at = content.index(b"data")
     odd = b"LIST" + struct.pack("<I", 5) + b"INFOx\0"
     np.testing.assert_array_equal(load_audio(content[:at] + odd + content[at:] + odd), load_audio(content))
-    # A cut in what follows the samples costs no sound.
+    # A cut after the samples loses no audio.
     np.testing.assert_array_equal(load_audio(content + odd[:7]), load_audio(content))
-    # Nor does a chunk of odd length hide a cut in them.
+    # A chunk of odd length does not hide a cut in the samples.
     assert "truncated" in refusal((content[:at] + odd + content[at:])[:-500])
 
 

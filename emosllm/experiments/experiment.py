@@ -109,8 +109,8 @@ class Experiment:
             recipe = variant.recipe
             if recipe.strategy_hears and not recipe.transcribes and variant.reshaping.transcripts == "own":
                 raise UserError(
-                    f"strategy {recipe.inference.strategy!r} needs the words, and {recipe.name} does not transcribe: "
-                    "give them (--transcripts given), use strategy ser, or set inference.transcribes=true"
+                    f"strategy {recipe.inference.strategy!r} needs a transcript, and {recipe.name} does not transcribe"
+                    ": add --transcripts given, use strategy ser, or set inference.transcribes=true"
                 )
         for variant in self.plan.variants:
             if variant.system is None:

@@ -155,7 +155,7 @@ class Run:
         return self.folder / "model"
 
     def _frames(self, model: System, processor: SpeechProcessor) -> FeatureCache:
-        """Cache the encoder's frames of the validation set, and of the training set unless each epoch augments anew."""
+        """Cache the encoder's frames of the validation set, and of the training set if its augmentation is fixed."""
         assert model.encoder is not None
         store = FeatureCache(self.cache, model.encoder, processor)
         training = self.recipe.training

@@ -174,5 +174,5 @@ def test_mistakes_with_sweeps_are_one_line(reader, turns, tmp_path, words, line)
 def test_a_strategy_that_needs_words_is_refused_before_anything_is_trained(turns, tmp_path):
     words = ("--data", turns, "--folds", 2, "--out", tmp_path / "out", "inference.strategy=ser,transcript-first")
     line = refused("sweep", "nano", *words)
-    assert "strategy 'transcript-first' needs the words, and nano does not transcribe" in line
+    assert "strategy 'transcript-first' needs a transcript, and nano does not transcribe" in line
     assert not (tmp_path / "out").exists()

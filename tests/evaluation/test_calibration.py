@@ -41,7 +41,7 @@ def calibrated_world(seed, n=6000, spread=1.5):
 @pytest.mark.parametrize("planted", [0.5, 1.0, 2.5])
 def test_a_planted_temperature_is_found_again(planted):
     logits, true = calibrated_world(1)
-    given_ = named(softmax(logits * planted))  # too sure by `planted`
+    given_ = named(softmax(logits * planted))  # overconfident by the temperature `planted`
     found = fit_temperature(true, given_, LABELS)
     assert found.value == pytest.approx(planted, rel=0.08)
     assert found.nll_after <= found.nll_before + 1e-12
@@ -94,7 +94,9 @@ def test_brier_and_nll_are_scikit_learns(seed, n):
     matrix = softmax(rng.normal(0, 1, (n, 4)))
     true = rng.integers(0, 4, n)
     found = calibrate([LABELS[i] for i in true], named(matrix), LABELS)
-    assert found.nll == pytest.approx(log_loss(true, matrix, labels=range(4)), rel=1e-4)  # the floor is all between
+    assert found.nll == pytest.approx(
+        log_loss(true, matrix, labels=range(4)), rel=1e-4
+    )  # the difference comes from the floor
     assert found.brier == pytest.approx(brier_score_loss(true, matrix, labels=range(4), scale_by_half=False))
     assert sum(each.n for each in found.bins) == n
     assert found.accuracy == pytest.approx((matrix.argmax(axis=1) == true).mean())

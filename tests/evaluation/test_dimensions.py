@@ -49,7 +49,7 @@ def probabilities(clips, seed):
 def test_the_expectation_is_the_sum_written_out():
     means = {"angry": 2.0, "sad": 1.0}
     assert expected_value({"angry": 0.25, "sad": 0.75}, means, 9.0) == pytest.approx(0.25 * 2 + 0.75 * 1)
-    # Happy has no mean: what it was given is shared out among the others.
+    # Happy has no mean, so its probability is distributed among the others.
     assert expected_value({"angry": 0.2, "sad": 0.2, "happy": 0.6}, means, 9.0) == pytest.approx(1.5)
     assert expected_value({"happy": 1.0}, means, 9.0) == expected_value({}, means, 9.0) == 9.0
 

@@ -39,7 +39,7 @@ def test_ua_and_wa_always_and_f1_where_no_class_is_answered_that_nobody_spoke(pa
     assert ours.ua == pytest.approx(theirs["UA"])
     assert ours.wa == pytest.approx(theirs["MicroF1"])  # which is why we give no micro F1
     spoken, called = set(reference), set(predicted)
-    # A class that is answered and never spoken is an F1 of 0 more in their mean.
+    # In their mean, a class that is answered and does not occur in the reference counts with an F1 of 0.
     assert ours.macro_f1 * len(spoken) / len(spoken | called) == pytest.approx(theirs["MacroF1"])
     if called <= spoken:
         assert ours.macro_f1 == pytest.approx(theirs["MacroF1"])

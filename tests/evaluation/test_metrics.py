@@ -24,7 +24,7 @@ def test_every_figure_is_scikit_learns(pairs):
     present = sorted(set(reference))
     scores = score(reference, predicted, LABELS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn is told of answers that no reference has
+        warnings.simplefilter("ignore")  # scikit-learn warns about answers that no reference has
         assert scores.ua == pytest.approx(balanced_accuracy_score(reference, plain))
     assert scores.wa == pytest.approx(accuracy_score(reference, plain))
     for kind, figure in (("macro", scores.macro_f1), ("weighted", scores.weighted_f1)):

@@ -48,7 +48,7 @@ def test_what_studies_vary():
     def trainings(name):
         return {digest_of(v.training_key(False)) for v in study_variants(load_study(name), "emosllm").variants}
 
-    assert len(trainings("transcripts")) == 1  # seven ways to ask one training
+    assert len(trainings("transcripts")) == 1  # seven variants of inference share one training
     assert len(trainings("size")) == 4
 
 

@@ -90,7 +90,7 @@ def test_each_training_has_its_recipe_its_seed_and_its_fold(plain):
         found = json.loads(notes.read_text())
         fold = notes.parent.name
         assert found["seed"] == found["recipe"]["training"]["seed"] == {"fold-1-seed-0": 0, "fold-2-seed-1": 1}[fold]
-        assert found["val"] == 0  # nothing was chosen by what is reported
+        assert found["val"] == 0  # no weights were selected on the reported clips
         seen.add((found["recipe"]["lora"]["rank"], found["recipe"]["lora"]["alpha"], fold))
     assert len(seen) == 8
 
@@ -187,7 +187,7 @@ def test_one_fold_is_the_manifests_own(reader, tmp_path):
     assert results.folds == {"fold-1": {"train": 16, "val": 0, "test": 8}}
     assert results.rows[0].sd is None
     report = json.loads((tmp_path / "out" / results.rows[0].report / "report.json").read_text())
-    assert report["split"] == "val"  # what is scored is no test set, and its report does not call it one
+    assert report["split"] == "val"  # the scored part is not the test split, and its report says so
 
 
 def test_what_does_not_fit_in_memory_fails_alone(go, tmp_path, monkeypatch):

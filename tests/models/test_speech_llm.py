@@ -74,7 +74,7 @@ def prefixes_read(monkeypatch):
     return seen
 
 
-# 1. What all rows share is read once.
+# 1. The prefix that all rows share is read once.
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gemma", "gemma2", "gemma3", "mistral", "granite"])
@@ -192,7 +192,7 @@ def test_gradient_checkpointing_changes_no_gradient(make, shared):
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-5, msg=name)
 
 
-# 2. The loss is computed on the answer alone.
+# 2. The loss is computed only on the answer.
 
 
 def test_gathered_logits_are_those_of_the_answers_in_reading_order(make):
@@ -370,7 +370,7 @@ def until_end(ids, processor):
 def test_generation_of_a_batch_is_that_of_its_rows_and_the_plain_way(make, name):
     model, processor = make(name)
     rows = [Sample(row.conversation.before("transcript"), row.samples) for row in samples(processor)]
-    rows.append(Sample(samples(processor)[1].conversation.before("emotion"), rows[1].samples))  # a longer beginning
+    rows.append(Sample(samples(processor)[1].conversation.before("emotion"), rows[1].samples))  # a longer prefix
     greedy = {"max_new_tokens": 12, "do_sample": False}
     together = model.generate(**processor(rows, closed=False), **greedy)
     for row, sample in enumerate(rows):

@@ -15,14 +15,14 @@ from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe_parts import PromptPart
 
 SAID = "We got the house, naïve as we were!"
-# As Qwen3's: empty thoughts before the last answer, however it was made.
+# As Qwen3's: empty thoughts before the last answer, with and without `add_generation_prompt`.
 THINKING = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{% if m['role'] == 'assistant' %}"
     "{% if enable_thinking is defined and enable_thinking %}<think>\nlet me see\n</think>\n\n"
     "{% else %}<think>\n\n</think>\n\n{% endif %}{{ m['content'].lstrip('\n') }}{% else %}{{ m['content'] }}{% endif %}"
     "<|end|>\n{% endfor %}"
 )
-# As some old ones: a system turn is dropped without a word.
+# As some old ones: a system turn is omitted without an error.
 DEAF = (
     "{% for m in messages %}{% if m['role'] != 'system' %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endif %}"
     "{% endfor %}"
@@ -196,7 +196,7 @@ def test_a_wording_is_rendered_once_and_gives_the_same_row_each_time(monkeypatch
     assert len(renderings) == 1
     assert rows[0] == rows[2] == Chat(tokenizer()).encode(first)
     assert rows[1] == Chat(tokenizer()).encode(second) != rows[0]
-    for number in range(600):  # what is remembered is bounded
+    for number in range(600):  # the cache is bounded
         chat.encode(replace(first, user=f"{first.user}{number}"))
     assert len(chat._rendered) <= 256
 

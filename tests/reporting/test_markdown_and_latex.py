@@ -100,7 +100,7 @@ def test_latex_says_to_a_parser_what_it_shall(side):
     head, *rows = cells_of(latex(side))
     assert head == ["System", "UA", "WA", "macro F1", "clips"]
     for run, row in zip(side.runs, rows, strict=True):
-        assert row[0] == run.name  # letter by letter, whatever LaTeX means by these letters
+        assert row[0] == run.name  # every character, including those with a meaning in LaTeX
         interval = run.report.intervals["ua"]
         assert row[1] == f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
         assert row[4] == "240"

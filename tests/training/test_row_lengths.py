@@ -72,7 +72,7 @@ def test_one_long_row_is_named_before_anything_is_built(
     assert said.startswith("the long one: a row of ")
     assert f" tokens in phase {phase}, and the llama in use reads at most 2048; shorten its transcript" in said
     assert "\n" not in said
-    assert not (tmp_path / "run").exists()  # so that the same command goes through once the data are mended
+    assert not (tmp_path / "run").exists()  # so that the same command works after the data are corrected
 
 
 def test_no_row_is_put_into_words_where_all_have_room(make_run, utterances, tmp_path, monkeypatch):
@@ -189,10 +189,10 @@ def test_seconds_bound_the_vectors_of_every_kind_of_encoder(make, utterances, na
     for place, item in enumerate(dataset.plan):
         length, bound = row_tokens(dataset, place), bounds.close(item.utterance, item.task)
         assert length <= bound
-        assert bound < length + 400  # what a second and the wording leave open
+        assert bound < length + 400  # the difference by a second of audio and the wording
 
 
-# ---- where the model itself stops
+# ---- the error of the model itself
 
 
 CLASSES = (

@@ -101,7 +101,7 @@ def test_each_phase_changes_what_it_says_and_nothing_else(plain, make_recipe):
     frozen = trained.state_dict().keys() - learned
     assert len(frozen) > 50
     assert all(torch.equal(trained.state_dict()[name], begun[name]) for name in frozen)
-    assert (folder / "model" / "model.safetensors").stat().st_size < 200_000  # the trained weights alone
+    assert (folder / "model" / "model.safetensors").stat().st_size < 200_000  # only the trained weights
 
 
 @pytest.mark.parametrize(("learns", "on"), [(("mapper",), False), (("mapper", "lora"), True), (("lora",), True)])
@@ -141,7 +141,7 @@ def test_the_loss_falls(tmp_path, make_run, utterances):
     assert after < before / 2
 
 
-# ---- stopped and taken up again
+# ---- interrupted and resumed
 
 
 def dying(run, moment, resume=False):
@@ -248,7 +248,7 @@ def test_resuming_a_finished_run_changes_nothing(plain, make_run, tmp_path, monk
     )
 
 
-# ---- what is refused
+# ---- refused input
 
 
 def test_a_folder_in_use_is_refused(plain, make_run, tmp_path):
@@ -302,7 +302,7 @@ def test_the_datas_hash_changes_with_anything_about_them(make_recipe, utterances
     assert len(digests) == 5
 
 
-# ---- the best is kept
+# ---- the best weights are stored
 
 
 def validating(monkeypatch, *scores):
@@ -345,7 +345,7 @@ def test_without_validation_the_last_weights_are_kept(tmp_path, make_run, uttera
     assert_equal(tmp_path / "run", plain[0])  # which validated the last weights, and no others
 
 
-# ---- how it is carried out does not change what is learned
+# ---- settings of speed do not change the training
 
 
 @pytest.mark.parametrize("how", ["micro_batch=1", "gradient_checkpointing=true", "workers=2"])

@@ -190,8 +190,8 @@ def _read_or_asked(
 
 def _answers(name: str, kept: PointAnswers, labels: Sequence[str]) -> Answers:
     n = len(kept.reference)
-    ids, nobody = tuple(map(str, range(n))), (None,) * n
-    return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, nobody, nobody, ({},) * n)
+    ids, unknown = tuple(map(str, range(n))), (None,) * n
+    return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, unknown, unknown, ({},) * n)
 
 
 def _robustness(

@@ -197,7 +197,9 @@ class CheckpointModel(PreTrainedModel):
         if not is_main_process:
             return
         if self_contained and any(layer.merged for layer in lora_layers(self)):
-            raise UserError(f"{save_directory}: the adapters are merged; save before merge_lora, or load anew and save")
+            raise UserError(
+                f"{save_directory}: the adapters are merged; save before merge_lora, or load again and save"
+            )
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         state = self.state_dict() if state_dict is None else state_dict

@@ -84,7 +84,7 @@ def test_noise_is_the_same_at_every_severity_and_another_for_every_clip():
 def test_babble_is_made_of_the_others_and_skipped_where_there_are_none():
     hums, true, who = clips(4)
     silent = [hums[0], *(np.zeros_like(hum) for hum in hums[1:])]
-    np.testing.assert_array_equal(degrade(silent, condition("babble"), 0.0)[0], silent[0])  # never of itself
+    np.testing.assert_array_equal(degrade(silent, condition("babble"), 0.0)[0], silent[0])  # never from the clip itself
     found = sweep(listen, hums[:1], true[:1], who[:1], LABELS, conditions=[condition("babble"), condition("quiet")])
     assert list(found.skipped) == ["babble"]
     assert "no other voices" in found.skipped["babble"]

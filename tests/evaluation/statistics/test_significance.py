@@ -110,7 +110,7 @@ def test_the_interval_of_the_difference_covers_the_truth_and_the_p_keeps_its_wor
 
 
 def test_clips_of_few_speakers_are_no_independent_evidence():
-    # Two systems that differ by speaker only: McNemar takes 1000 clips for 1000 witnesses, the bootstrap takes 5.
+    # Two systems that differ only by speaker: McNemar assumes 1000 independent clips, the bootstrap 5 speakers.
     rng = np.random.default_rng(3)
     pairs = [compare(*two_systems(rng, speakers=5, clips=200), resamples=200) for _ in range(40)]
     by_clip = sum(pair.mcnemar.p_exact < 0.05 for pair in pairs)

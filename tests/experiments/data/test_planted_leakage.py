@@ -43,7 +43,7 @@ def miniature(name, folder):
             replace(u, split=splits[i // 8], speaker=None if corpus == "emospeech" else f"{corpus}_{i // 4}")
             for i, u in enumerate(texts(24, 6, corpus))
         ]
-        if name == "cross-corpus:other":  # learned from and chosen by on another corpus
+        if name == "cross-corpus:other":  # train and val are of another corpus
             data = [u if u.split == "test" else replace(u, corpus="one") for u in data]
     rng = np.random.default_rng(0)
     for utterance in data:
@@ -90,7 +90,7 @@ def test_a_speaker_on_two_sides(name, reader, tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_recording_under_two_names(name, reader, tmp_path):
     data = miniature(name, tmp_path)
-    if name == "emospeech-cv":  # nobody chooses the folds, but six copies can't all be in one of equal classes
+    if name == "emospeech-cv":  # the folds are drawn, but six copies cannot all be in one of the equal parts
         copies = data[:6]
     else:
         copies = [data[place] for place in apart(name, data)]
@@ -144,7 +144,7 @@ def test_a_dialogue_on_two_sides_of_sessions(reader, tmp_path):
     strayed = replace(data[0], session="iemocap_2", speaker="iemocap_2F")
     said = verdict("iemocap-loso", [strayed, *data[1:]], tmp_path, reader)
     assert "dialogue Ses01F_impro01 is in train and in test" in said
-    # Ten folds by speaker part every dialogue, and say so.
+    # Ten folds by speaker split every dialogue, which the notes state.
     assert "give --out DIR" in verdict("iemocap-speakers", data, tmp_path, reader)
 
 
@@ -187,7 +187,7 @@ def test_one_id_in_two_manifests(reader, tmp_path):
 
 
 def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_path):
-    """PAVOQUE's lists have some recordings under two emotions; drawing val may separate them, without effect on the test."""
+    """PAVOQUE's lists have some recordings under two emotions; the draw of val may separate them, test is unaffected."""
     data = miniature("emobox:savee", tmp_path)
     train = [u for u in data if u.split == "train"]
     kept, drawn = emobox.draw_validation(train)

@@ -148,7 +148,7 @@ def test_cross_corpus_learns_from_one_and_tests_the_other():
     laid = apply_protocol(find_protocol("cross-corpus:other"), data, NINE, listens=False)
     (fold,) = laid.folds
     assert {u.corpus for u in (*fold.train, *fold.val)} == {"one"}
-    assert (len(fold.train), len(fold.val), len(fold.test)) == (12, 9, 9)  # the test split; nobody is sad there
+    assert (len(fold.train), len(fold.val), len(fold.test)) == (12, 9, 9)  # the test split, without a sad clip
     assert {(u.corpus, u.split) for u in fold.test} == {("other", "test")}
     assert laid.labels.names == ("angry", "happy", "neutral")
     whole = [replace(u, split=None) for u in data if u.corpus == "other"]
@@ -217,7 +217,7 @@ def test_every_corpus_of_emobox_has_classes_that_every_recipe_can_say(corpus):
     protocol = find_protocol(f"emobox:{corpus}")
     for name in names():
         if not load_recipe(name).phases or load_recipe(name).inference.fallback is not None:
-            continue  # what is used as published has its own classes; a fallback is neutral, which not all have
+            continue  # published systems have their own classes; the fallback neutral is not in every label set
         recipe = load_recipe(name, [f"labels={protocol.labels}"])
         check_templates(recipe)
         if recipe.prompt is not None:

@@ -175,7 +175,7 @@ def test_speech_with_an_official_validation_set(ears, speech, tmp_path, monkeypa
     results, report = evaluate_protocol(
         "msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(tmp_path / "out", seeds=2)
     )
-    assert len(computed) == 8 + 8 + 6  # every recording is heard once, whatever the seeds
+    assert len(computed) == 8 + 8 + 6  # every recording is encoded once for all seeds
     assert results.rows[0].over_seeds.n == 2
     assert "were chosen by UA on its validation part" in results.chosen
     assert (report.label_set, len(report.labels), report.scores.n, report.errors) == ("msp9", 9, 8, 2)

@@ -40,7 +40,7 @@ def test_abstention_and_spoilt_recordings_are_in_the_reports(heard):
     points = report.robustness.points
     assert [point.condition for point in points] == ["clipping"] * SEVERITIES + ["quiet"] * SEVERITIES
     assert report.robustness.seed == report.seed == 3
-    assert {point.n for point in points} == {7}  # the recording that is none is in no point
+    assert {point.n for point in points} == {7}  # the broken recording is in no point
     assert len(list(out.glob("scores/*/seed-0/official/robustness/*.json"))) == 2 * SEVERITIES + 2
     assert "clipping" in next(out.glob("scores/*/seed-0/report.md")).read_text()
 
@@ -127,7 +127,7 @@ def test_each_fold_has_a_temperature_fitted_on_its_own_validation_part(fitted):
     warm = {name: each.confidence.temperature for name, each in folds.items()}
     origins = results.rows[0].origin.calibrations
     assert warm == {name.partition(",")[0]: each["temperature"] for name, each in origins.items()}
-    assert warm["fold-1"] > warm["fold-2"] > 1.2  # whose validation part is of the surer answers
+    assert warm["fold-1"] > warm["fold-2"] > 1.2  # whose validation part has the more confident answers
     for fold in (1, 2):
         train = [u for u in read_manifest(folder / f"{fold - 1}.csv") if u.split == "train"]
         validation = emobox.draw_validation(train)[1]
@@ -203,7 +203,7 @@ def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, 
     assert report.confidence.temperature == 3.25
     assert report.provenance.calibration["temperature"] == 3.25
     assert {each["temperature"] for each in found.rows[0].origin.calibrations.values()} == {3.25}
-    assert (report.provenance.training.train, report.provenance.trainings) == (19, {})  # one run, asked about both
+    assert (report.provenance.training.train, report.provenance.trainings) == (19, {})  # one run, evaluated on both
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
     own = replace(settings, transcripts="own", resume=True)
     _, alone = evaluate_protocol("msp-podcast-8", "emosllm", [speech], talker, own)
     assert (alone.transcripts_from, alone.wer is None) == ("model", False)
-    assert len(list(tmp_path.glob("out/runs/*/*/run.json"))) == 1  # how it is asked is no training
+    assert len(list(tmp_path.glob("out/runs/*/*/run.json"))) == 1  # options of inference need no other training
 
 
 REFUSED = [

@@ -37,7 +37,7 @@ def test_two_processes_leave_what_one_leaves(reader, turns, tmp_path):
     said = launch((*words, "--out", tmp_path / "two"), tmp_path)
     assert [code for code, _, _ in said] == [0, 0], said
     assert "gemma-text on iemocap-loso (PARTIAL)" in " ".join(said[0][1].split())
-    assert said[1][1] == ""  # one process speaks for both
+    assert said[1][1] == ""  # only one process prints
     held = [
         sorted(str(path.relative_to(tmp_path / name)).split("events")[0] for path in (tmp_path / name).rglob("*"))
         for name in ("one", "two")

@@ -50,7 +50,7 @@ def test_the_distance_is_that_of_the_weights(amount):
 def test_large_tensors_are_sampled_over_their_whole_length():
     layer = torch.nn.Linear(1000, 500, bias=False)
     before = fingerprint(layer)
-    layer.weight.data[-1] += 1.0  # the last row alone
+    layer.weight.data[-1] += 1.0  # only the last row
     assert distance(before, fingerprint(layer)) > 0.02
 
 

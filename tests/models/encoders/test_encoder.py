@@ -11,7 +11,7 @@ from emosllm.models.backbones import load_encoder, new_encoder
 from emosllm.models.encoders.encoder import FAMILIES, SpeechEncoder
 
 SECONDS = (0.5, 1.3, 0.8)
-FULL = ("whisper", "qwen2-audio")  # always a full window, in which what follows the clip is silence that they hear
+FULL = ("whisper", "qwen2-audio")  # always a full window, in which the encoder also reads the silence after the clip
 
 
 @pytest.fixture(scope="module", params=tiny.ENCODERS)

@@ -104,7 +104,7 @@ def test_queries_that_nobody_reads_are_not_asked(name, learns):
         config = llm.config.get_text_config()
         groups = config.num_attention_heads // config.num_key_value_heads if learns else 1  # of heads in a row
         assert queries.asked[-1] == groups * 5
-        assert len(queries.asked) == 2 * config.num_hidden_layers - 1  # the prefix's last layer is asked nothing
+        assert len(queries.asked) == 2 * config.num_hidden_layers - 1  # the prefix's last layer has no queries
     if learns:
         assert gradients[0].keys() == gradients[1].keys()
         for part, expected in gradients[0].items():

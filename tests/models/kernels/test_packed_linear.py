@@ -53,7 +53,7 @@ def test_a_system_that_is_ready_answers_as_it_did(system):
 @needs_bfloat16
 def test_weights_and_the_name_of_kept_frames_are_what_they_were(system):
     model, processor = system
-    for layer in lora_layers(model.llm):  # merged, they would change the weights rightly
+    for layer in lora_layers(model.llm):  # merging them would change the weights
         torch.nn.init.zeros_(layer.lora_B["default"].weight)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     named = fingerprint(model.encoder, processor)

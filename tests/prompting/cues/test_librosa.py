@@ -140,7 +140,7 @@ def test_rates_count_the_stretches_between_pauses(count: int):
     clip = syllables(count, seconds=0.3, pause=0.25)
     cues = measure(clip)
     assert cues["speech rate"] == pytest.approx(count * RATE / len(clip), rel=1e-9)
-    # A window of 0.128 s hears a burst before it begins and after it has ended, and pieces are whole hops of 0.032 s.
+    # A window of 0.128 s contains a burst before it begins and after it ends, and pieces are whole hops of 0.032 s.
     assert 1 / (0.3 + 0.128 + 0.032) < cues["articulation rate"] < 1 / 0.3
 
 
