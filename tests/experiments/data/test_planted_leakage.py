@@ -187,7 +187,7 @@ def test_one_id_in_two_manifests(reader, tmp_path):
 
 
 def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_path):
-    """PAVOQUE's lists have some recordings under two emotions; the draw of val may separate them, test is unaffected."""
+    """PAVOQUE's lists have some recordings under two emotions; drawing val may separate them. Test is unaffected."""
     data = miniature("emobox:savee", tmp_path)
     train = [u for u in data if u.split == "train"]
     kept, drawn = emobox.draw_validation(train)
