@@ -57,7 +57,7 @@ def test_silent_and_tiny_clips_stay_finite(samples: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
-def test_noise_has_the_ratio_asked_for(snr_db: float) -> None:
+def test_noise_has_the_requested_ratio(snr_db: float) -> None:
     samples, rng = voice(), np.random.default_rng(0)
     for noise in (aug.make_noise(len(samples), rng, 1.0), aug.make_babble(len(samples), rng, [voice(4), voice(5)])):
         added = aug.add_noise(samples, noise, snr_db) - samples

@@ -37,7 +37,7 @@ def test_it_did_not_learn_from_the_voices_that_it_shows(shown: tuple[demonstrati
     assert not {utterance.speaker for utterance in shown[0].test} & learned
 
 
-def test_it_says_what_came_of_it_and_what_that_does_not_mean(shown: tuple[demonstration.Outcome, Path, str]) -> None:
+def test_the_output_states_the_result_and_its_limits(shown: tuple[demonstration.Outcome, Path, str]) -> None:
     outcome, folder, text = shown
     after = f"after: {right(outcome.test, outcome.after)} of {len(outcome.test)} right"
     assert after in text

@@ -51,7 +51,7 @@ def test_no_speaker_is_on_two_sides(rows: list[dict[str, str]]):
         assert {row["gender"] for row in rows if row["split"] == split} == {"female", "male"}
 
 
-def test_classes_are_balanced_and_words_tell_nothing(rows: list[dict[str, str]]):
+def test_classes_are_balanced_and_texts_do_not_reveal_them(rows: list[dict[str, str]]):
     emotions = set(LABEL_SETS["iemocap4"].names)
     assert {row["emotion"] for row in rows} == emotions
     assert set(Counter((row["speaker"], row["emotion"], row["transcript"]) for row in rows).values()) == {1}

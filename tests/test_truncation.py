@@ -78,7 +78,7 @@ def test_any_cut_of_an_ogg_is_seen(subtype):
         assert "its last Ogg page breaks off" in refusal(content[:-lost])
 
 
-def test_a_truncated_wav_says_what_was_promised():
+def test_a_truncated_wav_states_the_size_of_its_header():
     content = encoded(SECOND)
     message = refusal(content[:-2000])
     assert message.startswith("the given bytes is truncated: its header promises 32000 bytes of audio, ")

@@ -56,7 +56,7 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
     words = ("evaluate", "gemma-text", "--protocol", "iemocap-loso", "--data", turns, *reader)
     line = refused(*words, "--out", tmp_path / "out")
     assert "protocol iemocap-loso: IEMOCAP: 4 speakers, the complete corpus has 10" in line
-    assert "--partial goes on" in line
+    assert "Use --partial to continue" in line
     assert not (tmp_path / "out").exists()
     answer = emosllm(*words, "--out", tmp_path / "out", "--partial")
     assert answer.code == 0, answer

@@ -99,7 +99,7 @@ def test_the_sheet_counts_what_goes_into_the_manifest(corpus):
     assert len(told["broken"]) == 4
 
 
-def test_scales_are_told_and_what_lies_outside_them(corpus):
+def test_the_datasheet_has_scales_and_values_outside_them(corpus):
     scaled = replace(CARD, scales={"valence": (1, 5), "arousal": (1, 5)})
     rated = [replace(utterance, valence=value) for utterance, value in zip(corpus[:3], (1.0, 5.5, 2.0), strict=True)]
     sheet = Datasheet.of("miniature", scaled, rated, *measure(rated))

@@ -43,7 +43,7 @@ def test_ties_are_the_mean_over_all_their_orders(clips):
     assert curve.risk[-1] == pytest.approx(curve.aurc_random)
 
 
-def test_a_confidence_that_knows_beats_one_that_does_not():
+def test_informative_confidence_has_a_lower_aurc_than_random():
     rng = np.random.default_rng(0)
     sure = rng.random(2000)
     right = rng.random(2000) < sure

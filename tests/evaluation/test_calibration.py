@@ -125,7 +125,7 @@ def test_temperature_keeps_order_sums_to_one_and_bends_the_right_way():
             apply_temperature(prediction, bad)
 
 
-def test_all_right_or_nothing_learnt_is_said_to_lie_at_the_bound():
+def test_answers_all_right_or_all_wrong_are_at_the_bound():
     right = named(np.full((20, 4), 0.1) + np.eye(4)[np.arange(20) % 4] * 0.6)
     assert fit_temperature([LABELS[i % 4] for i in range(20)], right, LABELS).at_bound
     assert fit_temperature([LABELS[(i + 1) % 4] for i in range(20)], right, LABELS).at_bound

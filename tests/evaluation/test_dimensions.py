@@ -174,7 +174,7 @@ def test_two_systems_are_compared_dimension_by_dimension(side):
     assert list(differences(())) == []
 
 
-def test_pages_tell_the_method_the_floor_and_the_ceiling(side):
+def test_pages_state_the_method_the_floor_and_the_ceiling(side):
     text = markdown_page(side)
     assert "## Valence, arousal, dominance\n" in text
     assert "not regressed" in text

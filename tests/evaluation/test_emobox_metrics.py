@@ -32,7 +32,7 @@ def emobox(reference, predicted):
 
 @settings(max_examples=80, deadline=None)
 @given(PAIRS)
-def test_ua_and_wa_always_and_f1_where_no_class_is_answered_that_nobody_spoke(pairs):
+def test_ua_and_wa_are_equal_and_f1_without_absent_classes(pairs):
     reference, predicted = zip(*pairs, strict=True)
     ours, theirs = score(reference, predicted, LABELS), emobox(reference, predicted)
     assert ours.wa == pytest.approx(theirs["WA"])

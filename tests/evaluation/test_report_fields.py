@@ -83,7 +83,7 @@ def test_what_is_not_known_is_named():
     assert set(made.unmeasured) == {"fairness by gender", "fairness by language"}
 
 
-def test_doubts_are_told():
+def test_doubts_are_in_the_report():
     assert "It was fitted on these." in markdown(report(doubts=["It was fitted on these."]))
 
 

@@ -53,7 +53,7 @@ def test_what_studies_vary():
 
 
 @pytest.mark.parametrize("name", ["strategy", "transcripts", "modality"])
-def test_studies_of_a_systems_own_words_let_it_claim_them(name):
+def test_studies_of_transcripts_enable_transcription(name):
     """Studies of transcripts let nano show its own, which its recipe does not."""
     for variant in study_variants(load_study(name), "nano").variants:
         assert variant.recipe.transcribes or not variant.recipe.strategy_hears
@@ -92,7 +92,7 @@ def test_smaller_training_sets_are_nested_and_keep_the_classes():
         assert {sum(u.emotion == name for u in kept) for name in FOUR.names} == {len(kept) // 4}
 
 
-def test_transcripts_are_swapped_and_corrupted_as_told():
+def test_transcripts_are_swapped_and_corrupted_as_set():
     data = [*texts(60), replace(texts(1)[0], id="silent", transcript=None)]
     swapped = Reshaping(transcripts="swapped").test(data)
     assert sorted(u.transcript for u in swapped[:-1]) == sorted(u.transcript for u in data[:-1])

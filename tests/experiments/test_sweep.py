@@ -95,7 +95,7 @@ def test_each_training_has_its_recipe_its_seed_and_its_fold(plain):
     assert len(seen) == 8
 
 
-def test_the_best_is_the_highest_and_is_said_to_be_too_high(plain):
+def test_the_best_is_the_highest_and_called_optimistic(plain):
     out, results = plain
     assert results.best.mean == max(row.mean for row in results.rows)
     page = (out / "results.md").read_text()

@@ -46,12 +46,12 @@ def test_shared_speakers_are_refused_unless_a_protocol_has_them_so(meld, plain, 
         sweep("gemma-text", (*plain, *seven), [meld], tmp_path / "out", SweepSettings(folds=1))
     with pytest.raises(UserError, match="protocol lssed tests lssed, and the data have meld"):
         sweep("gemma-text", plain, [meld], tmp_path / "out", SweepSettings(protocol="lssed"))
-    with pytest.raises(UserError, match=r"MELD: splits: train 8 \(complete: 9989\).*--partial goes on"):
+    with pytest.raises(UserError, match=r"MELD: splits: train 8 \(complete: 9989\).*Use --partial to continue"):
         sweep("gemma-text", plain, [meld], tmp_path / "out", SweepSettings(protocol="meld"))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sweep_takes_melds_splits_and_tells_what_is_shared(meld, plain, tmp_path):
+def test_a_sweep_uses_melds_splits_and_notes_shared_speakers(meld, plain, tmp_path):
     out = tmp_path / "out"
     settings = SweepSettings(protocol="meld", partial=True, choose_weights=True)
     results = sweep("gemma-text", (*plain, "lora.alpha=4,8"), [meld], out, settings)
@@ -110,7 +110,7 @@ def test_another_protocol_allows_no_shared_speaker(plain, tmp_path):
     assert divided.folds[0].val == ()
 
 
-def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_path):
+def test_validation_drawn_from_training_is_noted_once(plain, tmp_path):
     data = [replace(u, split="train" if i < 40 else "test") for i, u in enumerate(texts(48, 12, "savee"))]
     write_manifest(tmp_path / "m.csv", data)
     variants = variants_of(plain, "emobox:savee")

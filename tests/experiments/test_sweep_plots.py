@@ -68,6 +68,6 @@ def test_other_grids_have_no_picture(tmp_path):
             draw(results(keys, []))
 
 
-def test_keys_are_told_by_their_end():
+def test_keys_are_shown_by_their_last_part():
     assert short_key("phases.p3.optimiser.batch_size") == "batch_size"
     assert short_key("lora.rank") == "lora.rank"

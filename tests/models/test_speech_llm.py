@@ -113,7 +113,7 @@ def test_a_frozen_llm_reads_the_prefix_once_a_run(make, prefixes_read):
     torch.testing.assert_close(losses, plain, rtol=1e-5, atol=1e-5)
 
 
-def test_another_prefix_is_read_anew(make, prefixes_read):
+def test_another_prefix_is_computed_again(make, prefixes_read):
     model, processor = make()
     learn(model, llm=False)
     batch = processor(samples(processor))
@@ -165,7 +165,7 @@ def test_a_prefix_kept_in_inference_mode_does_no_harm_in_training(make):
     assert gradients(model)
 
 
-def test_a_moved_model_reads_its_prefix_anew(make, prefixes_read):
+def test_a_moved_model_computes_its_prefix_again(make, prefixes_read):
     model, processor = make("mistral")
     learn(model, llm=False)
     batch = processor(samples(processor))
@@ -207,7 +207,7 @@ def test_gathered_logits_are_those_of_the_answers_in_reading_order(make):
     torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-4)
 
 
-def test_logits_are_kept_only_when_asked_for(make):
+def test_logits_are_returned_only_on_request(make):
     model, processor = make()
     assert model(**processor(samples(processor))).logits is None
 
@@ -223,7 +223,7 @@ def test_the_output_layer_sees_answers_only(make):
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
-def test_the_transcripts_tokens_weigh_what_the_recipe_says(make, weight):
+def test_transcript_tokens_have_the_recipes_weight(make, weight):
     model, processor = make()
     rows = samples(processor, weight=weight)
     output = model(**processor(rows), return_logits=True)

@@ -100,7 +100,7 @@ def test_kinds_cover_exactly_the_transcript_the_emotion_and_the_answer(letters, 
 
 
 @pytest.mark.parametrize(("task", "broken"), [("asr", "transcript"), ("joint", "transcript"), ("joint", "emotion")])
-def test_what_is_asked_at_inference_is_to_the_token_what_was_trained(chat, task, broken):
+def test_prompts_of_inference_and_training_have_equal_tokens(chat, task, broken):
     trained, asked = chat.encode(ask(task)), chat.encode(ask(task).before(broken), closed=False)
     assert asked.head == trained.head
     assert asked.tail == trained.tail[: len(asked.tail)]
@@ -116,7 +116,7 @@ def test_text_alone_has_everything_before_the_answer_in_its_head(chat):
         assert SAID in text_of(chat, tokens.head)
 
 
-def test_text_and_clip_are_asked_in_the_same_words(chat):
+def test_prompts_with_text_and_with_a_clip_have_the_same_wording(chat):
     conversation = ask(audio=False)
     tokens = chat.encode(conversation)
     assert conversation.user in text_of(chat, tokens.head)

@@ -107,7 +107,7 @@ def test_labels_are_the_answers_and_padding_counts_for_nothing(processor):
     assert not batch["label_weights"][batch["labels"] == IGNORED].any()
 
 
-def test_transcripts_weigh_what_their_sample_says(processor):
+def test_transcripts_have_the_weight_of_their_sample(processor):
     sample = Sample(spoken(processor)[0].conversation, tiny.clip(0.3), transcript_weight=0.25)
     batch = processor([sample])
     light = batch["input_ids"][batch["label_weights"] == 0.25]

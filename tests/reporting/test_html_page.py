@@ -38,7 +38,7 @@ def page(text):
     return Page(text)
 
 
-def test_it_calls_nobody(text, page):
+def test_the_page_has_no_external_links(text, page):
     assert not re.search(r"https?:|//[\w.]+\.\w|@import|<script|<link|<iframe|srcset", text)
     for name, value in page.attributes:
         if name in ("src", "href", "data", "poster", "action", "xlink:href"):
@@ -79,7 +79,7 @@ def test_names_are_text(text, page):
     assert "2.00 h" in words
 
 
-def test_examples_can_be_listened_to(page):
+def test_examples_contain_audio(page):
     sounds = [value for name, value in page.attributes if name == "src"]
     assert sounds
     for sound in sounds:

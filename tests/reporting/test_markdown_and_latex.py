@@ -96,7 +96,7 @@ def cells_of(source):
     return [row for row in shown if any(row)]
 
 
-def test_latex_says_to_a_parser_what_it_shall(side):
+def test_latex_is_parsed_to_the_expected_cells(side):
     head, *rows = cells_of(latex(side))
     assert head == ["System", "UA", "WA", "macro F1", "clips"]
     for run, row in zip(side.runs, rows, strict=True):

@@ -175,7 +175,7 @@ def test_descriptions_want_a_training_set(as_published, speech):
     assert "this system is told cues, but their levels were never measured on a training set" in line
 
 
-def test_medians_are_saved_with_the_run_and_told_again(trained, speech, monkeypatch):
+def test_medians_are_saved_with_the_run_and_used_again(trained, speech, monkeypatch):
     run = trained("aa-sllm")
     medians = json.loads((run / "thresholds.json").read_text())
     assert medians["cues"] == "librosa"

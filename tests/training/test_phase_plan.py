@@ -94,7 +94,7 @@ def test_only_the_named_corpora_are_used():
     assert {item.utterance for item in plan(phase(corpora=["two"], ser=1), utterances)} == set(range(5, 10))
 
 
-def test_a_small_share_is_still_asked_once():
+def test_a_small_share_has_at_least_one_sample():
     assert Item(0, "ser") in plan(phase(asr=1, ser=0.001), [*speech(1), *speech(9, emotion=None)])
 
 

@@ -363,7 +363,7 @@ def test_bfloat16_trains_in_float32_what_learns(tmp_path, make_run, plain):
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_what_is_going_on_is_told(tmp_path, make_run, capsys):
+def test_progress_is_printed(tmp_path, make_run, capsys):
     make_run(tmp_path / "run").train()
     told = capsys.readouterr().err
     assert "phase p1: what learns: mapper; from 12 asr samples" in told

@@ -57,7 +57,7 @@ def test_the_system_falls_where_it_must():
     assert found.skipped == {}
 
 
-def test_points_are_what_score_says_of_the_spoilt_clips():
+def test_points_equal_the_scores_of_degraded_clips():
     hums, true, who = clips(12)
     noisy = [
         hum + 0.3 * np.random.default_rng(i).standard_normal(len(hum)).astype(np.float32) for i, hum in enumerate(hums)

@@ -108,7 +108,7 @@ def test_one_speaker_has_no_interval():
 
 
 @pytest.mark.parametrize(("speakers", "least", "most"), [(4, 0.70, 0.88), (30, 0.87, 0.97)])
-def test_covers_the_truth_as_often_as_the_docstring_says(speakers, least, most):
+def test_coverage_is_as_stated_in_the_docstring(speakers, least, most):
     rng = np.random.default_rng(speakers)
     inside = 0
     for trial in range(300):
@@ -118,7 +118,7 @@ def test_covers_the_truth_as_often_as_the_docstring_says(speakers, least, most):
     assert least <= inside / 300 <= most
 
 
-def test_resampling_clips_would_claim_too_much():
+def test_resampling_clips_gives_too_narrow_intervals():
     reference, predicted, speakers = world(np.random.default_rng(5), speakers=20, clips=60)
     by_speaker = bootstrap_by_speaker(reference, predicted, speakers, LABELS)["ua"]
     by_clip = bootstrap_by_speaker(reference, predicted, [None] * len(speakers), LABELS)["ua"]

@@ -61,7 +61,7 @@ def test_what_has_no_class_is_learned_from_unless_its_speaker_is_tested():
         assert not {"by-0", "by-nobody"} & ids(fold.test)
 
 
-def test_one_session_is_left_out_with_all_that_was_said_in_it():
+def test_one_session_is_left_out_with_all_its_utterances():
     data = [replace(u, session=f"s{i // 8}") for i, u in enumerate(texts(24, 6))]
     data.append(replace(data[0], id="unlabelled", emotion=None, speaker="letters_9"))
     folds = leave_one_out(data, FOUR, "session")

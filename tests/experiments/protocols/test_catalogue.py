@@ -65,7 +65,7 @@ def test_iemocap_by_speaker_has_ten_folds():
 
 def test_a_missing_turn_is_a_wrong_count_and_partial_says_so():
     data = all_of_iemocap()[1:]
-    with pytest.raises(UserError, match=r"iemocap-loso: .*neutral 1707 \(complete: 1708\).*--partial goes on"):
+    with pytest.raises(UserError, match=r"iemocap-loso: .*neutral 1707 \(complete: 1708\).*Use --partial to continue"):
         apply_protocol(find_protocol("iemocap-loso"), data, NINE, listens=True)
     laid = apply_protocol(find_protocol("iemocap-loso"), data, NINE, listens=True, partial=True)
     assert laid.partial
@@ -105,7 +105,7 @@ def test_emospeech_is_not_mixed_with_meacorpus():
 
 
 @pytest.mark.parametrize(("listens", "lost", "right"), [(False, 0, True), (False, 1, False), (True, 1, True)])
-def test_melds_broken_clips_may_lack_where_systems_listen(listens, lost, right):
+def test_melds_broken_clips_may_be_missing_for_systems_with_audio(listens, lost, right):
     data = [
         replace(u, speaker=f"meld_{i % 6}", split=split)
         for split, count in (("train", 9989 - lost), ("val", 1109 - lost), ("test", 2610))
@@ -168,7 +168,7 @@ def test_emobox_counts_its_lists_and_allows_the_speakers_that_they_share(monkeyp
     assert find_protocol("emobox:iemocap").shared_speakers is None
 
 
-def test_emobox_trains_in_the_corpus_own_classes_and_says_what_a_finished_system_lacks(monkeypatch):
+def test_emobox_trains_in_the_corpus_own_classes_and_notes_classes_that_a_trained_system_lacks(monkeypatch):
     card = catalogue.emobox.card("emodb")
     monkeypatch.setattr(catalogue.emobox, "card", lambda corpus: replace(card, expected=24))
     data = [

@@ -58,7 +58,7 @@ def test_each_fold_reads_valence_by_the_means_of_what_it_learned_from(loso, turn
         assert reading["learned"] == len(others)
         assert reading["overall"] == pytest.approx(sum(others) / len(others))
     assert not report.dimensions
-    assert "each fold has classes' means of its own" in report.unmeasured["valence of iemocap"]
+    assert "each fold has its own means of the classes" in report.unmeasured["valence of iemocap"]
 
 
 def test_wrong_counts_stand_first_in_every_page(loso, reader, turns, tmp_path):
@@ -186,7 +186,7 @@ def test_speech_with_an_official_validation_set(ears, speech, tmp_path, monkeypa
     assert trained.recipe.labels == "msp9"  # the protocol's classes, not the recipe's
 
 
-def test_frames_from_the_cache_give_the_answers_of_fresh_ears(ears, speech, tmp_path):
+def test_cached_frames_give_the_answers_of_computed_ones(ears, speech, tmp_path):
     from emosllm.experiments.data.manifests import read_manifests
     from emosllm.experiments.grid import Variant
     from emosllm.inference.loader import load

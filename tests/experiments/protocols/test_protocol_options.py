@@ -34,7 +34,7 @@ def heard(ears, speech, tmp_path_factory):
     return out, *evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, asking=asking))
 
 
-def test_abstention_and_spoilt_recordings_are_in_the_reports(heard):
+def test_abstention_and_robustness_are_in_the_reports(heard):
     out, _, report = heard
     assert (report.selective.threshold, report.selective.n) == (0.12, 8)
     points = report.robustness.points
@@ -79,7 +79,7 @@ def listeners(folder, sessions=2):
     return folder / "m.csv"
 
 
-def test_spoilt_recordings_of_all_folds_are_one_curve(ears, tmp_path):
+def test_degraded_recordings_of_all_folds_form_one_curve(ears, tmp_path):
     data = listeners(tmp_path)
     settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(conditions=("quiet",)))
     _, report = evaluate_protocol("iemocap-loso", "head-wavlm", [data], ears, settings)
@@ -156,7 +156,7 @@ def test_abstention_is_over_the_pooled_folds(fitted):
     assert report.confidence.aurc is not None
 
 
-def test_a_validation_part_that_allows_no_temperature_is_told(reader, tmp_path, monkeypatch):
+def test_a_validation_part_without_a_temperature_is_noted(reader, tmp_path, monkeypatch):
     import emosllm.experiments.fold_predictions as fold_predictions
 
     def beyond(*_, **__):
@@ -192,7 +192,7 @@ def test_a_system_that_is_scored_as_it_is_can_be_calibrated(reader, tmp_path, mo
     assert report.provenance.calibration["n"] == 20
 
 
-def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, tmp_path):
+def test_a_temperature_beside_the_weights_is_applied_and_reported(fitted, tmp_path):
     folder, results, _ = fitted
     run = tmp_path / "run"
     shutil.copytree(next(folder.glob("out/runs/*/fold-1-*")), run)

@@ -279,7 +279,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    refused(tmp_path / "nowhere" / "at all", "no such folder, system or available hub id")
+    refused(tmp_path / "nowhere" / "at all", "no such folder, system or hub id: trained systems here are")
 
 
 def test_a_backbone_that_moved_away_is_named(system, broken):

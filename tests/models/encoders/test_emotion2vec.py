@@ -140,7 +140,7 @@ def test_a_clip_without_a_frame_is_refused(small, lengths):
         batch(small[0], lengths)
 
 
-def test_loudness_and_offset_are_taken_out_before_anything_listens(small):
+def test_level_and_offset_are_removed_from_the_input(small):
     with torch.no_grad():
         plain, changed = (small[0](x[None]).last_hidden_state for x in (clip(8000), 0.5 * clip(8000) + 0.2))
     torch.testing.assert_close(changed, plain, rtol=0, atol=2e-3)  # not equal: 1e-5 is added to the variance
@@ -157,7 +157,7 @@ def test_slopes_of_alibi():
     torch.testing.assert_close(alibi_slopes(16), 2.0 ** (-0.5 * torch.arange(1.0, 17)))
 
 
-def test_half_precision_says_nearly_the_same(small):
+def test_half_precision_gives_nearly_the_same_frames(small):
     encoder = Emotion2VecModel(SMALL).eval()
     encoder.load_state_dict(small[0].state_dict())
     encoder.to(torch.bfloat16)
@@ -174,7 +174,7 @@ def test_it_is_an_encoder_of_transformers(tmp_path, small):
     torch.testing.assert_close(batch(loaded, [8000])[0], batch(small[0], [8000])[0], rtol=0, atol=0)
 
 
-def test_a_new_one_hears_something():
+def test_a_new_encoder_gives_frames_that_vary():
     torch.manual_seed(0)
     encoder = new_encoder(SMALL).eval()
     assert encoder.alibi_scale.tolist() == [1.0] * 6

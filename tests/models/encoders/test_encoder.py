@@ -93,7 +93,7 @@ def test_every_family_is_tried_here():
     assert {kind for kind, _ in tiny.ENCODERS.values()} == set(FAMILIES)
 
 
-def test_a_model_that_hears_nothing_is_refused_with_those_that_do():
+def test_a_model_without_audio_is_refused_with_a_list_of_encoders():
     with pytest.raises(UserError, match=r"'bert' is no speech encoder known here; known are wavlm, .*whisper"):
         new_encoder(BertConfig())
 

@@ -85,7 +85,7 @@ def read_after_a_prefix(llm, wanted):
 
 @pytest.mark.parametrize("learns", [True, False])
 @pytest.mark.parametrize("name", tiny.LLMS)
-def test_queries_that_nobody_reads_are_not_asked(name, learns):
+def test_queries_that_are_not_read_are_not_computed(name, learns):
     llm = tiny.llm(name).eval()
     prepare(llm)
     wanted = torch.zeros(2, 9, dtype=torch.bool)
@@ -111,7 +111,7 @@ def test_queries_that_nobody_reads_are_not_asked(name, learns):
             torch.testing.assert_close(gradients[1][part], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_where_positions_are_told_by_no_mask_all_are_asked():
+def test_without_a_mask_all_positions_are_computed():
     llm = tiny.llm().eval()
     prepare(llm)
     whole = torch.ones_like(IDS)

@@ -53,7 +53,7 @@ def test_a_file_from_before_torch_had_zip_files(tmp_path):
     assert_is_the_reference(*load(tmp_path))
 
 
-def test_weights_take_the_precision_asked_for(tmp_path):
+def test_weights_have_the_requested_precision(tmp_path):
     encoder, head = load(folder(tmp_path, state()), torch.bfloat16)
     assert {weight.dtype for weight in encoder.parameters()} == {torch.bfloat16}
     assert {weight.dtype for weight in head.parameters()} == {torch.float32}

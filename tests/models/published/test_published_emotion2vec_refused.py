@@ -14,7 +14,7 @@ from emosllm.models.published.emotion2vec import EMOTION2VEC, class_names
 from emosllm.models.published.layout import load_part
 
 
-def test_a_class_that_nobody_knows_is_named(tmp_path):
+def test_an_unknown_class_is_named(tmp_path):
     with pytest.raises(UserError, match=r"tokens\.txt: '困/hungry' names no emotion known here; write it as"):
         class_names(folder(tmp_path, None, classes="生气/angry\n困/hungry\n"))
     (tmp_path / "tokens.txt").write_bytes(b"\xff\xfe")

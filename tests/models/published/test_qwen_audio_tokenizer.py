@@ -104,7 +104,7 @@ def test_a_folder_without_the_vocabulary_says_so(tmp_path):
         load_qwen_audio_tokenizer(tmp_path)
 
 
-def test_another_models_vocabulary_is_told_by_the_configs_audio_id(tmp_path):
+def test_another_models_vocabulary_is_detected_by_the_audio_id(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"audio": {"audio_start_id": 155_163}}))
     with pytest.raises(UserError, match=r"its 500 tokens <audio> would have the id 4020, and config\.json says 155163"):
         load_qwen_audio_tokenizer(write(tmp_path))

@@ -52,7 +52,7 @@ def test_a_value_on_the_median_is_high_and_on_the_edge_of_a_third_medium():
     assert [thirds.level("jitter", value) for value in (1.999, 2.0, 4.0, 4.001)] == ["low", "medium", "medium", "high"]
 
 
-def test_a_third_of_a_cue_that_never_varies_says_nothing():
+def test_a_constant_cue_is_always_medium():
     thresholds = Thresholds.fit("praat", [dict.fromkeys(PRAAT, 4.0)] * 5)
     assert thresholds.level("jitter", 4.0) == "medium"
 
@@ -67,7 +67,7 @@ def test_nan_is_left_out_of_the_cuts_and_of_the_description(name: str):
     assert thresholds.describe({"pitch": 2.0}) == {"pitch": "low"}
 
 
-def test_a_clip_is_told_as_its_own_set_measures_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_clip_gets_the_levels_of_its_own_set(monkeypatch: pytest.MonkeyPatch):
     heard = []
 
     def listen(samples: np.ndarray) -> dict[str, float]:
