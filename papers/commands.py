@@ -53,7 +53,7 @@ def read_command(text: str) -> Command:
     verb = program
     while hasattr(group, "commands"):
         if not rest or rest[0] not in group.commands:
-            raise UserError(f"{text!r}: emosllm has no verb {' '.join(rest[:1]) or 'there'}")
+            raise UserError(f"{text!r}: emosllm has no command {' '.join(rest[:1]) or '(none given)'}")
         verb, *rest = rest
         group = group.commands[verb]
     given = dict(group.make_context(verb, rest).params)

@@ -75,13 +75,13 @@ def test_truncated(kind, subtype, share, tmp_path):
 def test_any_cut_of_an_ogg_is_seen(subtype):
     content = encoded(NOISE, "OGG", subtype)
     for lost in (1, 30, 300, 3000):
-        assert "its last Ogg page breaks off" in refusal(content[:-lost])
+        assert "its last Ogg page is incomplete" in refusal(content[:-lost])
 
 
 def test_a_truncated_wav_states_the_size_of_its_header():
     content = encoded(SECOND)
     message = refusal(content[:-2000])
-    assert message.startswith("the given bytes is truncated: its header promises 32000 bytes of audio, ")
+    assert message.startswith("the given bytes is truncated: its header states 32000 bytes of audio, ")
     assert "the file holds 30000" in message
     with pytest.raises(AudioError, match="truncated"):
         duration(content[:-1])

@@ -201,7 +201,7 @@ def probability_matrix(
     wrong = np.flatnonzero(~(np.abs(total - 1) < 2e-3) | ~(matrix >= 0).all(axis=1))
     if wrong.size:
         raise UserError(
-            f"probabilities {dict(kept[wrong[0]][1])} are no distribution over {', '.join(labels)}: "
+            f"probabilities {dict(kept[wrong[0]][1])} do not sum to 1 over {', '.join(labels)}: "
             "score in the classes that the system answers in"
         )
     return matrix / total[:, None], np.array([true for true, _ in kept]), len(reference) - len(kept)

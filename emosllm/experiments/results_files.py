@@ -91,7 +91,7 @@ def _seeds(found: OverSeeds | None) -> str:
 def _about_best(results: Results) -> str:
     best = results.best
     if best is None:
-        return "Nothing has a figure yet."
+        return "No system has a figure yet."
     return (
         f"Best: {best.name}. Its figure is the highest of {len(results.rows)} and therefore optimistic: evaluate the "
         "chosen system on other clips."

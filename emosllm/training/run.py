@@ -188,7 +188,7 @@ class Run:
         validate = self._validation(model, processor, frames) if data.val and emotions else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
         tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
-        self.console.print(f"phase {name}: what learns: {', '.join(phase.learns)}; from {tasks} samples")
+        self.console.print(f"phase {name}: trains {', '.join(phase.learns)} on {tasks} samples")
         progress = PhaseProgress(name, self.console)
         collate = collate_of(phase, processor)
         choose_by = recipe.training.choose_by

@@ -127,7 +127,7 @@ def test_a_report_of_an_older_release_is_a_page_too(tmp_path, runs):
 
 
 def test_who_cannot_be_set_side_by_side(tmp_path, runs):
-    with pytest.raises(UserError, match="is there twice"):
+    with pytest.raises(UserError, match="is given twice"):
         compare_evaluations([runs[0], runs[0]])
     clips = planted.utterances()[:200]
     fewer = planted.write_run(tmp_path / "fewer", clips, planted.answers(clips, 0.5, 1))

@@ -281,7 +281,7 @@ def test_a_phase_that_can_not_be_planned_stops_the_run_before_it_begins(tmp_path
     [
         (lambda u: replace(u, split="test"), "no utterance of the split 'train'.*{'test': 16}"),
         (lambda u: replace(u, speaker="anna"), "speaker anna is in train and in val"),
-        (lambda u: replace(u, audio=Path("gone.wav")), "recordings not there: 1, the first is gone.wav"),
+        (lambda u: replace(u, audio=Path("gone.wav")), "missing recordings: 1, the first is gone.wav"),
     ],
 )
 def test_data_that_teach_nothing_are_refused(make_recipe, utterances, change, words):
@@ -366,7 +366,7 @@ def test_bfloat16_trains_in_float32_what_learns(tmp_path, make_run, plain):
 def test_progress_is_printed(tmp_path, make_run, capsys):
     make_run(tmp_path / "run").train()
     told = capsys.readouterr().err
-    assert "phase p1: what learns: mapper; from 12 asr samples" in told
+    assert "phase p1: trains mapper on 12 asr samples" in told
     assert re.search(r"p3 .* 3/3 .*val UA 0\.\d+", told)
     assert "left" in told
 

@@ -139,7 +139,7 @@ def family(config: PretrainedConfig) -> Family:
         UserError: the kind of encoder is unknown.
     """
     if config.model_type not in FAMILIES:
-        raise UserError(f"{config.model_type!r} is no speech encoder known here; known are {', '.join(FAMILIES)}")
+        raise UserError(f"{config.model_type!r} is not a known speech encoder; known are {', '.join(FAMILIES)}")
     return FAMILIES[config.model_type]
 
 

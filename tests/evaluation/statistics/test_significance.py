@@ -148,7 +148,7 @@ def test_order_does_not_matter_and_mismatches_are_named():
         compare(first, other)
     with pytest.raises(UserError, match="one answers angry, happy, neutral, sad, the other a"):
         compare(first, dataclasses.replace(second, labels=("a",)))
-    with pytest.raises(UserError, match="clip x is there twice"):
+    with pytest.raises(UserError, match="clip x occurs twice"):
         system("a", ["sad", "sad"], ["sad", "sad"], ["s", "s"], ids=["x", "x"])
     with pytest.raises(UserError, match="nothing to score"):
         compare(system("a", [], [], []), system("b", [], [], []))
@@ -197,7 +197,7 @@ def test_answers_come_back_from_disk_as_they_were_scored(tmp_path):
     assert found.confidences == (1.0, None)
     assert found.correct == (True, False)
     (tmp_path / "predictions.jsonl").write_text("{}\n", "utf-8")
-    with pytest.raises(UserError, match="holds no whole report"):
+    with pytest.raises(UserError, match="holds no complete report"):
         read_answers(tmp_path)
     (tmp_path / "report.json").unlink()
     with pytest.raises(UserError, match=r"report\.json is missing"):

@@ -94,7 +94,7 @@ def test_every_family_is_tried_here():
 
 
 def test_a_model_without_audio_is_refused_with_a_list_of_encoders():
-    with pytest.raises(UserError, match=r"'bert' is no speech encoder known here; known are wavlm, .*whisper"):
+    with pytest.raises(UserError, match=r"'bert' is not a known speech encoder; known are wavlm, .*whisper"):
         new_encoder(BertConfig())
 
 
