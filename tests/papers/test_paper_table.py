@@ -69,7 +69,7 @@ def test_a_figure_of_ours_is_its_files() -> None:
     assert find_ours(ROOT, where).value == f"{with_interval(held['rows'][0])} UA, 331 clips of val"
     with pytest.raises(UserError, match="no figure of 'nothing'"):
         find_ours(ROOT, where.model_copy(update={"row": "nothing"}))
-    with pytest.raises(UserError, match="not there"):
+    with pytest.raises(UserError, match="is missing: run the study"):
         find_ours(ROOT, Counterpart(file="nowhere.json"))
 
 
