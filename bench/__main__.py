@@ -26,30 +26,32 @@ RESULTS = Path("bench/results")
 
 def main(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases; all where none is named.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of cases; all by default.")
     ] = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
     scale: Annotated[
-        str | None, typer.Option(help="full, large, published or small; on cuda published, else full if not given.")
+        str | None, typer.Option(help="full, large, published or small; by default published on cuda, else full.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Cores to use.")] = cores(),
-    data: Annotated[Path | None, typer.Option(help="Folder with manifest.csv, for cues of real recordings.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Of the LLM.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Clips of a batch.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="How often each way runs.")] = None,
+    threads: Annotated[int, typer.Option(help="Number of cores.")] = cores(),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with manifest.csv, to measure the cues of real recordings.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Number of layers of the LLM.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Number of clips in a batch.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Number of rounds for each implementation.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
-    curves: Annotated[bool, typer.Option(help="Measure how cost grows, in place of the cases.")] = False,
+    curves: Annotated[bool, typer.Option(help="Measure the growth of the cost instead of the cases.")] = False,
     write_docs: Annotated[
-        bool, typer.Option(help="Write docs/performance.md's figures from the results kept.")
+        bool, typer.Option(help="Write the figures of docs/performance.md from the stored results.")
     ] = False,
 ) -> None:
-    """Ours beside the plain way, on the same data, with equal results."""
+    """Compare emosllm with the plain implementation on the same data, with equal results."""
     wanted = names or list(CASES)
     if unknown := [name for name in wanted if name not in CASES]:
         raise typer.BadParameter(f"no case {unknown[0]}; cases are {', '.join(CASES)}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise typer.BadParameter("no CUDA device here; leave --device out to measure the processor")
+        raise typer.BadParameter("no CUDA device here: leave --device out to measure the CPU")
     scale = scale or ("full" if device == "cpu" else "published")
     if scale not in SCALES:
         raise typer.BadParameter(f"no scale {scale}; scales are {', '.join(SCALES)}")

@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md, written from the results that are kept: tables, and the curves."""
+"""Write the tables and curves of docs/performance.md from the stored results."""
 
 import json
 import re
@@ -49,7 +49,9 @@ def provenance(results: Sequence[Result]) -> str:
     minutes = sum(one["took_seconds"] for one in results if one["settings"]["scale"] == "full") / 60
     text = f"Measured on: {'; '.join(sorted(places))}. Measuring the usual size took {minutes:.0f} minutes.\n"
     if any(one["crowded"] for one in results):
-        text += "\nRows marked *crowded* were measured while others computed: their ratios hold less.\n"
+        text += (
+            "\nRows marked *crowded* were measured while other processes computed: their ratios are less reliable.\n"
+        )
     return text
 
 

@@ -32,8 +32,8 @@ def vectors_of(model: SpeechLLM, processor: SpeechProcessor, clips: Sequence[np.
         return []
     weight = model.mapper.output.weight
     if clips and clips[0].ndim == 2:
-        heard = [torch.from_numpy(clip).to(weight.device, weight.dtype)[None] for clip in clips]
-        return [model.mapper(one, torch.ones(one.shape[:2], dtype=torch.bool).to(one.device))[0][0] for one in heard]
+        frames = [torch.from_numpy(clip).to(weight.device, weight.dtype)[None] for clip in clips]
+        return [model.mapper(one, torch.ones(one.shape[:2], dtype=torch.bool).to(one.device))[0][0] for one in frames]
     with torch.autocast(model.device.type, enabled=False):  # extractors run in a collator, without mixed precision
         features = {name: tensor.to(model.device) for name, tensor in processor.features(clips).items()}
     frames, mask = model.encoder(features["audio"], features["audio_attention"])
@@ -50,8 +50,8 @@ def loss_of(model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Samp
         assert sample.conversation is not None
         tokens = _chat(processor).encode(sample.conversation)
         head, tail = (torch.tensor(ids, device=model.device) for ids in (tokens.head, tokens.tail))
-        heard = [vectors[number].to(model.llm.dtype)] if tokens.audio else []
-        rows.append(torch.cat([embed(head), *heard, embed(tail)]))
+        audio = [vectors[number].to(model.llm.dtype)] if tokens.audio else []
+        rows.append(torch.cat([embed(head), *audio, embed(tail)]))
         answer = torch.tensor([kind is not None for kind in tokens.kinds], device=model.device)
         labels.append(torch.full((len(rows[-1]),), IGNORED, device=model.device))
         labels[-1][len(rows[-1]) - len(tail) :] = torch.where(answer, tail, IGNORED)
@@ -90,7 +90,7 @@ def answers_of(
     )
     endings = [_chat(processor).encode(one).tail[starts:] for one in possible]
     with as_published(model.llm):
-        said = model.llm.generate(
+        generated = model.llm.generate(
             inputs_embeds=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side="left"),
             attention_mask=mask.long().to(model.device),
             max_new_tokens=free + max(map(len, endings)),
@@ -98,7 +98,7 @@ def answers_of(
             prefix_allowed_tokens_fn=_Format(processor, endings, free),
         )
     assert processor.tokenizer is not None
-    return list(processor.tokenizer.batch_decode(said, skip_special_tokens=True))
+    return list(processor.tokenizer.batch_decode(generated, skip_special_tokens=True))
 
 
 @contextmanager
@@ -135,9 +135,9 @@ class _Format:
         self.open = sorted(index for token, index in vocabulary.items() if "|" not in token and index not in special)
         self.endings, self.free, self.eos = endings, free, processor.tokenizer.eos_token_id
 
-    def __call__(self, row: int, said: Tensor) -> list[int]:
-        if len(said) < self.free:
+    def __call__(self, row: int, generated: Tensor) -> list[int]:
+        if len(generated) < self.free:
             return self.open
-        begun = tuple(said[self.free :].tolist())
+        begun = tuple(generated[self.free :].tolist())
         following = {ending[len(begun)] for ending in self.endings if ending[: len(begun)] == begun != ending}
         return sorted(following) or [self.eos]

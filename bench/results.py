@@ -148,8 +148,8 @@ def _row(result: Result) -> tuple[str, ...]:
 def _size(settings: Mapping[str, Any]) -> str:
     """The size of the case, if it has layers or batches."""
     sizes = [(settings.get("layers"), "layer"), (settings.get("batch"), "clip")]
-    told = [f"{count} {unit}{'s' * (count > 1)}" for count, unit in sizes if count is not None]
-    return f": {', '.join(told)}" if told else ""
+    parts = [f"{count} {unit}{'s' * (count > 1)}" for count, unit in sizes if count is not None]
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _device(setting: Setting) -> str:

@@ -1,10 +1,10 @@
-"""Load on the server: many clients at once for minutes; every answer compared with `predict`'s, memory watched.
+"""Load test of the server: many clients at once for minutes, with a check of every answer and of the memory.
 
     python -m bench.serving_load --seconds 120 --clients 16
 
-Beside it, with `--plain SECONDS`, the plain way: the same server with batches of one. Clients and server share the
-machine's cores, so the figures are a lower bound. Exit code 1 when a promise was broken: another 5xx than the queue's
-own 503, an answer that is not `predict`'s, a request that was taken and not answered, or memory that grows.
+`--plain SECONDS` also measures the same server with batches of one clip. Clients and server share the machine's cores,
+so the figures are a lower bound. The exit code is 1 after a failure: a 5xx status other than the queue's 503, an answer
+that differs from `predict`'s, a request that was accepted and not answered, or memory that grows.
 """
 
 import argparse
@@ -30,22 +30,22 @@ from emosllm.utterance import Prediction
 
 CLIPS = sorted((ROOT / "demo" / "recordings").glob("*.flac"))
 TOLERANCE = 2e-4  # probabilities are sent with four digits, and batches round differently in the last bits
-GROWTH = 0.05  # of the memory after a quarter of the time, which the end may lie above it
-WARM_UP = 300  # answers before the time begins: by then the allocator has met most lengths and sizes of batches
-MOST_BROKEN = 100  # then clients give up, so that a server that is gone ends the warm-up too
+GROWTH = 0.05  # allowed growth from a quarter of the time to the end, as a share
+WARM_UP = 300  # answers before the measurement: the allocator has then seen most lengths and batch sizes
+MOST_BROKEN = 100  # failures after which clients stop, so that the warm-up ends if the server is down
 _BOUNDARY = "a-boundary-that-no-recording-holds"
 
 
 @dataclass
 class Load:
-    """What clients met.
+    """The record of a load test.
 
     Attributes:
-        seconds: how long they asked.
-        statuses: HTTP status -> answers.
+        seconds: duration of the test.
+        statuses: HTTP status -> number of responses.
         latencies: of each answered request, in seconds.
-        broken: promises, in words.
-        memory: seconds since the start, and the server's resident memory then, in MB.
+        broken: failures, one line each.
+        memory: pairs of the seconds since the start and the server's resident memory in MB.
     """
 
     seconds: float
@@ -55,23 +55,23 @@ class Load:
     memory: list[tuple[float, float]] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
-        """What a table shows."""
+        """The figures of the table."""
         answered = self.statuses[200]
-        asked = sum(self.statuses.values())
+        requests = sum(self.statuses.values())
         after, end = self._memory()
         return {
             "answered": answered,
             "requests_per_second": round(answered / self.seconds, 2),
             "p50_seconds": round(float(np.percentile(self.latencies or [0.0], 50)), 3),
             "p95_seconds": round(float(np.percentile(self.latencies or [0.0], 95)), 3),
-            "busy_share": round(self.statuses[503] / max(1, asked), 4),
-            "other_than_200_and_503": asked - answered - self.statuses[503],
+            "busy_share": round(self.statuses[503] / max(1, requests), 4),
+            "other_than_200_and_503": requests - answered - self.statuses[503],
             "rss_mb_after_a_quarter": round(after, 1),
             "rss_mb_end": round(end, 1),
         }
 
     def verdict(self) -> list[str]:
-        """The promises that were broken."""
+        """The failures, one line each."""
         other = {status: count for status, count in self.statuses.items() if status not in (200, 503)}
         after, end = self._memory()
         grown = [f"memory grew from {after:.0f} to {end:.0f} MB"] if end > after * (1 + GROWTH) else []
@@ -84,7 +84,7 @@ class Load:
         ]
 
     def _memory(self) -> tuple[float, float]:
-        """Medians around a quarter of the time, when all is warm, and at the end."""
+        """Medians of the memory in MB after a quarter of the time, when caches are filled, and at the end."""
         if not self.memory:
             return 0.0, 0.0
         values = [used for _, used in self.memory]
@@ -94,11 +94,11 @@ class Load:
 
 
 def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Load:
-    """Start a server, ask it from many threads, stop it.
+    """Start a server, send requests from many threads, and stop it.
 
     Args:
-        seconds: how long, from the `WARM_UP`th answer on.
-        clients: threads that ask, each one request after another.
+        seconds: duration of the measurement, which begins after `WARM_UP` answers.
+        clients: number of threads; each sends one request after another.
         options: of `emosllm serve`.
     """
     expected = {Path(p.path).name: p for p in load("nano", device="cpu").predict(map(as_utterance, CLIPS))}
@@ -106,23 +106,23 @@ def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Lo
     with serving("--no-page", *options) as server:
         place = server.url.removeprefix("http://")
         warm = Load(0.0)
-        for asker in _askers(clients, place, lambda: warm.statuses[200] < WARM_UP, expected, warm, lock):
-            asker.join()
+        for thread in _start_clients(clients, place, lambda: warm.statuses[200] < WARM_UP, expected, warm, lock):
+            thread.join()
         found.broken += warm.broken
         began = time.monotonic()
         until = began + seconds
-        askers = _askers(clients, place, lambda: time.monotonic() < until, expected, found, lock)
+        threads = _start_clients(clients, place, lambda: time.monotonic() < until, expected, found, lock)
         while time.monotonic() < until:
             found.memory.append((time.monotonic() - began, _resident(server.url) / 1e6))
             time.sleep(min(1.0, seconds / 20))
-        for asker in askers:
-            asker.join()
+        for thread in threads:
+            thread.join()
         if (code := server.stop(signal.SIGTERM)) != 0:
             found.broken.append(f"the server ended with exit code {code}: {server.lines[-3:]}")
     return found
 
 
-def _askers(
+def _start_clients(
     clients: int,
     place: str,
     going: Callable[[], bool],
@@ -130,16 +130,17 @@ def _askers(
     found: Load,
     lock: threading.Lock,
 ) -> list[threading.Thread]:
-    """Clients that have begun to ask, and do so as long as `going` says so."""
-    askers = [
-        threading.Thread(target=_ask, args=(number, place, going, expected, found, lock)) for number in range(clients)
+    """Start clients, which send requests while `going` returns true."""
+    threads = [
+        threading.Thread(target=_send_clips, args=(number, place, going, expected, found, lock))
+        for number in range(clients)
     ]
-    for asker in askers:
-        asker.start()
-    return askers
+    for thread in threads:
+        thread.start()
+    return threads
 
 
-def _ask(
+def _send_clips(
     number: int,
     place: str,
     going: Callable[[], bool],
@@ -147,7 +148,7 @@ def _ask(
     found: Load,
     lock: threading.Lock,
 ) -> None:
-    """One client: a clip after another; told to come again, it does."""
+    """Send one clip after another; after a 503, wait as long as its Retry-After states."""
     connection = http.client.HTTPConnection(place, timeout=120)
     turn = number
     while going() and len(found.broken) < MOST_BROKEN:
@@ -178,21 +179,21 @@ def _ask(
 
 
 def _resident(url: str) -> float:
-    """Bytes that the server says it holds; Linux only."""
+    """The server's resident memory in bytes, from its metrics; Linux only."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
         found = re.search(r"^process_resident_memory_bytes (\S+)", answer.read().decode(), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
 def difference(body: Mapping, expected: Prediction) -> str:
-    """How an answer differs from `predict`'s; nothing where it does not."""
+    """Describe how an answer differs from `predict`'s; an empty text if it does not."""
     (segment,) = body["segments"]
     if segment["transcript"] != expected.transcript:
-        return f"heard {segment['transcript']!r} in place of {expected.transcript!r}"
-    told = segment["probabilities"]
-    if list(told) != list(expected.probabilities):
-        return f"labels {list(told)}"
-    furthest = max(abs(told[name] - value) for name, value in expected.probabilities.items())
+        return f"transcript {segment['transcript']!r} instead of {expected.transcript!r}"
+    answered = segment["probabilities"]
+    if list(answered) != list(expected.probabilities):
+        return f"labels {list(answered)}"
+    furthest = max(abs(answered[name] - value) for name, value in expected.probabilities.items())
     return f"probabilities off by {furthest:.5f}" if furthest > TOLERANCE else ""
 
 
@@ -203,14 +204,14 @@ def _form(clip: Path) -> tuple[bytes, dict[str, str]]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure, print, judge."""
-    parser = argparse.ArgumentParser("python -m bench.serving_load", description="Load on the server.")
+    """Run the load test and print its figures and failures."""
+    parser = argparse.ArgumentParser("python -m bench.serving_load", description="Load test of the server.")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--queue", type=int, default=12, help="fewer than clients, so that some meet the 503")
+    parser.add_argument("--queue", type=int, default=12, help="fewer than the clients, so that some get a 503")
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--plain", type=float, default=0.0, metavar="SECONDS", help="batches of one beside it")
-    parser.add_argument("--out", type=Path, help="JSON to write")
+    parser.add_argument("--plain", type=float, default=0.0, metavar="SECONDS", help="also measure batches of one")
+    parser.add_argument("--out", type=Path, help="the JSON file to write")
     given = parser.parse_args(words)
     runs = {f"batches of up to {given.batch_size}": (given.seconds, given.batch_size)}
     if given.plain:
@@ -223,7 +224,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{name}, {given.clients} clients, {seconds:g} s")
         for what, value in results[name].items():
             print(f"  {what.replace('_', ' '):28} {value:g}")
-    print("\n".join(broken) or "all promises held")
+    print("\n".join(broken) or "no failures")
     if given.out:
         given.out.write_text(json.dumps({"runs": results, "broken": broken}, indent=2) + "\n", encoding="utf-8")
     return 1 if broken else 0

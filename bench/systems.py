@@ -93,10 +93,10 @@ def speech_system(
     mapper = QPMapperPart(kind="qp", dropout=0.0, **sizes.mapper)
     recipe = load_recipe("emosllm", changes).model_copy(update={"mapper": mapper})
     llm = _config("meta-llama/Llama-3.2-3B-Instruct", "llm", {**sizes.llm, "num_hidden_layers": layers})
-    ears = _config("microsoft/wavlm-large", "encoder", sizes.wavlm) if recipe.encoder else None
-    model = _build(recipe, setting, llm, ears, embeddings)
-    extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True) if ears else None
-    vectors = AudioVectors(fixed=mapper.queries) if ears else AudioVectors()
+    encoder_config = _config("microsoft/wavlm-large", "encoder", sizes.wavlm) if recipe.encoder else None
+    model = _build(recipe, setting, llm, encoder_config, embeddings)
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True) if encoder_config else None
+    vectors = AudioVectors(fixed=mapper.queries) if encoder_config else AudioVectors()
     return model, SpeechProcessor.build(recipe, extractor, tokenizer(), vectors)
 
 
@@ -121,13 +121,13 @@ def longer(processor: SpeechProcessor, times: int) -> SpeechProcessor:
 def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
     """WavLM with a classifier and no LLM."""
     recipe = load_recipe("head-wavlm", ("head.dropout=0.0",))  # so that both ways can be compared
-    ears = _config("microsoft/wavlm-large", "encoder", setting.sizes.wavlm)
+    encoder_config = _config("microsoft/wavlm-large", "encoder", setting.sizes.wavlm)
     with no_init_weights():
-        encoder = new_encoder(ears, setting.sizes.dtype).eval()
+        encoder = new_encoder(encoder_config, setting.sizes.dtype).eval()
         _fill(encoder, 0.02)
     _keep(encoder)
     torch.manual_seed(0)
-    config = SpeechHeadConfig(recipe=recipe.model_dump(mode="json"), encoder_config=ears.to_dict())
+    config = SpeechHeadConfig(recipe=recipe.model_dump(mode="json"), encoder_config=encoder_config.to_dict())
     model = SpeechHead(config, encoder).to(setting.device)
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
     return model, SpeechProcessor.build(recipe, extractor, None, AudioVectors())
@@ -161,19 +161,20 @@ class Both:
         make_ready(model, model.device)
         return model
 
-    def weight_bytes(self, listens: bool, said: int = 0) -> int:
+    def weight_bytes(self, listens: bool, generated: int = 0) -> int:
         """The least bytes of weights that a batch must read.
 
         Args:
             listens: whether the encoder runs, too.
-            said: tokens that are generated one by one before the question; each reads the layers and the output layer.
+            generated: number of tokens that are generated before the emotion; each reads the layers and the output
+                layer.
         """
         model = self._spare
-        assert model is not None, "nobody has asked for either"
+        assert model is not None, "no system has been built yet"
         layers, output = _bytes(model.llm.get_decoder().layers), _bytes(model.get_output_embeddings())
-        ears = _bytes(model.encoder) if listens and model.encoder is not None else 0
+        encoder_bytes = _bytes(model.encoder) if listens and model.encoder is not None else 0
         mapper = _bytes(model.mapper) if model.mapper is not None else 0
-        return ears + mapper + (1 + said) * layers + said * output
+        return encoder_bytes + mapper + (1 + generated) * layers + generated * output
 
     def _take(self) -> SpeechLLM:
         model, self._spare = self._spare or self._build()[0], None
@@ -185,8 +186,8 @@ def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor
     recipe = load_recipe("emosllm")
     prompt = recipe.prompt and recipe.prompt.model_copy(update={"transcript": True})
     phases = {"p3": recipe.phases["p3"].model_copy(update={"learns": ("lora",), "tasks": {"ser": 1.0}})}
-    asked = recipe.inference.model_copy(update={"strategy": "ser"})
-    changes = {"encoder": None, "mapper": None, "prompt": prompt, "phases": phases, "inference": asked}
+    inference = recipe.inference.model_copy(update={"strategy": "ser"})
+    changes = {"encoder": None, "mapper": None, "prompt": prompt, "phases": phases, "inference": inference}
     recipe = recipe.model_copy(update=changes)
     llm = _config("meta-llama/Llama-3.2-3B-Instruct", "llm", {**setting.sizes.llm, "num_hidden_layers": layers})
     model = _build(recipe, setting, llm, None, 0.02)
@@ -196,11 +197,11 @@ def text_only(setting: Setting, layers: int) -> tuple[SpeechLLM, SpeechProcessor
 def whisper_gemma(setting: Setting) -> tuple[SpeechLLM, SpeechProcessor]:
     """THAU-UPM's system: each of Whisper's 1500 frames is an input vector of Gemma."""
     recipe = load_recipe("whisper-gemma")
-    ears = _config("openai/whisper-large-v3", "encoder", setting.sizes.whisper)
+    encoder_config = _config("openai/whisper-large-v3", "encoder", setting.sizes.whisper)
     changes = setting.sizes.gemma | ({"num_hidden_layers": setting.layers} if setting.layers else {})
-    model = _build(recipe, setting, _config("google/gemma-2b", "llm", changes), ears, 0.02)
-    extractor = WhisperFeatureExtractor(feature_size=ears.num_mel_bins)
-    vectors = AudioVectors(convolutions=family(ears).convolutions(ears))
+    model = _build(recipe, setting, _config("google/gemma-2b", "llm", changes), encoder_config, 0.02)
+    extractor = WhisperFeatureExtractor(feature_size=encoder_config.num_mel_bins)
+    vectors = AudioVectors(convolutions=family(encoder_config).convolutions(encoder_config))
     return model, SpeechProcessor.build(recipe, extractor, tokenizer(), vectors)
 
 
@@ -219,8 +220,8 @@ def utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str]
     """Write a `voice` to disk, as an utterance of one of the sentences with one of the emotions."""
     path = folder / f"{number}.wav"
     soundfile.write(path, voice(seconds, number), 16_000)
-    said, emotion = SENTENCES[number % len(SENTENCES)], emotions[number % len(emotions)]
-    return Utterance(str(number), path, transcript=said, emotion=emotion, split="train", duration=seconds)
+    sentence, emotion = SENTENCES[number % len(SENTENCES)], emotions[number % len(emotions)]
+    return Utterance(str(number), path, transcript=sentence, emotion=emotion, split="train", duration=seconds)
 
 
 def _bytes(part: nn.Module) -> int:
@@ -233,13 +234,15 @@ def _config(name: str, part: Any, changes: dict[str, Any]) -> Any:
     return config_of({**load_config(name, part).to_dict(), **changes, **ids})
 
 
-def _build(recipe: Recipe, setting: Setting, llm_config: Any, ears: Any, embeddings: float) -> SpeechLLM:
-    shapes = {"llm_config": llm_config.to_dict()} | ({"encoder_config": ears.to_dict()} if ears else {})
+def _build(recipe: Recipe, setting: Setting, llm_config: Any, encoder_config: Any, embeddings: float) -> SpeechLLM:
+    shapes = {"llm_config": llm_config.to_dict()} | (
+        {"encoder_config": encoder_config.to_dict()} if encoder_config else {}
+    )
     config = SpeechLLMConfig(recipe=recipe.model_dump(mode="json"), **shapes)
     with no_init_weights():
         llm = new_llm(llm_config, setting.sizes.dtype)
         llm.tie_weights()
-        encoder = new_encoder(ears, setting.sizes.dtype) if ears else None
+        encoder = new_encoder(encoder_config, setting.sizes.dtype) if encoder_config else None
         _fill(llm, 0.02 if embeddings == 0.02 else 0.01)
         _fill_one(llm.get_input_embeddings().weight, embeddings, 1)
         if encoder is not None:

@@ -124,10 +124,10 @@ class LabelSet:
             UserError: a name is not a class of this set.
         """
         wanted = [emotion_name(name) or name for name in names]
-        strangers = [name for name in wanted if name not in self.names]
-        if strangers:
+        unknown = [name for name in wanted if name not in self.names]
+        if unknown:
             raise UserError(
-                f"label set {self.name!r} has no {', '.join(strangers)}; it can answer {', '.join(self.names)}"
+                f"label set {self.name!r} has no {', '.join(unknown)}; it can answer {', '.join(self.names)}"
             )
         merges = {finer: name for finer, name in self.merges.items() if name in wanted}
         return LabelSet(self.name, tuple(name for name in self.names if name in wanted), merges)

@@ -31,9 +31,9 @@ def truncation(stream: BinaryIO) -> str | None:
     size = stream.seek(0, 2)
     for at, length, _ in _samples_chunk(stream):
         if size - at < length < _UNKNOWN_SIZE:
-            return f"its header promises {length} bytes of audio, the file holds {size - at}"
+            return f"its header states {length} bytes of audio, the file holds {size - at}"
     if _magic(stream) == b"OggS" and _last_ogg_page_breaks_off(stream, size):
-        return "its last Ogg page breaks off"
+        return "its last Ogg page is incomplete"
     return None
 
 

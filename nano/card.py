@@ -41,8 +41,8 @@ def fill(page: str, figures: Mapping[str, Any]) -> str:
 
 
 def _calibration(figures: Mapping[str, Any]) -> dict[str, str]:
-    told = figures["calibration"] | figures["temperatures"]
-    return {name: _figure(value) for name, value in told.items()}
+    fitted = figures["calibration"] | figures["temperatures"]
+    return {name: _figure(value) for name, value in fitted.items()}
 
 
 def _read(name: str) -> str:

@@ -75,9 +75,9 @@ def _chosen(utterances: Sequence[Utterance], split: str, corpus: str) -> list[Ut
 
 def _overlap(utterances: Sequence[Utterance]) -> str:
     """Count how many of each corpus's test sentences occur in the training data."""
-    said = {u.transcript for u in utterances if u.split == "train"}
+    trained = {u.transcript for u in utterances if u.split == "train"}
     tested = {corpus: {u.transcript for u in _chosen(utterances, "test", corpus)} for corpus in CORPORA}
-    shares = [f"{len(sentences & said)} of {len(sentences)} on {corpus}" for corpus, sentences in tested.items()]
+    shares = [f"{len(sentences & trained)} of {len(sentences)} on {corpus}" for corpus, sentences in tested.items()]
     return ", ".join(shares)
 
 

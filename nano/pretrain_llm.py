@@ -86,8 +86,8 @@ def answering_loss(
     batch = processor([Sample(_conversation(processor, line, rng)) for line in lines])
     cache = repeat_cache(read_prefix(llm, batch["prefix_ids"]), len(lines))
     hidden, _ = read_rows(llm, llm.get_input_embeddings()(batch["input_ids"]), batch["attention_mask"], cache)
-    asked = batch["labels"][:, 1:] != IGNORED
-    return nn.functional.cross_entropy(output_logits(llm, hidden[:, :-1][asked]), batch["labels"][:, 1:][asked])
+    answer = batch["labels"][:, 1:] != IGNORED
+    return nn.functional.cross_entropy(output_logits(llm, hidden[:, :-1][answer]), batch["labels"][:, 1:][answer])
 
 
 def _conversation(processor: SpeechProcessor, line: Line, rng: np.random.Generator) -> Conversation:

@@ -31,20 +31,20 @@ def probe(recogniser: Recogniser, manifest: Path, cache: Path) -> dict[str, Any]
         cache: folder of the encoder's frames.
     """
     recipe = recogniser.model.recipe
-    heard = [u for u in read_manifest(manifest) if u.corpus in CORPORA and recipe.label_set.classify(u.emotion)]
-    features = dict(zip((u.id for u in heard), _features(recogniser, heard, cache), strict=True))
+    utterances = [u for u in read_manifest(manifest) if u.corpus in CORPORA and recipe.label_set.classify(u.emotion)]
+    features = dict(zip((u.id for u in utterances), _features(recogniser, utterances, cache), strict=True))
 
     def table(chosen: Sequence[Utterance]) -> tuple[np.ndarray, np.ndarray]:
         return np.stack([features[u.id] for u in chosen]), np.array(
             [recipe.label_set.classify(u.emotion) for u in chosen]
         )
 
-    model = _fitted(*table([u for u in heard if u.split != "test"]))
+    model = _fitted(*table([u for u in utterances if u.split != "test"]))
     found: dict[str, Any] = {"test": {}, "left_out": {}, "left_out_adapted": {}}
     for corpus in CORPORA:
-        rows, truth = table([u for u in heard if u.split == "test" and u.corpus == corpus])
+        rows, truth = table([u for u in utterances if u.split == "test" and u.corpus == corpus])
         found["test"][corpus] = recalls(truth, model.predict(rows))
-        other = _fitted(*table([u for u in heard if u.corpus != corpus]))
+        other = _fitted(*table([u for u in utterances if u.corpus != corpus]))
         rows, truth = table(clips_of(corpus, manifest, recipe))
         found["left_out"][corpus] = recalls(truth, other.predict(rows))
         own = StandardScaler().fit_transform(rows)

@@ -43,8 +43,8 @@ class Line:
 
 def transcripts(manifest: Path) -> list[Line]:
     """Read the transcripts of the train split, each sentence once."""
-    said = {plain(u.transcript) for u in read_manifest(manifest) if u.split == "train" and u.transcript}
-    return [Line(text) for text in sorted(said)]
+    sentences = {plain(u.transcript) for u in read_manifest(manifest) if u.split == "train" and u.transcript}
+    return [Line(text) for text in sorted(sentences)]
 
 
 def goemotions(folder: Path) -> list[Line]:

@@ -29,14 +29,14 @@ class Command:
         given: its parameters, by name.
         recipes: the recipes that it trains or shows, with overrides applied, each once.
         folds: number of trainings of each.
-        told: names of the systems that a study or sweep compares.
+        compared: names of the systems that a study or sweep compares.
     """
 
     verb: str
     given: dict[str, Any]
     recipes: tuple[Recipe, ...] = ()
     folds: int = 1
-    told: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
 
 def read_command(text: str) -> Command:
@@ -53,7 +53,7 @@ def read_command(text: str) -> Command:
     verb = program
     while hasattr(group, "commands"):
         if not rest or rest[0] not in group.commands:
-            raise UserError(f"{text!r}: emosllm has no verb {' '.join(rest[:1]) or 'there'}")
+            raise UserError(f"{text!r}: emosllm has no command {' '.join(rest[:1]) or '(none given)'}")
         verb, *rest = rest
         group = group.commands[verb]
     given = dict(group.make_context(verb, rest).params)

@@ -41,7 +41,7 @@ def find_ours(root: Path, where: Counterpart) -> Figure:
         return Figure(f"{describe(load_recipe(where.trainable)).trainable:,}", str(where.test).partition("::")[0])
     path = root / RESULTS / str(where.file)
     if not path.is_file():
-        raise UserError(f"{path} is not there: run the study that leaves it")
+        raise UserError(f"{path} is missing: run the study that writes it")
     held = _read(path)
     source = f"{RESULTS / path.name}"
     if where.called is not None:

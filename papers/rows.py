@@ -45,7 +45,7 @@ class Row(_Part):
     commands: tuple[str, ...] = Field(
         (), description="what reproduces it with the licensed data; none for others' systems"
     )
-    trainings: int | None = Field(None, description="where the commands do not tell")
+    trainings: int | None = Field(None, description="number of trainings, if the commands do not state it")
     ours: Counterpart | None = None
     remark: str | None = Field(None, description="where ours differs by more than size")
     without: str | None = Field(None, description="why we have no counterpart")

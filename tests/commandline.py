@@ -1,4 +1,4 @@
-"""The command line in this process: `emosllm("predict", ...)` gives its exit code and what it wrote."""
+"""Run the command line in this process: `emosllm("predict", ...)` returns the exit code and the output."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from emosllm import cli
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command left: exit code, standard output, standard error."""
+    """The result of a command: exit code, standard output, standard error."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ def emosllm(*words: object) -> Answer:
 
 
 def refused(*words: object) -> str:
-    """The one line with which a command refuses a mistake: exit code 2, nothing else printed, no path of ours."""
+    """Assert that a command refuses a mistake with exit code 2 and one line, and return that line."""
     answer = emosllm(*words)
     assert answer.code == 2, answer
     assert answer.out == "", answer

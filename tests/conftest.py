@@ -1,4 +1,4 @@
-"""All tests: offline, quiet, one thread a process (fast for tiny models, and pytest-xdist uses the other cores).
+"""Fixtures of all tests: offline, quiet, one thread a process (pytest-xdist uses the other cores).
 
 This file also puts `tests` on the import path (pytest does so for the folder of a conftest), so that any test can
 `import tiny`.
@@ -20,5 +20,5 @@ logging.disable_progress_bar()
 
 @pytest.fixture(autouse=True)
 def models_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No folder of models, whatever the environment says; `tests/real` has its own fixture of this name."""
+    """Unset the folder of models; `tests/real` has its own fixture of this name."""
     monkeypatch.delenv("EMOSLLM_MODELS", raising=False)

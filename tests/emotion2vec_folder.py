@@ -70,13 +70,13 @@ def folder(path, weights, settings=SETTINGS, classes=CLASSES, file="model.pt"):
 
 
 def fairseq(weights):
-    """What the training that made them keeps beside them."""
+    """Put weights into the dict of a training checkpoint of fairseq, with an optimiser's state."""
     extra = {"cfg": {"model": {"depth": 8}}, "args": None, "extra_state": {"epoch": 3}, "task_state": {}}
     return {**extra, "model": weights, "last_optimizer_state": {"state": {0: {"exp_avg": torch.ones(3)}}}}
 
 
 def load(path, dtype=torch.float32):
-    """Encoder and head, where there is one, the way that the house loads them."""
+    """Load the encoder, and the head if there is one, as emosllm does."""
     encoder, head = load_encoder(str(path), dtype), ClassHead(48, len(NAMES), layers=0)
     if (path / "tokens.txt").exists():
         load_head(str(path), head, NAMES)

@@ -1,4 +1,4 @@
-"""Weights and sounds from names alone, so that a reference and ours can be filled alike without keeping either.
+"""Weights and signals derived from names, so that a reference and our model can be filled alike without stored files.
 
 The rule, which tests/models/golden/README.md repeats for whoever makes the files again: a tensor's values are drawn by
 numpy's frozen `RandomState(seed).standard_normal(shape)`, the seed being the first four bytes, big-endian, of the
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "models" / "golden"
 
 
 def value(name: str, shape: Iterable[int]) -> Tensor:
-    """The weights that a tensor of that name and shape has, float32."""
+    """The weights for a tensor of that name and shape, float32."""
     shape = tuple(shape)
     drawn = _draw(name, shape)
     if len(shape) > 1:
@@ -46,7 +46,7 @@ def fill(module: nn.Module, rename: Callable[[str], str] | None = None) -> None:
 
 
 def sound(name: str, samples: int) -> Tensor:
-    """Something to hear, `[T]` float32: harmonics that swell and fade, with noise and an offset."""
+    """A test signal `[T]` float32: harmonics that swell and fade, with noise and an offset."""
     t = np.arange(samples) / 16_000
     swell = 0.2 + 0.1 * np.sin(2 * np.pi * 1.7 * t)
     tone = sum(np.sin(2 * np.pi * 140 * harmonic * t) / harmonic for harmonic in range(1, 6))

@@ -6,7 +6,7 @@ VOID = {"meta", "br", "link", "img", "input", "hr", "use", "path"}
 
 
 class Page(HTMLParser):
-    """Every number with its place, every attribute, the text; and whether all that opens closes."""
+    """Collect every number with its place, every attribute and the text, and check that all tags are closed."""
 
     def __init__(self, text):
         super().__init__()
@@ -45,7 +45,7 @@ class Page(HTMLParser):
 
 
 def lies_at(reports, at):
-    """What a place such as `0/scores/ua` of the page stands for."""
+    """The value in the report at a place such as `0/scores/ua` of the page."""
     number, *keys = at.split("/")
     found = reports[int(number)]
     for key in keys:

@@ -1,4 +1,4 @@
-"""What SpeechLLM computes in fewer steps, the plain way: one row at a time, whole, by transformers' own forward."""
+"""SpeechLLM's computations the plain way: one whole row at a time, with transformers' own forward pass."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ IGNORED = -100
 
 
 def whole(model, processor, sample, closed=True):
-    """One sample the plain way: embeddings of the whole prompt `[1, L, D]`, and its labels."""
+    """One sample: embeddings of the whole prompt `[1, L, D]`, and its labels."""
     tokens = processor.chat.encode(sample.conversation, closed)
     embed = partial(torch.nn.functional.embedding, weight=model.get_input_embeddings().weight)
     scale = model.get_input_embeddings()(torch.tensor([7]))[0, 0] / model.get_input_embeddings().weight[7, 0]
@@ -24,7 +24,7 @@ def whole(model, processor, sample, closed=True):
 
 
 def plain_loss(model, processor, rows):
-    """One row at a time, the loss transformers computes itself, weighed by each row's number of answer tokens."""
+    """The loss by transformers, one row at a time, weighted by each row's number of answer tokens."""
     total, count = 0.0, 0
     for sample in rows:
         embeddings, labels = whole(model, processor, sample)

@@ -1,4 +1,4 @@
-"""Two systems whose answers are planted: what a report must find is known."""
+"""Two systems with planted answers, so that the correct content of a report is known."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ NASTY = 'a_b%&#$~^{}|<i>"\\'
 
 
 def utterances(folder: Path | None = None) -> list[Utterance]:
-    """Twelve speakers of twenty clips each; with a folder, every other one is a recording there."""
+    """Twelve speakers of twenty clips each; with a folder, every second clip is a recording in it."""
     made = []
     for index in range(CLIPS):
         speaker = index // 20
@@ -48,7 +48,7 @@ def utterances(folder: Path | None = None) -> list[Utterance]:
 
 
 def answers(clips, right: float, seed: int, sure: float = 0.9) -> list[Prediction]:
-    """Right by chance `right`; wrong answers are neutral where that is wrong; always as sure."""
+    """Answers that are right with probability `right`, otherwise neutral where possible, with constant confidence."""
     rng = np.random.default_rng(seed)
     made = []
     for clip in clips:
@@ -61,7 +61,7 @@ def answers(clips, right: float, seed: int, sure: float = 0.9) -> list[Predictio
 
 
 def write_run(folder: Path, clips, predictions, model="system", **options) -> Path:
-    """What `emosllm evaluate --out` would have written."""
+    """Write the folder that `emosllm evaluate --out` would write."""
     training = Training("f00d", 10, 5, 7, {"torch": "2"}, {"machine": "m", "gpu": None}, 7200.0, {"p1": {"loss": 0.5}})
     origin = Provenance(digest_of(clips), {"machine": "x", "threads": 1, "gpu": None}, {"name": NASTY}, training)
     known = {"model": model, "data": f"data/{NASTY}.csv", "split": "test", "resamples": 200, "provenance": origin}
@@ -71,7 +71,7 @@ def write_run(folder: Path, clips, predictions, model="system", **options) -> Pa
 
 
 def swept(clips):
-    """A small sweep of a system that hears nothing in noise."""
+    """A small sweep of a system that is right only on clean clips."""
     some = [replace(clip, audio=None) for clip in clips[:24]]
     sounds = [tiny.clip(0.2, seed=index) for index in range(24)]
 

@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 
 
 def launch(work, count=2):
-    """`work(rank)` in `count` processes, forked with the environment that `torchrun` gives; their exit codes.
+    """Run `work(rank)` in `count` processes with the environment of `torchrun`; return their exit codes.
 
     What `work` returns is the exit code; nothing is 0.
     """

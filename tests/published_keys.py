@@ -1,4 +1,4 @@
-"""Lists of a checkpoint's keys and shapes, kept with one line for all layers, and small checkpoints made from them."""
+"""Lists of a checkpoint's keys and shapes, stored with one line for all layers, and small checkpoints from them."""
 
 import json
 
@@ -21,7 +21,7 @@ def spread(rows):
 
 
 def folder(path, config, tensors, shards=1):
-    """A checkpoint as the hub would hold it."""
+    """A checkpoint with these keys, as on the hub."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "config.json").write_text(json.dumps(config))
     names = sorted(tensors)
@@ -38,7 +38,7 @@ def folder(path, config, tensors, shards=1):
 
 
 def places(layout, shapes, tensor_of):
-    """Where a layout puts each tensor: (part, name) -> shape; fails where it knows none."""
+    """The place of each tensor by a layout: (part, name) -> shape; fails for an unknown key."""
     found = {}
     for key, shape in shapes.items():
         placed = layout.place(key)

@@ -1,4 +1,4 @@
-"""Tiny checkpoints in the layouts of the published ones, and what it takes to put them into the recipes' places."""
+"""Tiny checkpoints in the layouts of the published ones, and overrides that use them in recipes."""
 
 import base64
 import json
@@ -89,7 +89,7 @@ def qwen2_audio(path: Path) -> Path:
 
 
 def parts(name: str, root: Path) -> tuple[str, ...]:
-    """Overrides that put tiny parts of the same architecture into a recipe's places."""
+    """Overrides that replace the models of a recipe by tiny ones of the same architecture."""
     if name.startswith("qwen-audio"):
         place = qwen_audio(root / "qwen-audio")
     elif name.startswith(("qwen2-audio", "aa-sllm")):

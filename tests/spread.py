@@ -1,4 +1,4 @@
-"""A watch for what PyTorch does without a word where frozen weights meet rows that don't lie one after the other."""
+"""Detect silent copies by PyTorch of frozen weights that are multiplied with rows that are not contiguous."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Spread(TorchDispatchMode):
-    """Lists weights that are spread over a dimension that they don't have, to be copied once for each of it.
+    """List weights that are expanded over a new dimension, which copies them once for each index of it.
 
     Inference mode hides from it what a layer does; `torch.no_grad` does not.
 

@@ -1,4 +1,4 @@
-"""A system that claims the words it writes: nano's weights under a recipe that says so."""
+"""A system that shows its transcripts: nano's weights with a recipe that says so."""
 
 import json
 import shutil

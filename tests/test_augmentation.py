@@ -1,4 +1,4 @@
-"""Waveform augmentation: one seed, one result; levels, lengths and bands as asked."""
+"""Waveform augmentation: deterministic for a seed, with the stated levels, lengths and bands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tone(seconds: float = 1.5, hertz: float = 440.0, level: float = 0.1) -> np.n
 
 
 def voice(seed: int = 0, seconds: float = 1.5) -> np.ndarray:
-    """Noise bursts with pauses, near enough to speech for levels."""
+    """Noise bursts with pauses, similar to speech in level."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE)) / RATE
     return (0.1 * rng.standard_normal(len(time)) * (np.sin(2 * np.pi * 3 * time) > 0)).astype(np.float32)
@@ -57,7 +57,7 @@ def test_silent_and_tiny_clips_stay_finite(samples: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
-def test_noise_has_the_ratio_asked_for(snr_db: float) -> None:
+def test_noise_has_the_requested_ratio(snr_db: float) -> None:
     samples, rng = voice(), np.random.default_rng(0)
     for noise in (aug.make_noise(len(samples), rng, 1.0), aug.make_babble(len(samples), rng, [voice(4), voice(5)])):
         added = aug.add_noise(samples, noise, snr_db) - samples

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: its places of registration exist, and its examples work in a copy of the package."""
+"""CONTRIBUTING.md is correct: its places of registration exist, and its examples work in a copy of the package."""
 
 import ast
 import csv

@@ -1,4 +1,4 @@
-"""The demonstration: it trains, and is then right about voices that it did not learn from."""
+"""The demonstration trains, and its answers to voices that it was not trained on are right."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ MANIFEST = read_manifest(Path(demonstration.__file__).parent / "corpus" / "manif
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[demonstration.Outcome, Path, str]:
-    """The whole demonstration, its folder, and what it prints."""
+    """Run the demonstration once; gives its folder and its output."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demonstration, "OUT", tmp_path_factory.mktemp("demo") / "out")
         printed = Console(file=io.StringIO(), width=80)
@@ -37,7 +37,7 @@ def test_it_did_not_learn_from_the_voices_that_it_shows(shown: tuple[demonstrati
     assert not {utterance.speaker for utterance in shown[0].test} & learned
 
 
-def test_it_says_what_came_of_it_and_what_that_does_not_mean(shown: tuple[demonstration.Outcome, Path, str]) -> None:
+def test_the_output_states_the_result_and_its_limits(shown: tuple[demonstration.Outcome, Path, str]) -> None:
     outcome, folder, text = shown
     after = f"after: {right(outcome.test, outcome.after)} of {len(outcome.test)} right"
     assert after in text

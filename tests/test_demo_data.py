@@ -1,4 +1,4 @@
-"""The bundled synthetic speech is what its manifest says, small, balanced, and split by speaker."""
+"""The bundled synthetic speech agrees with its manifest, is small, balanced, and split by speaker."""
 
 import csv
 import math
@@ -51,12 +51,12 @@ def test_no_speaker_is_on_two_sides(rows: list[dict[str, str]]):
         assert {row["gender"] for row in rows if row["split"] == split} == {"female", "male"}
 
 
-def test_classes_are_balanced_and_words_tell_nothing(rows: list[dict[str, str]]):
+def test_classes_are_balanced_and_texts_do_not_reveal_them(rows: list[dict[str, str]]):
     emotions = set(LABEL_SETS["iemocap4"].names)
     assert {row["emotion"] for row in rows} == emotions
     assert set(Counter((row["speaker"], row["emotion"], row["transcript"]) for row in rows).values()) == {1}
     said = {(row["speaker"], row["transcript"]) for row in rows}
-    assert len(rows) == len(said) * len(emotions)  # whoever says a sentence says it in every emotion
+    assert len(rows) == len(said) * len(emotions)  # every speaker of a sentence says it in every emotion
     assert Counter(row["split"] for row in rows)["test"] >= 12
 
 
@@ -96,7 +96,7 @@ def test_the_script_makes_the_same_clips_again(tmp_path: Path):
     for path in sorted((DEMO / "recordings").iterdir()):
         ours, _ = soundfile.read(path)
         again, _ = soundfile.read(tmp_path / "recordings" / path.name)
-        # Another espeak-ng may speak a little differently; the files here are 1.51's.
+        # The output of another version of espeak-ng may differ slightly; the files here are from 1.51.
         assert math.isclose(len(ours), len(again), rel_tol=0.1)
     assert len(list((tmp_path / "corpus" / "clips").iterdir())) == len(list((CORPUS / "clips").iterdir()))
 

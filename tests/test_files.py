@@ -1,4 +1,4 @@
-"""Atomic writing: all or nothing under a final name, whatever happens half-way."""
+"""Atomic writing: a file is complete or absent under its final name, after any interruption."""
 
 import os
 import signal
@@ -114,7 +114,7 @@ def test_the_old_folder_comes_back_when_the_last_rename_fails(tmp_path, monkeypa
     assert names(run) == ["old"]
 
 
-def test_a_strangers_folder_is_not_replaced(tmp_path):
+def test_a_folder_of_other_files_is_not_replaced(tmp_path):
     home = tmp_path / "recordings"
     home.mkdir()
     with atomic_folder(home, marker="config.json") as folder:

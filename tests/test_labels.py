@@ -1,4 +1,4 @@
-"""Emotions by name: what corpora call them, what label sets merge, what a set refuses."""
+"""Emotion names: the words of corpora, the merges of label sets, and unknown words."""
 
 import pytest
 
@@ -97,7 +97,7 @@ def test_unknown_is_an_answer_and_never_what_was_spoken():
     heads = label_set("emotion2vec9")
     assert heads.names[-1] == UNKNOWN
     assert heads.only(["sad", "unknown"]).names == ("sad", UNKNOWN)
-    assert heads.classify(UNKNOWN) == UNKNOWN  # as an answer; no word of a corpus leads there
+    assert heads.classify(UNKNOWN) == UNKNOWN  # only as an answer; no corpus's word maps to it
     assert emotion_name(UNKNOWN) is None
     assert UNKNOWN not in {heads.classify(emotion) for emotion in (*LETTERS, *FINER, None)}
     for merges in ({"calm": UNKNOWN}, {UNKNOWN: "sad"}):

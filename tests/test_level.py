@@ -1,4 +1,4 @@
-"""The level of a clip: its loud parts come to one level, whatever the gain and however long the pauses."""
+"""Level normalisation: loud parts get one level, independent of gain and pauses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""nano, the builtin system: what its card says is so, and it does not mind gain, padding or company."""
+"""nano, the builtin system: its card is correct, and its answers do not depend on gain, padding or batch."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its Python with its output, its commands, and those of the guides."""
+"""The README is correct: its Python code with its output, its commands, and those of the guides."""
 
 import json
 import re
@@ -17,7 +17,7 @@ REAL = ROOT.parent / "shared" / "data" / "emodb"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = [(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "recordings")]
 MODELS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")  # commands on corpora and weights that are not here
-LIVE = ("emosllm serve", "emosllm listen")  # these wait for somebody; tests/serving and tests/timeline have them
+LIVE = ("emosllm serve", "emosllm listen")  # these do not end by themselves; tests/serving and tests/timeline run them
 SHORT = [f"phases.{phase}.epochs=0.05" for phase in ("p1", "p2", "p3")]
 
 
@@ -30,7 +30,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder with what the documents name: a recording, a folder of them, a manifest, a run."""
+    """A user's folder with the files that the documents name: recordings, a manifest, a run."""
     shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name in ("interview.wav", "new.wav"):
         shutil.copy(ROOT / "demo" / "recordings" / "synthetic_sad_1.flac", tmp_path / name)
@@ -124,5 +124,5 @@ def test_the_notebook_runs_from_top_to_bottom(
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
-            assert not cell["outputs"]  # outputs would grow old
+            assert not cell["outputs"]  # outputs would become outdated
     assert "not/there.wav None not/there.wav does not exist" in capsys.readouterr().out

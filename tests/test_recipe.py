@@ -1,4 +1,4 @@
-"""Every shipped recipe says what it is, has the parameters it states, and learns; a typo names what is known."""
+"""Every packaged recipe states its source, has the stated number of parameters and learns; typos list known keys."""
 
 import re
 
@@ -240,7 +240,7 @@ def test_a_list_replaces(write):
     assert load_recipe(write("mine.yaml", "include: emosllm\nassumed: [one]")).assumed == ("one",)
 
 
-def test_recipes_that_include_each_other_are_told_apart_from_those_that_end(write):
+def test_recipes_that_include_each_other_are_refused(write):
     write("b.yaml", "include: a.yaml")
     refused(r"includes itself: .*/a\.yaml -> .*/b\.yaml -> .*/a\.yaml", name=str(write("a.yaml", "include: b.yaml")))
     refused("includes itself", name=str(write("c.yaml", "include: c.yaml")))
@@ -299,7 +299,7 @@ def test_a_recipe_says_whether_its_system_transcribes(name, overrides, claims):
     assert load_recipe(name, overrides).transcribes is claims
 
 
-def test_what_does_not_hear_and_write_does_not_transcribe():
+def test_a_system_without_encoder_and_llm_does_not_transcribe():
     with pytest.raises(UserError, match="only a system with encoder and llm can transcribe"):
         load_recipe("head-wavlm", ["inference.transcribes=true"])
 

@@ -1,4 +1,4 @@
-"""Whole or cut off: every container that lost its end is refused, and none that is merely unusual."""
+"""Truncated files of every container are refused, and unusual complete ones are accepted."""
 
 import io
 import struct
@@ -42,9 +42,9 @@ def test_chunks_around_the_samples_do_no_harm():
     at = content.index(b"data")
     odd = b"LIST" + struct.pack("<I", 5) + b"INFOx\0"
     np.testing.assert_array_equal(load_audio(content[:at] + odd + content[at:] + odd), load_audio(content))
-    # A cut in what follows the samples costs no sound.
+    # A cut after the samples loses no audio.
     np.testing.assert_array_equal(load_audio(content + odd[:7]), load_audio(content))
-    # Nor does a chunk of odd length hide a cut in them.
+    # A chunk of odd length does not hide a cut in the samples.
     assert "truncated" in refusal((content[:at] + odd + content[at:])[:-500])
 
 
@@ -75,13 +75,13 @@ def test_truncated(kind, subtype, share, tmp_path):
 def test_any_cut_of_an_ogg_is_seen(subtype):
     content = encoded(NOISE, "OGG", subtype)
     for lost in (1, 30, 300, 3000):
-        assert "its last Ogg page breaks off" in refusal(content[:-lost])
+        assert "its last Ogg page is incomplete" in refusal(content[:-lost])
 
 
-def test_a_truncated_wav_says_what_was_promised():
+def test_a_truncated_wav_states_the_size_of_its_header():
     content = encoded(SECOND)
     message = refusal(content[:-2000])
-    assert message.startswith("the given bytes is truncated: its header promises 32000 bytes of audio, ")
+    assert message.startswith("the given bytes is truncated: its header states 32000 bytes of audio, ")
     assert "the file holds 30000" in message
     with pytest.raises(AudioError, match="truncated"):
         duration(content[:-1])

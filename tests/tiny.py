@@ -1,4 +1,4 @@
-"""Tiny random models of the real architectures, built in code, a tokenizer trained on the fly: nothing is fetched."""
+"""Tiny random models of the real architectures, and a tokenizer trained on the spot; nothing is downloaded."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -156,7 +156,7 @@ def tokenizer(system_role: bool = True, letters: bool = True) -> PreTrainedToken
 
 
 def llm(name: str = "llama", seed: int = 0, **shape: int) -> PreTrainedModel:
-    """A causal LM; weights large enough that its answers depend on what it reads."""
+    """A causal LM with weights large enough that its answers depend on its input."""
     kind, values = LLMS[name]
     torch.manual_seed(seed)
     config = CONFIG_MAPPING[kind](
@@ -191,7 +191,7 @@ def feature_extractor(name: str = "wavlm-large") -> object:
 def folders(
     root: Path, encoder_name: str = "wavlm-large", llm_name: str = "llama", system_role: bool = True
 ) -> tuple[Path, Path]:
-    """An encoder and an LLM saved as the hub would hold them."""
+    """An encoder and an LLM, saved as on the hub."""
     ears, mouth = root / f"encoder-{encoder_name}", root / f"llm-{llm_name}"
     kind, values = ENCODERS[encoder_name]
     torch.manual_seed(0)
@@ -212,13 +212,13 @@ TINY = (
 
 
 def recipe(root: Path, name: str = "emosllm", *overrides: str, **parts: str) -> Recipe:
-    """A recipe of the house with tiny parts in place of the published ones."""
+    """A packaged recipe with tiny parts instead of the published ones."""
     ears, mouth = folders(root, **parts)
     return load_recipe(name, (f"encoder.model={ears}", f"llm.model={mouth}", *TINY, *overrides))
 
 
 def clip(seconds: float, seed: int = 0) -> np.ndarray:
-    """Something like a voice: harmonics with vibrato, a little noise."""
+    """A signal similar to a voice: harmonics with vibrato, and a little noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * 16_000)) / 16_000
     pitch = 120 + 60 * rng.random() + 10 * np.sin(2 * np.pi * 3 * t)

@@ -1,4 +1,4 @@
-"""A tiny random Whisper with a byte tokenizer, saved as a hub model would be: it hears nothing and writes letters."""
+"""A tiny random Whisper with a byte tokenizer, saved as on the hub; its transcripts are random letters."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _SPECIAL = (
 
 
 def save(folder: Path, *, timestamps: bool = False) -> Path:
-    """Write the model; without `timestamps` it is kept from writing any, as short clips want it."""
+    """Write the model; without `timestamps` it cannot generate any, as for short clips."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     end = len(letters)
     tokenizer = WhisperTokenizer(vocab={c: n for n, c in enumerate(letters)} | {"<|endoftext|>": end}, merges=[])

@@ -43,19 +43,19 @@ def labels(setting: Setting, count: int) -> Pair:
         vector = plain.vectors_of(model, processor, [clip])[0]
         embed = model.get_input_embeddings()
         before, after = (embed(torch.tensor(ids, device=model.device)) for ids in (tokens.head, tokens.tail))
-        asked = torch.cat([before, vector.to(before.dtype), after])
+        prompt = torch.cat([before, vector.to(before.dtype), after])
         ends = [torch.tensor(ids, device=model.device) for ids in named]
-        rows = [torch.cat([asked, embed(ids)]) for ids in ends]
+        rows = [torch.cat([prompt, embed(ids)]) for ids in ends]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True)
         with plain.as_published(model.llm):
             logits = model.llm(inputs_embeds=padded, attention_mask=mask.long().to(model.device)).logits
-        first = len(asked) - 1
-        said = [
+        first = len(prompt) - 1
+        scores = [
             logits[row, first : first + len(ids)].float().log_softmax(-1).gather(1, ids[:, None]).sum()
             for row, ids in enumerate(ends)
         ]
-        return torch.stack(said).log_softmax(-1).cpu()
+        return torch.stack(scores).log_softmax(-1).cpu()
 
     def ours() -> torch.Tensor:
         with torch.inference_mode():

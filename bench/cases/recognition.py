@@ -33,7 +33,7 @@ def recognise(
     seconds: float = _SECONDS,
     together: int | None = None,
     prompts: int = 1,
-    heard_before: bool = False,
+    without_encoder: bool = False,
 ) -> Pair:
     """EmoSLLM on clips: the plain implementation generates an answer and searches the label, ours scores the labels.
 
@@ -44,21 +44,21 @@ def recognise(
         seconds: of each clip.
         together: clips of a batch; all if `None`.
         prompts: factor for the length of the system prompt.
-        heard_before: exclude the encoder from both implementations.
+        without_encoder: exclude the encoder from both implementations.
     """
     short = clips == 1 and strategy == "ser"
     layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
     both = Both(partial(speech_system, setting, layers, 1.0, *changes))
     free = 0 if strategy == "ser" else _TRANSCRIPT
-    processor, weight_bytes = longer(both.processor, prompts), both.weight_bytes(not heard_before, free)
+    processor, weight_bytes = longer(both.processor, prompts), both.weight_bytes(not without_encoder, free)
     together = together or clips
-    heard = [voice(seconds, number) for number in range(clips)]
+    signals = [voice(seconds, number) for number in range(clips)]
 
     @cache
     def frames(way: Way) -> list[np.ndarray]:
         """The encoder's frames of the clips, if the encoder is excluded."""
-        return [_frames(getattr(both, way), processor, clip) for clip in heard] if heard_before else []
+        return [_frames(getattr(both, way), processor, clip) for clip in signals] if without_encoder else []
 
     @cache
     def recogniser() -> Recogniser:
@@ -69,14 +69,14 @@ def recognise(
     task: Task = "ser" if strategy == "ser" else "joint"
 
     def plain_way() -> list[str]:
-        given = frames("published") or heard
+        given = frames("published") or signals
         batches = [given[start : start + together] for start in range(0, clips, together)]
         answers = partial(plain.answers_of, both.published, processor)
-        said = [answer for batch in batches for answer in answers(batch, task, free)]
-        return parsed(processor, said)
+        texts = [answer for batch in batches for answer in answers(batch, task, free)]
+        return parsed(processor, texts)
 
     def ours() -> list[Prediction]:
-        return list(recogniser().predict(_utterances(heard), batch_size=together))
+        return list(recogniser().predict(_utterances(signals), batch_size=together))
 
     facts = {"layers": layers, "batch": together, "seconds_a_clip": seconds, "transcript_tokens": free}
     facts |= row_lengths(processor, task, seconds)
@@ -151,7 +151,7 @@ def _asked(strategy: Strategy, one: bool = False) -> Callable[[Setting], Pair]:
 
 CASES = (
     Case("one-clip", "emotion of one clip", _asked("ser", one=True)),
-    Case("one-clip-llm", "the same without the encoder", lambda s: recognise(s, 1, heard_before=True)),
+    Case("one-clip-llm", "the same without the encoder", lambda s: recognise(s, 1, without_encoder=True)),
     Case("batch", "emotions of a batch of clips", _asked("ser")),
     Case("transcript-emotion", "transcript, then emotion, of one clip", _asked("transcript-first", one=True)),
     Case("long-recording", "nano over ten minutes in windows of five seconds", _long),

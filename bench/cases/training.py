@@ -49,8 +49,8 @@ def step(
     """Forward and backward over one batch, in both implementations; the optimiser's step would be the same in both."""
     set_learning(model, learns, lora_learned="lora" in learns)
     model.train()
-    heard = samples_of(processor, task, clips, seconds)
-    known = _remembered(model, processor, heard)
+    batch = samples_of(processor, task, clips, seconds)
+    known = _remembered(model, processor, batch)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def learned(loss: torch.Tensor) -> Learned:
@@ -62,7 +62,7 @@ def step(
 
     def plain_way() -> Learned:
         with _mixed(setting):
-            loss = plain.loss_of(model, processor, heard)
+            loss = plain.loss_of(model, processor, batch)
         return learned(loss)
 
     def ours() -> Learned:
@@ -86,18 +86,20 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
     rng = np.random.default_rng(0)
     samples = []
     for number in range(clips):
-        said, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
-        hint = said if processor.reads else None
-        conversation = processor.converse(task, transcript=said, emotion=names[number % len(names)], hint=hint, rng=rng)
+        sentence, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
+        hint = sentence if processor.reads else None
+        conversation = processor.converse(
+            task, transcript=sentence, emotion=names[number % len(names)], hint=hint, rng=rng
+        )
         samples.append(Sample(conversation, samples=voice(seconds, number) if processor.listens else None))
     return samples
 
 
 @torch.inference_mode()
-def _remembered(model: SpeechLLM, processor: SpeechProcessor, heard: Sequence[Sample]) -> list[Sample]:
+def _remembered(model: SpeechLLM, processor: SpeechProcessor, batch: Sequence[Sample]) -> list[Sample]:
     """The same samples with the encoder's frames in half precision, as the feature cache stores them."""
     known = []
-    for sample in heard:
+    for sample in batch:
         if sample.samples is None or model.encoder is None:
             known.append(sample)
             continue

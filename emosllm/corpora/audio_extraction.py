@@ -39,16 +39,16 @@ def extract_audio(clips: Iterable[tuple[Path, Path]], jobs: int | None = None) -
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise UserError(
-            f"there is no ffmpeg to extract the sound of {len(waiting)} clips, such as {waiting[0][0]}: install it "
+            f"there is no ffmpeg to extract the audio of {len(waiting)} clips, such as {waiting[0][0]}: install it "
             "(apt install ffmpeg, brew install ffmpeg), or extract them to wav files of the same name beside the clips"
         )
     for folder in sorted({sound.parent for _, sound in waiting}):
         make_folder(folder)
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        said = pool.map(lambda pair: _extract(ffmpeg, *pair), waiting)
+        results = pool.map(lambda pair: _extract(ffmpeg, *pair), waiting)
         console = Console(stderr=True)
-        told = list(track(said, "sound of clips", len(waiting), console=console, disable=not console.is_terminal))
-    failed = {video: line for (video, _), line in zip(waiting, told, strict=True) if line}
+        lines = list(track(results, "audio of clips", len(waiting), console=console, disable=not console.is_terminal))
+    failed = {video: line for (video, _), line in zip(waiting, lines, strict=True) if line}
     for video, line in failed.items():
         console.print(f"{video}: ffmpeg cannot read it: {line}", markup=False, highlight=False, soft_wrap=True)
     return failed

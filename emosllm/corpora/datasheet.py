@@ -77,7 +77,7 @@ class Datasheet:
             if count:
                 lines.append(f"no {what}: {'all' if count == total else f'{count:,} of'} {total:,} utterances")
         if self.wordless:
-            lines.append(f"left out, with neither recording nor words: {len(self.wordless):,}")
+            lines.append(f"left out, with neither recording nor transcript: {len(self.wordless):,}")
         return lines
 
     def to_dict(self) -> dict[str, Any]:

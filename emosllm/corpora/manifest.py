@@ -65,7 +65,7 @@ def read_manifest(path: Path) -> list[Utterance]:
         if utterance.id in row_of:
             raise UserError(
                 f"{path}, row {number}: the id {utterance.id!r} stands in row {row_of[utterance.id]} already: "
-                "remove one, or tell them apart in a column `id`"
+                "remove one, or distinguish them in a column `id`"
             )
         row_of[utterance.id] = number
         utterances.append(utterance)
@@ -135,7 +135,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
-                f"{path}, row {number}: broken JSON ({error.msg} at column {error.colno}): mend it"
+                f"{path}, row {number}: broken JSON ({error.msg} at column {error.colno}): correct it"
             ) from None
         if not isinstance(fields, dict):
             raise UserError(f"{path}, row {number}: {type(fields).__name__} instead of an object: write {{...}}")

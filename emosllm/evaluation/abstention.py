@@ -81,7 +81,7 @@ def abstention_scores(
     labels: Sequence[str],
     threshold: float,
 ) -> AbstentionScores:
-    """UA, WA and the rest over the clips whose answer is at least so sure.
+    """Compute all figures over the clips whose confidence reaches the threshold.
 
     Args:
         reference: the true class of each clip.
@@ -142,8 +142,8 @@ def _ordered(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Confidences `[N]`, -1 where there is no answer, and whether the answer is wrong `[N]`."""
     if not len(reference) == len(predicted) == len(confidences):
-        found = f"{len(reference)} references, {len(predicted)} answers and {len(confidences)} confidences"
-        raise UserError(f"{found}: one of each per clip is needed")
+        counts = f"{len(reference)} references, {len(predicted)} answers and {len(confidences)} confidences"
+        raise UserError(f"{counts}: one of each per clip is needed")
     if not reference:
         raise UserError("nothing to score: there are no clips")
     numbers = []

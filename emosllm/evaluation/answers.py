@@ -46,7 +46,7 @@ class Answers:
         seen: set[str] = set()
         for clip in self.ids:
             if clip in seen:
-                raise UserError(f"{self.name}: clip {clip} is there twice; ids must be unique")
+                raise UserError(f"{self.name}: clip {clip} occurs twice: ids must be unique")
             seen.add(clip)
 
     def __len__(self) -> int:
@@ -118,7 +118,7 @@ def read_answers(folder: Path, name: str | None = None) -> Answers:
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise UserError(f"{folder} holds no whole report ({error!r}): run `emosllm evaluate` again") from error
+        raise UserError(f"{folder} holds no complete report ({error!r}): run `emosllm evaluate` again") from error
     return answers_of([clip for clip, _ in pairs], [answer for _, answer in pairs], labels, called)
 
 

@@ -189,9 +189,9 @@ def probability_matrix(
     if len(reference) != len(probabilities):
         raise UserError(f"{len(reference)} references but {len(probabilities)} answers: one answer per clip is needed")
     place = {label: index for index, label in enumerate(labels)}
-    strangers = sorted({name for name in reference if name not in place})
-    if strangers:
-        raise UserError(f"reference {', '.join(strangers)} is not among the labels {', '.join(labels)}")
+    unknown = sorted({name for name in reference if name not in place})
+    if unknown:
+        raise UserError(f"reference {', '.join(unknown)} is not among the labels {', '.join(labels)}")
     kept = [(place[true], each) for true, each in zip(reference, probabilities, strict=True) if each]
     if not kept:
         raise UserError("nothing to calibrate: no clip has probabilities")
@@ -201,7 +201,7 @@ def probability_matrix(
     wrong = np.flatnonzero(~(np.abs(total - 1) < 2e-3) | ~(matrix >= 0).all(axis=1))
     if wrong.size:
         raise UserError(
-            f"probabilities {dict(kept[wrong[0]][1])} are no distribution over {', '.join(labels)}: "
+            f"probabilities {dict(kept[wrong[0]][1])} do not sum to 1 over {', '.join(labels)}: "
             "score in the classes that the system answers in"
         )
     return matrix / total[:, None], np.array([true for true, _ in kept]), len(reference) - len(kept)

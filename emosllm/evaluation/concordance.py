@@ -12,8 +12,8 @@ import numpy as np
 from emosllm.errors import UserError
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.statistics.bootstrap import percentile_interval
-from emosllm.evaluation.statistics.resampling import resampled_sums, units_of
 from emosllm.evaluation.statistics.significance import Difference, difference_of
+from emosllm.evaluation.statistics.speaker_resamples import resampled_sums, units_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def concordance_difference(
 
     point = both(rows.sum(axis=0, keepdims=True))[:, 0]
     if not np.isfinite(point).all():
-        raise UserError("no difference of CCC: raters and a system always say one and the same value")
+        raise UserError("no difference of CCC: the raters and one system have the same constant value")
     draws = None
     if len(rows) > 1:
         counts = np.ones(len(rows), dtype=int)

@@ -134,8 +134,8 @@ def _read(
             values.setdefault(name, []).append(value)
     if not values:
         raise UserError(
-            "no rated clip of a train or val part was given to measure the classes' means on: with `emosllm evaluate`, "
-            "leave these parts in the manifest, and name what is scored, --split test"
+            "there is no rated clip of a train or val part to measure the classes' means on: with `emosllm evaluate`, "
+            "leave these parts in the manifest, and select the scored part with --split test"
         )
     means = {name: float(np.mean(values[name])) for name in labels.names if name in values}
     overall = float(np.mean([value for each in values.values() for value in each]))

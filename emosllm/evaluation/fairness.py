@@ -15,7 +15,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.metrics import Interval, encode, score
 from emosllm.evaluation.statistics.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
-from emosllm.evaluation.statistics.resampling import BLOCK, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import BLOCK, sum_by_unit, units_of
 
 Figure = Literal["ua", "wa"]
 
@@ -147,7 +147,7 @@ def fairness(
         raise UserError("references, answers, groups and speakers differ in number: one of each per clip is needed")
     known = [i for i, group in enumerate(groups) if group is not None]
     if not known:
-        raise UserError("nothing to compare: no clip has a group")
+        raise UserError("there is nothing to compare: no clip has a group")
     figures, draws = {}, {}
     for place, name in enumerate(sorted({groups[i] or "" for i in known})):
         members = [i for i in known if groups[i] == name]

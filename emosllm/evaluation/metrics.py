@@ -123,9 +123,9 @@ def encode(
     if not reference:
         raise UserError("nothing to score: no clip has an emotion that the label set names")
     place = {label: index for index, label in enumerate(labels)}
-    strangers = sorted({name for name in reference if name not in place})
-    if strangers:
-        raise UserError(f"reference {', '.join(strangers)} is not among the labels {', '.join(labels)}")
+    unknown = sorted({name for name in reference if name not in place})
+    if unknown:
+        raise UserError(f"reference {', '.join(unknown)} is not among the labels {', '.join(labels)}")
     true = np.array([place[name] for name in reference])
     return true, np.array([place.get(name or "", len(labels)) for name in predicted])
 
@@ -171,8 +171,11 @@ def word_error_rate(references: Sequence[str], hypotheses: Sequence[str | None])
 
     if len(references) != len(hypotheses):
         raise UserError(f"{len(references)} transcripts but {len(hypotheses)} answers: one per clip is needed")
-    pairs = [(normalise_transcript(said), heard or "") for said, heard in zip(references, hypotheses, strict=True)]
-    pairs = [(said, normalise_transcript(heard)) for said, heard in pairs if said]
+    pairs = [
+        (normalise_transcript(reference), hypothesis or "")
+        for reference, hypothesis in zip(references, hypotheses, strict=True)
+    ]
+    pairs = [(reference, normalise_transcript(hypothesis)) for reference, hypothesis in pairs if reference]
     if not pairs:
         return None
-    return float(jiwer.wer([said for said, _ in pairs], [heard for _, heard in pairs]))
+    return float(jiwer.wer([reference for reference, _ in pairs], [hypothesis for _, hypothesis in pairs]))

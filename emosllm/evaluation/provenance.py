@@ -1,7 +1,7 @@
-"""Where a report's figures come from: recipe, training run, data and machine.
+"""The provenance of a report's figures: recipe, training run, data and machine.
 
-A system's training is found through its folder: `RUN/model/` lies beside `RUN/run.json`. Limitation: systems from the
-hub or from the package have a recipe, but no run.
+The training run of a system is identified by its folder: `RUN/model/` is beside `RUN/run.json`. Limitation: systems
+from the hub or from the package have a recipe, but no run.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ class Training:
         data: hash of the training and validation utterances.
         train: number of training utterances.
         val: number of validation utterances.
-        seed: of the run.
-        versions: of Python and the libraries.
+        seed: the run's seed.
+        versions: versions of Python and the libraries.
         hardware: machine, threads, GPU.
-        seconds: of all phases, wall clock. For a resumed run the lost work is not included.
+        seconds: wall-clock time of all phases. For a resumed run the lost work is not included.
         phases: name -> loss, seconds and the validation figures of the selected checkpoint.
     """
 
@@ -46,13 +46,13 @@ class Provenance:
     """The facts that are needed to compute a report's figures again.
 
     Attributes:
-        data: hash of the utterances evaluated (see `digest_of`).
+        data: hash of the evaluated utterances (see `digest_of`).
         hardware: machine, threads, GPU of the evaluation.
         recipe: the resolved recipe of the system; `None` if it has none.
         training: the run that produced the system; `None` if unknown.
-        calibration: where its temperature comes from, as in its `calibration.json`; `None` if it has none.
-        trainings: fold -> its run, if a report is over several.
-        calibrations: fold -> where its temperature comes from, likewise.
+        calibration: the origin of its temperature, as in its `calibration.json`; `None` if it has none.
+        trainings: fold -> its training run, if the report covers several.
+        calibrations: fold -> the origin of its temperature, if the report covers several.
     """
 
     data: str
@@ -135,7 +135,7 @@ def training_of(model: str) -> Training | None:
             phases=phases,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}), so nobody can say how {model} was trained") from error
+        raise UserError(f"{path} is damaged ({error!r}), so the training of {model} is unknown") from error
 
 
 def _plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ def recogniser_provenance(model: str, recogniser: Recogniser, utterances: Sequen
 
 
 def calibration_warnings(recogniser: Recogniser, utterances: Sequence[Utterance]) -> list[str]:
-    """Why figures at its stored temperature may not mean what they should; a sentence each."""
+    """Reasons to distrust figures at its stored temperature, one sentence each."""
     if recogniser.calibrated is None or recogniser.answer == "generate":
         return []
     scored = [each for each in utterances if recogniser.labels.classify(each.emotion) is not None]

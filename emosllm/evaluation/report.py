@@ -160,13 +160,13 @@ class Report:
     def interval_note(self) -> str:
         """One sentence on the basis of the intervals, or why there are none."""
         if self.clusters < 2:
-            return "No intervals: one speaker says everything, and one speaker tells nothing of others."
+            return "No intervals: all clips are of one speaker, which gives no information about others."
         unknown = self.clusters - self.speakers
         base = f"{self.level:.0%} intervals by speaker, {self.resamples} resamples of {count(self.speakers, 'speaker')}"
         if unknown:
-            base += f" and {count(unknown, 'clip')} by nobody knows whom, each taken for a speaker of its own"
+            base += f" and {count(unknown, 'clip')} of unknown speakers, each counted as a speaker of its own"
         if self.clusters < FEW_SPEAKERS:
-            return f"{base}: so few that the intervals are coarse and too narrow."
+            return f"{base}; with so few speakers the intervals are coarse and too narrow."
         return f"{base}."
 
     @property

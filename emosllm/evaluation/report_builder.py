@@ -54,7 +54,7 @@ class Circumstances(TypedDict, total=False):
     doubts: Sequence[str]
 
 
-_UNTOLD: dict[str, Any] = {"split": None, "strategy": None, "transcripts_from": None, "seconds": 0.0}
+_DEFAULTS: dict[str, Any] = {"split": None, "strategy": None, "transcripts_from": None, "seconds": 0.0}
 
 
 def build_report(
@@ -68,7 +68,7 @@ def build_report(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    **told: Unpack[Circumstances],
+    **facts: Unpack[Circumstances],
 ) -> Report:
     """Score one prediction per utterance.
 
@@ -86,7 +86,7 @@ def build_report(
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
         level: of the intervals.
-        **told: see `Circumstances`; `model` and `data` are required.
+        **facts: see `Circumstances`; `model` and `data` are required.
 
     Raises:
         UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
@@ -94,10 +94,10 @@ def build_report(
     if len(utterances) != len(predictions):
         raise UserError(f"{len(utterances)} utterances but {len(predictions)} predictions: one each is needed")
     draws: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
-    circumstances = {**_UNTOLD, **told, "doubts": tuple(told.get("doubts", ()))}
-    if told.get("answer", "score") == "score":
+    circumstances = {**_DEFAULTS, **facts, "doubts": tuple(facts.get("doubts", ()))}
+    if facts.get("answer", "score") == "score":
         circumstances["fallback"] = None
-    by_model = told.get("transcripts_from") == "model"
+    by_model = facts.get("transcripts_from") == "model"
     wer, wer_transcripts = _wer(utterances, predictions) if by_model else (None, 0)
     how: dict[str, Any] = {"temperature": temperature, "abstain_below": abstain_below, "learned": learned}
     return Report(
@@ -154,9 +154,9 @@ def versions_here() -> dict[str, str]:
 
 def _wer(utterances: Sequence[Utterance], predictions: Sequence[Prediction]) -> tuple[float | None, int]:
     """Word error rate over all clips with a reference transcript, and the number of these clips."""
-    said = [utterance.transcript or "" for utterance in utterances]
-    rate = word_error_rate(said, [prediction.transcript for prediction in predictions])
-    return rate, sum(bool(normalise_transcript(text)) for text in said)
+    references = [utterance.transcript or "" for utterance in utterances]
+    rate = word_error_rate(references, [prediction.transcript for prediction in predictions])
+    return rate, sum(bool(normalise_transcript(text)) for text in references)
 
 
 def _by_corpus(

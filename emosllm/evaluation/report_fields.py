@@ -114,7 +114,7 @@ def _selective(answers: Answers, threshold: float) -> AbstentionScores:
 def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:
     groups = getattr(answers, column)
     if len(set(groups) - {None}) < 2:
-        raise UserError("the data know of fewer than two groups")
+        raise UserError("the data name fewer than two groups")
     # A group that is a speaker has no other speakers to draw, so its intervals are over clips.
     speakers = [None] * len(answers) if column == "speakers" else answers.speakers
     cells = len(answers.labels) * (len(answers.labels) + 1)

@@ -24,20 +24,20 @@ def fit_recogniser_temperature(
     batch_size: int = 8,
     tracked: Callable[[Iterable[Prediction]], Iterable[Prediction]] = iter,
 ) -> StoredCalibration:
-    """The temperature at which a recogniser's probabilities explain the true emotions best.
+    """Fit the temperature that minimises the NLL of the true emotions, and measure its effect.
 
     Args:
         recogniser: at temperature 1.
-        utterances: with their true emotions; those without a class are not asked about.
+        utterances: with their true emotions; those without a class are left out.
         data: the name of the data.
         split: the part of the data.
         transcripts: as for `Recogniser.predict`.
         batch_size: recordings computed together.
-        tracked: around the predictions, for a bar.
+        tracked: wraps the predictions, for a progress bar.
 
     Raises:
-        UserError: free answers, no utterance with a class, or every clip is right (or all is chance), so that the best
-            temperature lies beyond `TEMPERATURES`.
+        UserError: free answers, no utterance with a class, or a best temperature outside `TEMPERATURES`: every clip is
+            right, or the answers are at chance level.
     """
     assert recogniser.temperature == 1, recogniser.temperature
     labels = recogniser.labels
@@ -45,14 +45,14 @@ def fit_recogniser_temperature(
     if not scored:
         raise UserError(f"{data}: no utterance has one of the emotions {', '.join(labels.names)} to calibrate on")
     if recogniser.answer == "generate":
-        raise UserError("free answers have no probabilities to calibrate; ask for scores")
+        raise UserError("free answers have no probabilities to calibrate: use --answers score")
     predictions = list(tracked(recogniser.predict(scored, batch_size, transcripts)))
     before = answers_of(scored, predictions, labels, "")
     found = fit_temperature(before.reference, before.probabilities, before.labels)
     if found.at_bound:
         raise UserError(
-            f"{data}: the best temperature of {found.n} clips lies beyond {TEMPERATURES[0]} to {TEMPERATURES[1]}: "
-            "every clip is right, or the answers are chance; calibrate on more clips"
+            f"{data}: the best temperature of {found.n} clips is outside {TEMPERATURES[0]} to {TEMPERATURES[1]}, since "
+            "every clip is right, or the answers are at chance level: calibrate on more clips"
         )
     tempered = [apply_temperature(prediction, found.value) for prediction in predictions]
     after = answers_of(scored, tempered, labels, "")

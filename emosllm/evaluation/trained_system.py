@@ -22,7 +22,7 @@ from emosllm.recipe import parse
 
 @dataclass(frozen=True)
 class TrainedSystem:
-    """A trained system, or a run that is on its way to one.
+    """A trained system, or a run whose training is not finished.
 
     Attributes:
         description: its parts, counted.
@@ -90,5 +90,5 @@ def _unfinished(run: Path) -> TrainedSystem:
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path} is damaged ({error!r}), so nobody can say what is trained there") from None
+        raise UserError(f"{path} is damaged ({error!r}), so the trained system is unknown") from None
     return TrainedSystem(describe(recipe), None, 0.0, False, None, None, done)

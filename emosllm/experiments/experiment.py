@@ -26,10 +26,10 @@ from rich.console import Console
 from emosllm.errors import UserError
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.experiments.data.folds import Fold
+from emosllm.experiments.fold_predictions import score_system
 from emosllm.experiments.fold_reports import SWEEP, fold_report, pooled_report
 from emosllm.experiments.grid import Variant, digest_of
 from emosllm.experiments.plan import Outcome, Plan
-from emosllm.experiments.scoring import score_system
 from emosllm.files import write_atomically
 from emosllm.prompting.prompt_template import check_templates
 from emosllm.reporting.evaluation_folders import read_report
@@ -82,7 +82,7 @@ class Experiment:
         return bool(these_processes().is_main_process)
 
     def run(self, resume: bool = False) -> Iterator[list[Outcome]]:
-        """Train and score what has no figures yet; yields the outcomes of each finished group of variants.
+        """Train and score the variants without figures; yield the outcomes of each finished group of variants.
 
         Raises:
             UserError: the folder holds an experiment and `resume` is off, or another experiment; a recipe or data that
@@ -100,7 +100,7 @@ class Experiment:
             yield [self._outcome(variant, r) for variant in variants for r in range(self.plan.seeds)]
 
     def check(self) -> None:
-        """Check before the first training that all can be trained: the recipes, and the folds' data for them.
+        """Check before the first training that every recipe can be trained on every fold's data.
 
         Raises:
             UserError: a training is not possible.
@@ -109,8 +109,8 @@ class Experiment:
             recipe = variant.recipe
             if recipe.strategy_hears and not recipe.transcribes and variant.reshaping.transcripts == "own":
                 raise UserError(
-                    f"strategy {recipe.inference.strategy!r} needs the words, and {recipe.name} does not transcribe: "
-                    "give them (--transcripts given), use strategy ser, or set inference.transcribes=true"
+                    f"strategy {recipe.inference.strategy!r} needs a transcript, and {recipe.name} does not transcribe"
+                    ": add --transcripts given, use strategy ser, or set inference.transcribes=true"
                 )
         for variant in self.plan.variants:
             if variant.system is None:
@@ -140,14 +140,14 @@ class Experiment:
         }
         if notes.is_file():
             if not resume:
-                raise UserError(f"{self.folder} holds an experiment; --resume takes it up, another --out begins anew")
+                raise UserError(f"{self.folder} holds an experiment: continue it with --resume, or give another --out")
             found = json.loads(notes.read_text(encoding="utf-8"))
-            for what, said in (("folds", "data or folds"), ("chooses", "way to choose weights")):
+            for what, name in (("folds", "data or folds"), ("chooses", "way to choose weights")):
                 if found.get(what) != ours[what]:
-                    raise UserError(f"{self.folder} was begun with another {said}; --resume needs the same")
+                    raise UserError(f"{self.folder} was begun with another {name}: --resume needs the same")
             return
         if self.folder.is_dir() and any(path.suffix != ".tmp" for path in self.folder.iterdir()):
-            raise UserError(f"{self.folder} is not empty and holds no experiment; give another --out")
+            raise UserError(f"{self.folder} is not empty and holds no experiment: give another --out")
         write_atomically(notes, json.dumps({"title": self.plan.title, **ours}, indent=2) + "\n")
 
     def _one(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
@@ -162,7 +162,7 @@ class Experiment:
         seed = first.recipe.training.seed + SEED_STEP * repetition + place
         runs = _place(self.folder / "runs", first.training_key(self.plan.chooses != "never"))
         run = runs / f"{fold.name}-seed-{seed}"
-        self._tell(first, fold, seed)
+        self._print_progress(first, fold, seed)
         self._computed += 1
         try:
             if first.system is None and not (run / "model" / "config.json").is_file():
@@ -174,7 +174,7 @@ class Experiment:
         except torch.OutOfMemoryError:
             for variant in waiting:
                 self.failed[self._scores(variant, repetition) / fold.name] = "out of memory"
-            self.console.print(f"{first.name}, {fold.name}: out of memory; going on with the others")
+            self.console.print(f"{first.name}, {fold.name}: out of memory; the others continue")
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -211,7 +211,7 @@ class Experiment:
     def _outcome(self, variant: Variant, repetition: int) -> Outcome:
         """Read the written files, and merge the folds."""
         folder = self._scores(variant, repetition)
-        if not self.writes:  # the process that scores knows why
+        if not self.writes:  # only the process that scores has the reason
             absent = [folder / f.name for f in self.plan.folds if not (folder / f.name / "report.json").is_file()]
             self.failed |= dict.fromkeys(absent, "it could not be scored")
         failed = {f.name: self.failed[folder / f.name] for f in self.plan.folds if folder / f.name in self.failed}
@@ -224,7 +224,7 @@ class Experiment:
                 write_report(pooled, utterances, predictions, folder)
         return Outcome(variant, repetition, reports, pooled, failed, folder)
 
-    def _tell(self, variant: Variant, fold: Fold, seed: int) -> None:
+    def _print_progress(self, variant: Variant, fold: Fold, seed: int) -> None:
         left = ""
         if self._computed:
             each = (time.monotonic() - self._began) / self._computed

@@ -16,14 +16,14 @@ from emosllm.evaluation.report_builder import build_report
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.records import Robustness
 from emosllm.experiments.data.folds import Fold
+from emosllm.experiments.fold_predictions import Scored, read_predictions
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.plan import Plan
-from emosllm.experiments.scoring import Scored, read_predictions
 from emosllm.utterance import Prediction, Utterance
 
 #: The folder of a fold's answers on degraded recordings, beside its report.
 SWEEP = "robustness"
-_FOLD_BY_FOLD = "each fold has classes' means of its own; the folds' reports tell the dimensions"
+_FOLD_BY_FOLD = "each fold has its own means of the classes; the folds' reports contain the dimensions"
 
 
 def fold_report(

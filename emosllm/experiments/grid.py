@@ -61,20 +61,20 @@ class Variant:
         Options of inference are not part of it, unless weights are selected by inference on validation data.
         """
         if chooses:
-            return f"{_slug(self._told(asked=True))}-{_digest(self.recipe, self.reshaping.training)}"
-        asked = self.recipe.inference.model_copy(update={"strategy": "ser", "answer": "score"})
-        trained = self.recipe.model_copy(update={"inference": asked})
-        return f"{_slug(self._told(asked=False))}-{_digest(trained, self.reshaping.training)}"
+            return f"{_slug(self._varied_values(inference=True))}-{_digest(self.recipe, self.reshaping.training)}"
+        inference = self.recipe.inference.model_copy(update={"strategy": "ser", "answer": "score"})
+        trained = self.recipe.model_copy(update={"inference": inference})
+        return f"{_slug(self._varied_values(inference=False))}-{_digest(trained, self.reshaping.training)}"
 
     @property
     def key(self) -> str:
         """The name of this variant's figures."""
         facts = (self.recipe, self.reshaping, self.classes.names, self.system, self.overrides)
-        asked = () if self.asking == Asking() else (self.asking,)  # folders of plain experiments keep their names
-        return _slug(self._told(asked=True)) + "-" + _digest(*facts, *asked)
+        options = () if self.asking == Asking() else (self.asking,)  # folders of plain experiments keep their names
+        return _slug(self._varied_values(inference=True)) + "-" + _digest(*facts, *options)
 
-    def _told(self, asked: bool) -> str:
-        values = {k: v for k, v in self.values.items() if asked or not k.startswith("inference.")}
+    def _varied_values(self, inference: bool) -> str:
+        values = {k: v for k, v in self.values.items() if inference or not k.startswith("inference.")}
         return "_".join(f"{key}={value}" for key, value in values.items()) or self.recipe.name
 
 
@@ -95,7 +95,7 @@ def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[
     for text in overrides:
         key, sign, value = text.partition("=")
         if key in keys:
-            raise UserError(f"{key} is given twice; give its values in one word, with commas")
+            raise UserError(f"{key} is given twice: give its values in one word, separated by commas")
         keys[key] = split_values(value) if sign else []
         if doubled := {each for each in keys[key] if keys[key].count(each) > 1}:
             raise UserError(f"{key} has the value {min(doubled)} twice; give each once")
@@ -104,8 +104,8 @@ def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[
     variants = []
     for combination in product(*swept.values()):
         values = dict(zip(swept, combination, strict=True))
-        said = [f"{key}={value}" for key, value in values.items()]
-        variants.append(Variant(" ".join(said) or "as it is", values, load_recipe(name, [*fixed, *said])))
+        words = [f"{key}={value}" for key, value in values.items()]
+        variants.append(Variant(" ".join(words) or "as it is", values, load_recipe(name, [*fixed, *words])))
     return variants, swept
 
 
@@ -117,7 +117,7 @@ def split_values(text: str) -> list[str]:
     """
     values = ["".join(part).strip() for part in _parts(text)]
     if len(values) > 1 and not all(values):
-        raise UserError(f"{text!r} has a comma without a value beside it; remove it")
+        raise UserError(f"{text!r} has a comma without a value beside it: remove the comma")
     return values
 
 

@@ -35,8 +35,8 @@ def markdown(results: Results) -> str:
         head += [over, f"all clips, {over}"] if len(results.folds) > 1 else [over]
     cells = []
     for row in results.rows:
-        told = [*row.values.values()] if results.keys else [row.name]
-        line = [*told, _mean(row), "–" if row.pooled is None else with_interval(row.pooled, row.interval)]
+        names = [*row.values.values()] if results.keys else [row.name]
+        line = [*names, _mean(row), "–" if row.pooled is None else with_interval(row.pooled, row.interval)]
         line += _by_seed(results, row)
         cells.append([f"**{cell}**" for cell in line] if row is results.best and len(results.rows) > 1 else line)
     parts = [f"# {results.title}", *(f"**{note}**" for note in results.notes), table_text(head, cells)]
@@ -60,11 +60,11 @@ def screen_table(results: Results) -> Table:
     ):
         shown.add_column(head, justify="right")
     for row in results.rows:
-        told = [*row.values.values()] if results.keys else [row.name]
+        names = [*row.values.values()] if results.keys else [row.name]
         figures = [_mean(row), "–" if row.pooled is None else with_interval(row.pooled, row.interval)]
         figures += _by_seed(results, row)
         best = row is results.best and len(results.rows) > 1
-        shown.add_row(*map(Text, [*told, *figures]), style="bold" if best else "")
+        shown.add_row(*map(Text, [*names, *figures]), style="bold" if best else "")
     return shown
 
 
@@ -75,7 +75,7 @@ def _mean(row: Row) -> str:
 
 
 def _by_seed(results: Results, row: Row) -> list[str]:
-    """Mean and spread over seeds: of the folds' mean, and of the figure over all clips where there are several."""
+    """Mean and deviation over seeds: of the folds' mean and, with several folds, of the figure over all clips."""
     if results.seeds == 1:
         return []
     found = [row.over_seeds, row.pooled_over_seeds] if len(results.folds) > 1 else [row.over_seeds]
@@ -91,10 +91,10 @@ def _seeds(found: OverSeeds | None) -> str:
 def _about_best(results: Results) -> str:
     best = results.best
     if best is None:
-        return "Nothing has a figure yet."
+        return "No system has a figure yet."
     return (
-        f"Best: {best.name}. Its figure is the highest of {len(results.rows)}, and so a little too high: what is "
-        "chosen by a figure must be measured on other clips."
+        f"Best: {best.name}. Its figure is the highest of {len(results.rows)} and therefore optimistic: evaluate the "
+        "chosen system on other clips."
     )
 
 
@@ -106,11 +106,11 @@ def _by_fold(results: Results) -> str:
 
 def _how(results: Results) -> str:
     sizes = list(results.folds.values())
-    told = ", ".join(f"{name} {size['train']}/{size['val']}/{size['test']}" for name, size in results.folds.items())
+    clips = ", ".join(f"{name} {size['train']}/{size['val']}/{size['test']}" for name, size in results.folds.items())
     lines = [
-        f"{count(len(sizes), 'fold')} (train/val/test clips): {told}.",
+        f"{count(len(sizes), 'fold')} (train/val/test clips): {clips}.",
         results.chosen,
-        "Seeds: the recipe's, plus 1000 for each repetition, plus the fold's place; the same for all rows.",
+        "Seeds: the recipe's, plus 1000 for each repetition, plus the fold's index from 0; the same for all rows.",
         "Intervals of all clips: percentile bootstrap by speaker, first seed. Intervals over seeds: Student's t."
         if results.seeds > 1
         else "Intervals of all clips: percentile bootstrap by speaker.",

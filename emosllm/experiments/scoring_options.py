@@ -1,7 +1,7 @@
-"""How the systems of an experiment are asked beyond their recipe: temperature, abstention, spoilt recordings.
+"""Options for the scoring of an experiment's systems: temperature, abstention and degraded recordings.
 
-What makes no sense together is refused before anything is trained. Given up: these in sweeps and studies, which compare
-trainings.
+Options that contradict each other raise an error before the training. Limitation: sweeps and studies, which compare
+trainings, do not have these options.
 """
 
 import math
@@ -16,13 +16,13 @@ from emosllm.recipe import Recipe
 
 @dataclass(frozen=True)
 class Asking:
-    """How a system is asked about the test part of a fold.
+    """The options with which a system is scored on the test part of a fold.
 
     Attributes:
-        temperature: of its probabilities; what `emosllm calibrate` left beside a trained system, or 1, where `None`.
+        temperature: of its probabilities; `None` uses the one that `emosllm calibrate` stored, or 1 if there is none.
         calibrates: fit a temperature on each fold's validation part.
-        abstain_below: the least confidence that is answered, for the figures of abstention.
-        conditions: under which it is asked again, by their names.
+        abstain_below: the least confidence of an answer, for the figures of abstention.
+        conditions: names of the degradations under which the test is repeated.
         seed: of the bootstrap, and of noise.
     """
 
@@ -33,40 +33,41 @@ class Asking:
     seed: int = 0
 
     def check(self, recipe: Recipe, transcripts: Transcripts, folds: Sequence[Fold]) -> None:
-        """Refuse what could not be computed, or would mean nothing.
+        """Check that the options can be applied to a system.
 
         Args:
-            recipe: the system's.
-            transcripts: what it is told.
-            folds: on which.
+            recipe: the system's recipe.
+            transcripts: the transcripts that the system gets.
+            folds: the folds of the experiment.
 
         Raises:
-            UserError: one of these.
+            UserError: two options exclude each other, a value is out of range, or an option needs something that the
+                system or a fold does not have.
         """
         inference, name = recipe.inference, recipe.name
         if self.temperature is not None and self.calibrates:
-            raise UserError("--temperature and --calibrate can't be used together: give one, or have it fitted")
+            raise UserError("--temperature and --calibrate cannot be used together: leave one of them out")
         if self.temperature is not None and not (math.isfinite(self.temperature) and self.temperature > 0):
             raise UserError(f"temperature {self.temperature}: a finite number above 0 is needed")
         if self.abstain_below is not None and not 0 <= self.abstain_below <= 1:
             raise UserError(f"threshold {self.abstain_below}: a confidence between 0 and 1 is needed")
         if inference.answer == "generate":
             if recipe.llm is None:
-                raise UserError(f"{name} has no LLM, so it can't answer freely; use --answers score")
+                raise UserError(f"{name} has no LLM, so it cannot generate answers: use --answers score")
             wanted = {"temperature": self.temperature, "calibrate": self.calibrates or None}
             for option, value in {**wanted, "abstain-below": self.abstain_below}.items():
                 if value is not None:
                     raise UserError(f"--{option} needs probabilities, and free answers have none; use --answers score")
         if self.conditions and recipe.encoder is None:
-            raise UserError(f"--robustness spoils recordings, and {name} does not listen: leave it out")
+            raise UserError(f"--robustness degrades recordings, and {name} takes no audio: leave it out")
         reads = recipe.prompt is not None and recipe.prompt.transcript
         if transcripts == "given" and inference.strategy == "ser" and not reads:
             raise UserError(
-                f"--transcripts given: {name} is told no transcript under strategy ser; add --strategy "
+                f"--transcripts given: {name} takes no transcript with the strategy ser: add --strategy "
                 "transcript-first or transcript-in-prompt, or leave it out"
             )
         if self.calibrates and (bare := [fold.name for fold in folds if not fold.val]):
             raise UserError(
-                f"--calibrate: {bare[0]} has no validation part to fit a temperature on; leave it out, or give "
+                f"--calibrate: {bare[0]} has no validation part to fit a temperature on: leave it out, or give "
                 "--temperature"
             )

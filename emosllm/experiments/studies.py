@@ -43,11 +43,11 @@ class Study(_Part):
     """A question, and the systems that answer it."""
 
     title: str = Field(description="the question")
-    source: str = Field(description="paper and table, or that it is ours")
+    source: str = Field(description="paper and table, or a statement that the study is new")
     says: str = Field(description="what the figures do not show")
-    set: tuple[str, ...] = Field((), description="overrides that hold for all its systems")
+    set: tuple[str, ...] = Field((), description="overrides for all systems of the study")
     grid: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="key -> values")
-    name: str = Field("variant", description="what the cases differ in")
+    name: str = Field("variant", description="the property in which the variants differ")
     variants: Mapping[str, Case] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -115,10 +115,8 @@ def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> 
         given = {text.partition("=")[0] for text in overrides}
         added = [f"{key}={','.join(values)}" for key, values in study.grid.items() if key not in given]
         variants, keys = read_grid(recipe, [*overrides, *added])
-        if strangers := keys.keys() - study.grid.keys():
-            raise UserError(
-                f"the study varies {', '.join(study.grid)}, not {min(strangers)}: use emosllm sweep for both"
-            )
+        if unknown := keys.keys() - study.grid.keys():
+            raise UserError(f"the study varies {', '.join(study.grid)}, not {min(unknown)}: use emosllm sweep for both")
         return StudyVariants(tuple(variants), keys, notes)
     variants = []
     for name, case in study.variants.items():

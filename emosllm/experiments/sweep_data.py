@@ -1,7 +1,7 @@
-"""How a sweep divides its data: into k parts, by the manifest's own splits, or as a published protocol has them.
+"""Divide the data of a sweep: into k parts, by the manifest's own splits, or by a published protocol.
 
-The test is left alone whichever way: of own splits and of a protocol the val part is reported. Given up: sweeps under
-protocols that have no validation part; each of their systems is one `emosllm evaluate --protocol`.
+The test part is never used: of own splits and of a protocol the val part is reported. Not supported: sweeps under
+protocols without a validation part. Evaluate each of their systems with `emosllm evaluate --protocol`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from emosllm.labels import LabelSet
 from emosllm.recipe_parts import Metric
 from emosllm.utterance import Utterance
 
-FOLDS = 5  # where nobody says how many
+FOLDS = 5  # the default number
 _OF_VAL = "Figures are of the val split; comparing on it makes the best of them optimistic."
 
 
@@ -28,13 +28,13 @@ class SweepData:
     """The data of a sweep.
 
     Attributes:
-        folds: whose test part is what is reported; nothing is left to choose by.
+        folds: their test parts are reported; they have no validation parts.
         variants: the systems, with the classes that they are scored in.
-        figure: what they are compared by.
-        notes: what a reader of the figures must know.
-        data: how they are called.
-        shared_speakers: whether a published split has the same people on two sides.
-        partial: whether a protocol's counts are wrong and that was allowed.
+        figure: the figure that they are compared by.
+        notes: warnings for a reader of the figures.
+        data: the name of the data.
+        shared_speakers: whether a published split has the same speakers in two parts.
+        partial: whether numbers of clips are wrong and `--partial` allowed it.
     """
 
     folds: Sequence[Fold]
@@ -47,7 +47,7 @@ class SweepData:
 
 
 def protocol_overrides(protocol: str | None, overrides: Sequence[str]) -> list[str]:
-    """Overrides with the classes that a protocol scores, where it has its own and nobody names others."""
+    """Add a protocol's own classes to the overrides, unless these already name a label set."""
     labels = None if protocol is None else find_protocol(protocol).labels
     named = any(text.partition("=")[0] == "labels" for text in overrides)
     return [*overrides] if labels is None or named else [*overrides, f"labels={labels}"]
@@ -60,21 +60,21 @@ def divide_data(
     protocol: str | None = None,
     partial: bool = False,
 ) -> SweepData:
-    """Divide what manifests hold.
+    """Divide the utterances of manifests.
 
     Args:
         manifests: the data.
         variants: the systems.
-        k: parts of the cross-validation, `FOLDS` where `None`; 1 takes the manifests' own train and val.
-        protocol: name of the protocol whose train and val are taken, with whatever it allows.
-        partial: with a protocol, go on where its counts are wrong.
+        k: parts of the cross-validation, `FOLDS` if `None`; 1 uses the manifests' own train and val.
+        protocol: name of a protocol, whose train and val parts and exceptions from the checks are used.
+        partial: with a protocol, continue although numbers of clips are wrong.
 
     Raises:
-        UserError: data that can't be divided so, or that leak.
+        UserError: data that cannot be divided in this way, or leakage.
     """
     if protocol is not None:
         if k is not None:
-            raise UserError(f"--folds {k} and --protocol can't be used together: {protocol} has its own parts")
+            raise UserError(f"--folds {k} and --protocol cannot be used together: {protocol} has its own parts")
         return _as_published(manifests, variants, protocol, partial)
     if partial:
         raise UserError("--partial is for --protocol: leave it out, or name a protocol")
@@ -87,33 +87,33 @@ def divide_data(
 
 
 def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: str, partial: bool) -> SweepData:
-    """A protocol's train and val parts, its leaks refused with the test part in view."""
+    """A protocol's train and val parts; the check for leakage includes the test part."""
     protocol = find_protocol(name)
     for recipe in (variant.recipe for variant in variants):
         if protocol.labels not in (None, recipe.labels):
-            raise UserError(f"labels={recipe.labels}: protocol {name} is scored in {protocol.labels}; leave labels out")
-    listens = any(variant.recipe.encoder is not None for variant in variants)
-    laid = apply_protocol_to_manifests(protocol, manifests, variants[0].classes, listens, partial)
-    if not all(fold.val and all(u.corpus == protocol.corpus for u in fold.val) for fold in laid.folds):
+            raise UserError(f"labels={recipe.labels}: protocol {name} is scored in {protocol.labels}: leave labels out")
+    takes_audio = any(variant.recipe.encoder is not None for variant in variants)
+    divided = apply_protocol_to_manifests(protocol, manifests, variants[0].classes, takes_audio, partial)
+    if not all(fold.val and all(u.corpus == protocol.corpus for u in fold.val) for fold in divided.folds):
         raise UserError(
-            f"protocol {name} has no validation part of {protocol.corpus} here, and a sweep leaves the test alone; "
-            "leave --protocol out: --folds divides by speakers"
+            f"protocol {name} has no validation part of {protocol.corpus} here, and a sweep does not use the test: "
+            "leave --protocol out, and divide by speakers with --folds"
         )
-    notes = [*laid.notes, *protocol.check(laid.folds, "val")]
-    held = sum(len(fold.test) for fold in laid.folds)
+    notes = [*divided.notes, *protocol.check(divided.folds, "val")]
+    unused = sum(len(fold.test) for fold in divided.folds)
     return SweepData(
-        folds=[Fold(f.name, f.train, (), tuple(replace(u, split="val") for u in f.val)) for f in laid.folds],
-        variants=[replace(variant, labels=laid.labels) for variant in variants],
+        folds=[Fold(f.name, f.train, (), tuple(replace(u, split="val") for u in f.val)) for f in divided.folds],
+        variants=[replace(variant, labels=divided.labels) for variant in variants],
         figure=protocol.headline,
-        notes=[f"Divided as protocol {name} has it.", *_left_alone(held), _OF_VAL, *notes],
-        data=f"{_called(manifests)} as {name}{' (PARTIAL)' if laid.partial else ''}",
+        notes=[f"Divided as protocol {name} has it.", *_left_alone(unused), _OF_VAL, *notes],
+        data=f"{_called(manifests)} as {name}{' (PARTIAL)' if divided.partial else ''}",
         shared_speakers=protocol.shares,
-        partial=laid.partial,
+        partial=divided.partial,
     )
 
 
 def _folds(utterances: Sequence[Utterance], labels: LabelSet, k: int) -> tuple[list[Fold], list[str]]:
-    """The folds of all but the test split, and what to say of them."""
+    """The folds of all splits but test, and notes on them."""
     kept = [utterance for utterance in utterances if utterance.split != "test"]
     notes = _left_alone(len(utterances) - len(kept))
     if k == 1:
@@ -122,8 +122,8 @@ def _folds(utterances: Sequence[Utterance], labels: LabelSet, k: int) -> tuple[l
     return cross_validation(unsplit, labels, k), notes
 
 
-def _left_alone(held: int) -> list[str]:
-    return [f"{held} clips of the test split were left alone."] if held else []
+def _left_alone(unused: int) -> list[str]:
+    return [f"{unused} clips of the test split were left alone."] if unused else []
 
 
 def _called(manifests: Sequence[Path]) -> str:

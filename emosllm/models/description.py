@@ -143,8 +143,8 @@ def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
     if isinstance(recipe.mapper, LinearMapperPart):
         words["mapper"] = (recipe.mapper.model or "linear", "one layer" + ", two ends" * recipe.mapper.ends)
     if recipe.llm is not None:
-        mouth = model.llm.config.get_text_config()
-        words["llm"] = (recipe.llm.model, f"{mouth.num_hidden_layers} layers of {mouth.hidden_size}")
+        llm_config = model.llm.config.get_text_config()
+        words["llm"] = (recipe.llm.model, f"{llm_config.num_hidden_layers} layers of {llm_config.hidden_size}")
     if recipe.lora is not None:
         targets = [*recipe.lora.targets, *(["mapper"] if recipe.lora.mapper else [])]
         words["lora"] = (f"rank {recipe.lora.rank}, alpha {recipe.lora.alpha:g}", ", ".join(targets))
@@ -180,7 +180,7 @@ def _memory(recipe: Recipe, model: System) -> dict[str, int]:
     """Peak memory in bytes of a training that trains all learned parts at once."""
     seconds, samples = recipe.audio.max_seconds, recipe.training.micro_batch
     frames = round(_FRAMES_A_SECOND * seconds) if recipe.mapper else 0
-    ears = model.encoder.model.config if model.encoder is not None else None
-    clip = audio_vectors(recipe, ears).of_frames(frames) if recipe.mapper else 0
+    encoder_config = model.encoder.model.config if model.encoder is not None else None
+    clip = audio_vectors(recipe, encoder_config).of_frames(frames) if recipe.mapper else 0
     load = Load(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
     return training_memory(model, recipe.learned, load, _BYTES[recipe.training.precision])

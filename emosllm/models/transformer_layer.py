@@ -11,30 +11,30 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 
-def read(layer: nn.TransformerEncoderLayer, asked: Tensor, sequence: Tensor, mask: Tensor) -> Tensor:
+def read(layer: nn.TransformerEncoderLayer, queries: Tensor, sequence: Tensor, mask: Tensor) -> Tensor:
     """Output of a layer at positions that attend to a sequence.
 
     Args:
         layer: post-norm, `batch_first`.
-        asked: `[A, Q, W]`, all or some positions of the sequence; contiguous.
+        queries: `[A, Q, W]`, all or some positions of the sequence; contiguous.
         sequence: `[A, N, W]`.
         mask: `[A, N]` bool, true where a position is not padding.
 
     Returns:
         `[A, Q, W]`.
     """
-    asked = layer.norm1(asked + layer.dropout1(_attend(layer.self_attn, asked, sequence, mask)))
-    answered = layer.linear2(layer.dropout(layer.activation(layer.linear1(asked))))
-    return cast(Tensor, layer.norm2(asked + layer.dropout2(answered)))
+    queries = layer.norm1(queries + layer.dropout1(_attend(layer.self_attn, queries, sequence, mask)))
+    outputs = layer.linear2(layer.dropout(layer.activation(layer.linear1(queries))))
+    return cast(Tensor, layer.norm2(queries + layer.dropout2(outputs)))
 
 
-def _attend(attention: nn.MultiheadAttention, asked: Tensor, sequence: Tensor, mask: Tensor) -> Tensor:
+def _attend(attention: nn.MultiheadAttention, queries: Tensor, sequence: Tensor, mask: Tensor) -> Tensor:
     W = attention.embed_dim
     weights, biases = attention.in_proj_weight.split((W, 2 * W)), attention.in_proj_bias.split((W, 2 * W))
     pairs = linear(sequence, weights[1], biases[1]).chunk(2, dim=-1)
     query, key, value = (
         each.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)  # [A, H, Q or N, W_h]
-        for each in (linear(asked, weights[0], biases[0]), *pairs)
+        for each in (linear(queries, weights[0], biases[0]), *pairs)
     )
     dropout = attention.dropout if attention.training else 0.0
     seen = scaled_dot_product_attention(query, key, value, mask[:, None, None], dropout)

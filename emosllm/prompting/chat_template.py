@@ -100,8 +100,8 @@ class Chat:
     def _row(self, head: list[int], after: str, spans: tuple[Span, ...], audio: bool) -> Tokens:
         tail, kinds = _kept(self._answers, (after, spans), lambda: self._answer(after, spans))
         if not audio:  # without audio, everything before the answer is head
-            asked = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
-            head, tail, kinds = tail[:asked], tail[asked:], kinds[asked:]
+            answer_start = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
+            head, tail, kinds = tail[:answer_start], tail[answer_start:], kinds[answer_start:]
         return Tokens(tuple(head), tuple(tail), tuple(kinds), audio)
 
     def candidates(self, conversations: Sequence[Conversation]) -> tuple[Tokens, list[tuple[int, ...]]]:
@@ -176,14 +176,14 @@ class Chat:
     def _check_template(self) -> None:
         """Refuse a template that cannot be rendered, or that omits the content of a turn."""
         try:
-            said = self._apply(self._messages("s", "\N{NULL}probe", _ANSWER))
-            fault = "" if "\N{NULL}probe" in said and _ANSWER in said else "it drops what is said"
+            rendered = self._apply(self._messages("s", "\N{NULL}probe", _ANSWER))
+            fault = "" if "\N{NULL}probe" in rendered and _ANSWER in rendered else "it omits the text of a turn"
         except TemplateError as error:
             fault = str(error)
         if fault:
             raise UserError(
-                f"{self.tokenizer.name_or_path}: the chat template can't be used "
-                f"({shorten(fault, 90, placeholder=' …')}); mend, fetch or delete chat_template.jinja"
+                f"{self.tokenizer.name_or_path}: the chat template cannot be used "
+                f"({shorten(fault, 90, placeholder=' …')}): correct, fetch or delete chat_template.jinja"
             )
 
     def _ids(self, text: str) -> list[int]:

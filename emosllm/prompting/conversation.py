@@ -100,8 +100,8 @@ def converse(
     if prompt.gender and gender and templates.gender_hint:
         user += templates.gender_hint.replace("{gender}", gender)
     if prompt.cues and cues and templates.cues_intro:
-        told = [templates.cue.replace("{name}", name).replace("{level}", level) for name, level in cues.items()]
-        user += _one(templates.cues_intro, rng).replace("{cues}", ", ".join(_shuffled(told, rng)))
+        descriptions = [templates.cue.replace("{name}", name).replace("{level}", level) for name, level in cues.items()]
+        user += _one(templates.cues_intro, rng).replace("{cues}", ", ".join(_shuffled(descriptions, rng)))
     if hint and templates.transcript_hint:
         user += templates.transcript_hint.replace("{transcript}", defuse(plain(hint)))
     if task != "asr" and templates.options:

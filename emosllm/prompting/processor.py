@@ -269,7 +269,7 @@ class SpeechProcessor(SavedProcessor):
         Raises:
             AudioError: a clip is longer than this system's limit.
         """
-        assert self.feature_extractor is not None, "this system does not listen"
+        assert self.feature_extractor is not None, "this system takes no audio"
         for clip in clips:
             self.check_length(clip)
         if (level := self.settings.audio.level) is not None:

@@ -59,11 +59,11 @@ class Templates(BaseModel):
             texts = getattr(self, name) or ()
             if any(text.count(field) != 1 for text in ([texts] if isinstance(texts, str) else texts)):
                 raise ValueError(f"{name} must hold {field} once")
-        strangers = [emotion for _, emotion in self.examples if emotion not in LETTERS]
-        if strangers:
-            raise ValueError(f"examples: unknown emotion {strangers[0]!r}; known are {', '.join(LETTERS)}")
+        unknown = [emotion for _, emotion in self.examples if emotion not in LETTERS]
+        if unknown:
+            raise ValueError(f"examples: unknown emotion {unknown[0]!r}; known are {', '.join(LETTERS)}")
         if len(set(self.words.values())) < len(self.words):
-            raise ValueError("words: two emotions have the same word, so an answer could not tell them apart")
+            raise ValueError("words: two emotions have the same word, so an answer would be ambiguous")
         return self
 
     def code(self, emotion: str) -> str:
@@ -85,7 +85,7 @@ class Templates(BaseModel):
         assert recipe.prompt is not None
         prompt = recipe.prompt
         strategy = recipe.inference.strategy
-        asked = {task for phase in recipe.phases.values() for task in phase.asked} | {EMOTION_TASK[strategy]}
+        tasks = {task for phase in recipe.phases.values() for task in phase.asked} | {EMOTION_TASK[strategy]}
         wanted = {
             "audio": recipe.encoder is not None,
             "transcript_hint": prompt.transcript or strategy == "transcript-in-prompt",
@@ -93,7 +93,7 @@ class Templates(BaseModel):
             "gender_hint": prompt.gender,
             "cues_intro": prompt.cues is not None,
         }
-        missing = [f"tasks.{task}" for task in sorted(asked) if task not in self.tasks]
+        missing = [f"tasks.{task}" for task in sorted(tasks) if task not in self.tasks]
         missing += [name for name, needed in wanted.items() if needed and not getattr(self, name)]
         sayable = {*(self.words or LETTERS), *FINER}
         missing += [f"words.{name}" for name in recipe.label_set.names if name not in sayable]

@@ -111,7 +111,7 @@ def read_report(folder: Path) -> Report:
             ) from error
         if (folder / "experiment.json").is_file():
             raise UserError(
-                f"{folder} holds an experiment without results: the command that began it ends it with --resume"
+                f"{folder} holds an experiment without results: finish it by its own command with --resume"
             ) from error
         raise UserError(
             f"{path} is missing: `emosllm evaluate MODEL --data MANIFEST --out {folder}` writes it"

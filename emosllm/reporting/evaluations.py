@@ -97,7 +97,7 @@ def compare_evaluations(folders: Sequence[Path]) -> ComparedEvaluations:
     """
     places, notes = find_evaluations(folders, len(SERIES))
     if not 0 < len(places) <= len(SERIES):
-        raise UserError(f"{len(places)} evaluations: 1 to {len(SERIES)} can be told apart on one page")
+        raise UserError(f"{len(places)} evaluations: 1 to {len(SERIES)} can be distinguished on one page")
     reports = [read_report(place.folder) for place in places]
     names = _names(places, reports)
     runs = []
@@ -145,7 +145,7 @@ def without_answers(report: Report) -> Evaluation:
 
 
 def _names(places: Sequence[EvaluationFolder], reports: Sequence[Report]) -> list[str]:
-    """The systems' names; with the folder's where a system is there twice, and its whole path if need be."""
+    """The systems' names, with the folder's name if a system occurs twice, or with its path if these are equal, too."""
     names = [report.model for report in reports]
     for shown in ([place.shown for place in places], [str(place.folder) for place in places]):
         seen = Counter(names)
@@ -155,5 +155,5 @@ def _names(places: Sequence[EvaluationFolder], reports: Sequence[Report]) -> lis
         ]
     if len(set(names)) < len(names):
         twice = next(name for name, times in Counter(names).items() if times > 1)
-        raise UserError(f"{twice} is there twice; give each evaluation once")
+        raise UserError(f"{twice} is given twice: give each evaluation once")
     return names

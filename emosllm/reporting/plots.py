@@ -58,7 +58,7 @@ def draw_confusions(scores: Scores, title: str) -> Any:
 
 
 def draw_reliability(calibrations: Mapping[str, Calibration], title: str) -> Any:
-    """Plot accuracy over confidence in bins of equal width, with the clips in each; below the diagonal is too sure.
+    """Plot accuracy over confidence in bins of equal width, with the clips in each; overconfident below the diagonal.
 
     Bins of fewer than ten clips are hollow and off the line.
 
@@ -73,7 +73,7 @@ def draw_reliability(calibrations: Mapping[str, Calibration], title: str) -> Any
     with house_style():
         figure, (axes, below) = new_figure(4.7, 5.6, title, nrows=2, sharex=True, height_ratios=(4, 1))
         axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
-        axes.text(0.97, 0.04, "surer than right", color=FAINT, size=8.5, ha="right")
+        axes.text(0.97, 0.04, "overconfident", color=FAINT, size=8.5, ha="right")
         for (name, found), (colour, mark, dash) in zip(calibrations.items(), SERIES, strict=False):
             label = f"{name}: ECE {found.ece:.3f}, NLL {found.nll:.2f}"
             for full, style in (
@@ -258,4 +258,4 @@ def blues() -> Any:
 
 def _check_series(series: Mapping[str, object]) -> None:
     if not 0 < len(series) <= len(SERIES):
-        raise UserError(f"cannot draw {len(series)} series in one picture: 1 to {len(SERIES)} can be told apart")
+        raise UserError(f"cannot draw {len(series)} series in one plot: 1 to {len(SERIES)} can be distinguished")

@@ -76,10 +76,10 @@ def _draw_row(axes: Any, row: int, recording: str, prediction: Prediction, names
     """Draw the name and the transcript on the left, then one bar for each class, or the error."""
     left = (0.15 - _NAMES) / _CLASS
     middle = row + 0.5
-    heard = shorten(prediction.transcript or "", 44)
-    _write(axes, left, middle - (0.17 if heard else 0), recording, size=10, color=INK)
-    if heard:
-        _write(axes, left, middle + 0.2, f"“{heard}”", size=7.5, color=FAINT)
+    transcript = shorten(prediction.transcript or "", 44)
+    _write(axes, left, middle - (0.17 if transcript else 0), recording, size=10, color=INK)
+    if transcript:
+        _write(axes, left, middle + 0.2, f"“{transcript}”", size=7.5, color=FAINT)
     axes.plot((left, axes.get_xlim()[1]), (row, row), color=TRACK, linewidth=0.8, clip_on=False)
     if prediction.label is None:
         room = int(axes.get_xlim()[1] * _CLASS / _LETTER)

@@ -31,7 +31,7 @@ def remarks(report: Report) -> list[str]:
         counted = report.fallback or "no answer"
         notes.append(f"Text that named no label: {report.unnamed} of {report.scores.n}, counted as {counted}.")
     if report.confidence is not None and report.confidence.temperature != 1:
-        notes.append(f"Probabilities are at temperature {report.confidence.warmth}; no answer changes by it.")
+        notes.append(f"Probabilities are at temperature {report.confidence.warmth}, which changes no answer.")
     if report.dimensions:
         notes.append(METHOD)
     if report.selective is not None:
@@ -44,21 +44,20 @@ def remarks(report: Report) -> list[str]:
         total = count(sum(report.left_out.values()), "clip")
         notes.append(f"{total} left out, since {report.label_set} has no class for them ({listed}).")
     if report.silent_classes:
-        notes.append(f"Nobody speaks {', '.join(report.silent_classes)}; UA and F1 are over the other classes.")
+        notes.append(f"No clip is {' or '.join(report.silent_classes)}; UA and F1 are over the other classes.")
     return notes
 
 
 def definitions(report: Report) -> list[str]:
     """Definitions of the figures, one sentence each."""
     lines = [
-        "UA, unweighted accuracy: the mean recall of the classes that somebody speaks.",
-        "WA, weighted accuracy: the share of clips answered rightly.",
-        "F1 of a class: 2 hits / (its clips + clips called so), as in scikit-learn; macro is the mean over the same "
-        "classes as UA, weighted is weighted by their clips.",
-        "No answer (an unreadable recording, a text that names no class) is wrong, never dropped.",
+        "UA, unweighted accuracy: the mean recall of the classes that occur in the reference.",
+        "WA, weighted accuracy: the share of clips with a right answer.",
+        "F1 of a class: 2 hits / (its clips + clips answered with it), as in scikit-learn. Macro F1 is the mean over "
+        "the classes of UA; weighted F1 is weighted by their clips.",
+        "A clip without an answer (an unreadable recording, a text that names no class) counts as wrong.",
         f"Intervals: percentile bootstrap over speakers ({report.resamples} resamples, seed {report.seed}, level "
-        f"{report.level:g}), after Bisani and Ney (ICASSP 2004). They say what other speakers might give, not what "
-        "another training would.",
+        f"{report.level:g}), after Bisani and Ney (ICASSP 2004). They cover other speakers, and not another training.",
     ]
     if report.wer is not None:
         lines.append(
@@ -69,7 +68,7 @@ def definitions(report: Report) -> list[str]:
 
 
 def _selective(found: AbstentionScores) -> str:
-    """What remains where the system may abstain."""
+    """The figures of the clips that reach the confidence threshold."""
     kept = f"Answering only with a confidence of {found.threshold:g} or more: {found.covered} of {found.n} clips"
     if found.scores is None:
         return f"{kept}, so nothing."

@@ -51,14 +51,17 @@ def page_sections(side: ComparedEvaluations, examples: int = 4, audio: bool = Fa
     found += [folds_and_seeds(side.runs), *sections_beyond_scores(side.runs)]
     shown = [block for run in side.runs for block in surest_examples(run, examples, audio, several)] if examples else []
     if shown:
-        text = "The extremes, not the typical: what a system was surest of, at most two of a spoken class."
+        text = (
+            "The most confident right and wrong answers of each system, at most two of a true class. They are extremes "
+            "and not typical answers."
+        )
         found.append(Section("Examples", tuple(shown), (text,)))
     found.append(origin(side))
     return [section for section in found if section is not None]
 
 
 def page_title(side: ComparedEvaluations) -> str:
-    """What was measured on what."""
+    """The page's title: the system or systems, and the data."""
     report = side.runs[0].report
     what = report.model if len(side.runs) == 1 else f"{len(side.runs)} systems"
     # The whole path is in the last section.

@@ -36,7 +36,7 @@ def store_statistics(
         return
     utterances = [utterance for utterance in utterances if utterance.emotion] or utterances
     places = np.random.default_rng(seed).permutation(len(utterances))[:MOST_CLIPS]
-    heard = [utterances[place] for place in sorted(places)]
+    drawn = [utterances[place] for place in sorted(places)]
     with Progress(console=console) as bar:
-        frames.fill(bar.track(heard, description="statistics of the hidden states"))
-    reading.statistics = Statistics.of(torch.from_numpy(frames.load(utterance)) for utterance in heard)
+        frames.fill(bar.track(drawn, description="statistics of the hidden states"))
+    reading.statistics = Statistics.of(torch.from_numpy(frames.load(utterance)) for utterance in drawn)

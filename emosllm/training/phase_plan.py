@@ -131,9 +131,9 @@ def by_length(
 def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool) -> bool:
     if corpora is not None and utterance.corpus not in corpora:
         return False
-    said = (task == "ser" and not reads) or bool(utterance.transcript)
-    felt = task == "asr" or labels.classify(utterance.emotion) is not None
-    return said and felt
+    has_text = (task == "ser" and not reads) or bool(utterance.transcript)
+    has_emotion = task == "asr" or labels.classify(utterance.emotion) is not None
+    return has_text and has_emotion
 
 
 def _groups(found: Sequence[int], utterances: Sequence[Utterance], labels: LabelSet) -> list[list[int]]:

@@ -20,20 +20,20 @@ class PhaseProgress(TrainerCallback):
             TextColumn(name),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[scores]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
         )
-        self.told = {"loss": "", "ua": ""}
+        self.scores = {"loss": "", "ua": ""}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Start the bar at the current update, which is above 0 in a resumed phase."""
         if state.is_world_process_zero:
-            self.task = self.bar.add_task("", total=state.max_steps, completed=state.global_step, told="")
+            self.task = self.bar.add_task("", total=state.max_steps, completed=state.global_step, scores="")
             self.bar.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -52,9 +52,9 @@ class PhaseProgress(TrainerCallback):
         """Show the newest loss and validation score."""
         for name, key in (("loss", "loss"), ("ua", "eval_ua")):
             if logs and key in logs:
-                self.told[name] = f"{'val UA' if name == 'ua' else name} {float(logs[key]):.3f}"
+                self.scores[name] = f"{'val UA' if name == 'ua' else name} {float(logs[key]):.3f}"
         if state.is_world_process_zero and self.bar.live.is_started:
-            self.bar.update(self.task, told=" ".join(text for text in self.told.values() if text))
+            self.bar.update(self.task, scores=" ".join(text for text in self.scores.values() if text))
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -101,8 +101,8 @@ class LengthBounds:
 
     def _with_transcript(self, place: int, task: Task, size: Callable[[str], int]) -> int:
         utterance = self.utterances[place]
-        told = (task != "ser") + self.processor.reads  # once in the answer, once in the prompt
-        words = told * size(utterance.transcript) if told and utterance.transcript else 0
+        copies = (task != "ser") + self.processor.reads  # once in the answer, once in the prompt
+        words = copies * size(utterance.transcript) if copies and utterance.transcript else 0
         return self._prompt(task) + words + self._vectors(self._seconds(place))
 
     def _longest_prompt(self, task: Task) -> int:
@@ -124,8 +124,8 @@ class LengthBounds:
             gender=max(genders, key=self._size, default=None),
             cues=None if known is None else dict.fromkeys(known.cues, max(known.levels, key=self._size)),
         )
-        said = [conversation.with_emotion(templates.code(name)) for name in processor.labels.names]
-        return _SLACK + max(_length(self.chat.encode(each)) for each in said)
+        answers = [conversation.with_emotion(templates.code(name)) for name in processor.labels.names]
+        return _SLACK + max(_length(self.chat.encode(each)) for each in answers)
 
     def _longest_first(self, templates: Templates) -> Templates:
         """Sort the prompts so that the first of each kind is the longest."""

@@ -155,7 +155,7 @@ class Run:
         return self.folder / "model"
 
     def _frames(self, model: System, processor: SpeechProcessor) -> FeatureCache:
-        """Cache the encoder's frames of the validation set, and of the training set unless each epoch augments anew."""
+        """Cache the encoder's frames of the validation set, and of the training set if its augmentation is fixed."""
         assert model.encoder is not None
         store = FeatureCache(self.cache, model.encoder, processor)
         training = self.recipe.training
@@ -164,8 +164,8 @@ class Run:
         with Progress(console=self.console) as bar:
             store.fill(bar.track(wanted, description="frames of the frozen encoder"))
             for view in range(1, 1 + training.kept_views):
-                told = bar.track(self.data.train, description=f"augmented version {view} of {training.kept_views}")
-                store.fill(told, augmentation=training.augmentation, view=view)
+                tracked = bar.track(self.data.train, description=f"augmented version {view} of {training.kept_views}")
+                store.fill(tracked, augmentation=training.augmentation, view=view)
         return store
 
     def _phase(
@@ -188,7 +188,7 @@ class Run:
         validate = self._validation(model, processor, frames) if data.val and emotions else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
         tasks = ", ".join(f"{count} {task}" for task, count in Counter(item.task for item in plan).items())
-        self.console.print(f"phase {name}: what learns: {', '.join(phase.learns)}; from {tasks} samples")
+        self.console.print(f"phase {name}: trains {', '.join(phase.learns)} on {tasks} samples")
         progress = PhaseProgress(name, self.console)
         collate = collate_of(phase, processor)
         choose_by = recipe.training.choose_by

@@ -54,7 +54,7 @@ class RunData:
             splits = Counter(utterance.split or "(none)" for utterance in utterances)
             raise UserError(f"no utterance of the split 'train' to train on; the data have {dict(splits)}")
         if listens and (missing := missing_files([*train, *val])):
-            raise UserError(f"recordings not there: {len(missing)}, the first is {missing[0]}; correct the manifest")
+            raise UserError(f"missing recordings: {len(missing)}, the first is {missing[0]}; correct the manifest")
         both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
         if both and not shared_speakers:
             raise UserError(

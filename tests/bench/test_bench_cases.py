@@ -1,4 +1,4 @@
-"""Every case runs at its smallest and both ways agree; what the mechanisms save is counted, not timed."""
+"""Every benchmark case at its smallest size: both implementations agree, and the saved operations are counted."""
 
 import re
 from collections import Counter
@@ -26,7 +26,7 @@ from emosllm.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
 SMALL = Setting("small", threads=1)
-STARTED = {"import", "help"}  # processes that import everything: slow, and of no model
+STARTED = {"import", "help"}  # processes that import every library: slow, and without a model
 
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - STARTED - {"cues-librosa"}))
@@ -63,7 +63,7 @@ def test_operations_are_saved(name: str, most: float) -> None:
 
 @pytest.mark.parametrize("name", ["phase-1", "phases-2-3", "one-clip", "transcript-emotion"])
 def test_tokens_are_read_once_and_logits_are_made_of_answers_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The prefix goes through the LLM once a run while it is frozen, once a batch while it learns."""
+    """A frozen LLM reads the prefix once a run; a trained LLM reads it once a batch."""
     read: list[int] = []
     asked: list[int] = []
     made = {"phase-1": "asr", "phases-2-3": "joint"}
@@ -85,7 +85,7 @@ def test_tokens_are_read_once_and_logits_are_made_of_answers_only(name: str, mon
         pair.ours()
     assert Counter(read)[prefix] == (2 if name == "phases-2-3" else 1)
     assert max(read) < prefix * pair.samples or pair.samples == 1
-    # Asked for labels, it looks at their rows of the output layer; the whole runs for words, a position each.
+    # Scoring labels reads only their rows of the output layer; generated tokens need the whole layer once each.
     assert set(asked) == {"one-clip": set(), "transcript-emotion": {1}}.get(name, {pair.facts.get("answer_tokens")})
 
 

@@ -1,4 +1,4 @@
-"""Cues as a script measures them are the house's to the last bit, and the script runs none of the house's code."""
+"""The plain implementation of the cues gives bit-identical values without running code of emosllm."""
 
 import math
 import sys
@@ -22,13 +22,13 @@ def name(request):
     return request.param
 
 
-def test_a_scripts_cues_are_the_houses(name: str) -> None:
+def test_cues_of_the_plain_script_equal_ours(name: str) -> None:
     pair = CASES[f"cues-{name}"].prepare(Setting("small", threads=1))
     compared = pair.compare(pair.plain(), pair.ours())
     assert compared == {"values": pair.samples * len(cue_set(name).cues), "differ_by": 0.0}
 
 
-def test_the_script_is_no_code_of_the_house(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plain_script_runs_no_code_of_emosllm(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = CASES[f"cues-{name}"].prepare(Setting("small", threads=1))
     monkeypatch.setitem(CUE_SETS, name, replace(CUE_SETS[name], measure=lambda _: pytest.fail("measured by the house")))
     for module in ("librosa", "praat"):

@@ -160,7 +160,7 @@ def test_mistakes_of_report(run, evaluated, tmp_path):
     assert "give --out report.html" in refused("report", before, "--format", "html")
     assert "cannot choose a format" in refused("report", before, "--out", tmp_path / "page.doc")
     assert "cannot contain audio" in refused("report", before, "--audio")
-    assert "is there twice" in refused("report", before, before, *page)
+    assert "is given twice" in refused("report", before, before, *page)
     lame = tmp_path / "lame"
     shutil.copytree(before, lame)
     (lame / "predictions.jsonl").unlink()
@@ -169,5 +169,5 @@ def test_mistakes_of_report(run, evaluated, tmp_path):
     (lame / "predictions.jsonl").write_text("".join(lines[1:]), "utf-8")
     assert "1 clips only in the first" in refused("report", before, lame, *page)
     (lame / "predictions.jsonl").write_text("{}\n", "utf-8")
-    assert "holds no whole report" in refused("report", lame, *page)
+    assert "holds no complete report" in refused("report", lame, *page)
     assert not (tmp_path / "page.html").exists()

@@ -102,4 +102,4 @@ def test_without_a_split_nothing_is_left_to_measure_the_means_on(run, manifest, 
     assert emosllm("evaluate", run, "--data", manifest, "--strategy", "ser", "--out", tmp_path).code == 0
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert report["dimensions"] == {}
-    assert "name what is scored, --split test" in report["unmeasured"]["valence of iemocap"]
+    assert "select the scored part with --split test" in report["unmeasured"]["valence of iemocap"]

@@ -46,7 +46,7 @@ def test_a_sweep_prints_its_table_and_leaves_its_files(reader, turns, tmp_path):
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [row["values"] for row in found["rows"]] == [{"lora.alpha": "4"}, {"lora.alpha": "8"}]
     assert (tmp_path / "out" / "results.svg").stat().st_size > 1000
-    assert "holds an experiment; --resume takes it up" in refused(*words)
+    assert "holds an experiment: continue it with --resume" in refused(*words)
     again = emosllm(*words, "--resume")
     assert (again.code, again.out) == (0, answer.out)
     assert "run 1 of 4" not in again.err
@@ -56,7 +56,7 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
     words = ("evaluate", "gemma-text", "--protocol", "iemocap-loso", "--data", turns, *reader)
     line = refused(*words, "--out", tmp_path / "out")
     assert "protocol iemocap-loso: IEMOCAP: 4 speakers, the complete corpus has 10" in line
-    assert "--partial goes on" in line
+    assert "Use --partial to continue" in line
     assert not (tmp_path / "out").exists()
     answer = emosllm(*words, "--out", tmp_path / "out", "--partial")
     assert answer.code == 0, answer
@@ -81,7 +81,7 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
             ("--protocol", "iemocap-loso", "--partial", "--calibrate"),
             "--calibrate: fold-iemocap_1 has no validation part",
         ),
-        (("--protocol", "iemocap-loso", "--partial", "--robustness", "quiet"), "gemma-text does not listen"),
+        (("--protocol", "iemocap-loso", "--partial", "--robustness", "quiet"), "gemma-text takes no audio"),
         (("--protocol", "iemocap-loso", "--robustness", "thunder"), "unknown condition 'thunder'"),
         (
             ("--protocol", "iemocap-loso", "--partial", "--answers", "generate", "--abstain-below", "0.5"),
@@ -153,14 +153,14 @@ def test_sweeps_and_studies_take_a_protocols_splits(reader, tmp_path):
         answer = emosllm(*words, "--partial")
         assert answer.code == 0, answer
         assert "2 of the tested ones. MELD's official splits have them so" in " ".join(answer.out.split())
-    assert "--folds 3 and --protocol can't be used together" in refused(*words, "--folds", 3)
+    assert "--folds 3 and --protocol cannot be used together" in refused(*words, "--folds", 3)
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (("lora.rnk=1,2",), "unknown key 'lora.rnk'"),
-        (("--folds", "9"), "4 speakers or recordings with a class of iemocap4 can't make 9 folds"),
+        (("--folds", "9"), "4 speakers or recordings with a class of iemocap4 are too few for 9 folds"),
         (("--folds", "1"), "no utterance of split 'train' with a class of iemocap4; the data have (none) 16"),
         (("phases={}", "--folds", 2), "has no phases, so there is nothing to train"),
         (("prompt.templates=nowhere.yaml", "--folds", 2), "nowhere.yaml"),
@@ -174,5 +174,5 @@ def test_mistakes_with_sweeps_are_one_line(reader, turns, tmp_path, words, line)
 def test_a_strategy_that_needs_words_is_refused_before_anything_is_trained(turns, tmp_path):
     words = ("--data", turns, "--folds", 2, "--out", tmp_path / "out", "inference.strategy=ser,transcript-first")
     line = refused("sweep", "nano", *words)
-    assert "strategy 'transcript-first' needs the words, and nano does not transcribe" in line
+    assert "strategy 'transcript-first' needs a transcript, and nano does not transcribe" in line
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""What all tests of corpora share: miniature folders in the real layout, and the real recordings where they are."""
+"""Fixtures for the tests of corpora: miniature folders in the real layout, and the real recordings if they exist."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 @pytest.fixture
 def lay(tmp_path) -> Callable[..., Path]:
-    """Lay out a folder: paths below it, each with its text; recordings stay empty, as no reader opens them."""
+    """Write a folder of files with their texts; recordings stay empty, since no reader opens them."""
 
     def lay_out(*paths: str, **texts: str) -> Path:
         for path, text in {**dict.fromkeys(paths, ""), **texts}.items():

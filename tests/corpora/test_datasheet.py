@@ -1,4 +1,4 @@
-"""What is measured of a corpus and what its datasheet says: counts, shares, everything missing or broken by name."""
+"""Datasheets: counts, shares, and the names of everything that is missing or broken."""
 
 import json
 from dataclasses import replace
@@ -99,7 +99,7 @@ def test_the_sheet_counts_what_goes_into_the_manifest(corpus):
     assert len(told["broken"]) == 4
 
 
-def test_scales_are_told_and_what_lies_outside_them(corpus):
+def test_the_datasheet_has_scales_and_values_outside_them(corpus):
     scaled = replace(CARD, scales={"valence": (1, 5), "arousal": (1, 5)})
     rated = [replace(utterance, valence=value) for utterance, value in zip(corpus[:3], (1.0, 5.5, 2.0), strict=True)]
     sheet = Datasheet.of("miniature", scaled, rated, *measure(rated))
@@ -122,7 +122,7 @@ def test_the_page(corpus):
         "- Cite: Nobody (2026).",
         "- Note: It is small.",
         "- recordings left out: 4, namely",
-        "- left out, with neither recording nor words: 1",
+        "- left out, with neither recording nor transcript: 1",
     ):
         assert line in page.splitlines()
     assert page.count("    - ") == 4

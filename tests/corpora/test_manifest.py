@@ -1,4 +1,4 @@
-"""The generic manifest: what it reads, that it reads back what it wrote, and one clear line for every mistake."""
+"""The generic manifest: reading, writing and reading again, and one clear line for every mistake."""
 
 import json
 from dataclasses import replace

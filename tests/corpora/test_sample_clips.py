@@ -1,4 +1,4 @@
-"""The eight samples against the real corpus, where it is at hand: no system was trained on them."""
+"""The eight samples against the real corpus, if it exists here: no system was trained on them."""
 
 import csv
 from collections import Counter

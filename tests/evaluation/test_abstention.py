@@ -1,4 +1,4 @@
-"""The risk-coverage curve against counting by hand and by brute force; abstention changes what it says and no more."""
+"""The risk-coverage curve against counts by hand and by brute force; abstention removes labels and nothing else."""
 
 import itertools
 
@@ -16,7 +16,7 @@ LABELS = ("angry", "happy", "sad")
 
 
 def test_the_curve_by_hand():
-    # From sure to unsure: right, wrong, right, wrong.
+    # In descending confidence: right, wrong, right, wrong.
     curve = risk_coverage(["sad"] * 4, ["sad", "angry", "sad", "angry"], [0.9, 0.8, 0.7, 0.6])
     assert curve.thresholds == (0.9, 0.8, 0.7, 0.6)
     assert curve.coverage == (0.25, 0.5, 0.75, 1)
@@ -43,7 +43,7 @@ def test_ties_are_the_mean_over_all_their_orders(clips):
     assert curve.risk[-1] == pytest.approx(curve.aurc_random)
 
 
-def test_a_confidence_that_knows_beats_one_that_does_not():
+def test_informative_confidence_has_a_lower_aurc_than_random():
     rng = np.random.default_rng(0)
     sure = rng.random(2000)
     right = rng.random(2000) < sure
@@ -61,7 +61,7 @@ def test_scores_above_a_threshold():
     assert (half.n, half.covered, half.coverage) == (4, 2, 0.5)
     assert half.scores == score(["sad", "angry"], ["sad", "angry"], LABELS)
     everything = abstention_scores(reference, predicted, sure, LABELS, 0)
-    assert everything.coverage == 0.75  # no threshold makes an answer of none
+    assert everything.coverage == 0.75  # a clip without an answer stays without one at every threshold
     nothing = abstention_scores(reference, predicted, sure, LABELS, 1)
     assert (nothing.covered, nothing.scores) == (0, None)
     curve = risk_coverage(reference, predicted, sure)

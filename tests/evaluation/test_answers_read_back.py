@@ -1,4 +1,4 @@
-"""Predictions read back from `predictions.jsonl` are those that were written, free answers and errors included."""
+"""Predictions that are read from `predictions.jsonl` equal those that were written, with free answers and errors."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Temperatures planted are found again, calibrated worlds have no error, and every figure is someone else's too."""
+"""Planted temperatures are recovered, calibrated data have no error, and all figures equal an independent reference."""
 
 import math
 
@@ -31,7 +31,7 @@ def named(matrix):
 
 
 def calibrated_world(seed, n=6000, spread=1.5):
-    """Logits, and truths drawn from their softmax: what is said with 0.7 is so in 7 of 10 cases."""
+    """Logits, and truths drawn from their softmax, so that the probabilities are calibrated."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (n, len(LABELS)))
     true = (softmax(logits).cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
@@ -41,7 +41,7 @@ def calibrated_world(seed, n=6000, spread=1.5):
 @pytest.mark.parametrize("planted", [0.5, 1.0, 2.5])
 def test_a_planted_temperature_is_found_again(planted):
     logits, true = calibrated_world(1)
-    given_ = named(softmax(logits * planted))  # too sure by `planted`
+    given_ = named(softmax(logits * planted))  # overconfident by the temperature `planted`
     found = fit_temperature(true, given_, LABELS)
     assert found.value == pytest.approx(planted, rel=0.08)
     assert found.nll_after <= found.nll_before + 1e-12
@@ -94,7 +94,9 @@ def test_brier_and_nll_are_scikit_learns(seed, n):
     matrix = softmax(rng.normal(0, 1, (n, 4)))
     true = rng.integers(0, 4, n)
     found = calibrate([LABELS[i] for i in true], named(matrix), LABELS)
-    assert found.nll == pytest.approx(log_loss(true, matrix, labels=range(4)), rel=1e-4)  # the floor is all between
+    assert found.nll == pytest.approx(
+        log_loss(true, matrix, labels=range(4)), rel=1e-4
+    )  # the difference comes from the floor
     assert found.brier == pytest.approx(brier_score_loss(true, matrix, labels=range(4), scale_by_half=False))
     assert sum(each.n for each in found.bins) == n
     assert found.accuracy == pytest.approx((matrix.argmax(axis=1) == true).mean())
@@ -123,7 +125,7 @@ def test_temperature_keeps_order_sums_to_one_and_bends_the_right_way():
             apply_temperature(prediction, bad)
 
 
-def test_all_right_or_nothing_learnt_is_said_to_lie_at_the_bound():
+def test_answers_all_right_or_all_wrong_are_at_the_bound():
     right = named(np.full((20, 4), 0.1) + np.eye(4)[np.arange(20) % 4] * 0.6)
     assert fit_temperature([LABELS[i % 4] for i in range(20)], right, LABELS).at_bound
     assert fit_temperature([LABELS[(i + 1) % 4] for i in range(20)], right, LABELS).at_bound

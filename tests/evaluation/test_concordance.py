@@ -1,4 +1,4 @@
-"""CCC equals Lin's formula written out, is 1 for the same and -1 for the mirrored, and its interval covers."""
+"""CCC equals Lin's formula, is 1 for equal and -1 for mirrored values, and its interval has the stated coverage."""
 
 import numpy as np
 import pytest

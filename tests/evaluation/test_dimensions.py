@@ -1,4 +1,4 @@
-"""Dimensions read from probabilities: sums written out, means never of what is scored, scales and corpora apart."""
+"""Dimensions from probabilities: sums by hand, means without the scored clips, and separate scales by corpus."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ PLACES = {"angry": (1.8, 4.2), "happy": (4.1, 3.6), "neutral": (2.9, 2.5), "sad"
 
 
 def rated(count, seed, corpus="iemocap", split="test", scale=1.0):
-    """Clips whose raters agree with the class's place but for noise."""
+    """Clips whose ratings are the mean of their class plus noise."""
     rng = np.random.default_rng(seed)
     made = []
     for index in range(count):
@@ -49,7 +49,7 @@ def probabilities(clips, seed):
 def test_the_expectation_is_the_sum_written_out():
     means = {"angry": 2.0, "sad": 1.0}
     assert expected_value({"angry": 0.25, "sad": 0.75}, means, 9.0) == pytest.approx(0.25 * 2 + 0.75 * 1)
-    # Happy has no mean: what it was given is shared out among the others.
+    # Happy has no mean, so its probability is distributed among the others.
     assert expected_value({"angry": 0.2, "sad": 0.2, "happy": 0.6}, means, 9.0) == pytest.approx(1.5)
     assert expected_value({"happy": 1.0}, means, 9.0) == expected_value({}, means, 9.0) == 9.0
 
@@ -141,7 +141,7 @@ def test_a_difference_equals_two_coefficients_and_a_plain_loop():
 
 @pytest.fixture(scope="module")
 def side(tmp_path_factory):
-    """A system that hears a little and one that hears more, on clips whose raters rated dimensions."""
+    """A weaker and a stronger system, on clips with rated dimensions."""
     root = tmp_path_factory.mktemp("rated")
     folders = []
     for name, seed, right in (("weak", 1, 0.4), ("strong", 2, 0.9)):
@@ -174,7 +174,7 @@ def test_two_systems_are_compared_dimension_by_dimension(side):
     assert list(differences(())) == []
 
 
-def test_pages_tell_the_method_the_floor_and_the_ceiling(side):
+def test_pages_state_the_method_the_floor_and_the_ceiling(side):
     text = markdown_page(side)
     assert "## Valence, arousal, dominance\n" in text
     assert "not regressed" in text

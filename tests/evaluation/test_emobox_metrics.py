@@ -1,4 +1,4 @@
-"""Our figures are EmoBox's wherever its definitions coincide with ours, and differ as stated where they do not.
+"""Our figures equal EmoBox's where its definitions agree with ours, and differ as stated elsewhere.
 
 EmoBox (EmoBox/EmoEval.py) calls scikit-learn with its defaults: accuracy for WA, balanced accuracy for UA, F1 `micro`
 and `macro`. Its macro F1 is over the classes of reference and answers together; ours over those of the reference. It
@@ -32,14 +32,14 @@ def emobox(reference, predicted):
 
 @settings(max_examples=80, deadline=None)
 @given(PAIRS)
-def test_ua_and_wa_always_and_f1_where_no_class_is_answered_that_nobody_spoke(pairs):
+def test_ua_and_wa_are_equal_and_f1_without_absent_classes(pairs):
     reference, predicted = zip(*pairs, strict=True)
     ours, theirs = score(reference, predicted, LABELS), emobox(reference, predicted)
     assert ours.wa == pytest.approx(theirs["WA"])
     assert ours.ua == pytest.approx(theirs["UA"])
     assert ours.wa == pytest.approx(theirs["MicroF1"])  # which is why we give no micro F1
     spoken, called = set(reference), set(predicted)
-    # A class that is answered and never spoken is an F1 of 0 more in their mean.
+    # In their mean, a class that is answered and does not occur in the reference counts with an F1 of 0.
     assert ours.macro_f1 * len(spoken) / len(spoken | called) == pytest.approx(theirs["MacroF1"])
     if called <= spoken:
         assert ours.macro_f1 == pytest.approx(theirs["MacroF1"])

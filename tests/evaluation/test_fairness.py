@@ -1,4 +1,4 @@
-"""Groups are scored as if alone, gaps are found where planted and not where not, and AA-SLLM's table adds up."""
+"""Groups have the figures of their own clips, planted gaps are found, and AA-SLLM's table adds up."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ LABELS = ("angry", "happy", "sad")
 
 
 def world(rng, rates, speakers=12, clips=20, spread=0.06):
-    """Clips of groups g0, g1, ... whose speakers are recognised about as often as `rates` says."""
+    """Clips of groups g0, g1, ... with the given accuracies."""
     rows = []
     for group, rate in enumerate(rates):
         for speaker in range(speakers):

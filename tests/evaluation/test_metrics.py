@@ -1,4 +1,4 @@
-"""UA, WA, F1 and WER equal scikit-learn's and a hand's count."""
+"""UA, WA, F1 and WER equal scikit-learn's figures and counts by hand."""
 
 import warnings
 
@@ -24,7 +24,7 @@ def test_every_figure_is_scikit_learns(pairs):
     present = sorted(set(reference))
     scores = score(reference, predicted, LABELS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn is told of answers that no reference has
+        warnings.simplefilter("ignore")  # scikit-learn warns about answers that no reference has
         assert scores.ua == pytest.approx(balanced_accuracy_score(reference, plain))
     assert scores.wa == pytest.approx(accuracy_score(reference, plain))
     for kind, figure in (("macro", scores.macro_f1), ("weighted", scores.weighted_f1)):
@@ -50,7 +50,7 @@ def test_by_hand():
     assert scores.confusion == ((1, 0, 0, 0), (1, 1, 0, 1), (0, 0, 0, 0))
 
 
-def test_a_class_that_nobody_speaks_costs_nothing():
+def test_an_absent_class_does_not_lower_the_figures():
     few = score(["sad", "angry"], ["sad", "angry"], ("angry", "sad"))
     many = score(["sad", "angry"], ["sad", "angry"], ("angry", "sad", "contempt", "other"))
     assert few.ua == many.ua == few.macro_f1 == many.macro_f1 == 1
@@ -119,7 +119,7 @@ def test_wer_by_hand():
     assert word_error_rate(said, heard) == pytest.approx(3 / 7)
 
 
-def test_hearing_nothing_is_all_words_deleted():
+def test_an_empty_transcript_is_all_words_deleted():
     assert word_error_rate(["a b", "c d"], ["", "c d"]) == 0.5
     assert word_error_rate(["a b", "c d"], [None, "?!"]) == 1.0
 

@@ -1,4 +1,4 @@
-"""A report counts what it should, and its files can be read again and are never half there."""
+"""A report has the right counts, and its files are complete and can be read again."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def test_wer_only_where_the_model_wrote_the_transcripts():
 def test_one_speaker_has_no_interval_and_the_report_says_why():
     made = build_report([said("1.wav", "angry")], [answered("1.wav", "angry")], EKMAN, model="m", data="d")
     assert made.intervals["ua"] is None
-    assert "one speaker tells nothing of others" in markdown(made)
+    assert "one speaker, which gives no information about others" in markdown(made)
     assert json.loads(json.dumps(made.to_dict()))["intervals"]["ua"] is None
 
 

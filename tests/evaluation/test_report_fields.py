@@ -1,4 +1,4 @@
-"""The sections of a report are what their own modules compute, name what is missing, and come back from disk."""
+"""The sections of a report equal the results of their modules, list what is missing, and can be read again."""
 
 import json
 from dataclasses import replace
@@ -83,7 +83,7 @@ def test_what_is_not_known_is_named():
     assert set(made.unmeasured) == {"fairness by gender", "fairness by language"}
 
 
-def test_doubts_are_told():
+def test_doubts_are_in_the_report():
     assert "It was fitted on these." in markdown(report(doubts=["It was fitted on these."]))
 
 

@@ -1,4 +1,4 @@
-"""Votes become shares as stated, and divergences are scipy's and a hand's."""
+"""Votes become shares as stated, and divergences equal scipy's and sums by hand."""
 
 import math
 

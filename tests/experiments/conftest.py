@@ -1,4 +1,4 @@
-"""What the tests of experiments share: a tiny LLM that reads (it trains fastest), a head that hears, and speech."""
+"""Fixtures for the tests of experiments: a tiny LLM that reads text, a head on a tiny encoder, and speech."""
 
 import gc
 from dataclasses import replace
@@ -28,7 +28,7 @@ def quick_collection():
 
 @pytest.fixture(scope="session")
 def turns(tmp_path_factory):
-    """A small IEMOCAP without sound: two sessions of two speakers, valence rated."""
+    """A small IEMOCAP without audio: two sessions of two speakers, with valence."""
     path = tmp_path_factory.mktemp("iemocap") / "manifest.csv"
     data = [
         replace(u, session=f"iemocap_{1 + i // 8}", speaker=f"iemocap_{1 + i // 8}{'FM'[i % 2]}", valence=1 + i % 5)
@@ -47,7 +47,7 @@ def reader(tmp_path_factory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory):
-    """A small MSP-Podcast: official splits, one test recording that is no recording, and one that is too long."""
+    """A small MSP-Podcast: official splits, with one broken test recording and one that is too long."""
     folder = tmp_path_factory.mktemp("podcast")
     data = []
     for index, utterance in enumerate(texts(24, 0, "msp_podcast")):

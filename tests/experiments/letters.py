@@ -1,4 +1,4 @@
-"""Small text corpora made in code: four emotions, some speakers, no two texts alike; and what a results file says."""
+"""Small text corpora made in code: four emotions, several speakers, no two texts alike; and the content of results."""
 
 import json
 import random
@@ -38,7 +38,7 @@ def texts(count=24, speakers=6, corpus="letters", split=None, start=0):
 
 
 def figures_in(out: Path) -> Any:
-    """`results.json` without times, and without the mean loss, which a resumed run has from where it was resumed."""
+    """`results.json` without times, and without the mean loss, which in a resumed run covers only the rest."""
 
     def plain(tree: Any) -> Any:
         if isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""`emosllm report` on what protocols, sweeps and studies leave: one page, several side by side, and their origin."""
+"""`emosllm report` on the folders of protocols, sweeps and studies: one page, several systems, and their origin."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Grids: commas make values, brackets and quotes hold them together, each combination is a recipe before any is run."""
+"""Grids: commas separate values outside brackets and quotes, and every combination is validated before any is run."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_without_values_there_is_one_variant():
     assert (len(variants), keys, variants[0].name) == (1, {}, "as it is")
 
 
-def test_how_a_system_is_asked_is_no_training_of_its_own_unless_weights_are_chosen_by_it():
+def test_options_of_inference_share_a_training_unless_they_select_weights():
     variants, _ = read_grid("emosllm", ["inference.strategy=ser,transcript-in-prompt,transcript-first"])
     assert len({v.training_key(False) for v in variants}) == 1
     assert len({v.training_key(True) for v in variants}) == len({v.key for v in variants}) == 3
@@ -60,6 +60,6 @@ def test_names_of_folders_are_harmless():
         (["lora.rank"], "is not key=value"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(overrides, words):
+def test_mistakes_are_refused_before_anything_runs(overrides, words):
     with pytest.raises(UserError, match=words):
         read_grid("gemma-text", overrides)

@@ -1,4 +1,4 @@
-"""Studies: every shipped one makes whole recipes, varies what it says and nothing else; two run in full."""
+"""Studies: every packaged one gives valid recipes and varies only what it states; two run in full."""
 
 import json
 from dataclasses import replace
@@ -48,13 +48,13 @@ def test_what_studies_vary():
     def trainings(name):
         return {digest_of(v.training_key(False)) for v in study_variants(load_study(name), "emosllm").variants}
 
-    assert len(trainings("transcripts")) == 1  # seven ways to ask one training
+    assert len(trainings("transcripts")) == 1  # seven variants of inference share one training
     assert len(trainings("size")) == 4
 
 
 @pytest.mark.parametrize("name", ["strategy", "transcripts", "modality"])
-def test_studies_of_a_systems_own_words_let_it_claim_them(name):
-    """nano claims none, and what these studies ask about is what its words do."""
+def test_studies_of_transcripts_enable_transcription(name):
+    """Studies of transcripts let nano show its own, which its recipe does not."""
     for variant in study_variants(load_study(name), "nano").variants:
         assert variant.recipe.transcribes or not variant.recipe.strategy_hears
 
@@ -92,7 +92,7 @@ def test_smaller_training_sets_are_nested_and_keep_the_classes():
         assert {sum(u.emotion == name for u in kept) for name in FOUR.names} == {len(kept) // 4}
 
 
-def test_transcripts_are_swapped_and_corrupted_as_told():
+def test_transcripts_are_swapped_and_corrupted_as_set():
     data = [*texts(60), replace(texts(1)[0], id="silent", transcript=None)]
     swapped = Reshaping(transcripts="swapped").test(data)
     assert sorted(u.transcript for u in swapped[:-1]) == sorted(u.transcript for u in data[:-1])

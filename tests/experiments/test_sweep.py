@@ -1,4 +1,4 @@
-"""A sweep: figures are those of the predictions it leaves, kills change nothing, what is done is not done again."""
+"""Sweeps: figures equal those of the stored predictions, and an interruption changes nothing and repeats nothing."""
 
 import json
 import os
@@ -41,13 +41,13 @@ def go(reader, manifest):
 
 @pytest.fixture(scope="module")
 def plain(go, tmp_path_factory):
-    """A grid of four on two folds that was never stopped."""
+    """An uninterrupted grid of four combinations on two folds."""
     out = tmp_path_factory.mktemp("sweeps") / "plain"
     return out, go(out, *GRID)
 
 
 def trainings(monkeypatch):
-    """The folders that are trained in from now on."""
+    """Record the folders of the trainings from now on."""
     seen, train = [], Run.train
     monkeypatch.setattr(Run, "train", lambda self, *a, **k: seen.append(self.folder) or train(self, *a, **k))
     return seen
@@ -90,22 +90,22 @@ def test_each_training_has_its_recipe_its_seed_and_its_fold(plain):
         found = json.loads(notes.read_text())
         fold = notes.parent.name
         assert found["seed"] == found["recipe"]["training"]["seed"] == {"fold-1-seed-0": 0, "fold-2-seed-1": 1}[fold]
-        assert found["val"] == 0  # nothing was chosen by what is reported
+        assert found["val"] == 0  # no weights were selected on the reported clips
         seen.add((found["recipe"]["lora"]["rank"], found["recipe"]["lora"]["alpha"], fold))
     assert len(seen) == 8
 
 
-def test_the_best_is_the_highest_and_is_said_to_be_too_high(plain):
+def test_the_best_is_the_highest_and_called_optimistic(plain):
     out, results = plain
     assert results.best.mean == max(row.mean for row in results.rows)
     page = (out / "results.md").read_text()
     assert page.count(f"**{results.best.mean:.3f} ± {results.best.sd:.3f}**") == 1
-    assert "so a little too high" in page
+    assert "and therefore optimistic" in page
     assert "The last weights of each training were taken" in page
 
 
 def dying(go, out, count, resume):
-    """Let a sweep go on in a process of its own until it kills itself at its count-th weight update or rename."""
+    """Continue a sweep in another process, which kills itself at its count-th weight update or rename."""
 
     def live():
         left = [count]
@@ -187,7 +187,7 @@ def test_one_fold_is_the_manifests_own(reader, tmp_path):
     assert results.folds == {"fold-1": {"train": 16, "val": 0, "test": 8}}
     assert results.rows[0].sd is None
     report = json.loads((tmp_path / "out" / results.rows[0].report / "report.json").read_text())
-    assert report["split"] == "val"  # what is scored is no test set, and its report does not call it one
+    assert report["split"] == "val"  # the scored part is not the test split, and its report says so
 
 
 def test_what_does_not_fit_in_memory_fails_alone(go, tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_what_does_not_fit_in_memory_fails_alone(go, tmp_path, monkeypatch):
 
 
 def test_folders_in_use_and_other_data_are_refused(plain, go, tmp_path, reader):
-    with pytest.raises(UserError, match="holds an experiment; --resume"):
+    with pytest.raises(UserError, match="holds an experiment: continue it with --resume"):
         go(plain[0], *GRID)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(UserError, match="not empty and holds no experiment"):

@@ -1,4 +1,4 @@
-"""Sweeps and studies of published splits that share speakers: taken by name and told, and no leak beside that."""
+"""Sweeps and studies of published splits that share speakers: allowed by name, reported, and checked otherwise."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def meld(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(reader):
-    """The tiny reader, its classes left to the protocol."""
+    """The tiny text system, whose classes come from the protocol."""
     return tuple(override for override in reader if not override.startswith("labels="))
 
 
@@ -46,12 +46,12 @@ def test_shared_speakers_are_refused_unless_a_protocol_has_them_so(meld, plain, 
         sweep("gemma-text", (*plain, *seven), [meld], tmp_path / "out", SweepSettings(folds=1))
     with pytest.raises(UserError, match="protocol lssed tests lssed, and the data have meld"):
         sweep("gemma-text", plain, [meld], tmp_path / "out", SweepSettings(protocol="lssed"))
-    with pytest.raises(UserError, match=r"MELD: splits: train 8 \(complete: 9989\).*--partial goes on"):
+    with pytest.raises(UserError, match=r"MELD: splits: train 8 \(complete: 9989\).*Use --partial to continue"):
         sweep("gemma-text", plain, [meld], tmp_path / "out", SweepSettings(protocol="meld"))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sweep_takes_melds_splits_and_tells_what_is_shared(meld, plain, tmp_path):
+def test_a_sweep_uses_melds_splits_and_notes_shared_speakers(meld, plain, tmp_path):
     out = tmp_path / "out"
     settings = SweepSettings(protocol="meld", partial=True, choose_weights=True)
     results = sweep("gemma-text", (*plain, "lora.alpha=4,8"), [meld], out, settings)
@@ -110,7 +110,7 @@ def test_another_protocol_allows_no_shared_speaker(plain, tmp_path):
     assert divided.folds[0].val == ()
 
 
-def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_path):
+def test_validation_drawn_from_training_is_noted_once(plain, tmp_path):
     data = [replace(u, split="train" if i < 40 else "test") for i, u in enumerate(texts(48, 12, "savee"))]
     write_manifest(tmp_path / "m.csv", data)
     variants = variants_of(plain, "emobox:savee")
@@ -130,13 +130,13 @@ def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_pat
 
 def test_what_does_not_go_with_a_protocol_is_refused(meld, plain, turns):
     variants = variants_of(plain)
-    with pytest.raises(UserError, match="--folds 5 and --protocol can't be used together: meld has its own parts"):
+    with pytest.raises(UserError, match="--folds 5 and --protocol cannot be used together: meld has its own parts"):
         divide_data([meld], variants, 5, "meld")
     with pytest.raises(UserError, match="--partial is for --protocol"):
         divide_data([meld], variants, partial=True)
     with pytest.raises(UserError, match="0 folds: give 1 or more"):
         divide_data([meld], variants, 0)
-    with pytest.raises(UserError, match="labels=iemocap4: protocol meld is scored in ekman7; leave labels out"):
+    with pytest.raises(UserError, match="labels=iemocap4: protocol meld is scored in ekman7: leave labels out"):
         divide_data([meld], variants_of(plain, "meld", "labels=iemocap4"), protocol="meld", partial=True)
     with pytest.raises(UserError, match=r"protocol iemocap-loso has no validation part of iemocap here.*--folds"):
         divide_data([turns], variants_of(plain, "iemocap-loso"), protocol="iemocap-loso", partial=True)

@@ -1,4 +1,4 @@
-"""Pictures of sweeps: every figure stands in its cell, the best is framed, what is missing is a dash."""
+"""Plots of sweeps: every figure is in its cell, the best has a frame, and missing figures are a dash."""
 
 from dataclasses import replace
 
@@ -68,6 +68,6 @@ def test_other_grids_have_no_picture(tmp_path):
             draw(results(keys, []))
 
 
-def test_keys_are_told_by_their_end():
+def test_keys_are_shown_by_their_last_part():
     assert short_key("phases.p3.optimiser.batch_size") == "batch_size"
     assert short_key("lora.rank") == "lora.rank"

@@ -1,4 +1,4 @@
-"""The head of systems without an LLM: what its source describes, and padding changes nothing.
+"""The head of systems without an LLM equals its source's description, and padding changes nothing.
 
 AA-SLLM published no code; the reference here is its description (section 3.3.1) in plain tensor operations.
 """

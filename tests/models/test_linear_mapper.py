@@ -1,4 +1,4 @@
-"""LinearMapper: one linear layer, and vectors around each clip where asked."""
+"""LinearMapper: one linear layer, and vectors around each clip if the recipe has them."""
 
 import pytest
 import torch

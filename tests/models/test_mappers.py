@@ -1,4 +1,4 @@
-"""QPMapper is what its paper describes: a plain post-norm transformer over frames and queries."""
+"""QPMapper equals its paper's description: a plain post-norm transformer over frames and queries."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ SMALL = {"queries": 3, "layers": 2, "heads": 2, "width": 16, "feedforward": 24}
 def mapper():
     torch.manual_seed(0)
     built = QPMapper(10, 12, **SMALL).double().eval()
-    for parameter in built.parameters():  # biases and norms too, so that none can be forgotten unnoticed
+    for parameter in built.parameters():  # biases and norms too, so that an omitted one is detected
         nn.init.normal_(parameter, std=0.3)
     return built
 

@@ -1,4 +1,4 @@
-"""What SpeechLLM does once, or in one pass, gives what the plain way gives: loss, gradients, scores and text."""
+"""SpeechLLM's faster computations equal the plain ones: loss, gradients, scores and text."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def written(processor, task="joint"):
 
 @pytest.fixture
 def prefixes_read(monkeypatch):
-    """The prefixes that were really read, as they are read."""
+    """Record the prefixes that are computed."""
     seen, read = [], speech_llm.read_prefix
 
     def counted(llm, prefix):
@@ -74,7 +74,7 @@ def prefixes_read(monkeypatch):
     return seen
 
 
-# 1. What all rows share is read once.
+# 1. The prefix that all rows share is read once.
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gemma", "gemma2", "gemma3", "mistral", "granite"])
@@ -113,7 +113,7 @@ def test_a_frozen_llm_reads_the_prefix_once_a_run(make, prefixes_read):
     torch.testing.assert_close(losses, plain, rtol=1e-5, atol=1e-5)
 
 
-def test_another_prefix_is_read_anew(make, prefixes_read):
+def test_another_prefix_is_computed_again(make, prefixes_read):
     model, processor = make()
     learn(model, llm=False)
     batch = processor(samples(processor))
@@ -165,7 +165,7 @@ def test_a_prefix_kept_in_inference_mode_does_no_harm_in_training(make):
     assert gradients(model)
 
 
-def test_a_moved_model_reads_its_prefix_anew(make, prefixes_read):
+def test_a_moved_model_computes_its_prefix_again(make, prefixes_read):
     model, processor = make("mistral")
     learn(model, llm=False)
     batch = processor(samples(processor))
@@ -192,7 +192,7 @@ def test_gradient_checkpointing_changes_no_gradient(make, shared):
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-5, msg=name)
 
 
-# 2. The loss is computed on the answer alone.
+# 2. The loss is computed only on the answer.
 
 
 def test_gathered_logits_are_those_of_the_answers_in_reading_order(make):
@@ -207,7 +207,7 @@ def test_gathered_logits_are_those_of_the_answers_in_reading_order(make):
     torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-4)
 
 
-def test_logits_are_kept_only_when_asked_for(make):
+def test_logits_are_returned_only_on_request(make):
     model, processor = make()
     assert model(**processor(samples(processor))).logits is None
 
@@ -223,7 +223,7 @@ def test_the_output_layer_sees_answers_only(make):
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
-def test_the_transcripts_tokens_weigh_what_the_recipe_says(make, weight):
+def test_transcript_tokens_have_the_recipes_weight(make, weight):
     model, processor = make()
     rows = samples(processor, weight=weight)
     output = model(**processor(rows), return_logits=True)
@@ -272,7 +272,7 @@ FIVE = label_set("msp9").only(WORDS)  # the first word begins two of the others
 
 
 def in_words(processor):
-    """The same system, asked to answer in words of several tokens instead of letters."""
+    """The same system with emotions named by words of several tokens instead of letters."""
     templates = processor.settings.templates.model_copy(update={"words": WORDS})
     settings = processor.settings.model_copy(update={"templates": templates})
     return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
@@ -370,7 +370,7 @@ def until_end(ids, processor):
 def test_generation_of_a_batch_is_that_of_its_rows_and_the_plain_way(make, name):
     model, processor = make(name)
     rows = [Sample(row.conversation.before("transcript"), row.samples) for row in samples(processor)]
-    rows.append(Sample(samples(processor)[1].conversation.before("emotion"), rows[1].samples))  # a longer beginning
+    rows.append(Sample(samples(processor)[1].conversation.before("emotion"), rows[1].samples))  # a longer prefix
     greedy = {"max_new_tokens": 12, "do_sample": False}
     together = model.generate(**processor(rows, closed=False), **greedy)
     for row, sample in enumerate(rows):
@@ -382,7 +382,7 @@ def test_generation_of_a_batch_is_that_of_its_rows_and_the_plain_way(make, name)
 
 
 class _Spread(TorchDispatchMode):
-    """Counts how often one weight is spread over a batch, to be copied for it."""
+    """Count how often one weight is copied for a batch."""
 
     def __init__(self, weight):
         super().__init__()

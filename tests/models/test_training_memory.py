@@ -1,4 +1,4 @@
-"""The memory estimate counts what autograd really keeps: every saved tensor of a layer, once, weights apart."""
+"""The memory estimate equals what autograd keeps: every saved tensor of a layer once, without weights."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The paper table: commands that the command line takes, figures that the files hold, a page that is up to date."""
+"""The paper table: valid commands, figures that equal those of the files, and a page that is up to date."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def test_a_figure_of_ours_is_its_files() -> None:
     assert find_ours(ROOT, where).value == f"{with_interval(held['rows'][0])} UA, 331 clips of val"
     with pytest.raises(UserError, match="no figure of 'nothing'"):
         find_ours(ROOT, where.model_copy(update={"row": "nothing"}))
-    with pytest.raises(UserError, match="not there"):
+    with pytest.raises(UserError, match="is missing: run the study"):
         find_ours(ROOT, Counterpart(file="nowhere.json"))
 
 
@@ -84,7 +84,7 @@ def test_studies_are_of_the_package_and_their_files_are_whole() -> None:
         held = json.loads((ROOT / RESULTS / study.file).read_text(encoding="utf-8"))
         assert held["rows"], name
         assert not any(row["failed"] for row in held["rows"]), name
-        assert len(held["rows"]) == len(read_command(study.command).told or [None]), name
+        assert len(held["rows"]) == len(read_command(study.command).compared or [None]), name
 
 
 @pytest.mark.parametrize("study", SHOWN.values(), ids=SHOWN)

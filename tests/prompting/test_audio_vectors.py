@@ -1,4 +1,4 @@
-"""How many vectors a clip takes is known from its length, and is what encoder and mapper then make of it."""
+"""The number of vectors of a clip follows from its length and equals the output of encoder and mapper."""
 
 import pytest
 import tiny

@@ -1,4 +1,4 @@
-"""Conversations become ids by the tokenizer's own template, asked as they were trained, and nothing slips in."""
+"""Conversations become token ids by the tokenizer's own template: equal in training and inference, no injections."""
 
 from dataclasses import replace
 
@@ -15,14 +15,14 @@ from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe_parts import PromptPart
 
 SAID = "We got the house, naïve as we were!"
-# As Qwen3's: empty thoughts before the last answer, however it was made.
+# As Qwen3's: empty thoughts before the last answer, with and without `add_generation_prompt`.
 THINKING = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{% if m['role'] == 'assistant' %}"
     "{% if enable_thinking is defined and enable_thinking %}<think>\nlet me see\n</think>\n\n"
     "{% else %}<think>\n\n</think>\n\n{% endif %}{{ m['content'].lstrip('\n') }}{% else %}{{ m['content'] }}{% endif %}"
     "<|end|>\n{% endfor %}"
 )
-# As some old ones: a system turn is dropped without a word.
+# As some old ones: a system turn is omitted without an error.
 DEAF = (
     "{% for m in messages %}{% if m['role'] != 'system' %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endif %}"
     "{% endfor %}"
@@ -100,7 +100,7 @@ def test_kinds_cover_exactly_the_transcript_the_emotion_and_the_answer(letters, 
 
 
 @pytest.mark.parametrize(("task", "broken"), [("asr", "transcript"), ("joint", "transcript"), ("joint", "emotion")])
-def test_what_is_asked_at_inference_is_to_the_token_what_was_trained(chat, task, broken):
+def test_prompts_of_inference_and_training_have_equal_tokens(chat, task, broken):
     trained, asked = chat.encode(ask(task)), chat.encode(ask(task).before(broken), closed=False)
     assert asked.head == trained.head
     assert asked.tail == trained.tail[: len(asked.tail)]
@@ -116,7 +116,7 @@ def test_text_alone_has_everything_before_the_answer_in_its_head(chat):
         assert SAID in text_of(chat, tokens.head)
 
 
-def test_text_and_clip_are_asked_in_the_same_words(chat):
+def test_prompts_with_text_and_with_a_clip_have_the_same_wording(chat):
     conversation = ask(audio=False)
     tokens = chat.encode(conversation)
     assert conversation.user in text_of(chat, tokens.head)
@@ -196,7 +196,7 @@ def test_a_wording_is_rendered_once_and_gives_the_same_row_each_time(monkeypatch
     assert len(renderings) == 1
     assert rows[0] == rows[2] == Chat(tokenizer()).encode(first)
     assert rows[1] == Chat(tokenizer()).encode(second) != rows[0]
-    for number in range(600):  # what is remembered is bounded
+    for number in range(600):  # the cache is bounded
         chat.encode(replace(first, user=f"{first.user}{number}"))
     assert len(chat._rendered) <= 256
 

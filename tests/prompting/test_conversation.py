@@ -1,4 +1,4 @@
-"""The LLM is told all that the recipe asks for, drawn anew in training, always the same without a generator."""
+"""The prompt has all parts that the recipe needs, random in training and constant without a generator."""
 
 import itertools
 import re
@@ -92,7 +92,7 @@ def test_only_the_emotions_that_may_be_answered_are_offered():
     assert set(re.findall(r"\| Emotion: (\w) \|", conversation.user)) <= {"S", "H"}
 
 
-def test_transcription_alone_is_asked_without_emotions():
+def test_the_prompt_of_transcription_lists_no_emotions():
     assert "Emotion codes" not in ask("asr").user
 
 
@@ -110,7 +110,7 @@ def test_examples_differ_from_sample_to_sample():
     assert len({ask(rng=rng).user.splitlines()[-1] for _ in range(50)}) == len(TEMPLATES.examples)
 
 
-def test_cues_are_told_in_any_order_behind_any_opening():
+def test_cues_are_stated_in_any_order_after_any_opening():
     rng = np.random.default_rng(0)
     cues = {"loudness": "low", "pitch": "high", "pitch range": "medium"}
     users = [ask("ser", rng, prompt={"cues": "praat"}, cues=cues).user for _ in range(60)]
@@ -124,7 +124,7 @@ def test_cues_are_told_in_any_order_behind_any_opening():
     )
 
 
-def test_hints_are_told_only_where_the_recipe_wants_them_and_they_are_known():
+def test_hints_are_stated_only_if_the_recipe_has_them_and_they_are_known():
     known = {"cues": {"pitch": "low"}, "gender": "female"}
     bare = ask().user
     assert ask(**known).user == bare
@@ -153,7 +153,7 @@ def test_without_a_clip_there_is_no_place_for_one():
         ("joint", "emotion", f"| ASR: {SAID} | Emotion:"),
     ],
 )
-def test_an_answer_can_be_broken_off_before_what_is_asked(task, kind, left):
+def test_an_answer_can_be_cut_before_a_span(task, kind, left):
     assert ask(task).before(kind).text == left
 
 

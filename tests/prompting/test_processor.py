@@ -1,4 +1,4 @@
-"""Batches hold what was said and heard, no more: padding is marked, the shared beginning found, the loss on answers."""
+"""Batches: padding is marked, the shared prefix is found, and only answers count in the loss."""
 
 from importlib.resources import files
 
@@ -47,7 +47,7 @@ def written(processor):
 
 
 def read_back(processor, batch, row):
-    """All ids that the LLM reads of a row, `None` for an audio vector."""
+    """All ids that the LLM reads for a row, `None` for an audio vector."""
     ids = [
         None if audio else token
         for token, audio, keep in zip(
@@ -107,7 +107,7 @@ def test_labels_are_the_answers_and_padding_counts_for_nothing(processor):
     assert not batch["label_weights"][batch["labels"] == IGNORED].any()
 
 
-def test_transcripts_weigh_what_their_sample_says(processor):
+def test_transcripts_have_the_weight_of_their_sample(processor):
     sample = Sample(spoken(processor)[0].conversation, tiny.clip(0.3), transcript_weight=0.25)
     batch = processor([sample])
     light = batch["input_ids"][batch["label_weights"] == 0.25]

@@ -1,4 +1,4 @@
-"""Prompts are data: the shipped ones are complete, and a user's own are read or refused in one line."""
+"""Prompt templates: the packaged ones are complete, and a user's own are loaded or refused in one line."""
 
 import re
 from importlib.resources import files

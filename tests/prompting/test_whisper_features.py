@@ -1,4 +1,4 @@
-"""What Whisper's encoder is given is what transformers' extractor makes of the same clip, at both sizes of mel."""
+"""The input of Whisper's encoder equals the features by transformers' extractor, for both numbers of mels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the tests on published weights share: the folder of models, real recordings, and skips that say their reason."""
+"""Fixtures for the tests on published weights: the folder of models, real recordings, and skips with their reason."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 @pytest.fixture(scope="session", autouse=True)
 def models_folder():
-    """The folder of models, named to the package for all of these tests; they skip where there is none."""
+    """The folder of models, set for all of these tests, which are skipped if there is none."""
     needed = ("whisper-base", "whisper-tiny.en", "smollm2-135m-instruct")
     found = next((place for place in PLACES if all((place / name / "config.json").is_file() for name in needed)), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""nano's answers to a fixed handful of real recordings are as stored: other weights or other code show here first."""
+"""nano's answers to a fixed set of real recordings equal the stored ones, which detects other weights or other code."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SmolLM2's published weights: what our LLM path computes in fewer steps is what transformers computes plainly."""
+"""SmolLM2's published weights: our faster computations equal those of transformers."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def system(*overrides):
 
 @pytest.fixture(scope="module")
 def exact():
-    """The system in float32, its adapters zero; a test that changes them leaves them so."""
+    """The system in float32 with adapters of zero; tests that change them restore them."""
     return system("training.precision=float32")
 
 
@@ -96,7 +96,7 @@ def test_packed_layers_answer_as_plain_ones():
 
 
 def test_a_gguf_file_and_its_dequantised_folder_are_one_model(exact):
-    """The folder's weights are the file's, rounded to bfloat16."""
+    """The weights in the folder equal those of the file, rounded to bfloat16."""
     folder, ours = exact
     stored, theirs = system("training.precision=float32", *GGUF)
     kept, read = folder.config.base_weights["llm"], stored.config.base_weights["llm"]

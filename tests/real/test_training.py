@@ -1,4 +1,4 @@
-"""EmoSLLM of published parts, on real speech: three phases lower both losses, and a killed run ends where it would."""
+"""EmoSLLM with published parts on real speech: three phases lower both losses, and a killed run can be resumed."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ PARTS = (
 
 @pytest.fixture(scope="module")
 def make(recordings, tmp_path_factory):
-    """Runs on four short recordings of two emotions, two more to choose by; all share their frames."""
+    """Runs on four short recordings of two emotions, and two more for validation, with one cache of frames."""
     recipe = load_recipe("emosllm", PARTS)
     cache = tmp_path_factory.mktemp("frames")
     chosen = []
@@ -50,7 +50,7 @@ def make(recordings, tmp_path_factory):
 
 
 def killed(run, update):
-    """Train in a process of its own that is killed at the end of a weight update; its exit code."""
+    """Train in another process that is killed after a weight update; return its exit code."""
 
     def live():
         left, step = [update], PhaseTrainer.training_step
@@ -73,7 +73,7 @@ def killed(run, update):
 
 @torch.no_grad()
 def losses(model, run):
-    """Mean loss of the transcripts' tokens and of the emotions' tokens over what is trained on."""
+    """Mean loss of the transcripts' tokens and of the emotions' tokens over the training set."""
     processor = build_processor(run.recipe)
     found = {}
     for task in ("asr", "ser"):

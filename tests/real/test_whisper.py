@@ -1,4 +1,4 @@
-"""Whisper's published weights: our encoder hears what transformers' decoder writes down."""
+"""Whisper's published weights: transformers' decoder reads the speech from our encoder's frames."""
 
 import re
 
@@ -59,7 +59,7 @@ def test_of_the_window_the_clips_own_frames_are_kept(jfk, heard):
     assert words(jfk[1])[:9] == words(written(model, frames))[:9]
 
 
-def test_weights_in_int8_still_hear_every_word(jfk, heard, tmp_path):
+def test_int8_weights_preserve_every_word(jfk, heard, tmp_path):
     features, model = heard
     save_int8(load_encoder(NAME), tmp_path)
     assert (tmp_path / "model.safetensors").stat().st_size < 24_000_000

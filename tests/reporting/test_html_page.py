@@ -1,4 +1,4 @@
-"""The page is one whole file that calls nobody, tells the report's own numbers, and takes whatever names it gets."""
+"""The HTML page is one self-contained file with the report's own numbers, and accepts any names."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from emosllm.reporting.html_page import render_page
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A weak and a strong system, with everything a report can hold."""
+    """A weak and a strong system, with every section of a report."""
     root = tmp_path_factory.mktemp("runs")
     (root / "sound").mkdir()
     clips = planted.utterances(root / "sound")
@@ -38,7 +38,7 @@ def page(text):
     return Page(text)
 
 
-def test_it_calls_nobody(text, page):
+def test_the_page_has_no_external_links(text, page):
     assert not re.search(r"https?:|//[\w.]+\.\w|@import|<script|<link|<iframe|srcset", text)
     for name, value in page.attributes:
         if name in ("src", "href", "data", "poster", "action", "xlink:href"):
@@ -79,7 +79,7 @@ def test_names_are_text(text, page):
     assert "2.00 h" in words
 
 
-def test_examples_can_be_listened_to(page):
+def test_examples_contain_audio(page):
     sounds = [value for name, value in page.attributes if name == "src"]
     assert sounds
     for sound in sounds:
@@ -127,7 +127,7 @@ def test_a_report_of_an_older_release_is_a_page_too(tmp_path, runs):
 
 
 def test_who_cannot_be_set_side_by_side(tmp_path, runs):
-    with pytest.raises(UserError, match="is there twice"):
+    with pytest.raises(UserError, match="is given twice"):
         compare_evaluations([runs[0], runs[0]])
     clips = planted.utterances()[:200]
     fewer = planted.write_run(tmp_path / "fewer", clips, planted.answers(clips, 0.5, 1))

@@ -1,4 +1,4 @@
-"""A page as Markdown and as LaTeX: the same figures, and nothing that a name could break."""
+"""The page as Markdown and LaTeX: the same figures, and names are escaped."""
 
 import re
 from itertools import starmap
@@ -76,7 +76,7 @@ TEXT = {"textasciicircum": "^", "textless": "<", "textgreater": ">", "textbar": 
 
 
 def cells_of(source):
-    """The rows of a LaTeX table as a parser of LaTeX reads them: what would be printed in each cell."""
+    """The printed cells of a LaTeX table, by a small parser."""
     nodes, _, _ = LatexWalker(source, tolerant_parsing=False).get_latex_nodes()
     (table,) = (node for node in nodes if node.isNodeType(LatexEnvironmentNode))
     assert table.environmentname == "tabular"
@@ -96,11 +96,11 @@ def cells_of(source):
     return [row for row in shown if any(row)]
 
 
-def test_latex_says_to_a_parser_what_it_shall(side):
+def test_latex_is_parsed_to_the_expected_cells(side):
     head, *rows = cells_of(latex(side))
     assert head == ["System", "UA", "WA", "macro F1", "clips"]
     for run, row in zip(side.runs, rows, strict=True):
-        assert row[0] == run.name  # letter by letter, whatever LaTeX means by these letters
+        assert row[0] == run.name  # every character, including those with a meaning in LaTeX
         interval = run.report.intervals["ua"]
         assert row[1] == f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
         assert row[4] == "240"

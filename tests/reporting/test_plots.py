@@ -1,4 +1,4 @@
-"""Figures state the numbers they show, draw the edge cases, are the same bytes twice, and need no screen."""
+"""Plots contain their numbers, draw edge cases, are deterministic, and need no screen."""
 
 import dataclasses
 import sys
@@ -58,7 +58,7 @@ def groups():
 
 
 def texts(figure):
-    """All that a reader can read, after drawing."""
+    """All text of a drawn plot."""
     picture_bytes(figure, "png")
     from matplotlib.text import Text
 

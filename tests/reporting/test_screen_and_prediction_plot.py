@@ -1,4 +1,4 @@
-"""What people look at: it fits, it states the figures, and a strange name breaks nothing."""
+"""Terminal output and prediction plots: they fit, contain the figures, and accept any names."""
 
 import io
 import sys
@@ -131,7 +131,7 @@ def test_long_lists_say_what_is_missing(tmp_path):
     assert f"{MOST}.wav" not in text
 
 
-def test_recordings_of_one_name_are_told_apart(tmp_path):
+def test_recordings_of_one_name_are_distinguished(tmp_path):
     draw_predictions([answered("x/1.wav"), answered("y/1.wav")], tmp_path / "a.svg", "two")
     assert "x/1.wav" in (tmp_path / "a.svg").read_text("utf-8")
 

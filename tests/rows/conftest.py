@@ -1,4 +1,4 @@
-"""What the tests of the table's rows share: real speech where it lies beside the checkout, else made in code."""
+"""Fixtures for the tests of the table's rows: real speech if it exists beside the checkout, otherwise synthetic."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def real(root: Path) -> list[dict[str, object]]:
 
 
 def made(folder: Path) -> list[dict[str, object]]:
-    """The same in harmonics."""
+    """The same recordings as synthetic harmonics."""
     rows: list[dict[str, object]] = []
     for number, split in enumerate(SPLITS):
         for index, emotion in enumerate(FOUR):

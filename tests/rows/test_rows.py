@@ -1,4 +1,4 @@
-"""Every row of the table trains, resumes, evaluates and predicts by the same commands, with tiny parts of its kind."""
+"""Every row of the table trains, resumes, evaluates and predicts with the same commands, with tiny parts."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ QUICK = (
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
-    """Overrides of a row, its tiny parts built once."""
+    """Overrides of a row; its tiny parts are built once."""
     built = {}
 
     def overrides(name):
@@ -170,12 +170,12 @@ def test_what_is_used_as_published_has_nothing_to_train(parts, speech, tmp_path,
 
 
 def test_descriptions_want_a_training_set(as_published, speech):
-    """AA-SLLM's medians are a run's; the recipe alone has none."""
+    """AA-SLLM's medians belong to a run; a recipe alone has none."""
     line = refused("evaluate", as_published("aa-sllm"), "--data", speech, "--split", "test")
     assert "the prompts of this system contain cues, but no training set gave their levels" in line
 
 
-def test_medians_are_saved_with_the_run_and_told_again(trained, speech, monkeypatch):
+def test_medians_are_saved_with_the_run_and_used_again(trained, speech, monkeypatch):
     run = trained("aa-sllm")
     medians = json.loads((run / "thresholds.json").read_text())
     assert medians["cues"] == "librosa"
@@ -194,7 +194,7 @@ def test_medians_are_saved_with_the_run_and_told_again(trained, speech, monkeypa
 
 
 def test_balanced_weights_average_one_over_the_samples(trained, parts, speech):
-    """Of Whisper-Gemma's loss: rare classes count more, and the mean over the training set is 1."""
+    """In Whisper-Gemma's loss rare classes have larger weights, and the mean over the training set is 1."""
     from emosllm.models.build import build_processor
     from emosllm.training.dataset import PhaseDataset
     from emosllm.training.phase_plan import plan_phase

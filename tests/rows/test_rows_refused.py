@@ -1,4 +1,4 @@
-"""Mistakes with the table's rows end in one line that names the thing and the way out."""
+"""Mistakes with the table's rows are errors of one line with the thing and the remedy."""
 
 import json
 import shutil
@@ -67,9 +67,7 @@ def test_missing_surplus_and_misshapen_keys(qwen2, tmp_path, change, match):
 
 def test_a_model_of_another_kind(qwen2, tmp_path):
     ears, mouth = tiny.folders(tmp_path)
-    says(
-        pointing(qwen2, "qwen2-audio", f"encoder.model={mouth}"), "'llama' is no speech encoder known here; known are "
-    )
+    says(pointing(qwen2, "qwen2-audio", f"encoder.model={mouth}"), "'llama' is not a known speech encoder; known are ")
     says(
         pointing(qwen2, "qwen2-audio", f"mapper.model={ears}"), "no model with a mapper of its own there; give a folder"
     )

@@ -38,4 +38,4 @@ def test_other_answers_than_predicts_are_seen():
     assert difference(body(angry=0.25, sad=0.75), expected) == ""
     assert difference(body(angry=0.2504, sad=0.7496), expected) == "probabilities off by 0.00040"
     assert difference(body(sad=0.75, angry=0.25), expected) == "labels ['sad', 'angry']"
-    assert difference(body("Yes.", angry=0.25, sad=0.75), expected) == "heard 'Yes.' in place of 'No.'"
+    assert difference(body("Yes.", angry=0.25, sad=0.75), expected) == "transcript 'Yes.' instead of 'No.'"

@@ -1,4 +1,4 @@
-"""What the tests of training share: the bundled corpus, and EmoSLLM with tiny parts."""
+"""Fixtures for the tests of training: the bundled corpus, and EmoSLLM with tiny parts."""
 
 import gc
 from pathlib import Path
@@ -23,7 +23,7 @@ SMALL = (
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_collection():
-    """The Trainer collects garbage after each phase; what was imported need not be looked through each time."""
+    """Freeze imported objects, which the Trainer's garbage collection after each phase would otherwise scan."""
     gc.collect()
     gc.freeze()
     yield
@@ -32,7 +32,7 @@ def quick_collection():
 
 @pytest.fixture(scope="session")
 def utterances():
-    """Twelve utterances to train on and four to validate, every emotion among both."""
+    """Twelve training and four validation utterances, with every emotion in both."""
     found = read_manifest(MANIFEST)
     return [u for u in found if u.split == "train"][::6] + [u for u in found if u.split == "val"][::5]
 
@@ -49,7 +49,7 @@ def make_recipe(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """One cache for all runs: their encoder is the same."""
+    """One cache for all runs, since their encoder is the same."""
     return tmp_path_factory.mktemp("frames")
 
 

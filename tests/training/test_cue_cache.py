@@ -1,4 +1,4 @@
-"""Cues are measured once a run, of every recording, and what is told by them is what measuring anew would tell."""
+"""Cues are measured once in a run, on every recording, and their levels equal those of a new measurement."""
 
 import io
 import json
@@ -30,7 +30,7 @@ EPOCHS = ("prompt.cues=praat", "phases.p3.epochs=3", "training.evaluations=2")
 
 @pytest.fixture
 def measured(monkeypatch):
-    """How often each clip is measured, by its samples."""
+    """Count how often each clip is measured, by its samples."""
     counts = Counter()
     known = CUE_SETS["praat"]
 
@@ -82,7 +82,7 @@ def test_a_run_is_the_run_that_measures_every_time(trained, make_run, tmp_path, 
     assert {**one["phases"]["p3"], "seconds": 0} == {**other["phases"]["p3"], "seconds": 0}
 
 
-def test_conversations_are_those_of_cues_measured_anew(trained):
+def test_conversations_equal_those_of_newly_measured_cues(trained):
     run, _, _ = trained
     processor = run._processor({})
     for number, (name, plan) in enumerate(plan_phases(run.recipe, run.data.train).items(), start=1):
@@ -119,7 +119,7 @@ def test_what_was_measured_comes_back_to_the_last_bit(tmp_path, make_recipe, utt
 
 
 @pytest.mark.parametrize("fault", ["other data", "other order", "other cues", "half", "not a number", "no table"])
-def test_what_is_not_of_these_data_is_measured_anew(tmp_path, make_recipe, utterances, measured, fault):
+def test_cues_of_other_data_are_measured_again(tmp_path, make_recipe, utterances, measured, fault):
     data = RunData.of(utterances, make_recipe())
     quietly(data, tmp_path)
     path = tmp_path / "cues.json"

@@ -1,4 +1,4 @@
-"""Sample number n is the same sample, whatever was read before it, by whichever process."""
+"""Sample number n is always the same, independent of earlier samples and of the process."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def test_a_sample_depends_on_its_number_alone(make, augmentation):
         assert_same(sample, read[index])
 
 
-def test_every_sample_of_an_utterance_is_worded_anew(make):
+def test_every_sample_of_an_utterance_has_its_own_wording(make):
     dataset = make("phases.p3.epochs=20")
     item = dataset.plan[0]
     twins = [index for index, other in enumerate(dataset.plan) if other == item]
@@ -95,12 +95,12 @@ def test_the_emotion_and_the_transcript_are_the_utterances_own(make, utterances)
         assert dataset[index].conversation.text == f"| ASR: {spoken.transcript} | Emotion: {letter} |"
 
 
-def test_an_emotion_that_the_label_set_merges_is_asked_by_its_class(make):
+def test_a_merged_emotion_is_answered_by_its_class(make):
     data = [Utterance("u", tiny.clip(0.5), emotion="excited", transcript="kids")]
     assert make(data=data)[0].conversation.text == "| ASR: kids | Emotion: H |"
 
 
-def test_cues_are_told_by_the_runs_own_thirds(make, utterances):
+def test_cues_are_stated_by_the_runs_own_thresholds(make, utterances):
     pytest.importorskip("parselmouth")
     clip = load_utterance(utterances[0])
     measured = measure(clip)

@@ -1,4 +1,4 @@
-"""Statistics of hidden states: measured on the clips that have an emotion, on all where none has."""
+"""Statistics of hidden states use the clips with an emotion, or all clips if none has one."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Mechanism 4: a frozen encoder's frames lie on disk, named by all that they came from, whole or not at all."""
+"""The cache of the frozen encoder's frames: named by all that they depend on, and written atomically."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A phase's samples are laid out at once: shares, balance and epochs as the recipe says, the same for the same seed."""
+"""The plan of a phase: shares, balance and epochs as in the recipe, deterministic for a seed."""
 
 from collections import Counter
 
@@ -94,7 +94,7 @@ def test_only_the_named_corpora_are_used():
     assert {item.utterance for item in plan(phase(corpora=["two"], ser=1), utterances)} == set(range(5, 10))
 
 
-def test_a_small_share_is_still_asked_once():
+def test_a_small_share_has_at_least_one_sample():
     assert Item(0, "ser") in plan(phase(asr=1, ser=0.001), [*speech(1), *speech(9, emotion=None)])
 
 
@@ -118,7 +118,7 @@ def test_a_phase_without_speech_names_what_it_lacks_and_the_way_out(what, uttera
 
 
 def padding(items, utterances, micro):
-    """Letters that are padded to the longest of their forward pass."""
+    """The number of characters with padding to the longest of each forward pass."""
     lengths = [len(utterances[item.utterance].transcript) for item in items]
     rows = [lengths[start : start + micro] for start in range(0, len(lengths), micro)]
     return sum(max(row) * len(row) - sum(row) for row in rows)

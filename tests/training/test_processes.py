@@ -1,4 +1,4 @@
-"""Two processes over gloo, as `torchrun` starts them, learn what one learns, and each file is written once."""
+"""Training in two processes over gloo, as `torchrun` starts them, equals one process, and each file is written once."""
 
 import processes
 import pytest
@@ -8,7 +8,7 @@ from emosllm.models.checkpoints.checkpoint import read_weights
 
 
 def launch(run, report):
-    """Train in two processes; what each of them ended with."""
+    """Train in two processes; return the result of each."""
 
     def train(rank):
         try:

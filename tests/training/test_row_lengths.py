@@ -1,4 +1,4 @@
-"""A row that the LLM has no positions for is named before anything is trained, and the bounds never clear one."""
+"""A row that exceeds the LLM's positions is reported before training, and the bounds accept no such row."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ LONG = "kids are talking by the door " * 400
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Nothing may be trained, built or computed from here on."""
+    """Fail if anything is trained, built or computed."""
     monkeypatch.setattr(PhaseTrainer, "train", lambda *_, **__: pytest.fail("trained"))
     monkeypatch.setattr(run_module, "build_model", lambda *_: pytest.fail("built"))
 
@@ -61,7 +61,7 @@ def reading_at_most(positions):
 def test_one_long_row_is_named_before_anything_is_built(
     tmp_path, make_run, utterances, untrained, monkeypatch, phase, emotion
 ):
-    """A transcript without an emotion stands in the first phase alone, one of another corpus in the last alone."""
+    """Transcripts without an emotion are only in the first phase, those of another corpus only in the last."""
     silent(monkeypatch)
     long = replace(utterances[0], id="the long one", transcript=LONG, emotion=emotion, corpus=phase)
     others = [u for u in (f"phases.{name}.corpora=[synthetic]" for name in ("p1", "p2", "p3")) if phase not in u]
@@ -72,7 +72,7 @@ def test_one_long_row_is_named_before_anything_is_built(
     assert said.startswith("the long one: a row of ")
     assert f" tokens in phase {phase}, and the llama in use reads at most 2048; shorten its transcript" in said
     assert "\n" not in said
-    assert not (tmp_path / "run").exists()  # so that the same command goes through once the data are mended
+    assert not (tmp_path / "run").exists()  # so that the same command works after the data are corrected
 
 
 def test_no_row_is_put_into_words_where_all_have_room(make_run, utterances, tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_the_limit_is_the_longest_rows_length(make, phase, utterances):
 
 
 def test_the_longest_in_tokens_is_found_though_others_have_more_letters_or_seconds(make, utterances):
-    """Signs that the tokenizer has no words for take a token for each byte."""
+    """Characters that are not in the vocabulary take a token for each byte."""
     common = "the emotion of the speaker " * 12
     strange = "ждём 你好吗 " * 18
     data = [replace(u, transcript=common, duration=3.0) for u in utterances]
@@ -167,7 +167,7 @@ def test_where_vectors_are_fixed_no_recording_is_read(make, monkeypatch):
 
 
 def test_a_recording_alone_can_be_too_long(make, utterances):
-    """A vector for each frame, 50 a second; of the second phase's rows the longest recording is named."""
+    """One vector for each frame, 50 a second; the longest recording of the second phase is named."""
     vectors = AudioVectors(convolutions=((320, 320, 0),))
     dataset = make("p2", vectors=vectors, data=utterances)
     places = {dataset.utterances[item.utterance].id: n for n, item in enumerate(dataset.plan)}
@@ -189,10 +189,10 @@ def test_seconds_bound_the_vectors_of_every_kind_of_encoder(make, utterances, na
     for place, item in enumerate(dataset.plan):
         length, bound = row_tokens(dataset, place), bounds.close(item.utterance, item.task)
         assert length <= bound
-        assert bound < length + 400  # what a second and the wording leave open
+        assert bound < length + 400  # the difference by a second of audio and the wording
 
 
-# ---- where the model itself stops
+# ---- the error of the model itself
 
 
 CLASSES = (
@@ -205,7 +205,7 @@ WORDS = (*CLASSES, "prompt.templates=speech-words", "prompt.examples=0")
 
 @pytest.mark.parametrize(("overrides", "width"), [((), 0), (CLASSES, 1), (WORDS, 3)])
 def test_what_is_refused_is_what_the_model_would_refuse(make, make_recipe, overrides, width):
-    """Over tokens, and over labels of one token or of several, which are read after the row."""
+    """For the loss over tokens, and over labels of one token or several, which follow the row."""
     dataset = make("p3", *overrides)
     model = build_model(make_recipe())
     collate = collate_of(dataset.phase, dataset.processor)

@@ -1,4 +1,4 @@
-"""One whole training on the CPU: what learns, what is kept, what is refused, and no kill changes anything."""
+"""One whole training on the CPU: what is trained, stored and refused, and that a kill changes nothing."""
 
 import json
 import os
@@ -32,7 +32,7 @@ CHECKPOINT = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pt
 
 
 def weights(folder):
-    """All that a run learned: what each phase kept, and the model."""
+    """All trained weights of a run: those of each phase, and the model."""
     return {place: read_weights(Path(folder) / place) for place in (*(f"phases/{p}/kept" for p in PHASES), "model")}
 
 
@@ -53,7 +53,7 @@ def assert_equal(one, other):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory, make_run):
-    """A run that was never stopped, and the model that was trained in it."""
+    """An uninterrupted run, and its trained model."""
     folder = tmp_path_factory.mktemp("plain") / "run"
     built = []
     with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +101,7 @@ def test_each_phase_changes_what_it_says_and_nothing_else(plain, make_recipe):
     frozen = trained.state_dict().keys() - learned
     assert len(frozen) > 50
     assert all(torch.equal(trained.state_dict()[name], begun[name]) for name in frozen)
-    assert (folder / "model" / "model.safetensors").stat().st_size < 200_000  # the trained weights alone
+    assert (folder / "model" / "model.safetensors").stat().st_size < 200_000  # only the trained weights
 
 
 @pytest.mark.parametrize(("learns", "on"), [(("mapper",), False), (("mapper", "lora"), True), (("lora",), True)])
@@ -141,11 +141,11 @@ def test_the_loss_falls(tmp_path, make_run, utterances):
     assert after < before / 2
 
 
-# ---- stopped and taken up again
+# ---- interrupted and resumed
 
 
 def dying(run, moment, resume=False):
-    """Let a run go on in a process of its own until it kills itself with SIGKILL.
+    """Continue a run in another process until it kills itself with SIGKILL.
 
     Args:
         moment: a part of a path and a count: at the count-th time that such a path is opened for writing, made, renamed
@@ -182,7 +182,7 @@ def dying(run, moment, resume=False):
 
 
 def assert_nothing_half_written(folder):
-    """What has a final name is whole."""
+    """Check that files with a final name are complete."""
     assert not (folder / "model").exists()
     notes = folder / "run.json"
     assert not notes.exists() or json.loads(notes.read_text())
@@ -248,7 +248,7 @@ def test_resuming_a_finished_run_changes_nothing(plain, make_run, tmp_path, monk
     )
 
 
-# ---- what is refused
+# ---- refused input
 
 
 def test_a_folder_in_use_is_refused(plain, make_run, tmp_path):
@@ -281,7 +281,7 @@ def test_a_phase_that_can_not_be_planned_stops_the_run_before_it_begins(tmp_path
     [
         (lambda u: replace(u, split="test"), "no utterance of the split 'train'.*{'test': 16}"),
         (lambda u: replace(u, speaker="anna"), "speaker anna is in train and in val"),
-        (lambda u: replace(u, audio=Path("gone.wav")), "recordings not there: 1, the first is gone.wav"),
+        (lambda u: replace(u, audio=Path("gone.wav")), "missing recordings: 1, the first is gone.wav"),
     ],
 )
 def test_data_that_teach_nothing_are_refused(make_recipe, utterances, change, words):
@@ -302,11 +302,11 @@ def test_the_datas_hash_changes_with_anything_about_them(make_recipe, utterances
     assert len(digests) == 5
 
 
-# ---- the best is kept
+# ---- the best weights are stored
 
 
 def validating(monkeypatch, *scores):
-    """Let validations find these scores; gives the weights that each of them saw."""
+    """Replace the scores of validations; gives the weights at each of them."""
     seen = []
 
     def validation(self, model, processor, frames):
@@ -345,7 +345,7 @@ def test_without_validation_the_last_weights_are_kept(tmp_path, make_run, uttera
     assert_equal(tmp_path / "run", plain[0])  # which validated the last weights, and no others
 
 
-# ---- how it is carried out does not change what is learned
+# ---- settings of speed do not change the training
 
 
 @pytest.mark.parametrize("how", ["micro_batch=1", "gradient_checkpointing=true", "workers=2"])
@@ -363,10 +363,10 @@ def test_bfloat16_trains_in_float32_what_learns(tmp_path, make_run, plain):
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_what_is_going_on_is_told(tmp_path, make_run, capsys):
+def test_progress_is_printed(tmp_path, make_run, capsys):
     make_run(tmp_path / "run").train()
     told = capsys.readouterr().err
-    assert "phase p1: what learns: mapper; from 12 asr samples" in told
+    assert "phase p1: trains mapper on 12 asr samples" in told
     assert re.search(r"p3 .* 3/3 .*val UA 0\.\d+", told)
     assert "left" in told
 

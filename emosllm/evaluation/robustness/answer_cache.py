@@ -62,11 +62,11 @@ class AnswerCache:
             try:
                 found = json.loads(notes.read_text("utf-8"))["key"]
             except (OSError, ValueError, KeyError, TypeError):
-                raise UserError(f"{notes} is damaged: begin the sweep anew, without --resume") from None
+                raise UserError(f"{notes} is damaged: start the sweep again without --resume") from None
             if found != key:
                 raise UserError(
                     f"{self.folder} holds a sweep of another system, other data or other settings: leave --resume out "
-                    "to begin anew, or give another --out"
+                    "to start again, or give another --out"
                 )
             return
         for path in self.folder.glob("*.json"):
@@ -74,7 +74,7 @@ class AnswerCache:
         write_atomically(notes, json.dumps({"key": key}) + "\n")
 
     def read(self, condition: str, severity: float | None) -> PointAnswers | None:
-        """The answers at one point, `None` where there are none.
+        """The answers at one point; `None` if none are stored.
 
         Raises:
             UserError: the file was not written by `write`.
@@ -88,11 +88,11 @@ class AnswerCache:
             if not len(kept.reference) == len(kept.speakers) == len(kept.answers):
                 raise ValueError("the lengths differ")
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is damaged ({error}): remove it, and the sweep asks again") from None
+            raise UserError(f"{path} is damaged ({error}): remove it, and the sweep computes it again") from None
         return kept
 
     def write(self, condition: str, severity: float | None, kept: PointAnswers) -> None:
-        """Keep the answers at one point.
+        """Store the answers at one point.
 
         Raises:
             UserError: the folder cannot be written to.

@@ -56,7 +56,7 @@ class Condition:
         """Why this condition is not available here, in a few words; `None` if it is."""
         if self.codec and self.codec[1] not in sf.available_subtypes(self.codec[0]):
             return f"this libsndfile ({sf.__libsndfile_version__}) has no {self.codec[1]}"
-        return "there are no other voices to make it of" if self.needs_voices and not voices else None
+        return "there are no other voices for it" if self.needs_voices and not voices else None
 
     def at(self, severity: float, voices: Voices = ()) -> Change:
         """The change at one severity.
@@ -80,7 +80,7 @@ def condition(name: str) -> Condition:
     """Find a condition by name.
 
     Raises:
-        UserError: there is no condition of that name.
+        UserError: no condition has that name.
     """
     if name not in CONDITIONS:
         raise UserError(f"unknown condition {name!r}: known are {', '.join(CONDITIONS)}")
@@ -140,8 +140,8 @@ def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator,
 
     def make(samples: np.ndarray, _: np.random.Generator, __: float, ___: Voices) -> np.ndarray:
         down = soxr.resample(samples, _RATE, _TELEPHONE)
-        heard = _fitted(_through("WAV", subtype, down, rate=_TELEPHONE), len(down))
-        return _fitted(soxr.resample(heard, _TELEPHONE, _RATE).astype(np.float32), len(samples))
+        decoded = _fitted(_through("WAV", subtype, down, rate=_TELEPHONE), len(down))
+        return _fitted(soxr.resample(decoded, _TELEPHONE, _RATE).astype(np.float32), len(samples))
 
     return make
 

@@ -1,4 +1,4 @@
-"""Run a recogniser under every condition: recordings are read once, degraded, and recognised again.
+"""Run a recogniser on degraded recordings: each recording is read once and recognised under every condition.
 
 Recordings that cannot be read and clips without a class are left out of every point of a curve.
 """
@@ -22,7 +22,7 @@ def chosen_conditions(names: str) -> list[str]:
     """Resolve `all`, or names separated by commas, to conditions.
 
     Raises:
-        UserError: there is no condition of that name.
+        UserError: no condition has that name.
     """
     if names.strip() == "all":
         return list(CONDITIONS)
@@ -48,19 +48,19 @@ def sweep_recogniser(
         utterances: with their true emotions.
         names: conditions of `CONDITIONS`.
         batch_size: recordings computed together.
-        transcripts: as for `Recogniser.predict`; given transcripts stay true, however degraded the recording is.
-        resamples: of the speakers, for the intervals.
+        transcripts: as for `Recogniser.predict`; given transcripts are not degraded.
+        resamples: number of draws of the speakers, for the intervals.
         seed: of noise, rooms and resampling.
         on_point: called with every point as soon as it is computed.
         kept: as for `sweep`.
 
     Raises:
-        UserError: the system takes no audio, no recording can be read, or for the reasons of `sweep`.
+        UserError: the system takes no audio, no recording can be read, or `sweep` raises it.
     """
     if not recogniser.processor.listens:
-        raise UserError("--robustness spoils recordings, and this system does not listen")
+        raise UserError("--robustness degrades recordings, and this system takes no audio: leave it out")
     labels = recogniser.labels
-    heard, clips, reference = [], [], []
+    readable, clips, reference = [], [], []
     for utterance in utterances:
         true = labels.classify(utterance.emotion)
         if true is None or utterance.audio is None:
@@ -69,20 +69,20 @@ def sweep_recogniser(
             samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
         except UserError:
             continue
-        heard.append(utterance)
+        readable.append(utterance)
         clips.append(samples)
         reference.append(true)
 
-    def predict(spoilt: Sequence[np.ndarray]) -> list[str | None]:
-        changed = [replace(u, audio=s, start=0.0, end=None) for u, s in zip(heard, spoilt, strict=True)]
-        found = recogniser.predict(changed, batch_size, transcripts)
-        return [labels.classify(prediction.label) for prediction in found]
+    def predict(degraded: Sequence[np.ndarray]) -> list[str | None]:
+        changed = [replace(u, audio=s, start=0.0, end=None) for u, s in zip(readable, degraded, strict=True)]
+        predictions = recogniser.predict(changed, batch_size, transcripts)
+        return [labels.classify(prediction.label) for prediction in predictions]
 
     return sweep(
         predict,
         clips,
         reference,
-        [utterance.speaker for utterance in heard],
+        [utterance.speaker for utterance in readable],
         labels.names,
         conditions=[CONDITIONS[name] for name in names],
         resamples=resamples,

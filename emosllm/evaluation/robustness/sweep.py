@@ -63,7 +63,7 @@ def sweep(
             f"{len(clips)} clips, {len(reference)} references, {len(speakers)} speakers: one each is needed"
         )
     settings = {"resamples": resamples, "seed": seed, "level": level}
-    tell = on_point or (lambda point: None)
+    notify = on_point or (lambda point: None)
     chosen = tuple(CONDITIONS.values()) if conditions is None else tuple(conditions)
 
     def answers(each: Condition | None, severity: float | None) -> Answers:
@@ -76,7 +76,7 @@ def sweep(
 
     clean_answers = answers(None, None)
     clean = _point("clean", None, clean_answers, None, settings)
-    tell(clean)
+    notify(clean)
     points, skipped = [], {}
     others = voices if voices is not None else clips[1:]
     for each in chosen:
@@ -86,7 +86,7 @@ def sweep(
             continue
         for severity in each.severities:
             points.append(_point(each.name, severity, answers(each, severity), clean_answers, settings))
-            tell(points[-1])
+            notify(points[-1])
     return _robustness(clean, points, chosen, skipped, settings)
 
 
@@ -127,10 +127,14 @@ def pool(
     points, skipped = [], {}
     for each in conditions:
         found = [(severity, answers(each.name, severity)) for severity in each.severities]
-        if any(told is None for _, told in found):
+        if any(point_answers is None for _, point_answers in found):
             skipped[each.name] = "it could not be made in every fold"
             continue
-        points += [_point(each.name, severity, told, clean_answers, settings) for severity, told in found if told]
+        points += [
+            _point(each.name, severity, point_answers, clean_answers, settings)
+            for severity, point_answers in found
+            if point_answers
+        ]
     return _robustness(clean, points, conditions, skipped, settings)
 
 
@@ -174,7 +178,7 @@ def _read_or_asked(
     speakers: Sequence[str | None],
     ask: Callable[[], Sequence[str | None]],
 ) -> PointAnswers:
-    """What is kept of one point; else what is answered now, kept from now on."""
+    """The stored answers at one point, or new answers, which are then stored."""
     found = None if kept is None else kept.read(name, severity)
     if found is not None and found.reference == tuple(reference):
         return found
@@ -186,8 +190,8 @@ def _read_or_asked(
 
 def _answers(name: str, kept: PointAnswers, labels: Sequence[str]) -> Answers:
     n = len(kept.reference)
-    ids, nobody = tuple(map(str, range(n))), (None,) * n
-    return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, nobody, nobody, ({},) * n)
+    ids, unknown = tuple(map(str, range(n))), (None,) * n
+    return Answers(name, tuple(labels), ids, kept.reference, kept.answers, kept.speakers, unknown, unknown, ({},) * n)
 
 
 def _robustness(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emosllm.evaluation.metrics import Interval, encode
-from emosllm.evaluation.statistics.resampling import merge_alike, resampled_sums, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import merge_alike, resampled_sums, sum_by_unit, units_of
 
 #: The figures that have an interval; each is a field of `Scores`.
 FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")

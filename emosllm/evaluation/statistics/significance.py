@@ -15,7 +15,7 @@ from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.extra import eval_extra
 from emosllm.evaluation.metrics import Interval, encode
 from emosllm.evaluation.statistics.bootstrap import FIGURES, figures_of, percentile_interval
-from emosllm.evaluation.statistics.resampling import merge_alike, resampled_sums, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import merge_alike, resampled_sums, sum_by_unit, units_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Folds: who is learned from, chosen by and tested on; by the manifest's own splits, by k parts, or one left out.
+"""Divide utterances into folds: by the manifest's own splits, by k parts, or with one session or speaker left out.
 
-A fold is three lists of utterances and a name. How lists came about is decided here, whether they may be used is
-decided in `leaks.py`, for all folds alike. Given up: nested cross-validation.
+A fold has a name and the utterances for training, validation and test. `leakage.py` checks whether folds may be used.
+Not supported: nested cross-validation.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ class Fold:
 
     Attributes:
         name: as in file names, `fold-1`.
-        train: to learn from.
-        val: to choose weights by; empty where nothing is chosen.
-        test: to be scored on.
+        train: the training utterances.
+        val: the utterances that select the weights; empty if no weights are selected.
+        test: the utterances that are scored.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Fold:
 
     @property
     def digest(self) -> str:
-        """Changes when anything about the utterances or their sides does."""
+        """Hash of all fields of the utterances in each part."""
         digest = hashlib.blake2b(digest_size=16)
         for side in (self.train, self.val, self.test):
             digest.update(b"\n--\n" + "\n".join(repr(asdict(utterance)) for utterance in side).encode())
@@ -46,13 +46,13 @@ def own_splits(utterances: Sequence[Utterance], labels: LabelSet, test: str = "t
     """The manifest's own splits as one fold.
 
     Args:
-        utterances: of which those without a split are left out.
-        labels: val and test keep what has a class.
-        test: the split to score on; with `val` nothing is left to choose by.
+        utterances: all; those without a split are left out.
+        labels: the classes; val and test contain only utterances that have one.
+        test: the split that is scored; with `val` the fold has no validation part.
         name: of the fold.
 
     Raises:
-        UserError: nothing to learn from, or nothing to score on.
+        UserError: there is no training utterance, or no utterance to score.
     """
     sides = {
         split: tuple(u for u in utterances if u.split == split and (split == "train" or labels.classify(u.emotion)))
@@ -60,22 +60,23 @@ def own_splits(utterances: Sequence[Utterance], labels: LabelSet, test: str = "t
     }
     for split in ("train", test):
         if not sides[split]:
-            there = ", ".join(f"{name or '(none)'} {n}" for name, n in Counter(u.split for u in utterances).items())
-            raise UserError(f"no utterance of split {split!r} with a class of {labels.name}; the data have {there}")
+            counts = ", ".join(f"{name or '(none)'} {n}" for name, n in Counter(u.split for u in utterances).items())
+            raise UserError(f"no utterance of split {split!r} with a class of {labels.name}; the data have {counts}")
     return Fold(name, sides["train"], sides["val"] if test != "val" else (), sides[test])
 
 
 def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, seed: int = 0) -> list[Fold]:
-    """K parts with the classes' shares alike, each tested once by what was learned from the others.
+    """Divide utterances into K parts with similar shares of the classes; each part is the test part of one fold.
 
-    Whoever speaks is in one part only; where nobody knows who speaks, segments of one file stay together. What has no
-    class (speech with a transcript alone) is learned from in every fold that does not test its speaker.
+    All utterances of a speaker are in one part. If the speaker is unknown, all segments of a file are in one part.
+    Utterances without a class (speech with only a transcript) are training data of every fold that does not test their
+    speaker.
 
     Args:
-        utterances: all, whatever split they are in.
+        utterances: all, of any split.
         labels: the classes.
-        k: how many parts.
-        seed: of the division; the same for all trainings that shall be compared.
+        k: number of parts.
+        seed: of the division; trainings that are compared need the same one.
 
     Raises:
         UserError: fewer than two folds, or fewer speakers or clips than folds, or scikit-learn is not installed.
@@ -89,7 +90,7 @@ def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, 
     groups = [_group(utterance) for utterance in labelled]
     if len(set(groups)) < k:
         raise UserError(
-            f"{len(set(groups))} speakers or recordings with a class of {labels.name} can't make {k} folds: lower "
+            f"{len(set(groups))} speakers or recordings with a class of {labels.name} are too few for {k} folds: lower "
             "--folds, or give more data"
         )
     alone = len(set(groups)) == len(groups)
@@ -101,26 +102,27 @@ def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, 
         except ValueError:
             raise UserError(f"every class has fewer than {k} clips: lower --folds, or give more data") from None
     if not all(parts):
-        raise UserError(f"the speakers are too few or too unlike for {k} folds: one would be empty; lower --folds")
+        raise UserError(f"the speakers do not fill {k} folds, so one would be empty: lower --folds")
     part_of = {labelled[index].id: number for number, part in enumerate(parts) for index in part}
     return _one_out(utterances, [str(n) for n in range(1, k + 1)], lambda u: _part_name(part_of.get(u.id)))
 
 
 def leave_one_out(utterances: Sequence[Utterance], labels: LabelSet, what: str) -> list[Fold]:
-    """One session, or one speaker, tested at a time by what was learned from the others.
+    """One fold for each session or speaker, which is tested after training on the others.
 
     Args:
-        utterances: all; those without that attribute are only learned from.
-        labels: what has no class is not tested, and not learned from where its session or speaker is tested.
+        utterances: all; those without that attribute are only training data.
+        labels: the classes. Utterances without one are not tested, and are left out where their session or speaker is
+            tested.
         what: `session` or `speaker`.
 
     Raises:
-        UserError: fewer than two of them.
+        UserError: there are fewer than two sessions or speakers.
     """
     labelled = [u for u in utterances if labels.classify(u.emotion) and getattr(u, what)]
     names = sorted({getattr(utterance, what) for utterance in labelled})
     if len(names) < 2:
-        raise UserError(f"the data have {len(names)} {what}s, so none can be left out; fill the column {what!r}")
+        raise UserError(f"the data have {len(names)} {what}s, so none can be left out: fill the column {what!r}")
     tested = {utterance.id for utterance in labelled}
     folds = _one_out(utterances, names, lambda u: getattr(u, what) if u.id in tested else None)
     return [
@@ -132,13 +134,13 @@ def leave_one_out(utterances: Sequence[Utterance], labels: LabelSet, what: str) 
 def _one_out(
     utterances: Sequence[Utterance], names: Sequence[str], part_of: Callable[[Utterance], str | None]
 ) -> list[Fold]:
-    """A fold for each name; what belongs to no part is learned from, unless a tested speaker says it."""
+    """A fold for each name; utterances of no part are training data, except those of tested speakers."""
     folds = []
     for name in names:
         test = tuple(utterance for utterance in utterances if part_of(utterance) == name)
-        heard = {_group(utterance) for utterance in test}
+        tested = {_group(utterance) for utterance in test}
         train = tuple(
-            u for u in utterances if part_of(u) != name and (part_of(u) is not None or _group(u) not in heard)
+            u for u in utterances if part_of(u) != name and (part_of(u) is not None or _group(u) not in tested)
         )
         folds.append(Fold(f"fold-{name}", train, (), test))
     return folds
@@ -149,7 +151,7 @@ def _part_name(number: int | None) -> str | None:
 
 
 def _group(utterance: Utterance) -> str:
-    """Who speaks; else the file, of which several utterances may be segments; else the utterance itself."""
+    """The speaker; if unknown the file, which may have several segments; for audio in memory the utterance itself."""
     if utterance.speaker:
         return f"speaker {utterance.speaker}"
     return f"file {utterance.audio}" if isinstance(utterance.audio, Path) else f"clip {utterance.id}"

@@ -1,8 +1,8 @@
-"""What must not be on two sides of a split: a speaker, a recording, an id, the validation set itself.
+"""Detect leakage between the parts of a fold: shared speakers, recordings, ids or dialogues, or val equal to test.
 
-Recordings are compared by their bytes (only files of one size are read, and at first only their beginnings), and
-segments of one file by whether they overlap in time. Given up: the same recording in another format or loudness, and
-texts that are alike, since people say the same things.
+Recordings are compared by their bytes: only files of equal size are read, and first only their beginnings. Segments of
+one file are compared by their times. Limitations: the same recording in another format or at another level is not
+detected. Equal texts are only counted, since different speakers say the same sentences.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold
 from emosllm.utterance import Utterance
 
-_BEGINNING = 1 << 16  # bytes that tell most files of one size apart
+_BEGINNING = 1 << 16  # bytes that distinguish most files of equal size
 
 
 def check_folds(
@@ -30,23 +30,23 @@ def check_folds(
     shared_recordings: int = 0,
     scored: Literal["test", "val"] = "test",
 ) -> list[str]:
-    """Refuse folds of which a figure would say nothing.
+    """Refuse folds with leakage, whose figures would be invalid.
 
     Args:
         folds: of one experiment.
-        shared_speakers: why the same people may be on two sides, where a published protocol has it so.
-        drawn_validation: why the same people may be in train and in val, where a published protocol has it so.
-        dialogue: the dialogue of a clip, where all of it must be on one side.
-        shared_recordings: how many tested clips of a fold are also learned from where a published list is so flawed;
-            one more is refused.
-        scored: the part that figures are of, which is `val` where the test is left alone.
+        shared_speakers: why speakers may be on two sides, if a published protocol shares them.
+        drawn_validation: why speakers may be in train and in val, if a published protocol shares them.
+        dialogue: maps a clip to its dialogue, which must be on one side; `None` does not check dialogues.
+        shared_recordings: number of tested clips of a fold that its published lists also have in training; more are
+            refused.
+        scored: the part that is scored; `val` if the test is not used.
 
     Returns:
-        What a reader of the figures must know, a sentence each: sides that share speakers, clips of unknown speakers.
+        Warnings for a reader of the figures, one sentence each: shared speakers, clips of unknown speakers.
 
     Raises:
         UserError: a validation set that is or overlaps the test set; an id, a recording, a dialogue or (unless allowed)
-            a speaker on two sides; corpora that hold each other's clips; a clip that is tested twice.
+            a speaker on two sides; corpora that contain each other's clips; a clip that is tested twice.
     """
     everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
     check_not_mixed(everything.values())
@@ -61,10 +61,10 @@ def check_folds(
     _check_scored_once(folds, scored)
     notes = _remarks(folds, shared_speakers, scored)
     if shared_recordings and scored == "test" and (also := sum(len(_also_learned(fold, contents)) for fold in folds)):
-        notes.append(f"Tested recordings that are learned from, too, as the published lists have them: {also}.")
+        notes.append(f"Tested recordings that are also in training, as in the published lists: {also}.")
     if drawn_validation is not None:
         twice = sum(len({val for _, val in _same_recordings(fold.train, fold.val, contents)}) for fold in folds)
-        notes += [f"Recordings of validation parts that are in training, too, listed twice: {twice}."] if twice else []
+        notes += [f"Recordings of validation parts that are also in training, listed twice: {twice}."] if twice else []
     return notes
 
 
@@ -75,12 +75,12 @@ def _check_sides(
     shared_speakers: bool,
     dialogue: Callable[[Utterance], str | None] | None,
 ) -> None:
-    """Refuse what is in both of two sides; what has no content here is not compared by it."""
+    """Refuse clips, recordings, dialogues and speakers that are on both sides; `contents` may lack recordings."""
     one, other = names
     first, second = _sides(fold)[one], _sides(fold)[other]
     where = f"{fold.name}: {{what}} is in {one} and in {other}"
     if same := {u.id for u in first} & {u.id for u in second}:
-        raise UserError(f"{where.format(what=f'clip {min(same)}')}; each may be on one side only")
+        raise UserError(f"{where.format(what=f'clip {min(same)}')}; remove it from one of them")
     if pair := next(_same_recordings(first, second, contents), None):
         what = f"one recording, as {pair[0]} and as {pair[1]},"
         raise UserError(f"{where.format(what=what)}; remove one of them")
@@ -88,21 +88,21 @@ def _check_sides(
         raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
     if not shared_speakers and (both := _speakers(first) & _speakers(second)):
         raise UserError(
-            f"{where.format(what=f'speaker {min(both)}')}, so the figures would not tell how new people are "
-            "recognised; split anew (only a published --protocol may have it so)"
+            f"{where.format(what=f'speaker {min(both)}')}, so the figures would not measure unseen speakers; split the "
+            "data again (only a published --protocol may share speakers)"
         )
 
 
 def _also_learned(fold: Fold, contents: Mapping[str, str]) -> set[str]:
-    """The tested clips whose recordings are learned from or chosen by, too."""
+    """The tested clips whose recordings are also in train or val."""
     sides = (fold.train, fold.val)
     return {tested for side in sides for _, tested in _same_recordings(side, fold.test, contents)}
 
 
 def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
-    """Id -> a name of the recording's content; equal names are equal bytes.
+    """Id -> a name of the recording's content; recordings with equal bytes have equal names.
 
-    Files that are not there have no name here; whoever reads them will say so.
+    A file without an equal is named by its path. So is a missing file, which raises an error when it is loaded.
     """
     names: dict[str, str] = {}
     paths: dict[Path, list[str]] = {}
@@ -122,7 +122,7 @@ def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
 
 
 def _alike(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Path]]:
-    """The groups of two and more that have the same key; `None` is no key."""
+    """The groups of two or more paths with the same key; paths with the key `None` are left out."""
     groups: dict[object, list[Path]] = {}
     for path in paths:
         if (value := key(path)) is not None:
@@ -153,29 +153,29 @@ def _speakers(side: Sequence[Utterance]) -> set[str]:
 
 
 def _named(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -> set[str]:
-    return {found for utterance in side if (found := name(utterance))}
+    return {value for utterance in side if (value := name(utterance))}
 
 
 def _check_validation(fold: Fold, contents: Mapping[str, str]) -> None:
     val, test = ({utterance.id for utterance in side} for side in (fold.val, fold.test))
-    if val and (val == test or _told(fold.val, contents) == _told(fold.test, contents)):
-        raise UserError(f"{fold.name}: the validation set is the test set, so weights would be chosen by the answer")
+    if val and (val == test or _content_counts(fold.val, contents) == _content_counts(fold.test, contents)):
+        raise UserError(f"{fold.name}: the validation set is the test set, so weights would be selected on the test")
     if both := val & test:
         raise UserError(
-            f"{fold.name}: {len(both)} clips of the validation set are in the test set, such as {min(both)}; weights "
-            "would be chosen by the answer"
+            f"{fold.name}: {len(both)} clips of the validation set are in the test set, such as {min(both)}, so "
+            "weights would be selected on the test"
         )
 
 
-def _told(side: Sequence[Utterance], contents: Mapping[str, str]) -> Counter[tuple[str, float, float]]:
-    """What a side is made of, whatever its clips are called: sounds, or the words of what is text alone."""
+def _content_counts(side: Sequence[Utterance], contents: Mapping[str, str]) -> Counter[tuple[str, float, float]]:
+    """The contents of a side and their counts, independently of ids: recordings, or transcripts of text-only clips."""
     return Counter((contents.get(u.id, u.transcript or u.id), *_span(u)) for u in side)
 
 
 def _same_recordings(
     first: Sequence[Utterance], second: Sequence[Utterance], contents: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """The ids of two clips each that are the same sound, or parts of it that overlap."""
+    """Yield pairs of ids whose clips are the same recording, or overlapping segments of one."""
     spans: dict[str, list[tuple[float, float, str]]] = {}
     for utterance in first:
         if utterance.id in contents:
@@ -197,7 +197,7 @@ def _check_scored_once(folds: Sequence[Fold], scored: str) -> None:
         for utterance in _sides(fold)[scored]:
             if utterance.id in tested:
                 raise UserError(
-                    f"clip {utterance.id} is tested in {tested[utterance.id]} and in {fold.name}; figures over all "
+                    f"clip {utterance.id} is tested in {tested[utterance.id]} and in {fold.name}, so figures over all "
                     "folds would count it twice"
                 )
             tested[utterance.id] = fold.name
@@ -210,12 +210,10 @@ def _remarks(folds: Sequence[Fold], shared_speakers: str | None, scored: str) ->
     if unknown == len(tests):
         notes.append("The test clips name no speakers, so nobody can check that no speaker is on two sides.")
     elif unknown:
-        notes.append(f"Of {unknown} of {len(tests)} test clips nobody knows the speaker, who may be on two sides.")
-    heard = sum(_repeated(fold.train, _sides(fold)[scored]) for fold in folds)
-    if heard:
-        notes.append(
-            f"Of {heard} of {len(tests)} tested texts the same words are in training; people repeat themselves."
-        )
+        notes.append(f"{unknown} of {len(tests)} test clips name no speaker, so their speakers may be on two sides.")
+    repeated = sum(_repeated(fold.train, _sides(fold)[scored]) for fold in folds)
+    if repeated:
+        notes.append(f"{repeated} of {len(tests)} tested texts are also in training, word for word.")
     shared: set[str] = set()
     for fold in folds:
         others = [*fold.train, *(fold.val if scored == "test" else ())]
@@ -227,6 +225,6 @@ def _remarks(folds: Sequence[Fold], shared_speakers: str | None, scored: str) ->
 
 
 def _repeated(train: Sequence[Utterance], tested: Sequence[Utterance]) -> int:
-    """How many tested texts, of clips that are text alone, stand word for word in training."""
-    told = {utterance.transcript for utterance in train if utterance.transcript}
-    return sum(utterance.audio is None and utterance.transcript in told for utterance in tested)
+    """Number of tested clips without audio whose transcript is also in training, word for word."""
+    trained = {utterance.transcript for utterance in train if utterance.transcript}
+    return sum(utterance.audio is None and utterance.transcript in trained for utterance in tested)

@@ -15,7 +15,7 @@ from emosllm.utterance import Utterance
 
 
 def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
-    """Read manifests that shall be used together.
+    """Read manifests that are used together.
 
     If two corpora use the same id, the corpus name is put in front (`ravdess:01.wav`), in both.
 
@@ -23,8 +23,8 @@ def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
         manifests: one or more.
 
     Raises:
-        UserError: for the reasons of `read_manifest`; the same clip of the same corpus in two of them; corpora that
-            contain each other's clips (`check_not_mixed`).
+        UserError: `read_manifest` raises it, two manifests contain the same clip of a corpus, or two corpora contain
+            each other's clips (`check_not_mixed`).
     """
     found = [utterance for path in manifests for utterance in read_manifest(path)]
     check_not_mixed(found)
@@ -34,7 +34,7 @@ def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
         if count > 1:
             raise UserError(
                 f"clip {clip!r} of {corpus or 'a corpus without a name'} is in {count} of the manifests: give it in "
-                "one, or tell them apart in a column `corpus`"
+                "one, or distinguish them in a column `corpus`"
             )
     return [
         replace(utterance, id=f"{utterance.corpus}:{utterance.id}") if times[utterance.id] > 1 else utterance

@@ -69,9 +69,10 @@ class Reshaping:
         spoken = [index for index, text in enumerate(texts) if text]
         if self.transcripts == "swapped":
             order = rng.permutation(spoken).tolist() if spoken else []
-            told = dict(zip(order, order[1:] + order[:1], strict=True))  # one cycle: no clip keeps its own transcript
+            source = dict(zip(order, order[1:] + order[:1], strict=True))  # one cycle: no clip keeps its own transcript
             return [
-                replace(u, transcript=texts[told[index]]) if index in told else u for index, u in enumerate(utterances)
+                replace(u, transcript=texts[source[index]]) if index in source else u
+                for index, u in enumerate(utterances)
             ]
         words = [word for text in texts if text for word in text.split()]
         return [replace(u, transcript=_corrupted(u.transcript, words, self.word_errors, rng)) for u in utterances]

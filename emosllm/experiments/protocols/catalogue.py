@@ -110,23 +110,23 @@ def _emobox_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fol
 
 def _emobox_counts(corpus: str, utterances: Sequence[Utterance], labels: LabelSet) -> list[str]:
     """Check the list's number of clips, and that the system has all its classes."""
-    strange = Counter(u.emotion for u in utterances if u.emotion and labels.classify(u.emotion) is None)
-    said = ", ".join(f"{count} {name}" for name, count in strange.items())
-    lacking = [f"label set {labels.name} has no class for {said} of EmoBox's lists"] if strange else []
+    unknown = Counter(u.emotion for u in utterances if u.emotion and labels.classify(u.emotion) is None)
+    listed = ", ".join(f"{count} {name}" for name, count in unknown.items())
+    lacking = [f"label set {labels.name} has no class for {listed} of EmoBox's lists"] if unknown else []
     return differences(emobox.card(corpus), utterances) + lacking
 
 
 def _cross_corpus(corpus: str) -> Protocol:
     return Protocol(
         name=f"cross-corpus:{corpus}",
-        title=f"learned from other corpora, tested on {corpus}",
+        title=f"trained on other corpora, tested on {corpus}",
         corpus=corpus,
         labels=None,
         headline="ua",
         folds=lambda utterances, labels: [_only_tested(utterances, labels)],
         counts=_no_counts,
         chooses=True,
-        notes=(f"All of {corpus} is tested, or its test split where it has one; nothing of it is learned from.",),
+        notes=(f"All of {corpus} is tested, or only its test split if it has one. None of it is in training.",),
     )
 
 
@@ -145,8 +145,8 @@ def _iemocap_dialogue(utterance: Utterance) -> str | None:
 
 
 _DRAWN = (
-    "EmoBox has no validation list here: a fifth of the training list is drawn as its recipe means to (Python's "
-    f"generator, seed {emobox.VALIDATION_SEED}), clips and not people; the division of its benchmark is not published."
+    "EmoBox has no validation list here: a fifth of the clips of the training list is drawn as its recipe intends "
+    f"(Python's generator, seed {emobox.VALIDATION_SEED}), not by speaker. The split of its benchmark is not published."
 )
 _MSP = "The corpus grows with every release and no count is checked: name the release beside each figure."
 _LOSO = "No validation part: the last weights of each training are taken."

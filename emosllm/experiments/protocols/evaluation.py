@@ -1,4 +1,4 @@
-"""A system under a protocol: trained anew for each fold, or scored as it is; leaks are refused before anything runs."""
+"""Evaluate a system under a protocol: train it for each fold, or score a trained one. Refuse folds with leakage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,27 +25,27 @@ from emosllm.recipe_parts import Answer, Strategy
 from emosllm.training.phase_trainer import these_processes
 
 _AS_IT_IS = (
-    "The system was not trained under this protocol: whether it learned from clips or speakers tested here, nobody "
-    "can tell from here."
+    "The system was not trained under this protocol: its training data may contain clips or speakers that are tested "
+    "here."
 )
 
 
 @dataclass(frozen=True)
 class ProtocolSettings:
-    """How a protocol is carried out.
+    """Options of an evaluation under a protocol.
 
     Attributes:
-        out: folder of the experiment; `None` keeps nothing, which only systems that are not trained can do.
-        resume: take up what was stopped.
-        partial: go on where counts are wrong, and say so.
-        test_only: do not train a recipe that could be trained, but score it as published.
-        seeds: trainings, each with another seed.
-        strategy: how the system is asked; the recipe's where `None`.
-        answer: whether labels are scored or looked for in a free answer; the recipe's where `None`.
-        transcripts: what the system is told in the test.
-        asking: temperature, abstention, spoilt recordings.
+        out: folder of the experiment; `None` stores nothing, which is possible only without training.
+        resume: continue an interrupted evaluation.
+        partial: continue although numbers of clips are wrong, with a warning in the notes.
+        test_only: score a recipe as published instead of training it.
+        seeds: number of trainings of each fold, which differ by their seed.
+        strategy: the inference strategy; the recipe's if `None`.
+        answer: whether labels are scored or searched in a free answer; the recipe's if `None`.
+        transcripts: the transcripts that the system gets in the test.
+        asking: temperature, abstention, degraded recordings.
         cache: folder of the encoders' frames.
-        keep_models: leave the trained weights there.
+        keep_models: keep the trained weights.
         batch_size: clips scored together.
         device: as `load`.
     """
@@ -73,61 +73,67 @@ def evaluate_protocol(
     settings: ProtocolSettings | None = None,
     console: Console | None = None,
 ) -> tuple[Results, Report]:
-    """Measure a system as a protocol says.
+    """Evaluate a system under a protocol.
 
     Args:
-        name: of the protocol.
-        system: a recipe, which is trained for each fold; or a trained system or a published one, scored as it is.
-        manifests: the data; for EmoBox, one manifest a fold.
-        overrides: to the recipe.
-        settings: how.
-        console: where to tell how far it is.
+        name: name of the protocol.
+        system: a recipe, which is trained for each fold; or a trained or published system, which is only scored.
+        manifests: the data; for EmoBox, one manifest for each fold.
+        overrides: changes to the recipe.
+        settings: options of the evaluation.
+        console: shows the progress.
 
     Returns:
         Figures by fold, and the report over all clips with the first seed.
 
     Raises:
-        UserError: no such protocol or system, wrong counts, a leak, or a folder that is taken.
+        UserError: no such protocol or system, wrong numbers of clips, leakage, or a folder in use.
     """
     settings = settings or ProtocolSettings()
     protocol = find_protocol(name)
     recipe, trained = _system(protocol, system, overrides, settings)
     if trained and settings.seeds > 1:
-        raise UserError(f"--seeds {settings.seeds}: {system} is scored as it is, so no seed changes it; leave it out")
-    how = (recipe.label_set, recipe.encoder is not None, settings.partial, trained)
-    laid = apply_protocol_to_manifests(protocol, manifests, *how)
-    told = Reshaping(transcripts=settings.transcripts)
-    variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels, None, (), told, settings.asking)
+        raise UserError(
+            f"--seeds {settings.seeds}: {system} is not trained here, so seeds have no effect: leave it out"
+        )
+    options = (recipe.label_set, recipe.encoder is not None, settings.partial, trained)
+    divided = apply_protocol_to_manifests(protocol, manifests, *options)
+    reshaping = Reshaping(transcripts=settings.transcripts)
+    variant = Variant(
+        recipe.name if not trained else system, {}, recipe, divided.labels, None, (), reshaping, settings.asking
+    )
     if trained:
-        recipe.label_set.only(laid.labels.names)  # classes that it can't answer with should be known now
+        recipe.label_set.only(divided.labels.names)  # raises an error here if the system lacks one of the classes
         variant = replace(variant, system=system, overrides=tuple(overrides))
-        laid = replace(laid, folds=tuple(replace(fold, train=()) for fold in laid.folds))
-    plan = _plan(protocol, laid, variant, settings, trained)
+        divided = replace(divided, folds=tuple(replace(fold, train=()) for fold in divided.folds))
+    plan = _plan(protocol, divided, variant, settings, trained)
     settings.asking.check(recipe, settings.transcripts, plan.folds)
     if settings.out is not None:
         return _carry_out(plan, protocol, settings, settings.out, console)
     if not trained:
-        raise UserError(f"protocol {name} trains {system} {len(laid.folds)} times: give --out DIR for the runs")
+        raise UserError(f"protocol {name} trains {system} {len(divided.folds)} times: give --out DIR for the runs")
     if these_processes().num_processes > 1:
-        raise UserError("several processes need one folder for what they leave: give --out DIR")
+        raise UserError("several processes need one folder for their results: give --out DIR")
     with TemporaryDirectory(prefix="emosllm-") as folder:
         return _carry_out(plan, protocol, settings, Path(folder), console)
 
 
-def _plan(protocol: Protocol, laid: ProtocolData, variant: Variant, settings: ProtocolSettings, trained: bool) -> Plan:
-    """What is computed; leaks are refused here."""
-    if trained and not settings.asking.calibrates:  # validation parts are for nothing then
-        laid = replace(laid, folds=tuple(replace(fold, val=()) for fold in laid.folds))
-    remarks = protocol.check(laid.folds)
-    partial = " (PARTIAL)" if laid.partial else ""
+def _plan(
+    protocol: Protocol, divided: ProtocolData, variant: Variant, settings: ProtocolSettings, trained: bool
+) -> Plan:
+    """The plan of the experiment, after the check for leakage."""
+    if trained and not settings.asking.calibrates:  # validation parts have no use then
+        divided = replace(divided, folds=tuple(replace(fold, val=()) for fold in divided.folds))
+    remarks = protocol.check(divided.folds)
+    partial = " (PARTIAL)" if divided.partial else ""
     return Plan(
         title=protocol.title + partial,
         variants=[variant],
-        folds=laid.folds,
+        folds=divided.folds,
         seeds=settings.seeds,
-        chooses="val" if protocol.chooses and not trained and all(fold.val for fold in laid.folds) else "never",
+        chooses="val" if protocol.chooses and not trained and all(fold.val for fold in divided.folds) else "never",
         shared_speakers=protocol.shares,
-        notes=(*laid.notes, *remarks, *([_AS_IT_IS] if trained else [])),
+        notes=(*divided.notes, *remarks, *([_AS_IT_IS] if trained else [])),
         data=protocol.name + partial,
     )
 
@@ -145,27 +151,27 @@ def _carry_out(
     first = outcomes[0]
     if first.pooled is None:
         failed = ", ".join(f"{fold}: {why}" for fold, why in first.failed.items())
-        raise UserError(f"{out}: no figure over all folds, since some failed ({failed}); --resume tries these again")
+        raise UserError(f"{out}: no figure over all folds, since some failed ({failed}): repeat these with --resume")
     return results, first.pooled
 
 
 def _system(
     protocol: Protocol, system: str, overrides: Sequence[str], settings: ProtocolSettings
 ) -> tuple[Recipe, bool]:
-    """The recipe of what is measured, and whether it is taken as it is, without training."""
+    """The recipe of the system, and whether it is scored without training."""
     labels = [] if protocol.labels is None else [f"labels={protocol.labels}"]
-    wishes = {"strategy": settings.strategy, "answer": settings.answer}
-    wishes = {key: value for key, value in wishes.items() if value is not None}
-    asked = [f"inference.{key}={value}" for key, value in wishes.items()]
+    chosen = {"strategy": settings.strategy, "answer": settings.answer}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    inference = [f"inference.{key}={value}" for key, value in chosen.items()]
     if system in names() or system.endswith((".yaml", ".yml")):
-        recipe = load_recipe(system, [*overrides, *asked])
+        recipe = load_recipe(system, [*overrides, *inference])
         if recipe.phases and not settings.test_only:
-            # A head's classes are its shape, a prompt's are its words: the protocol's are what is trained.
-            return load_recipe(system, [*overrides, *asked, *labels]), False
+            # The classes define a head's shape and a prompt's words, so the training uses the protocol's classes.
+            return load_recipe(system, [*overrides, *inference, *labels]), False
         if recipe.unpublished:
             raise UserError(f"recipe {system}: its {' and '.join(recipe.unpublished)} must be trained first")
         return recipe, True
     if overrides:
-        raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
+        raise UserError(f"{system} is trained, so {overrides[0]!r} cannot change it: overrides are for recipes")
     recipe = parse(read_config(fetch_checkpoint(checkpoint_folder(system))).recipe, system)
-    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=wishes)}), True
+    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=chosen)}), True

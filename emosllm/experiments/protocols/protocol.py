@@ -124,12 +124,12 @@ def apply_protocol(
     notes = list(protocol.notes)
     if wrong := protocol.counts(own, listens, classes):
         if not partial:
-            raise UserError(f"protocol {protocol.name}: {'; '.join(wrong)}. --partial goes on, and says so")
+            raise UserError(f"protocol {protocol.name}: {'; '.join(wrong)}. Use --partial to continue with a warning")
         notes = [f"PARTIAL, not comparable with published figures: {line}." for line in wrong] + notes
     extra = tuple(utterance for utterance in others if utterance.split in ("train", None))
     if extra:
         counts = ", ".join(f"{n} of {name or 'no name'}" for name, n in Counter(u.corpus for u in extra).items())
-        notes.append(f"Other corpora are learned from, too: {counts}.")
+        notes.append(f"Other corpora are also in training: {counts}.")
     if protocol.labels is None:
         classes = _common(own, extra, labels)
         notes.append(f"Scored in the classes that occur: {', '.join(classes.names)}.")

@@ -71,7 +71,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         ) from None
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: the weights can't be read ({reason}); fetch or save the checkpoint again") from None
+        raise UserError(
+            f"{folder}: the weights cannot be read ({reason}); fetch or save the checkpoint again"
+        ) from None
     return tensors
 
 
@@ -107,7 +109,7 @@ def read_config(folder: Path) -> SpeechLLMConfig:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder}: config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+            f"{folder}: config.json cannot be read ({_reason(error)}); fetch or save the checkpoint again"
         ) from None
     if not isinstance(config, SpeechLLMConfig):
         raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
@@ -195,7 +197,9 @@ class CheckpointModel(PreTrainedModel):
         if not is_main_process:
             return
         if self_contained and any(layer.merged for layer in lora_layers(self)):
-            raise UserError(f"{save_directory}: the adapters are merged; save before merge_lora, or load anew and save")
+            raise UserError(
+                f"{save_directory}: the adapters are merged; save before merge_lora, or load again and save"
+            )
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         state = self.state_dict() if state_dict is None else state_dict
@@ -259,7 +263,7 @@ class CheckpointModel(PreTrainedModel):
             return config_of(values)
         except (ValueError, TypeError, StrictDataclassError) as error:
             raise UserError(
-                f"{folder}: {part} in config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+                f"{folder}: {part} in config.json cannot be read ({_reason(error)}); fetch or save the checkpoint again"
             ) from None
 
     def _all_names(self) -> set[str]:

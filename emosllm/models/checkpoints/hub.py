@@ -38,7 +38,7 @@ def fetch_checkpoint(name: str, **hub: Any) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         near = did_you_mean(name, {*recipe_names(), *systems()})
         raise UserError(
-            f"{name}: no such folder, system or hub id to be had{near}: trained systems here are "
+            f"{name}: no such folder, system or hub id{near}: trained systems here are "
             f"{', '.join(systems())}, recipes are {', '.join(recipe_names())}; {_hub_says(name, error)}"
         ) from None
 

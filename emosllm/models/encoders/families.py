@@ -139,7 +139,7 @@ def family(config: PretrainedConfig) -> Family:
         UserError: the kind of encoder is unknown.
     """
     if config.model_type not in FAMILIES:
-        raise UserError(f"{config.model_type!r} is no speech encoder known here; known are {', '.join(FAMILIES)}")
+        raise UserError(f"{config.model_type!r} is not a known speech encoder; known are {', '.join(FAMILIES)}")
     return FAMILIES[config.model_type]
 
 
@@ -178,9 +178,9 @@ def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> P
         return config
     left = states_read(config, layers)[-1]
     if left > there:
-        said = list(layers) if isinstance(layers, tuple) else layers
+        chosen = list(layers) if isinstance(layers, tuple) else layers
         raise UserError(
-            f"encoder.layers={said}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
+            f"encoder.layers={chosen}: {config.model_type} has {there} layers here; give 0 to {there}, last or weighted"
         )
     shorter = copy.deepcopy(config)
     for number in kind.layers.values():

@@ -80,7 +80,7 @@ class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
         longest = max(len(clip) for clip in clips)
         if longest > self.n_samples:
             raise AudioError(
-                f"a recording of {longest / self.sampling_rate:.1f} s: Qwen-Audio hears at most {self.chunk_length} s "
+                f"a recording of {longest / self.sampling_rate:.1f} s: Qwen-Audio reads at most {self.chunk_length} s "
                 "at once; cut it, or give start and end in a manifest"
             )
         features = super().__call__(clips, sampling_rate=sampling_rate, return_attention_mask=False)

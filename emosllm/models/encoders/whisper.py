@@ -23,15 +23,15 @@ def read_clips(tower: PreTrainedModel, features: Tensor, lengths: Tensor) -> Ten
     Returns:
         `[A, N, D]` of the last module; frames after a clip's own frames are not valid.
     """
-    heard = after_convolutions(lengths).clamp(min=1)  # attention over no position would give NaN
-    longest = max(2, int(heard.max()))  # at least one pair, for encoders that pool pairs
+    counts = after_convolutions(lengths).clamp(min=1)  # attention over no position would give NaN
+    longest = max(2, int(counts.max()))  # at least one pair, for encoders that pool pairs
     features = features[:, :, : 2 * longest].to(tower.conv1.weight.dtype)
     # A single clip ends at its last pair of mel frames; in a batch the convolutions must not read beyond it.
-    features = features * first(2 * heard, features.shape[-1])[:, None]
+    features = features * first(2 * counts, features.shape[-1])[:, None]
     hidden = nn.functional.gelu(tower.conv2(nn.functional.gelu(tower.conv1(features)))).transpose(1, 2)
     hidden = hidden + tower.embed_positions.weight[: hidden.shape[1]]
     mask = create_bidirectional_mask(
-        config=tower.config, inputs_embeds=hidden, attention_mask=first(heard, hidden.shape[1]).long()
+        config=tower.config, inputs_embeds=hidden, attention_mask=first(counts, hidden.shape[1]).long()
     )
     for layer in tower.layers:
         hidden = layer(hidden, mask)

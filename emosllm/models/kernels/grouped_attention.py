@@ -37,17 +37,17 @@ def group_heads(llm: PreTrainedModel) -> None:
         llm.set_attn_implementation(GROUPED)
 
 
-def _mask(**asked: Any) -> Tensor | None:
+def _mask(**options: Any) -> Tensor | None:
     """Attention mask, built once for all layers: `[B, 1, L, S]`, or `[B, 1, H / H_k * L, S]` with gradients.
 
     It is added to the scores: 0 at positions that are attended to, -inf elsewhere. Where transformers computes the
     attention, its own boolean mask is returned.
     """
-    seen = sdpa_mask(**asked)
+    seen = sdpa_mask(**options)
     if seen is None or (seen.device.type != "cpu" and not torch.is_grad_enabled()):
         return seen
-    added = torch.zeros(seen.shape, dtype=asked["dtype"], device=seen.device).masked_fill_(~seen, -math.inf)
-    config = asked["config"].get_text_config()
+    added = torch.zeros(seen.shape, dtype=options["dtype"], device=seen.device).masked_fill_(~seen, -math.inf)
+    config = options["config"].get_text_config()
     groups = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     return added.repeat(1, 1, config.num_attention_heads // groups, 1) if torch.is_grad_enabled() else added
 

@@ -113,4 +113,4 @@ def _find(reference: str, file: str) -> Path:
         return Path(hf_hub_download(reference, file))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
         fetch = f", or fetch it once with `hf download {reference} {file}`" if is_hub_name(reference) else ""
-        raise UserError(f"{reference}: no file {file} to be had; give a folder that has it{fetch}") from None
+        raise UserError(f"{reference}: the file {file} is not available; give a folder that has it{fetch}") from None

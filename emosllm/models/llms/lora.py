@@ -19,10 +19,10 @@ def add_lora(llm: PreTrainedModel, part: LoraPart) -> None:
         UserError: a target is not a linear layer of this LLM.
     """
     linears = {name.rpartition(".")[2] for name, module in llm.get_decoder().named_modules() if _is_linear(module)}
-    strangers = [target for target in part.targets if target not in linears]
-    if strangers:
+    unknown = [target for target in part.targets if target not in linears]
+    if unknown:
         raise UserError(
-            f"lora.targets: {', '.join(strangers)} is no linear layer of {llm.config.model_type}; "
+            f"lora.targets: {', '.join(unknown)} is no linear layer of {llm.config.model_type}; "
             f"it has {', '.join(sorted(linears))}"
         )
     _inject(llm, part, part.targets)

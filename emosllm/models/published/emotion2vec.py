@@ -136,7 +136,7 @@ def tensors(folder: Path) -> Iterator[tuple[str, Read]]:
         try:
             yield from safetensors(path)
         except SafetensorError as error:
-            raise UserError(f"{path}: no safetensors file, or cut short ({error}); fetch it again") from None
+            raise UserError(f"{path}: not a safetensors file, or truncated ({error}); fetch it again") from None
     else:
         for key, tensor in _walk(_unpickle(path)):  # mapped where the file allows it
             yield key, partial(whole, tensor)
@@ -238,12 +238,12 @@ def _unpickle(path: Path) -> Any:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code is not None:
             raise UserError(
-                f"{path}: holds {code[1]}, which is no weight and would be run; fetch it again, or save the tensors "
+                f"{path}: holds {code[1]}, which is code and not a weight; fetch it again, or save the tensors "
                 "alone, under the same keys, as model.safetensors beside it"
             ) from None
-        raise UserError(f"{path}: no file of torch; fetch it again") from None
+        raise UserError(f"{path}: not a file of torch; fetch it again") from None
     except (RuntimeError, EOFError, OSError, ValueError):
-        raise UserError(f"{path}: no file of torch, or cut short; fetch it again") from None
+        raise UserError(f"{path}: not a file of torch, or truncated; fetch it again") from None
     for wrapper in ("state_dict", "model_state_dict", "model"):
         loaded = loaded[wrapper] if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict) else loaded
     return loaded

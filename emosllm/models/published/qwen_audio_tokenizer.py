@@ -115,7 +115,7 @@ def _read(path: Path) -> dict[bytes, int]:
     lacking = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if lacking or sorted(ranks.values()) != list(range(len(ranks))):
         what = f"no token for the byte {lacking[0]}" if lacking else "ranks that leave gaps"
-        raise UserError(f"{path}: not a whole vocabulary, it has {what}; fetch it again")
+        raise UserError(f"{path}: not a complete vocabulary, it has {what}; fetch it again")
     return ranks
 
 

@@ -56,7 +56,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
     with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
         samples = samples.astype(np.float32)
     if samples.ndim != 1 or not np.isfinite(samples).all():
-        raise UserError(f"cues want finite mono samples [T], got shape {list(samples.shape)}; see emosllm.audio")
+        raise UserError(f"cues need finite mono samples [T], and the shape is {list(samples.shape)}: see emosllm.audio")
     cues = dict.fromkeys(CUES, math.nan)
     if len(samples) < WINDOW or np.ptp(samples) == 0:
         return cues

@@ -54,7 +54,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
     except ImportError:
         raise UserError("text cues are measured with Praat's parselmouth: pip install 'emosllm[cues]'") from None
     if samples.ndim != 1 or not np.isfinite(samples).all():
-        raise UserError(f"cues want finite mono samples [T], got shape {list(samples.shape)}; see emosllm.audio")
+        raise UserError(f"cues need finite mono samples [T], and the shape is {list(samples.shape)}: see emosllm.audio")
     cues = dict.fromkeys(CUES, math.nan)
     if len(samples) < SHORTEST * SAMPLE_RATE or np.ptp(samples) == 0:
         return cues

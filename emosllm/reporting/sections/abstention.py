@@ -30,8 +30,8 @@ def abstention(runs: Sequence[Evaluation]) -> Section | None:
     if kept:
         head = ("", "least confidence", "answered", "of", "coverage", "UA of those", "WA of those", "classes left")
         note = "UA and WA are over what is answered; every other figure of this page is over all clips."
-        blocks.append(Table(head, tuple(kept), "Answering only when sure", note))
-    text = "What share of answers is wrong if only the surest are given; AURC is the area under that curve."
+        blocks.append(Table(head, tuple(kept), "Abstention below a confidence", note))
+    text = "The share of wrong answers if only the most confident ones are given. AURC is the area under that curve."
     return Section("Abstention", tuple(blocks), (text,))
 
 
@@ -43,4 +43,4 @@ def _curves(runs: Sequence[Evaluation]) -> Picture:
         curves = {name: risk_coverage(a.reference, a.predicted, a.confidences) for name, a in sides.items()}
         return draw_risk_coverage(curves, "")
 
-    return Picture(draw, "Risk and coverage: the share of answers that is wrong among the surest ones.")
+    return Picture(draw, "Risk and coverage: the share of wrong answers among the most confident ones.")

@@ -22,8 +22,8 @@ def confidence(runs: Sequence[Evaluation]) -> Section | None:
                 continue
             at = f"confidence/{side}"
             warmth = 1.0 if side == "as_given" else found.temperature
-            told = "T of each fold" if warmth is None else f"T = {warmth:.2f}"
-            name = told if found.as_given else "as given"
+            label = "T of each fold" if warmth is None else f"T = {warmth:.2f}"
+            name = label if found.as_given else "as given"
             name = f"{run.name}, {name}" if several else name
             if not (several and side == "as_given"):
                 series[name] = each
@@ -33,9 +33,9 @@ def confidence(runs: Sequence[Evaluation]) -> Section | None:
         return None
     head = ("", "accuracy", "confidence", "ECE", "ECE, equal mass", "Brier", "NLL", "clips")
     text = (
-        "Do probabilities mean what they say? ECE is the mean gap between confidence and accuracy over 15 bins, Brier "
-        "the squared distance of probabilities and truth (0 is best, 2 worst), NLL in nats. A temperature T above 1 "
-        "makes a system less sure of itself; it changes no answer."
+        "Agreement of confidence and accuracy. ECE is their mean gap over 15 bins. The Brier score is the mean "
+        "squared distance of probabilities and truth (0 is best, 2 worst). NLL is in nats. A temperature T above 1 "
+        "lowers the confidence and changes no answer."
     )
 
     def draw() -> object:

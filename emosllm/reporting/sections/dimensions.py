@@ -17,8 +17,9 @@ def dimensions(runs: Sequence[Evaluation]) -> Section | None:
     blocks: list[Block] = [_figures(runs, order), *(_means(run, len(runs) > 1) for run in read)]
     text = (
         f"{METHOD} CCC, the concordance correlation coefficient, is 1 where readings and raters' values are equal. "
-        "Always saying the training mean gets 0; reading the true classes is the ceiling of a sure system, for a class "
-        "has one mean. A system trained on the dimensions could pass it. A clip without an answer is read as the mean."
+        "A constant prediction of the training mean has a CCC of 0. The ceiling is the CCC of the true classes, since "
+        "each class has one mean; a system trained on the dimensions may exceed it. A clip without an answer counts as "
+        "the mean."
     )
     return Section("Valence, arousal, dominance", tuple(blocks), (text,))
 
@@ -57,8 +58,8 @@ def _figures(runs: Sequence[Evaluation], order: Sequence[tuple[str, str]]) -> Ta
             name = f"{dimension}, {corpus}" if several else dimension
             counts = (reading.scores.n, reading.unanswered, reading.learned)
             rows.append((f"{name}, {run.name}" if len(runs) > 1 else name, *figures, scale, *counts))
-    told = ("CCC", "always the mean", "true classes", "Pearson", "mean error")
-    return Table(("", *told, "scale", "clips", "no answer", "means on"), tuple(rows))
+    columns = ("CCC", "always the mean", "true classes", "Pearson", "mean error")
+    return Table(("", *columns, "scale", "clips", "no answer", "means on"), tuple(rows))
 
 
 def _means(run: Evaluation, named: bool) -> Table:

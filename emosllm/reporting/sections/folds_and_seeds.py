@@ -29,9 +29,9 @@ def folds_and_seeds(runs: Sequence[Evaluation]) -> Section | None:
         if len(row["runs"]) <= MANY_RUNS:
             blocks.append(_trainings(row["runs"], run.name if len(runs) > 1 else ""))
     text = (
-        "The mean of folds is what papers with cross-validation print, sd is over folds; over seeds is the mean and "
-        "sd of trainings that differ by their seed, with Student's interval. The other sections are of all clips with "
-        "the first seed."
+        "The mean of folds is the figure that papers with cross-validation print; its sd is over folds. Over seeds: "
+        "mean and sd of trainings that differ by their seed, with Student's interval. The other sections show all "
+        "clips with the first seed."
     )
     return Section("Folds and seeds", tuple(blocks), (text,))
 

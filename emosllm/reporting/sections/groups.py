@@ -24,9 +24,9 @@ def groups(runs: Sequence[Evaluation]) -> Section | None:
     if not blocks:
         return None
     text = (
-        "Whom a system serves worse. A gap is above 0 even by chance: its interval is of the best against the worst "
-        "group, and p is the share of random regroupings that show as large a gap. A group may be served worse since "
-        "its recordings are, or since it speaks other classes."
+        "Differences between groups of speakers. A gap is above 0 even by chance: its interval is of the best against "
+        "the worst group, and p is the share of random regroupings with at least the same gap. A group may have lower "
+        "figures because of its recordings or its classes."
     )
     return Section("Groups", tuple(blocks), (text,))
 

@@ -13,7 +13,7 @@ from emosllm.reporting.report_text import definitions
 
 
 def origin(side: ComparedEvaluations) -> Section:
-    """What somebody would need to compute all this again."""
+    """The facts that are needed to compute the figures again."""
     columns = [_facts(run) for run in side.runs]
     facts = list(dict.fromkeys(name for column in columns for name in column))
     rows = tuple((name, *(column.get(name, "–") for column in columns)) for name in facts)
@@ -53,7 +53,7 @@ def _facts(run: Evaluation) -> dict[str, str]:
     if origin is not None and origin.trainings:
         return facts | _trained_in_folds(origin.trainings)
     training = origin.training if origin else None
-    return facts | (_trained(training) if training else {"trained": "nobody kept its run beside it"})
+    return facts | (_trained(training) if training else {"trained": "unknown: its run is not stored beside it"})
 
 
 def _trained_in_folds(trainings: Mapping[str, Training]) -> dict[str, str]:

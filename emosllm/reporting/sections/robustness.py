@@ -28,7 +28,7 @@ def robustness(runs: Sequence[Evaluation]) -> Section | None:
     skipped = [
         f"{name}: {each} was not made, since {why}." for name, s in swept.items() for each, why in s.skipped.items()
     ]
-    text = "The same recordings, spoilt: UA, and its change against the clean ones with an interval by speaker."
+    text = "UA on degraded versions of the same recordings, and its change against the clean ones, by speaker."
     return Section("Robustness", tuple(blocks), (text, *skipped))
 
 

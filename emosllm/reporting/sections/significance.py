@@ -24,9 +24,9 @@ def significance(side: ComparedEvaluations) -> Section:
         (
             f"Every system against {first.first}, on the same {count(first.n, 'clip')} of "
             f"{count(first.speakers, 'independent speaker')}. Intervals and p by paired bootstrap over speakers "
-            f"({first.resamples} resamples, seed {first.seed}) ask whether other speakers would show the difference; "
-            "McNemar's test takes clips for independent, which those of one speaker are not, so its p is too small. "
-            "Neither knows what another training would have given. No correction for many comparisons.",
+            f"({first.resamples} resamples, seed {first.seed}) estimate whether other speakers would show the "
+            "difference. McNemar's test assumes independent clips. Clips of one speaker are not independent, so its p "
+            "is too small. Neither test covers another training. There is no correction for multiple comparisons.",
         ),
     )
 

@@ -17,5 +17,7 @@ def votes(runs: Sequence[Evaluation]) -> Section | None:
     if not rows:
         return None
     head = ("", "Jensen-Shannon, bits", "KL, nats", "cross-entropy, nats", "accuracy", "agreement", "clips", "ties")
-    note = "Accuracy: the answer is one of the raters' most frequent; agreement: the share of raters who would nod."
+    note = (
+        "Accuracy: the answer is one of the raters' most frequent. Agreement: the mean share of votes for the answer."
+    )
     return Section("Raters' votes", (Table(head, rows, note=note),))

@@ -124,7 +124,7 @@ def test_no_ffmpeg(lay, monkeypatch, tmp_path):
     root = lay("train/train_splits/dia0_utt0.mp4", **tables())
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     message = refusal(root, audio=str(tmp_path / "sound"))
-    assert "there is no ffmpeg to extract the sound of 1 clips" in message
+    assert "there is no ffmpeg to extract the audio of 1 clips" in message
     assert "install it" in message
 
 

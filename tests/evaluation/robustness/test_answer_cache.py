@@ -1,4 +1,4 @@
-"""Answers of a sweep on disk: what is there is not asked again, and another sweep is not taken for it."""
+"""Stored answers of a sweep: they are not computed again, and those of another sweep are refused."""
 
 import json
 
@@ -24,7 +24,7 @@ def loud(clips):
     return [LABELS[int(np.abs(clip).mean() > 0.03)] for clip in clips]
 
 
-def test_what_was_answered_is_not_asked_again(tmp_path):
+def test_stored_answers_are_not_computed_again(tmp_path):
     asked = []
 
     def dying(clips):
@@ -57,7 +57,7 @@ def test_another_sweep_is_not_taken_up(tmp_path):
     assert kept.read("quiet", -10.0) is None
 
 
-def test_damaged_files_are_told(tmp_path):
+def test_damaged_files_are_refused(tmp_path):
     kept = AnswerCache(tmp_path)
     kept.begin("one", resume=False)
     kept.write("white noise", 10.0, PointAnswers(("low",), ("somebody",), (None,)))
@@ -67,7 +67,7 @@ def test_damaged_files_are_told(tmp_path):
     with pytest.raises(UserError, match=r"is damaged .*remove it"):
         kept.read("white noise", 10.0)
     (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(UserError, match="is damaged: begin the sweep anew"):
+    with pytest.raises(UserError, match="is damaged: start the sweep again"):
         kept.begin("one", resume=True)
 
 

@@ -1,4 +1,4 @@
-"""Each condition does what its severity says, the same twice, and leaves the caller's samples alone."""
+"""Every condition has the stated effect, is deterministic, and does not change its input."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def speech(seed=0, seconds=1.0, level=0.1):
-    """A gliding, pulsing hum with overtones and a little breath: enough like a voice for codecs and levels."""
+    """A gliding, pulsing hum with overtones and some noise, similar to a voice for codecs and levels."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE)) / RATE
     pitch = 120 + 30 * np.sin(2 * np.pi * 0.7 * time + seed)
@@ -68,7 +68,7 @@ def test_silence_a_tiny_clip_and_one_beyond_full_scale_stay_finite(name, severit
 
 
 def test_this_machine_makes_them_all():
-    # libsndfile as soundfile's wheels bring it; else the tests above would silently be fewer.
+    # soundfile's wheels include a libsndfile with all codecs; without it, the tests above would have fewer cases.
     assert HERE == EVERY
 
 

@@ -1,4 +1,4 @@
-"""A sweep over a system that hears only loudness and length: it falls where it must and nowhere else."""
+"""A sweep over a system that depends only on pitch and level: figures fall only under conditions that affect these."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LABELS = ("low", "high")
 
 
 def clips(n=40):
-    """Hums of 150 or 450 Hz, in a little noise, by speakers who each hum both."""
+    """Hums of 150 or 450 Hz with a little noise; every speaker has both."""
     rng = np.random.default_rng(0)
     time = np.arange(RATE // 4) / RATE
     hums = [
@@ -24,7 +24,7 @@ def clips(n=40):
 
 
 def listen(samples):
-    """The strongest line below 1 kHz; unsure (no answer) where the clip is nearly silent."""
+    """Answer by the strongest line below 1 kHz; no answer where the clip is nearly silent."""
     answers = []
     for each in samples:
         lines = np.abs(np.fft.rfft(each))
@@ -57,7 +57,7 @@ def test_the_system_falls_where_it_must():
     assert found.skipped == {}
 
 
-def test_points_are_what_score_says_of_the_spoilt_clips():
+def test_points_equal_the_scores_of_degraded_clips():
     hums, true, who = clips(12)
     noisy = [
         hum + 0.3 * np.random.default_rng(i).standard_normal(len(hum)).astype(np.float32) for i, hum in enumerate(hums)
@@ -84,7 +84,7 @@ def test_noise_is_the_same_at_every_severity_and_another_for_every_clip():
 def test_babble_is_made_of_the_others_and_skipped_where_there_are_none():
     hums, true, who = clips(4)
     silent = [hums[0], *(np.zeros_like(hum) for hum in hums[1:])]
-    np.testing.assert_array_equal(degrade(silent, condition("babble"), 0.0)[0], silent[0])  # never of itself
+    np.testing.assert_array_equal(degrade(silent, condition("babble"), 0.0)[0], silent[0])  # never from the clip itself
     found = sweep(listen, hums[:1], true[:1], who[:1], LABELS, conditions=[condition("babble"), condition("quiet")])
     assert list(found.skipped) == ["babble"]
     assert "no other voices" in found.skipped["babble"]

@@ -1,4 +1,4 @@
-"""The fast bootstrap is the plain one, and its intervals mean what they say."""
+"""The fast bootstrap equals a plain one, and its intervals have the stated coverage."""
 
 import time
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosllm.evaluation.metrics import encode, score
-from emosllm.evaluation.statistics import resampling
+from emosllm.evaluation.statistics import speaker_resamples
 from emosllm.evaluation.statistics.bootstrap import (
     FIGURES,
     bootstrap_by_speaker,
@@ -28,7 +28,7 @@ CLIPS = st.lists(
 
 
 def world(rng, speakers, clips=30, accuracy=(6, 4)):
-    """Clips of speakers who are recognised well or badly: each one's accuracy is drawn from a Beta."""
+    """Clips of speakers whose accuracies are drawn from a Beta distribution."""
     rate = rng.beta(*accuracy, speakers)
     true = rng.integers(0, 3, (speakers, clips))
     right = rng.random((speakers, clips)) < rate[:, None]
@@ -86,7 +86,7 @@ def test_agrees_with_drawing_speakers_from_a_hat_where_many_are_alike():
 def test_blocks_change_nothing_but_memory(monkeypatch):
     reference, predicted, speakers = world(np.random.default_rng(3), speakers=7)
     whole = bootstrap_by_speaker(reference, predicted, speakers, LABELS, resamples=100)
-    monkeypatch.setattr(resampling, "BLOCK", 50)
+    monkeypatch.setattr(speaker_resamples, "BLOCK", 50)
     assert bootstrap_by_speaker(reference, predicted, speakers, LABELS, resamples=100) == whole
 
 
@@ -108,7 +108,7 @@ def test_one_speaker_has_no_interval():
 
 
 @pytest.mark.parametrize(("speakers", "least", "most"), [(4, 0.70, 0.88), (30, 0.87, 0.97)])
-def test_covers_the_truth_as_often_as_the_docstring_says(speakers, least, most):
+def test_coverage_is_as_stated_in_the_docstring(speakers, least, most):
     rng = np.random.default_rng(speakers)
     inside = 0
     for trial in range(300):
@@ -118,7 +118,7 @@ def test_covers_the_truth_as_often_as_the_docstring_says(speakers, least, most):
     assert least <= inside / 300 <= most
 
 
-def test_resampling_clips_would_claim_too_much():
+def test_resampling_clips_gives_too_narrow_intervals():
     reference, predicted, speakers = world(np.random.default_rng(5), speakers=20, clips=60)
     by_speaker = bootstrap_by_speaker(reference, predicted, speakers, LABELS)["ua"]
     by_clip = bootstrap_by_speaker(reference, predicted, [None] * len(speakers), LABELS)["ua"]

@@ -1,4 +1,4 @@
-"""Two systems: McNemar by hand, the paired bootstrap against a plain loop, coverage, and pairs that do not match."""
+"""Two systems: McNemar by hand, the paired bootstrap against a plain loop, coverage, and unpaired systems."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ def system(name, true, answers, speakers, ids=None):
 
 
 def two_systems(rng, speakers=20, clips=20, better=0.0):
-    """Both are right about as often, more or less so by speaker; the second by `better` more often."""
+    """Answers of two systems whose accuracy varies by speaker; the second is right more often by `better`."""
     n = speakers * clips
     who = [f"s{i // clips}" for i in range(n)]
     true = rng.integers(0, 4, n)
@@ -110,7 +110,7 @@ def test_the_interval_of_the_difference_covers_the_truth_and_the_p_keeps_its_wor
 
 
 def test_clips_of_few_speakers_are_no_independent_evidence():
-    # Two systems that differ by speaker only: McNemar takes 1000 clips for 1000 witnesses, the bootstrap takes 5.
+    # Two systems that differ only by speaker: McNemar assumes 1000 independent clips, the bootstrap 5 speakers.
     rng = np.random.default_rng(3)
     pairs = [compare(*two_systems(rng, speakers=5, clips=200), resamples=200) for _ in range(40)]
     by_clip = sum(pair.mcnemar.p_exact < 0.05 for pair in pairs)
@@ -148,7 +148,7 @@ def test_order_does_not_matter_and_mismatches_are_named():
         compare(first, other)
     with pytest.raises(UserError, match="one answers angry, happy, neutral, sad, the other a"):
         compare(first, dataclasses.replace(second, labels=("a",)))
-    with pytest.raises(UserError, match="clip x is there twice"):
+    with pytest.raises(UserError, match="clip x occurs twice"):
         system("a", ["sad", "sad"], ["sad", "sad"], ["s", "s"], ids=["x", "x"])
     with pytest.raises(UserError, match="nothing to score"):
         compare(system("a", [], [], []), system("b", [], [], []))
@@ -197,7 +197,7 @@ def test_answers_come_back_from_disk_as_they_were_scored(tmp_path):
     assert found.confidences == (1.0, None)
     assert found.correct == (True, False)
     (tmp_path / "predictions.jsonl").write_text("{}\n", "utf-8")
-    with pytest.raises(UserError, match="holds no whole report"):
+    with pytest.raises(UserError, match="holds no complete report"):
         read_answers(tmp_path)
     (tmp_path / "report.json").unlink()
     with pytest.raises(UserError, match=r"report\.json is missing"):

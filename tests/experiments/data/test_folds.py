@@ -1,4 +1,4 @@
-"""Folds: every clip is tested once, nobody speaks on two sides, classes are alike; what can't be divided is refused."""
+"""Folds: every clip is tested once, speakers are on one side, classes are balanced; invalid divisions are refused."""
 
 from collections import Counter
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_what_has_no_class_is_learned_from_unless_its_speaker_is_tested():
         assert not {"by-0", "by-nobody"} & ids(fold.test)
 
 
-def test_one_session_is_left_out_with_all_that_was_said_in_it():
+def test_one_session_is_left_out_with_all_its_utterances():
     data = [replace(u, session=f"s{i // 8}") for i, u in enumerate(texts(24, 6))]
     data.append(replace(data[0], id="unlabelled", emotion=None, speaker="letters_9"))
     folds = leave_one_out(data, FOUR, "session")
@@ -93,7 +93,7 @@ def test_the_hash_changes_with_any_side():
 @pytest.mark.parametrize(
     ("data", "k", "words"),
     [
-        (texts(24, 2), 3, "2 speakers or recordings .* can't make 3 folds"),
+        (texts(24, 2), 3, "2 speakers or recordings .* are too few for 3 folds"),
         (texts(24, 6), 1, "1 folds: cross-validation needs 2"),
         (texts(4, 0), 3, "every class has fewer than 3"),
         ([replace(u, emotion="bored") for u in texts(24, 6)], 3, "0 speakers or recordings"),

@@ -1,4 +1,4 @@
-"""No fold with a planted leak passes: one test per kind, and clean folds pass."""
+"""Folds with planted leakage are refused, one test for each kind; clean folds pass."""
 
 from dataclasses import replace
 
@@ -15,14 +15,14 @@ from emosllm.labels import LABEL_SETS
 
 
 def clean():
-    """One fold with all three sides, of people that are on one side each."""
+    """One fold with three parts, each with speakers of its own."""
     data = texts(48, 12)
     return Fold("fold-1", tuple(data[:32]), tuple(data[32:40]), tuple(data[40:]))
 
 
 @pytest.fixture
 def sounds(tmp_path):
-    """The same fold with recordings, all of one length and so of one size."""
+    """The same fold with recordings of equal length and therefore equal size."""
     rng = np.random.default_rng(0)
     sides = []
     for side in (clean().train, clean().val, clean().test):
@@ -47,7 +47,7 @@ def test_a_speaker_on_two_sides(one, other):
         check_folds([planted])
 
 
-def test_a_speaker_that_a_published_split_shares_is_told():
+def test_speakers_shared_by_a_published_split_are_noted():
     fold = clean()
     planted = replace(fold, test=(*fold.test, replace(fold.test[0], id="more", speaker=fold.train[0].speaker)))
     (note,) = check_folds([planted], "The authors have it so.")
@@ -119,7 +119,7 @@ def test_a_clip_that_is_tested_twice():
         check_folds([folds[0], moved])
 
 
-def test_unknown_speakers_are_told():
+def test_unknown_speakers_are_noted():
     nobody = [replace(u, speaker=None) for u in texts(48, 12)]
     folds = cross_validation(nobody, LABEL_SETS["iemocap4"], 4)
     assert check_folds(folds) == [
@@ -127,10 +127,10 @@ def test_unknown_speakers_are_told():
     ]
     fold = clean()
     some = replace(fold, test=(*fold.test[:-1], replace(fold.test[-1], speaker=None)))
-    assert check_folds([some]) == ["Of 1 of 8 test clips nobody knows the speaker, who may be on two sides."]
+    assert check_folds([some]) == ["1 of 8 test clips name no speaker, so their speakers may be on two sides."]
 
 
-def test_contents_tell_files_of_one_size_apart_and_read_no_others(tmp_path, monkeypatch):
+def test_contents_distinguish_files_of_one_size_and_read_no_others(tmp_path, monkeypatch):
     long = bytes(70_000)
     files = {"a": b"12", "b": b"21", "c": b"123", "d": long + b"1", "e": long + b"2", "f": long + b"1"}
     for name, content in files.items():

@@ -1,4 +1,4 @@
-"""No protocol lets a planted leak through: each family of protocols against each kind of leak, by the front door.
+"""No protocol accepts planted leakage: each family of protocols against each kind of leakage.
 
 A clean miniature comes as far as the last refusal, that training needs a folder; with a leak it never gets there.
 """
@@ -28,7 +28,7 @@ CORPUS = {"lssed": "lssed", "meld": "meld", "emospeech": "emospeech", "emospeech
 
 
 def miniature(name, folder):
-    """A clean corpus of a family, with sound: all recordings are of one length, so that only their content differs."""
+    """A clean corpus of a family with audio; all recordings have one length, so that only their content differs."""
     corpus = CORPUS.get(name, "iemocap" if name.startswith("iemocap") else "msp_podcast")
     if name.startswith("iemocap"):
         data = [
@@ -43,7 +43,7 @@ def miniature(name, folder):
             replace(u, split=splits[i // 8], speaker=None if corpus == "emospeech" else f"{corpus}_{i // 4}")
             for i, u in enumerate(texts(24, 6, corpus))
         ]
-        if name == "cross-corpus:other":  # learned from and chosen by on another corpus
+        if name == "cross-corpus:other":  # train and val are of another corpus
             data = [u if u.split == "test" else replace(u, corpus="one") for u in data]
     rng = np.random.default_rng(0)
     for utterance in data:
@@ -52,7 +52,7 @@ def miniature(name, folder):
 
 
 def verdict(name, data, folder, reader):
-    """What the front door says to the data."""
+    """Evaluate the data under the protocol, and return the error."""
     write_manifest(folder / "m.csv", data)
     with pytest.raises(UserError) as caught:
         evaluate_protocol(name, "gemma-text", [folder / "m.csv"], reader, ProtocolSettings(partial=True))
@@ -60,7 +60,7 @@ def verdict(name, data, folder, reader):
 
 
 def apart(name, data):
-    """Places of a clip that is learned from and of one that is tested."""
+    """Indices of a training clip and a test clip."""
     if name == "iemocap-loso":
         return 0, 8
     if name == "iemocap-speakers":
@@ -79,7 +79,7 @@ def test_clean_data_come_as_far_as_training(name, reader, tmp_path):
     "name", [name for name in FAMILIES if name not in ("meld", "emospeech-cv", "iemocap-speakers")]
 )
 def test_a_speaker_on_two_sides(name, reader, tmp_path):
-    """Of the others, MELD shares its speakers and says so, and two keep a speaker together whatever is said."""
+    """Of the other families, MELD reports shared speakers, and two keep all clips of a speaker together."""
     data = miniature(name, tmp_path)
     learned, tested = apart(name, data)
     data[learned] = replace(data[learned], speaker="somebody")
@@ -90,7 +90,7 @@ def test_a_speaker_on_two_sides(name, reader, tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_recording_under_two_names(name, reader, tmp_path):
     data = miniature(name, tmp_path)
-    if name == "emospeech-cv":  # nobody chooses the folds, but six copies can't all be in one of equal classes
+    if name == "emospeech-cv":  # the folds are drawn, but six copies cannot all be in one of the equal parts
         copies = data[:6]
     else:
         copies = [data[place] for place in apart(name, data)]
@@ -103,7 +103,7 @@ def test_one_recording_under_two_names(name, reader, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name != "emospeech-cv"])
 def test_segments_of_one_file_that_overlap(name, reader, tmp_path):
-    """Cross-validation keeps the segments of a file together where nobody knows who speaks."""
+    """Cross-validation keeps the segments of a file together if the speaker is unknown."""
     data = miniature(name, tmp_path)
     learned, tested = apart(name, data)
     data[learned] = replace(data[learned], start=0.0, end=0.03)
@@ -121,7 +121,7 @@ def test_a_validation_set_that_is_the_test_set_under_other_names(name, reader, t
 
 @pytest.mark.parametrize("name", WITH_VAL)
 def test_a_validation_set_of_the_tested_texts(name, reader, tmp_path):
-    """Without sound, words tell."""
+    """Without audio, transcripts are compared."""
     data = [replace(u, audio=None) for u in miniature(name, tmp_path)]
     data[8:16] = [replace(u, transcript=other.transcript) for u, other in zip(data[8:16], data[16:], strict=True)]
     assert "the validation set is the test set" in verdict(name, data, tmp_path, reader)
@@ -135,7 +135,7 @@ def test_one_recording_in_validation_and_in_test(name, reader, tmp_path):
 
 
 def test_a_dialogue_on_two_sides_of_sessions(reader, tmp_path):
-    """A turn in a wrong session, its speaker renamed with it, so that only the dialogue tells."""
+    """A turn in a wrong session with a renamed speaker, so that only the dialogue shows it."""
     data = miniature("iemocap-loso", tmp_path)
     data = [
         replace(u, id=f"Ses0{1 + i // 8}F_impro0{1 + i % 2}_{'FM'[i % 2]}{i:03}") for i, u in enumerate(data)
@@ -144,23 +144,23 @@ def test_a_dialogue_on_two_sides_of_sessions(reader, tmp_path):
     strayed = replace(data[0], session="iemocap_2", speaker="iemocap_2F")
     said = verdict("iemocap-loso", [strayed, *data[1:]], tmp_path, reader)
     assert "dialogue Ses01F_impro01 is in train and in test" in said
-    # Ten folds by speaker part every dialogue, and say so.
+    # Ten folds by speaker split every dialogue, which the notes state.
     assert "give --out DIR" in verdict("iemocap-speakers", data, tmp_path, reader)
 
 
-def test_texts_that_are_in_training_word_for_word_are_told(reader, tmp_path):
-    """People repeat themselves, so this is no leak, and yet a reader should know."""
+def test_texts_that_are_also_in_training_are_noted(reader, tmp_path):
+    """Equal texts are not leakage, since speakers repeat sentences, but the report states their number."""
     data = [replace(u, audio=None) for u in miniature("emospeech", tmp_path)]
     data[16] = replace(data[16], transcript=data[0].transcript)
     write_manifest(tmp_path / "m.csv", data)
     settings = ProtocolSettings(partial=True, test_only=True)
     six = (*reader, "labels=ekman6")
     _, report = evaluate_protocol("emospeech", "gemma-text", [tmp_path / "m.csv"], six, settings)
-    assert not any("the same words are in training" in note for note in report.doubts)  # nothing was trained
+    assert not any("are also in training, word for word" in note for note in report.doubts)  # nothing was trained
     write_manifest(tmp_path / "m.csv", data)
     settings = ProtocolSettings(tmp_path / "out", partial=True)
     _, report = evaluate_protocol("emospeech", "gemma-text", [tmp_path / "m.csv"], reader, settings)
-    assert "Of 1 of 8 tested texts the same words are in training; people repeat themselves." in report.doubts
+    assert "1 of 8 tested texts are also in training, word for word." in report.doubts
 
 
 def test_corpora_that_hold_each_others_clips(reader, tmp_path):
@@ -186,15 +186,15 @@ def test_one_id_in_two_manifests(reader, tmp_path):
         evaluate_protocol("lssed", "gemma-text", paths, reader, ProtocolSettings(partial=True))
 
 
-def test_a_recording_that_emobox_lists_twice_in_training_is_told(reader, tmp_path):
-    """PAVOQUE's lists have some under two emotions; the draw may part them, and no tested clip is touched by it."""
+def test_a_recording_that_emobox_lists_twice_in_training_is_noted(reader, tmp_path):
+    """PAVOQUE's lists have some recordings under two emotions; drawing val may separate them. Test is unaffected."""
     data = miniature("emobox:savee", tmp_path)
     train = [u for u in data if u.split == "train"]
     kept, drawn = emobox.draw_validation(train)
     shutil.copy(kept[0].audio, drawn[0].audio)
     assert "give --out DIR" in verdict("emobox:savee", data, tmp_path, reader)
     fold = Fold("fold-1", kept, drawn, ())
-    assert check_folds([fold], None, "drawn")[-1].endswith("are in training, too, listed twice: 1.")
+    assert check_folds([fold], None, "drawn")[-1].endswith("are also in training, listed twice: 1.")
     shutil.copy(data[16].audio, drawn[1].audio)
     assert "is in val and in test" in verdict("emobox:savee", data, tmp_path, reader)
 
@@ -205,7 +205,7 @@ def test_what_a_published_list_has_on_two_sides_is_counted_and_one_more_is_refus
     for one, other in zip(train[:2], test[:2], strict=True):
         shutil.copy(one.audio, other.audio)
     fold = Fold("fold-1", tuple(train), (), tuple(test))
-    note = "Tested recordings that are learned from, too, as the published lists have them: 2."
+    note = "Tested recordings that are also in training, as in the published lists: 2."
     assert check_folds([fold], shared_recordings=2) == [note]
     with pytest.raises(UserError, match="one recording, as "):
         check_folds([fold], shared_recordings=1)

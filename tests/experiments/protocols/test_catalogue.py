@@ -1,4 +1,4 @@
-"""Protocols: counts, folds and classes are the published ones on miniatures; wrong counts stop, or are told loudly."""
+"""Protocols: counts, folds and classes equal the published ones on miniatures; wrong counts are errors or warnings."""
 
 import random
 from collections import Counter
@@ -65,7 +65,7 @@ def test_iemocap_by_speaker_has_ten_folds():
 
 def test_a_missing_turn_is_a_wrong_count_and_partial_says_so():
     data = all_of_iemocap()[1:]
-    with pytest.raises(UserError, match=r"iemocap-loso: .*neutral 1707 \(complete: 1708\).*--partial goes on"):
+    with pytest.raises(UserError, match=r"iemocap-loso: .*neutral 1707 \(complete: 1708\).*Use --partial to continue"):
         apply_protocol(find_protocol("iemocap-loso"), data, NINE, listens=True)
     laid = apply_protocol(find_protocol("iemocap-loso"), data, NINE, listens=True, partial=True)
     assert laid.partial
@@ -73,7 +73,7 @@ def test_a_missing_turn_is_a_wrong_count_and_partial_says_so():
 
 
 def test_the_speaker_read_from_the_dialogue_instead_of_the_turn_is_a_leak_by_speaker():
-    """Whoever takes the letter after the session for the speaker has ten names, too, but in other sessions' places."""
+    """The letter after the session is not the speaker: it also gives ten names, but other assignments."""
     data = [replace(u, speaker=f"iemocap_{1 + i % 5}F") for i, u in enumerate(all_of_iemocap())]
     laid = apply_protocol(find_protocol("iemocap-loso"), data, NINE, listens=True, partial=True)
     with pytest.raises(UserError, match="speaker iemocap_1F is in train and in test"):
@@ -105,7 +105,7 @@ def test_emospeech_is_not_mixed_with_meacorpus():
 
 
 @pytest.mark.parametrize(("listens", "lost", "right"), [(False, 0, True), (False, 1, False), (True, 1, True)])
-def test_melds_broken_clips_may_lack_where_systems_listen(listens, lost, right):
+def test_melds_broken_clips_may_be_missing_for_systems_with_audio(listens, lost, right):
     data = [
         replace(u, speaker=f"meld_{i % 6}", split=split)
         for split, count in (("train", 9989 - lost), ("val", 1109 - lost), ("test", 2610))
@@ -139,7 +139,7 @@ def test_msp_podcast_is_chosen_on_its_development_set_and_learns_from_other_corp
     (fold,) = laid.folds
     assert laid.labels == LABEL_SETS[labels]
     assert (len(fold.train), len(fold.val), len(fold.test)) == (12 + 8, 12, 12)
-    assert "Other corpora are learned from, too: 8 of librispeech." in laid.notes
+    assert "Other corpora are also in training: 8 of librispeech." in laid.notes
     assert any("name the release" in note for note in laid.notes)
 
 
@@ -148,7 +148,7 @@ def test_cross_corpus_learns_from_one_and_tests_the_other():
     laid = apply_protocol(find_protocol("cross-corpus:other"), data, NINE, listens=False)
     (fold,) = laid.folds
     assert {u.corpus for u in (*fold.train, *fold.val)} == {"one"}
-    assert (len(fold.train), len(fold.val), len(fold.test)) == (12, 9, 9)  # the test split; nobody is sad there
+    assert (len(fold.train), len(fold.val), len(fold.test)) == (12, 9, 9)  # the test split, without a sad clip
     assert {(u.corpus, u.split) for u in fold.test} == {("other", "test")}
     assert laid.labels.names == ("angry", "happy", "neutral")
     whole = [replace(u, split=None) for u in data if u.corpus == "other"]
@@ -168,7 +168,7 @@ def test_emobox_counts_its_lists_and_allows_the_speakers_that_they_share(monkeyp
     assert find_protocol("emobox:iemocap").shared_speakers is None
 
 
-def test_emobox_trains_in_the_corpus_own_classes_and_says_what_a_finished_system_lacks(monkeypatch):
+def test_emobox_trains_in_the_corpus_own_classes_and_notes_classes_that_a_trained_system_lacks(monkeypatch):
     card = catalogue.emobox.card("emodb")
     monkeypatch.setattr(catalogue.emobox, "card", lambda corpus: replace(card, expected=24))
     data = [
@@ -217,7 +217,7 @@ def test_every_corpus_of_emobox_has_classes_that_every_recipe_can_say(corpus):
     protocol = find_protocol(f"emobox:{corpus}")
     for name in names():
         if not load_recipe(name).phases or load_recipe(name).inference.fallback is not None:
-            continue  # what is used as published has its own classes; a fallback is neutral, which not all have
+            continue  # published systems have their own classes; the fallback neutral is not in every label set
         recipe = load_recipe(name, [f"labels={protocol.labels}"])
         check_templates(recipe)
         if recipe.prompt is not None:

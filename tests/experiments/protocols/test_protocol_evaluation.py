@@ -1,4 +1,4 @@
-"""Systems under protocols, whole: trained for each fold, resumed fold by fold, or scored as they are."""
+"""Evaluation of whole systems under protocols: trained for each fold, resumed fold by fold, or only scored."""
 
 import json
 from dataclasses import replace
@@ -12,8 +12,8 @@ from emosllm.corpora.readers import emospeech
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.metrics import score
+from emosllm.experiments.fold_predictions import score_system
 from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
-from emosllm.experiments.scoring import score_system
 from emosllm.models.speech_head import SpeechHead
 from emosllm.training.feature_cache import FeatureCache
 from emosllm.training.run import Run
@@ -58,7 +58,7 @@ def test_each_fold_reads_valence_by_the_means_of_what_it_learned_from(loso, turn
         assert reading["learned"] == len(others)
         assert reading["overall"] == pytest.approx(sum(others) / len(others))
     assert not report.dimensions
-    assert "each fold has classes' means of its own" in report.unmeasured["valence of iemocap"]
+    assert "each fold has its own means of the classes" in report.unmeasured["valence of iemocap"]
 
 
 def test_wrong_counts_stand_first_in_every_page(loso, reader, turns, tmp_path):
@@ -92,7 +92,7 @@ def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch)
     assert seen == []
     assert report.scores.n == 16
     assert any("not trained under this protocol" in note for note in report.doubts)
-    with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' can't change it"):
+    with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' cannot change it"):
         evaluate_protocol("iemocap-loso", str(run), [turns], ["lora.rank=4"], ProtocolSettings(partial=True))
 
 
@@ -165,7 +165,7 @@ def test_emobox_has_a_manifest_a_fold(reader, tmp_path):
     )
     assert results.folds == {f"fold-{n}": {"train": 6, "val": 2, "test": 8} for n in (1, 2)}  # a fifth is drawn
     assert (report.scores.n, report.label_set, len(report.labels)) == (16, "emobox_savee", 7)
-    assert any("drawn as its recipe means to" in note for note in results.notes)
+    assert any("drawn as its recipe intends" in note for note in results.notes)
     assert {json.loads(path.read_text())["val"] for path in tmp_path.rglob("run.json")} == {2}
 
 
@@ -175,7 +175,7 @@ def test_speech_with_an_official_validation_set(ears, speech, tmp_path, monkeypa
     results, report = evaluate_protocol(
         "msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(tmp_path / "out", seeds=2)
     )
-    assert len(computed) == 8 + 8 + 6  # every recording is heard once, whatever the seeds
+    assert len(computed) == 8 + 8 + 6  # every recording is encoded once for all seeds
     assert results.rows[0].over_seeds.n == 2
     assert "were chosen by UA on its validation part" in results.chosen
     assert (report.label_set, len(report.labels), report.scores.n, report.errors) == ("msp9", 9, 8, 2)
@@ -186,7 +186,7 @@ def test_speech_with_an_official_validation_set(ears, speech, tmp_path, monkeypa
     assert trained.recipe.labels == "msp9"  # the protocol's classes, not the recipe's
 
 
-def test_frames_from_the_cache_give_the_answers_of_fresh_ears(ears, speech, tmp_path):
+def test_cached_frames_give_the_answers_of_computed_ones(ears, speech, tmp_path):
     from emosllm.experiments.data.manifests import read_manifests
     from emosllm.experiments.grid import Variant
     from emosllm.inference.loader import load

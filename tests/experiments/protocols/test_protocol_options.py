@@ -1,4 +1,4 @@
-"""Protocols asked as single runs are asked: given transcripts, a temperature a fold, abstention, spoilt recordings."""
+"""Protocols with options of single evaluations: given transcripts, a temperature a fold, abstention, robustness."""
 
 import json
 import shutil
@@ -28,19 +28,19 @@ SEVERITIES = 4  # of `clipping` and of `quiet`
 
 @pytest.fixture(scope="module")
 def heard(ears, speech, tmp_path_factory):
-    """A head under MSP-Podcast's protocol that may abstain, and that hears spoilt recordings, too."""
+    """A head under MSP-Podcast's protocol with abstention and a robustness sweep."""
     out = tmp_path_factory.mktemp("heard") / "out"
     asking = Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3)
     return out, *evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, asking=asking))
 
 
-def test_abstention_and_spoilt_recordings_are_in_the_reports(heard):
+def test_abstention_and_robustness_are_in_the_reports(heard):
     out, _, report = heard
     assert (report.selective.threshold, report.selective.n) == (0.12, 8)
     points = report.robustness.points
     assert [point.condition for point in points] == ["clipping"] * SEVERITIES + ["quiet"] * SEVERITIES
     assert report.robustness.seed == report.seed == 3
-    assert {point.n for point in points} == {7}  # the recording that is none is in no point
+    assert {point.n for point in points} == {7}  # the broken recording is in no point
     assert len(list(out.glob("scores/*/seed-0/official/robustness/*.json"))) == 2 * SEVERITIES + 2
     assert "clipping" in next(out.glob("scores/*/seed-0/report.md")).read_text()
 
@@ -66,7 +66,7 @@ def test_a_sweep_that_is_stopped_goes_on_where_it_was(heard, ears, speech, tmp_p
 
 
 def listeners(folder, sessions=2):
-    """A small IEMOCAP that sounds: sessions of two speakers."""
+    """A small IEMOCAP with audio: sessions of two speakers."""
     import soundfile as sf
 
     data = []
@@ -79,7 +79,7 @@ def listeners(folder, sessions=2):
     return folder / "m.csv"
 
 
-def test_spoilt_recordings_of_all_folds_are_one_curve(ears, tmp_path):
+def test_degraded_recordings_of_all_folds_form_one_curve(ears, tmp_path):
     data = listeners(tmp_path)
     settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(conditions=("quiet",)))
     _, report = evaluate_protocol("iemocap-loso", "head-wavlm", [data], ears, settings)
@@ -93,7 +93,7 @@ def test_spoilt_recordings_of_all_folds_are_one_curve(ears, tmp_path):
 
 
 def planted(self, utterances, *_):
-    """Answers of which six in ten are right, and that are too sure of it; of clips from 24 on even more."""
+    """Overconfident answers of which six in ten are right; from clip 24 on the confidence is even higher."""
     for utterance in utterances:
         number = int(utterance.id.rpartition("-")[2])
         true = self.labels.names.index(self.labels.classify(utterance.emotion))
@@ -127,7 +127,7 @@ def test_each_fold_has_a_temperature_fitted_on_its_own_validation_part(fitted):
     warm = {name: each.confidence.temperature for name, each in folds.items()}
     origins = results.rows[0].origin.calibrations
     assert warm == {name.partition(",")[0]: each["temperature"] for name, each in origins.items()}
-    assert warm["fold-1"] > warm["fold-2"] > 1.2  # whose validation part is of the surer answers
+    assert warm["fold-1"] > warm["fold-2"] > 1.2  # whose validation part has the more confident answers
     for fold in (1, 2):
         train = [u for u in read_manifest(folder / f"{fold - 1}.csv") if u.split == "train"]
         validation = emobox.draw_validation(train)[1]
@@ -156,18 +156,18 @@ def test_abstention_is_over_the_pooled_folds(fitted):
     assert report.confidence.aurc is not None
 
 
-def test_a_validation_part_that_allows_no_temperature_is_told(reader, tmp_path, monkeypatch):
-    import emosllm.experiments.scoring as scoring
+def test_a_validation_part_without_a_temperature_is_noted(reader, tmp_path, monkeypatch):
+    import emosllm.experiments.fold_predictions as fold_predictions
 
     def beyond(*_, **__):
         raise UserError("every clip is right")
 
-    monkeypatch.setattr(scoring, "fit_recogniser_temperature", beyond)
+    monkeypatch.setattr(fold_predictions, "fit_recogniser_temperature", beyond)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
     settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(calibrates=True))
     _, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
-    assert "No temperature was fitted, and 1 was taken: every clip is right." in report.doubts
+    assert "No temperature was fitted, so it is 1: every clip is right." in report.doubts
     assert report.confidence.temperature == 1
 
 
@@ -192,7 +192,7 @@ def test_a_system_that_is_scored_as_it_is_can_be_calibrated(reader, tmp_path, mo
     assert report.provenance.calibration["n"] == 20
 
 
-def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, tmp_path):
+def test_a_temperature_beside_the_weights_is_applied_and_reported(fitted, tmp_path):
     folder, results, _ = fitted
     run = tmp_path / "run"
     shutil.copytree(next(folder.glob("out/runs/*/fold-1-*")), run)
@@ -203,12 +203,12 @@ def test_a_temperature_that_lies_beside_the_weights_is_applied_and_told(fitted, 
     assert report.confidence.temperature == 3.25
     assert report.provenance.calibration["temperature"] == 3.25
     assert {each["temperature"] for each in found.rows[0].origin.calibrations.values()} == {3.25}
-    assert (report.provenance.training.train, report.provenance.trainings) == (19, {})  # one run, asked about both
+    assert (report.provenance.training.train, report.provenance.trainings) == (19, {})  # one run, evaluated on both
 
 
 @pytest.fixture(scope="module")
 def talker(tmp_path_factory):
-    """The recipe `emosllm` with tiny parts: it hears, writes down and names."""
+    """The recipe `emosllm` with tiny parts, which transcribes and then names the emotion."""
     folder, mouth = tiny.folders(tmp_path_factory.mktemp("talker"))
     short = [f"phases.{name}={{epochs: 1, corpora: null, optimiser: {{batch_size: 4}}}}" for name in ("p1", "p2", "p3")]
     training = "training={save_every: 50, evaluations: 1}"
@@ -216,7 +216,7 @@ def talker(tmp_path_factory):
 
 
 def test_true_transcripts_can_be_given(talker, speech, tmp_path):
-    """EmoSLLM's headline figure is measured so."""
+    """EmoSLLM's headline figure is measured in this way."""
     settings = ProtocolSettings(tmp_path / "out", strategy="transcript-first", transcripts="given")
     _, report = evaluate_protocol("msp-podcast-8", "emosllm", [speech], talker, settings)
     assert (report.transcripts_from, report.strategy, report.wer) == ("given", "transcript-first", None)
@@ -228,13 +228,13 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
     own = replace(settings, transcripts="own", resume=True)
     _, alone = evaluate_protocol("msp-podcast-8", "emosllm", [speech], talker, own)
     assert (alone.transcripts_from, alone.wer is None) == ("model", False)
-    assert len(list(tmp_path.glob("out/runs/*/*/run.json"))) == 1  # how it is asked is no training
+    assert len(list(tmp_path.glob("out/runs/*/*/run.json"))) == 1  # options of inference need no other training
 
 
 REFUSED = [
     (
         {"asking": Asking(temperature=1.5, calibrates=True)},
-        "--temperature and --calibrate can't be used together",
+        "--temperature and --calibrate cannot be used together",
     ),
     ({"asking": Asking(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
     ({"asking": Asking(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
@@ -243,7 +243,7 @@ REFUSED = [
     ({"answer": "generate", "asking": Asking(temperature=2.0)}, "--temperature needs probabilities"),
     (
         {"asking": Asking(conditions=("quiet",))},
-        "--robustness spoils recordings, and gemma-text does not listen",
+        "--robustness degrades recordings, and gemma-text takes no audio",
     ),
 ]
 
@@ -261,9 +261,9 @@ def test_more_that_makes_no_sense(reader, ears, turns, speech, talker, tmp_path)
     with pytest.raises(UserError, match="'generate' needs an llm"):
         evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, answer="generate"))
     wishes = ProtocolSettings(out, transcripts="given", strategy="ser")
-    with pytest.raises(UserError, match="told no transcript under strategy ser; add --strategy transcript-first"):
+    with pytest.raises(UserError, match="takes no transcript with the strategy ser: add --strategy transcript-first"):
         evaluate_protocol("msp-podcast", "emosllm", [speech], talker, wishes)
     wishes = ProtocolSettings(partial=True, test_only=True, seeds=3)
-    with pytest.raises(UserError, match="--seeds 3: gemma-text is scored as it is"):
+    with pytest.raises(UserError, match="--seeds 3: gemma-text is not trained here"):
         evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, wishes)
     assert not Path(out).exists()

@@ -5,7 +5,7 @@ from commandline import emosllm
 
 
 def launch(words, folder):
-    """The command in two processes: the exit code of each, and what it said."""
+    """Run the command in two processes; return the exit code and the output of each."""
 
     def run(rank):
         answer = emosllm(*words)
@@ -37,7 +37,7 @@ def test_two_processes_leave_what_one_leaves(reader, turns, tmp_path):
     said = launch((*words, "--out", tmp_path / "two"), tmp_path)
     assert [code for code, _, _ in said] == [0, 0], said
     assert "gemma-text on iemocap-loso (PARTIAL)" in " ".join(said[0][1].split())
-    assert said[1][1] == ""  # one process speaks for both
+    assert said[1][1] == ""  # only one process prints
     held = [
         sorted(str(path.relative_to(tmp_path / name)).split("events")[0] for path in (tmp_path / name).rglob("*"))
         for name in ("one", "two")
@@ -62,4 +62,4 @@ def test_processes_without_a_folder_in_common_are_refused_by_all(reader, turns, 
     )
     for code, _, err in launch(words, tmp_path):
         assert code == 2
-        assert err.splitlines()[-1] == "emosllm: several processes need one folder for what they leave: give --out DIR"
+        assert err.splitlines()[-1] == "emosllm: several processes need one folder for their results: give --out DIR"

@@ -1,4 +1,4 @@
-"""A checkpoint knows the base weights it was trained on: in any precision, and no others."""
+"""A checkpoint recognises the base weights that it was trained on, in any precision, and no other weights."""
 
 import json
 import warnings
@@ -16,7 +16,7 @@ from emosllm.recipe import load_recipe
 
 
 def noisy(model, amount, seed=1):
-    """The same model with noise of so many deviations on its matrices, as fine-tuning changes them."""
+    """The same model with added noise of so many deviations, as fine-tuning would change it."""
     torch.manual_seed(seed)
     for weight in model.parameters():
         if weight.dim() > 1:
@@ -50,7 +50,7 @@ def test_the_distance_is_that_of_the_weights(amount):
 def test_large_tensors_are_sampled_over_their_whole_length():
     layer = torch.nn.Linear(1000, 500, bias=False)
     before = fingerprint(layer)
-    layer.weight.data[-1] += 1.0  # the last row alone
+    layer.weight.data[-1] += 1.0  # only the last row
     assert distance(before, fingerprint(layer)) > 0.02
 
 
@@ -72,7 +72,7 @@ def test_the_same_weights_load_in_silence(trained):
 
 @pytest.mark.parametrize("part", ["encoder", "llm"])
 @pytest.mark.parametrize("amount", [0.01, 1.0])
-def test_other_weights_behind_the_same_name_are_told(trained, part, amount):
+def test_other_weights_of_the_same_name_give_a_warning(trained, part, amount):
     folder, ears, mouth = trained
     place, model = {"encoder": (ears, tiny.encoder()), "llm": (mouth, tiny.llm())}[part]
     noisy(model, amount).save_pretrained(place)
@@ -82,7 +82,7 @@ def test_other_weights_behind_the_same_name_are_told(trained, part, amount):
     assert read_config(folder.parent / "again").base_weights == read_config(folder).base_weights
 
 
-def test_a_start_on_other_weights_is_told(trained):
+def test_a_start_on_other_weights_gives_a_warning(trained):
     folder, ears, mouth = trained
     parts = (f"encoder.model={ears}", f"llm.model={mouth}", *tiny.TINY, f"start={folder}")
     with warnings.catch_warnings():
@@ -104,7 +104,7 @@ def test_a_checkpoint_from_before_loads_in_silence(trained):
         assert load_model(str(folder)).config.base_weights is None
 
 
-def test_the_command_line_says_it_in_one_line(trained, tmp_path, monkeypatch, capfd):
+def test_the_command_line_prints_the_warning_in_one_line(trained, tmp_path, monkeypatch, capfd):
     import soundfile
 
     folder, _, mouth = trained

@@ -1,4 +1,4 @@
-"""A checkpoint is the model: it gives the same answers after any journey, and a damaged one is refused in one line."""
+"""A saved and loaded model gives the same answers, and a damaged checkpoint is an error of one line."""
 
 import inspect
 import json
@@ -25,7 +25,7 @@ from emosllm.prompting.processor import Sample, SpeechProcessor
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
-    """A trained-looking model, and a batch to compare answers on."""
+    """A model with changed trained weights, and a batch to compare answers on."""
     root = tmp_path_factory.mktemp("system")
     recipe = tiny.recipe(root)
     model = build_model(recipe).eval()
@@ -172,7 +172,7 @@ def test_other_processes_write_nothing(system, tmp_path):
 
 @pytest.fixture
 def uploaded(tmp_path, monkeypatch):
-    """Where uploads land in place of the hub: `repo` -> folder."""
+    """Replace the hub's upload; maps `repo` to the uploaded folder."""
     root = tmp_path / "hub"
 
     def create_repo(repo_id, **_):
@@ -212,18 +212,18 @@ def test_saving_with_push_to_hub_uploads_the_same(system, uploaded, tmp_path):
 
 def test_an_overwritten_file_is_refused(broken):
     (broken / "model.safetensors").write_bytes(b"not weights at all, but long enough to be a header")
-    refused(broken, "the weights can't be read .*; fetch or save the checkpoint again")
+    refused(broken, "the weights cannot be read .*; fetch or save the checkpoint again")
 
 
 def test_a_truncated_file_is_refused(broken):
     whole = (broken / "model.safetensors").read_bytes()
     (broken / "model.safetensors").write_bytes(whole[:-100])
-    refused(broken, "the weights can't be read")
+    refused(broken, "the weights cannot be read")
 
 
 def test_an_empty_file_is_refused(broken):
     (broken / "model.safetensors").write_bytes(b"")
-    refused(broken, "the weights can't be read")
+    refused(broken, "the weights cannot be read")
 
 
 def test_missing_weights_are_refused(broken):
@@ -254,7 +254,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(broken):
 
 def test_a_broken_config_is_refused(broken):
     (broken / "config.json").write_text('{"model_type": "emosllm", ')
-    refused(broken, "config.json can't be read")
+    refused(broken, "config.json cannot be read")
 
 
 def test_a_config_without_a_recipe_is_refused(broken):
@@ -279,7 +279,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    refused(tmp_path / "nowhere" / "at all", "no such folder, system or hub id to be had")
+    refused(tmp_path / "nowhere" / "at all", "no such folder, system or hub id: trained systems here are")
 
 
 def test_a_backbone_that_moved_away_is_named(system, broken):

@@ -1,4 +1,4 @@
-"""Weights in int8 and in float16 come back within their bounds, in the very model; a damaged file is one line."""
+"""Weights in int8 and float16 are restored within their bounds; a damaged file is an error of one line."""
 
 import pytest
 import tiny
@@ -81,7 +81,7 @@ def test_rows_of_zeros_and_of_almost_nothing_stay_so(tmp_path):
 
 @pytest.mark.parametrize("name", ["whisper", "wavlm-large"])
 def test_an_encoder_in_float16_is_computed_in_float32(tmp_path, name):
-    """Of Whisper the encoder alone too: transformers' automatic class would look for the whole model."""
+    """The encoder half of Whisper is loaded as such; transformers' automatic class would expect the whole model."""
     source = tiny.encoder(name)
     source.half().save_pretrained(tmp_path)
     found = load_encoder(str(tmp_path))
@@ -134,6 +134,6 @@ def damaged(folder, how):
 def test_a_damaged_file_is_one_line(tmp_path, how):
     save_int8(tiny.encoder("whisper"), tmp_path)
     damaged(tmp_path, how)
-    with pytest.raises(UserError, match=r"the weights can't be read \(.*\); fetch or save") as told:
+    with pytest.raises(UserError, match=r"the weights cannot be read \(.*\); fetch or save") as told:
         load_encoder(str(tmp_path))
     assert "\n" not in str(told.value)

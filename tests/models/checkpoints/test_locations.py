@@ -1,4 +1,4 @@
-"""One folder serves all recipes: a model is found there by its name, and what is found is told."""
+"""The folder of models serves all recipes: models are found by name, and their location is reported."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from emosllm.models.checkpoints.locations import describe_place, locate
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    """A folder of models with one of each way to lie there."""
+    """A folder of models with one model in each supported layout."""
     folder = tmp_path / "models"
     for name in ("whisper-base", "owner/Kept", "owner--Listed", "talker"):
         (folder / name).mkdir(parents=True)

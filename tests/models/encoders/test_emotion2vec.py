@@ -1,4 +1,4 @@
-"""emotion2vec is FunASR's, number by number, and a batch equals its clips alone.
+"""emotion2vec equals FunASR's, number by number, and a batch equals single clips.
 
 The golden files hold what FunASR's `Emotion2vec` (commit 3c58cb5, torch 2.13.0) gives: tests/models/golden/README.md.
 """
@@ -31,7 +31,7 @@ CLIPS = (4807, 11207, 30407, 64007, 160007)
 
 
 def filled(name, config, names):
-    """Encoder and head with the weights that the reference had."""
+    """Encoder and head with the weights of the reference."""
     shapes = json.loads((golden.FOLDER / f"emotion2vec_{name}.keys.json").read_text())
     state = {"encoder": {}, "head": {}}
     for key, value in golden.weights(shapes).items():
@@ -106,7 +106,7 @@ def test_so_they_are_at_the_published_size():
 
 
 def test_every_part_of_it_matters_to_that(small, reference):
-    """Else the comparison could not tell: each change alone must show."""
+    """Each single change to the encoder changes the frames, so the comparison would detect it."""
     encoder, head = small
     samples = CLIPS[1]
     for change in (
@@ -140,7 +140,7 @@ def test_a_clip_without_a_frame_is_refused(small, lengths):
         batch(small[0], lengths)
 
 
-def test_loudness_and_offset_are_taken_out_before_anything_listens(small):
+def test_level_and_offset_are_removed_from_the_input(small):
     with torch.no_grad():
         plain, changed = (small[0](x[None]).last_hidden_state for x in (clip(8000), 0.5 * clip(8000) + 0.2))
     torch.testing.assert_close(changed, plain, rtol=0, atol=2e-3)  # not equal: 1e-5 is added to the variance
@@ -157,7 +157,7 @@ def test_slopes_of_alibi():
     torch.testing.assert_close(alibi_slopes(16), 2.0 ** (-0.5 * torch.arange(1.0, 17)))
 
 
-def test_half_precision_says_nearly_the_same(small):
+def test_half_precision_gives_nearly_the_same_frames(small):
     encoder = Emotion2VecModel(SMALL).eval()
     encoder.load_state_dict(small[0].state_dict())
     encoder.to(torch.bfloat16)
@@ -174,7 +174,7 @@ def test_it_is_an_encoder_of_transformers(tmp_path, small):
     torch.testing.assert_close(batch(loaded, [8000])[0], batch(small[0], [8000])[0], rtol=0, atol=0)
 
 
-def test_a_new_one_hears_something():
+def test_a_new_encoder_gives_frames_that_vary():
     torch.manual_seed(0)
     encoder = new_encoder(SMALL).eval()
     assert encoder.alibi_scale.tolist() == [1.0] * 6

@@ -1,4 +1,4 @@
-"""Every encoder gives a clip the frames it gives it alone, whatever else is in the batch."""
+"""The frames of a clip do not depend on its batch, for every encoder."""
 
 import pytest
 import tiny
@@ -11,7 +11,7 @@ from emosllm.models.backbones import load_encoder, new_encoder
 from emosllm.models.encoders.encoder import FAMILIES, SpeechEncoder
 
 SECONDS = (0.5, 1.3, 0.8)
-FULL = ("whisper", "qwen2-audio")  # always a full window, in which what follows the clip is silence that they hear
+FULL = ("whisper", "qwen2-audio")  # always a full window, in which the encoder also reads the silence after the clip
 
 
 @pytest.fixture(scope="module", params=tiny.ENCODERS)
@@ -93,8 +93,8 @@ def test_every_family_is_tried_here():
     assert {kind for kind, _ in tiny.ENCODERS.values()} == set(FAMILIES)
 
 
-def test_a_model_that_hears_nothing_is_refused_with_those_that_do():
-    with pytest.raises(UserError, match=r"'bert' is no speech encoder known here; known are wavlm, .*whisper"):
+def test_a_model_without_audio_is_refused_with_a_list_of_encoders():
+    with pytest.raises(UserError, match=r"'bert' is not a known speech encoder; known are wavlm, .*whisper"):
         new_encoder(BertConfig())
 
 

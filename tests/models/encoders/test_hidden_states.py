@@ -1,4 +1,4 @@
-"""Which hidden states of an encoder are read: the ones that transformers gives, and no layer behind the deepest."""
+"""The hidden states that are read equal those of transformers, and layers after the deepest are removed."""
 
 import logging
 

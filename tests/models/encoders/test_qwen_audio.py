@@ -1,4 +1,4 @@
-"""Qwen-Audio's parts give what the original gives, from a checkpoint in its layout, alone and in a batch.
+"""Qwen-Audio's parts equal the original's, from a checkpoint in its layout, for single clips and batches.
 
 Reference: QwenLM/Qwen-Audio at commit b50fb958 (`audio.py`, `modeling_qwen.py`), run on torch 2.13.0 (CPU) and
 transformers 5.23.0, whose removed `get_head_mask` was given back to it; the shape is in `qwen_audio.keys.json`, weights
@@ -61,7 +61,7 @@ def parts(folder):
 
 
 def hear(parts, lengths):
-    """What the mapper gives of the first mel frames, `[A, N, D]` and its mask."""
+    """The mapper's output for the first mel frames, `[A, N, D]`, and its mask."""
     mel = golden.tensor("mel", 80, 3000)
     mask = torch.arange(3000)[None] < torch.tensor(lengths)[:, None]
     encoder = SpeechEncoder(parts["encoder"])
@@ -78,7 +78,7 @@ def test_tower_and_mapper_are_the_originals(parts, expected, length):
 
 @torch.no_grad()
 def test_a_batch_is_its_clips_alone(parts, expected):
-    """The original's batches are not: its convolutions see what follows a shorter clip."""
+    """The original's batches differ, because its convolutions read what follows a shorter clip."""
     vectors, mask = hear(parts, LENGTHS)
     for row, length in enumerate(LENGTHS):
         torch.testing.assert_close(vectors[row, mask[row]], expected[f"tower_{length}"], **CLOSE)
@@ -131,7 +131,7 @@ def test_a_clip_has_as_many_vectors_as_in_the_original(parts, expected):
 
 
 def test_longer_than_the_window_is_refused_not_cut():
-    with pytest.raises(AudioError, match=r"30\.1 s: Qwen-Audio hears at most 30 s at once; cut it"):
+    with pytest.raises(AudioError, match=r"30\.1 s: Qwen-Audio reads at most 30 s at once; cut it"):
         QwenAudioFeatureExtractor()([np.zeros(481_600, np.float32)], sampling_rate=16_000)
 
 
@@ -174,7 +174,7 @@ def test_a_missing_or_broken_shard_is_named(tmp_path, keys, tensors, parts):
     shard = folder / "model-00002-of-00002.safetensors"
     whole = shard.read_bytes()
     for content, fault in (
-        (whole[:200], r"00002-of-00002\.safetensors: the weights can't be read"),
+        (whole[:200], r"00002-of-00002\.safetensors: the weights cannot be read"),
         (None, "is missing"),
     ):
         shard.unlink() if content is None else shard.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Convolutions whose channels stay last in memory give what the published ones give, and copy nothing in between."""
+"""Convolutions with channels last equal the published ones, without copies in between."""
 
 import pytest
 import tiny
@@ -36,7 +36,7 @@ def test_an_encoder_keeps_its_frames_and_its_names(name):
 
 
 class Turned(TorchDispatchMode):
-    """Counts inputs of convolutions that lie otherwise than these read them, and so are copied."""
+    """Count inputs of convolutions with another memory layout, which are copied."""
 
     count = 0
 

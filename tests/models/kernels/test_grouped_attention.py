@@ -1,4 +1,4 @@
-"""Heads of queries that share keys attend to the same as in transformers, without a copy of the keys for each."""
+"""Grouped-query attention equals that of transformers, without a copy of the keys for each head."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ B, HEADS, KEYS, L, P, WIDTH = 3, 6, 2, 5, 4, 8
 
 
 def asked(padding):
-    """What transformers asks a mask with: rows of L tokens after P, the last of them padding."""
+    """The arguments of transformers for a mask: rows of L tokens after P, the last of them padding."""
     seen = torch.ones(B, P + L, dtype=torch.bool)
     seen[0, P + L - padding :] = False
     config = SimpleNamespace(num_attention_heads=HEADS, num_key_value_heads=KEYS)
@@ -70,7 +70,7 @@ def test_every_family_gives_the_states_it_gave(name):
 
 
 class Largest(TorchDispatchMode):
-    """Notes the elements of the largest keys or values that attention is given."""
+    """Record the size of the largest keys or values passed to attention."""
 
     elements = 0
 

@@ -1,4 +1,4 @@
-"""The last layer works only for what is looked at: the same states there, and fewer operations."""
+"""The last layer is computed only at the positions that are read: same states, fewer operations."""
 
 import pytest
 import tiny
@@ -63,7 +63,7 @@ def test_a_prefix_needs_none_of_it():
 
 
 class Queries(TorchDispatchMode):
-    """Notes the positions that each attention is asked for."""
+    """Record the positions that each attention computes."""
 
     def __init__(self):
         super().__init__()
@@ -85,7 +85,7 @@ def read_after_a_prefix(llm, wanted):
 
 @pytest.mark.parametrize("learns", [True, False])
 @pytest.mark.parametrize("name", tiny.LLMS)
-def test_queries_that_nobody_reads_are_not_asked(name, learns):
+def test_queries_that_are_not_read_are_not_computed(name, learns):
     llm = tiny.llm(name).eval()
     prepare(llm)
     wanted = torch.zeros(2, 9, dtype=torch.bool)
@@ -104,14 +104,14 @@ def test_queries_that_nobody_reads_are_not_asked(name, learns):
         config = llm.config.get_text_config()
         groups = config.num_attention_heads // config.num_key_value_heads if learns else 1  # of heads in a row
         assert queries.asked[-1] == groups * 5
-        assert len(queries.asked) == 2 * config.num_hidden_layers - 1  # the prefix's last layer is asked nothing
+        assert len(queries.asked) == 2 * config.num_hidden_layers - 1  # the prefix's last layer has no queries
     if learns:
         assert gradients[0].keys() == gradients[1].keys()
         for part, expected in gradients[0].items():
             torch.testing.assert_close(gradients[1][part], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_where_positions_are_told_by_no_mask_all_are_asked():
+def test_without_a_mask_all_positions_are_computed():
     llm = tiny.llm().eval()
     prepare(llm)
     whole = torch.ones_like(IDS)

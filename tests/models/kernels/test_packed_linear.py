@@ -1,4 +1,4 @@
-"""Weights laid out for a CPU multiply as they did, in systems that are asked; and can't be saved as if nothing were."""
+"""Packed weights give the same products, only in systems that allow it, and are saved in their original layout."""
 
 import pytest
 import tiny
@@ -22,7 +22,7 @@ def packed_layers(model):
 @needs_bfloat16
 @pytest.mark.parametrize("rows", [1, 7, 300])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_laid_out_layer_gives_what_the_layer_gives(rows, bias):
+def test_a_packed_layer_equals_the_original(rows, bias):
     torch.manual_seed(0)
     layer = torch.nn.Linear(64, 48, bias=bias).to(torch.bfloat16).requires_grad_(False)
     inputs = torch.randn(2, rows, 64, dtype=torch.bfloat16)
@@ -39,7 +39,7 @@ def system(tmp_path):
 
 
 @needs_bfloat16
-def test_a_system_that_is_ready_answers_as_it_did(system):
+def test_a_prepared_system_gives_the_same_answers(system):
     model, processor = system
     rows = [Sample(processor.converse("ser", emotion="sad"), tiny.clip(0.5 + 0.3 * seed, seed)) for seed in range(2)]
     batch = processor.for_labels(rows)
@@ -53,7 +53,7 @@ def test_a_system_that_is_ready_answers_as_it_did(system):
 @needs_bfloat16
 def test_weights_and_the_name_of_kept_frames_are_what_they_were(system):
     model, processor = system
-    for layer in lora_layers(model.llm):  # merged, they would change the weights rightly
+    for layer in lora_layers(model.llm):  # merging them would change the weights
         torch.nn.init.zeros_(layer.lora_B["default"].weight)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     named = fingerprint(model.encoder, processor)
@@ -67,7 +67,7 @@ def test_weights_and_the_name_of_kept_frames_are_what_they_were(system):
 
 @needs_bfloat16
 @pytest.mark.parametrize("name", tiny.ENCODERS)
-def test_every_encoder_hears_as_it_did(name):
+def test_every_encoder_gives_the_same_frames(name):
     encoder = SpeechEncoder(tiny.encoder(name).to(torch.bfloat16))
     features = tiny.feature_extractor(name)(
         [tiny.clip(0.9)], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True

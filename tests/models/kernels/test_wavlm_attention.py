@@ -1,4 +1,4 @@
-"""WavLM's attention through the fused kernel gives what transformers' gives, without what transformers does beside."""
+"""WavLM's attention with the fused kernel equals that of transformers."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def signal():
 
 
 def lively(name):
-    """A WavLM whose gates and positions say something, as new ones are all alike."""
+    """A WavLM with random gates and positions, since new ones are all equal."""
     model = tiny.encoder(name)
     generator = torch.Generator().manual_seed(1)
     for parameter_name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""An LLM in a GGUF file is that LLM: weights, config, tokenizer, training; and a file that holds none is one line."""
+"""An LLM from a GGUF file has the same weights, config, tokenizer and training; other files are errors of one line."""
 
 import sys
 
@@ -91,9 +91,13 @@ def test_what_is_wrong_is_one_line(folder, tmp_path, monkeypatch):
         load_llm(str(folder), file="no.gguf")
     with pytest.raises(UserError, match=r"config\.json: no LLM can be read from it .*magic.*give an LLM's GGUF"):
         load_llm(str(folder), file="config.json")
-    with pytest.raises(UserError, match=r"no file some\.gguf to be had; .* `hf download some/where some\.gguf`"):
+    with pytest.raises(
+        UserError, match=r"the file some\.gguf is not available; .* `hf download some/where some\.gguf`"
+    ):
         load_config("some/where", "llm", "some.gguf")
-    with pytest.raises(UserError, match=r"/some/where/else: no file some\.gguf to be had; give a folder that has it$"):
+    with pytest.raises(
+        UserError, match=r"/some/where/else: the file some\.gguf is not available; give a folder that has it$"
+    ):
         load_tokenizer("/some/where/else", "some.gguf")
     for keep in (3, 100, 5000):
         (tmp_path / "cut.gguf").write_bytes((folder / FILE).read_bytes()[:keep])

@@ -1,4 +1,4 @@
-"""A shared prefix read once, and rows after it, give every causal LM the states that whole sequences give it."""
+"""A shared prefix and the rows after it give the same states as whole sequences, for every causal LM."""
 
 import pytest
 import tiny
@@ -27,7 +27,7 @@ def ids():
 
 @torch.no_grad()
 def whole(llm, sequence):
-    """Hidden states and logits of one sequence, the way transformers gives them."""
+    """Hidden states and logits of one sequence, computed by transformers."""
     hidden = llm.get_decoder()(input_ids=sequence[None]).last_hidden_state[0]
     return hidden, llm(input_ids=sequence[None]).logits[0]
 

@@ -87,7 +87,7 @@ def test_a_layer_that_is_not_there_is_named_beside_those_that_are():
 
 
 class Casts(TorchDispatchMode):
-    """Counts what is cast to float32."""
+    """Count the casts to float32."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""emotion2vec's published folders become the encoder and head that the reference makes of them, key by key."""
+"""emotion2vec's published folders are loaded into the same encoder and head as in the reference, key by key."""
 
 import golden
 import numpy as np
@@ -53,7 +53,7 @@ def test_a_file_from_before_torch_had_zip_files(tmp_path):
     assert_is_the_reference(*load(tmp_path))
 
 
-def test_weights_take_the_precision_asked_for(tmp_path):
+def test_weights_have_the_requested_precision(tmp_path):
     encoder, head = load(folder(tmp_path, state()), torch.bfloat16)
     assert {weight.dtype for weight in encoder.parameters()} == {torch.bfloat16}
     assert {weight.dtype for weight in head.parameters()} == {torch.float32}
@@ -84,7 +84,7 @@ def test_every_key_of_the_published_size_has_its_place(name):
 
 
 def test_published_counts():
-    """The published model.pt of plus large, 1,945,790,254 bytes, is three of it in float32: weights and two moments."""
+    """The published model.pt of plus large has 1,945,790,254 bytes: the weights and two moments in float32."""
     with torch.device("meta"):
         counts = {
             name: sum(

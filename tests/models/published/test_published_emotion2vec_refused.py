@@ -1,4 +1,4 @@
-"""What is no published emotion2vec, or not a whole one, is refused in one line, and nothing in it is run."""
+"""Folders that are not a complete published emotion2vec are an error of one line, and no code in them is run."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from emosllm.models.published.emotion2vec import EMOTION2VEC, class_names
 from emosllm.models.published.layout import load_part
 
 
-def test_a_class_that_nobody_knows_is_named(tmp_path):
+def test_an_unknown_class_is_named(tmp_path):
     with pytest.raises(UserError, match=r"tokens\.txt: '困/hungry' names no emotion known here; write it as"):
         class_names(folder(tmp_path, None, classes="生气/angry\n困/hungry\n"))
     (tmp_path / "tokens.txt").write_bytes(b"\xff\xfe")
@@ -51,7 +51,7 @@ def test_another_checkpoint_is_refused_with_what_is_wrong(tmp_path, weights, mes
 
 
 class Malice:
-    """Runs a command where a pickle is opened in good faith."""
+    """A pickle that runs a command when it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -62,7 +62,9 @@ class Malice:
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
     trap = tmp_path / "trap"
-    with pytest.raises(UserError, match=r"model\.pt: holds \w+\.mkdir, which is no weight .*model\.safetensors"):
+    with pytest.raises(
+        UserError, match=r"model\.pt: holds \w+\.mkdir, which is code and not a weight; .*model\.safetensors"
+    ):
         load(folder(tmp_path / "model", {"model": state(), "args": Malice(trap)}))
     assert not trap.exists()
 

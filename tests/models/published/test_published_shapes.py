@@ -1,4 +1,4 @@
-"""At published size, without weights: every key of a checkpoint has its place in our parts, and every place a key.
+"""At published size, without weights: every key of a checkpoint has a place in our parts, and every place has a key.
 
 Keys and shapes are those of the references' own models, built from the published configs: QwenLM/Qwen-Audio at commit
 b50fb958, transformers 5.23.0's Qwen2-Audio under the names that it saves.
@@ -16,7 +16,7 @@ from emosllm.models.mappers import LinearMapper
 from emosllm.models.published.qwen2_audio import QWEN2_AUDIO
 from emosllm.models.published.qwen_audio import QWEN_AUDIO
 
-# Their own words about the models, as in the config.json of the published checkpoints.
+# Settings of the models, as in the config.json of the published checkpoints.
 QWEN_AUDIO_CONFIG = {
     "model_type": "qwen",
     "hidden_size": 4096,
@@ -110,7 +110,7 @@ def test_the_shape_in_the_package_is_what_the_published_config_says(name, tmp_pa
     read, kept = layout.configs(tmp_path), shape(name)
     assert read["mapper"] == kept["mapper"]
     for part in ("encoder", "llm"):
-        told = {"bos_token_id", "eos_token_id", "pad_token_id"} if layout is QWEN2_AUDIO else set()  # of Instruct alone
+        told = {"bos_token_id", "eos_token_id", "pad_token_id"} if layout is QWEN2_AUDIO else set()  # only in Instruct
         expected, actual = (config_of(values).to_dict() for values in (kept[part], read[part]))
         differing = {key for key in expected if expected[key] != actual[key]}
         assert differing <= told, part

@@ -1,4 +1,4 @@
-"""Qwen2-Audio in our parts gives what transformers' own model gives, from files as published and as saved today.
+"""Qwen2-Audio in our parts equals transformers' model, from files as published and as saved by transformers 5.
 
 Reference: `Qwen2AudioForConditionalGeneration` of the installed transformers (written against 5.23.0).
 """
@@ -124,7 +124,7 @@ def test_a_batch_is_its_clips_alone(parts, features):
 
 @torch.no_grad()
 def test_the_layers_attend_to_the_clip_alone(parts, features):
-    """Without the mask that transformers' model makes, the frames would be others."""
+    """Without the mask of transformers' model, the frames would differ."""
     encoder = SpeechEncoder(parts["encoder"])
     masked, mask = encoder(features["input_features"], features["attention_mask"])
     bare = parts["encoder"](features["input_features"]).last_hidden_state[:, : masked.shape[1]]
@@ -196,7 +196,7 @@ def test_a_config_that_is_not_its_own_is_refused_in_one_line(tmp_path):
 
 
 def test_its_own_turn_names_the_clip_and_keeps_both_audio_tokens():
-    """What a prompt for it has to say, from transformers' own template."""
+    """The prompt by transformers' own template."""
     template = Qwen2AudioProcessor.default_chat_template.fget(None)
     said = [{"role": "user", "content": [{"type": "audio", "audio_url": "clip.wav"}, {"type": "text", "text": "So?"}]}]
     assert Environment().from_string(template).render(messages=said, add_generation_prompt=True) == (

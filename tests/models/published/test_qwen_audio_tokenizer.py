@@ -55,7 +55,7 @@ def test_special_tokens_follow_the_vocabulary_in_the_originals_order(tokenizer):
 
 
 def test_a_turn_is_the_originals_and_the_clip_takes_the_place_of_both_audio_tokens(tokenizer):
-    """The begin and end vectors stand where `<audio>` and `</audio>` do, so our prompt holds neither of them."""
+    """The begin and end vectors replace `<audio>` and `</audio>`, so our prompt has neither."""
     chat, special = CASES["chat"], CASES["special"]
     before, _, after = chat["query"].partition("<audio>clip.wav</audio>")
     text = tokenizer.apply_chat_template(
@@ -104,14 +104,14 @@ def test_a_folder_without_the_vocabulary_says_so(tmp_path):
         load_qwen_audio_tokenizer(tmp_path)
 
 
-def test_another_models_vocabulary_is_told_by_the_configs_audio_id(tmp_path):
+def test_another_models_vocabulary_is_detected_by_the_audio_id(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"audio": {"audio_start_id": 155_163}}))
     with pytest.raises(UserError, match=r"its 500 tokens <audio> would have the id 4020, and config\.json says 155163"):
         load_qwen_audio_tokenizer(write(tmp_path))
 
 
 def test_a_whole_word_that_is_a_token_is_one_id_even_where_no_merges_lead_to_it(tmp_path):
-    """As in tiktoken, which looks the whole word up before it merges anything."""
+    """As in tiktoken, a whole word that is a token is not split by merges."""
     rare = base64.b64encode("ñandú".encode()).decode()
     tokenizer = load_qwen_audio_tokenizer(write(tmp_path, [*LINES, f"{rare} {len(LINES)}"]))
     assert ids(tokenizer, "ñandú") == [len(LINES)]

@@ -1,4 +1,4 @@
-"""AA-SLLM's acoustic extractor: equal to the paper's formulas, right on sounds whose answers are known.
+"""AA-SLLM's acoustic cues equal the paper's formulas, and are right on signals with known answers.
 
 `tests/prompting/golden/acoustics.json` holds what equations 2 to 7 of the paper give for the clips below, worked out
 apart from this package with librosa 0.11.0's `piptrack` and `effects.split`.
@@ -62,7 +62,7 @@ CLIPS = {
 
 
 def by_the_formulas(samples: np.ndarray) -> dict[str, float]:
-    """Equations 2 to 7 as they stand."""
+    """Equations 2 to 7 as printed."""
     librosa = import_librosa()
     peaks = librosa.piptrack(y=samples, sr=RATE)[0].astype(np.float64)
     pieces = librosa.effects.split(samples, top_db=20)
@@ -88,7 +88,7 @@ def test_a_long_clip_measured_in_blocks_is_the_whole():
 
 
 def by_whole_calls(samples: np.ndarray) -> dict[str, float]:
-    """The same in the types and the order of sums of this package: piptrack over all bins, the clip at once."""
+    """The same with this package's types and order of sums: piptrack over all bins, the whole clip at once."""
     librosa = import_librosa()
     peaks = librosa.piptrack(y=samples, sr=RATE, n_fft=WINDOW, hop_length=HOP)[0]
     peaks = peaks[peaks > 0]
@@ -140,7 +140,7 @@ def test_rates_count_the_stretches_between_pauses(count: int):
     clip = syllables(count, seconds=0.3, pause=0.25)
     cues = measure(clip)
     assert cues["speech rate"] == pytest.approx(count * RATE / len(clip), rel=1e-9)
-    # A window of 0.128 s hears a burst before it begins and after it has ended, and pieces are whole hops of 0.032 s.
+    # A window of 0.128 s contains a burst before it begins and after it ends, and pieces are whole hops of 0.032 s.
     assert 1 / (0.3 + 0.128 + 0.032) < cues["articulation rate"] < 1 / 0.3
 
 

@@ -1,4 +1,4 @@
-"""Praat's cues are right on sounds whose pitch, jitter and shimmer are known."""
+"""Praat's cues are right on signals with known pitch, jitter and shimmer."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""Sets of cues are whole, and many clips measured by several processes are as if measured one by one."""
+"""Sets of cues are complete, and measuring in several processes gives the same values as one by one."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_the_caller_measures_from_the_end_what_no_other_process_has_begun(monkey
                 nearly.set()
         else:
             begun.set()
-            nearly.wait()  # held up at its first
+            nearly.wait()  # blocked in its first part
         return {"length": len(clip)}
 
     monkeypatch.setattr(sets, "ProcessPoolExecutor", Pool)
@@ -98,7 +98,7 @@ def test_what_fails_here_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
             super().__init__(count)
 
         def submit(self, *call: object) -> Future:
-            return Future()  # never begun
+            return Future()  # never started
 
         def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
             asked.append(cancel_futures)

@@ -1,4 +1,4 @@
-"""Levels are thirds or halves of the training set, whatever the set of cues, and come back from their file."""
+"""Levels are thirds or halves of the training set, for every set of cues, and can be saved and loaded."""
 
 import json
 import math
@@ -16,7 +16,7 @@ PRAAT, LIBROSA = CUE_SETS["praat"].cues, CUE_SETS["librosa"].cues
 
 
 def spread(count: int, name: str = "praat") -> list[dict[str, float]]:
-    """Measures whose every cue runs from 1 to `count`, shuffled."""
+    """Values of every cue from 1 to `count`, shuffled."""
     values = np.random.default_rng(1).permutation(np.arange(1.0, count + 1))
     return [dict.fromkeys(CUE_SETS[name].cues, float(value)) for value in values]
 
@@ -52,7 +52,7 @@ def test_a_value_on_the_median_is_high_and_on_the_edge_of_a_third_medium():
     assert [thirds.level("jitter", value) for value in (1.999, 2.0, 4.0, 4.001)] == ["low", "medium", "medium", "high"]
 
 
-def test_a_third_of_a_cue_that_never_varies_says_nothing():
+def test_a_constant_cue_is_always_medium():
     thresholds = Thresholds.fit("praat", [dict.fromkeys(PRAAT, 4.0)] * 5)
     assert thresholds.level("jitter", 4.0) == "medium"
 
@@ -67,7 +67,7 @@ def test_nan_is_left_out_of_the_cuts_and_of_the_description(name: str):
     assert thresholds.describe({"pitch": 2.0}) == {"pitch": "low"}
 
 
-def test_a_clip_is_told_as_its_own_set_measures_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_clip_gets_the_levels_of_its_own_set(monkeypatch: pytest.MonkeyPatch):
     heard = []
 
     def listen(samples: np.ndarray) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""Draw speakers with replacement, for every figure that is a function of sums over clips.
+"""Resamples of the speakers, drawn with replacement, for every figure that is a function of sums over clips.
 
 The sums are a confusion matrix, a pair of them, or the moments of a correlation: one row of sums for each speaker. A
-resample is a weighted sum of those rows. Not supported: figures that are no function of sums (a median, a rank).
+resample is a weighted sum of those rows. Not supported: figures that are not functions of sums (a median, a rank).
 """
 
 from collections import Counter

@@ -1,7 +1,8 @@
-"""Score one system on the test part of one fold, with the encoder's frames from the experiment's cache.
+"""The predictions of one system on the test part of one fold, with the encoder's frames from the experiment's cache.
 
-The cache stores frames in half precision, as in training and validation; a single clip's probabilities may differ from
-those of `emosllm predict` in the third decimal. Degraded recordings, and the clean ones beside them, are encoded anew.
+The cache stores frames in half precision, as in training and validation. A single clip's probabilities may therefore
+differ from those of `emosllm predict` in the third decimal. For a robustness sweep, degraded and clean recordings are
+encoded without the cache.
 """
 
 import json
@@ -77,7 +78,7 @@ def score_system(
     )
     recogniser.labels = recogniser.labels.only(variant.classes.names)
     transcripts: Transcripts = "own" if variant.reshaping.transcripts == "own" else "given"
-    doubts = _untold(recogniser, utterances, transcripts)
+    doubts = _transcript_warnings(recogniser, utterances, transcripts)
     if asking.calibrates:
         recogniser.remembered = _frames_of(recogniser, validation, cache)
         doubts += _calibrate(recogniser, validation, transcripts, batch_size)
@@ -96,10 +97,10 @@ def score_system(
 
 
 def read_predictions(folder: Path, utterances: Sequence[Utterance]) -> list[Prediction]:
-    """The predictions of a report's folder, in the order of the utterances.
+    """Read the predictions from a report's folder, in the order of the utterances.
 
     Raises:
-        UserError: the folder lacks one of them, or holds something else.
+        UserError: the folder lacks one of them, or has another form.
     """
     path = folder / "predictions.jsonl"
     try:
@@ -107,7 +108,7 @@ def read_predictions(folder: Path, utterances: Sequence[Utterance]) -> list[Pred
         found = {row["id"]: prediction_of(row) for row in rows}
         return [found[utterance.id] for utterance in utterances]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}); remove {folder}, and --resume computes it again") from None
+        raise UserError(f"{path} is damaged ({error!r}): remove {folder}, and continue with --resume") from None
 
 
 def _calibrate(
@@ -124,16 +125,19 @@ def _calibrate(
             batch_size=batch_size,
         )
     except UserError as error:
-        return [f"No temperature was fitted, and 1 was taken: {error}."]
+        return [f"No temperature was fitted, so it is 1: {error}."]
     recogniser.temperature, recogniser.calibrated = found.temperature, found
     return []
 
 
-def _untold(recogniser: Recogniser, utterances: Sequence[Utterance], transcripts: Transcripts) -> list[str]:
-    silent = sum(not utterance.transcript for utterance in utterances)
-    if transcripts == "own" or recogniser.strategy == "ser" or not silent:
+def _transcript_warnings(
+    recogniser: Recogniser, utterances: Sequence[Utterance], transcripts: Transcripts
+) -> list[str]:
+    """A warning if clips have no transcript although the system is given transcripts."""
+    missing = sum(not utterance.transcript for utterance in utterances)
+    if transcripts == "own" or recogniser.strategy == "ser" or not missing:
         return []
-    return [f"{silent} of {len(utterances)} clips have no transcript to be told: of these the system wrote its own."]
+    return [f"{missing} of {len(utterances)} clips have no transcript: for these the system wrote its own."]
 
 
 def _frames_of(
