@@ -86,7 +86,7 @@ def evaluate(
 
     A recording that cannot be read counts as a wrong answer. Exit code 1 if some recordings failed, 2 if all failed.
     """
-    from emosllm.evaluation.extra import check_eval_extra
+    from emosllm.extras import check_eval_extra
 
     check_eval_extra()
     asked, conditions = chosen_strategy(strategy), conditions_of(robustness)

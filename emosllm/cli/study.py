@@ -46,10 +46,10 @@ def study(
 
     The studies are data (`emosllm/studies`); `key=v1,v2` replaces a study's own values.
     """
-    from emosllm.evaluation.extra import check_eval_extra
     from emosllm.experiments.studies import load_study, study_variants
     from emosllm.experiments.sweep import SweepSettings, sweep_variants
     from emosllm.experiments.sweep_data import protocol_overrides
+    from emosllm.extras import check_eval_extra
 
     check_eval_extra()
     found = load_study(name)

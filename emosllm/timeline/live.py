@@ -17,9 +17,9 @@ from rich.text import Text
 
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
+from emosllm.extras import extra
 from emosllm.inference.recogniser import Recogniser
 from emosllm.timeline.clock import clock
-from emosllm.timeline.extra import timeline_extra
 from emosllm.timeline.screen import bar, initials, ribbon, times
 from emosllm.timeline.segments import Segment
 from emosllm.timeline.timeline import Options, recognise_timeline
@@ -110,7 +110,7 @@ def microphone(device: str | None = None) -> Iterator[tuple[Iterator[np.ndarray]
     Raises:
         UserError: sounddevice or PortAudio is not installed, or there is no such microphone.
     """
-    with timeline_extra("listening", extra="live"):
+    with extra("live", "listening"):
         try:
             import sounddevice
         except OSError:

@@ -25,6 +25,7 @@ from rich.progress import track
 from emosllm.corpora.card import Card
 from emosllm.corpora.readers.audformat_tables import SUFFIXES
 from emosllm.errors import UserError
+from emosllm.extras import extra
 from emosllm.files import atomic_file, write_atomically
 from emosllm.utterance import Utterance
 
@@ -137,10 +138,8 @@ def open_database(name: str, version: str | None = None) -> Iterator[AudbDatabas
     Raises:
         UserError: audb is not installed, no repository could be reached, or none has that database or that version.
     """
-    try:
+    with extra("corpora", "a database of audb"):
         audb = import_module("audb")
-    except ImportError:
-        raise UserError("databases of audb need the package audb: pip install 'emosllm[corpora]'") from None
     for word in (name, version or "0"):
         if not _NAME.fullmatch(word):
             raise UserError(f"{word!r} is no name or version of a database of audb: give one such as emodb, 1.4.1")
