@@ -54,8 +54,9 @@ def study(
     check_eval_extra()
     found = load_study(name)
     studied = study_variants(found, recipe, protocol_overrides(protocol, overrides or ()))
-    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
-    settings = SweepSettings(folds, seeds, *how)
+    settings = SweepSettings(
+        folds, seeds, choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial
+    )
     title = f"{recipe}: {found.title}"
     results = sweep_variants(title, studied.variants, studied.keys, data, out, settings, notes=studied.notes)
     print_results(results, out)

@@ -47,7 +47,8 @@ def sweep(
     from emosllm.extras import check_eval_extra
 
     check_eval_extra()
-    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
-    settings = SweepSettings(folds, seeds, *how)
+    settings = SweepSettings(
+        folds, seeds, choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial
+    )
     results = sweep_recipe(recipe, overrides or (), data, out, settings)
     print_results(results, out)

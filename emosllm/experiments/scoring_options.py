@@ -45,7 +45,7 @@ class Asking:
         """
         inference, name = recipe.inference, recipe.name
         if self.temperature is not None and self.calibrates:
-            raise UserError("--temperature and --calibrate can't be used together: give one, or have it fitted")
+            raise UserError("--temperature and --calibrate cannot be used together: give one, or have it fitted")
         if self.temperature is not None and not (math.isfinite(self.temperature) and self.temperature > 0):
             raise UserError(f"temperature {self.temperature}: a finite number above 0 is needed")
         if self.abstain_below is not None and not 0 <= self.abstain_below <= 1:

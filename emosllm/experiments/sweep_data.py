@@ -74,7 +74,7 @@ def divide_data(
     """
     if protocol is not None:
         if k is not None:
-            raise UserError(f"--folds {k} and --protocol can't be used together: {protocol} has its own parts")
+            raise UserError(f"--folds {k} and --protocol cannot be used together: {protocol} has its own parts")
         return _as_published(manifests, variants, protocol, partial)
     if partial:
         raise UserError("--partial is for --protocol: leave it out, or name a protocol")

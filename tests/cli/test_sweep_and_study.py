@@ -75,8 +75,8 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
         (("--protocol", "loso"), "unknown protocol 'loso': known are msp-podcast,"),
         (("--protocol", "meld"), "protocol meld tests meld, and the data have iemocap"),
         (("--protocol", "iemocap-loso", "--partial"), "trains gemma-text 2 times: give --out DIR"),
-        (("--protocol", "iemocap-loso", "--split", "test"), "--split and --protocol can't be used together"),
-        (("--protocol", "iemocap-loso", "--labels", "sad"), "--labels and --protocol can't be used together"),
+        (("--protocol", "iemocap-loso", "--split", "test"), "--split and --protocol cannot be used together"),
+        (("--protocol", "iemocap-loso", "--labels", "sad"), "--labels and --protocol cannot be used together"),
         (
             ("--protocol", "iemocap-loso", "--partial", "--calibrate"),
             "--calibrate: fold-iemocap_1 has no validation part",
@@ -153,7 +153,7 @@ def test_sweeps_and_studies_take_a_protocols_splits(reader, tmp_path):
         answer = emosllm(*words, "--partial")
         assert answer.code == 0, answer
         assert "2 of the tested ones. MELD's official splits have them so" in " ".join(answer.out.split())
-    assert "--folds 3 and --protocol can't be used together" in refused(*words, "--folds", 3)
+    assert "--folds 3 and --protocol cannot be used together" in refused(*words, "--folds", 3)
 
 
 @pytest.mark.parametrize(

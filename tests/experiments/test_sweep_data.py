@@ -130,7 +130,7 @@ def test_validation_drawn_from_training_is_told_and_reported_once(plain, tmp_pat
 
 def test_what_does_not_go_with_a_protocol_is_refused(meld, plain, turns):
     variants = variants_of(plain)
-    with pytest.raises(UserError, match="--folds 5 and --protocol can't be used together: meld has its own parts"):
+    with pytest.raises(UserError, match="--folds 5 and --protocol cannot be used together: meld has its own parts"):
         divide_data([meld], variants, 5, "meld")
     with pytest.raises(UserError, match="--partial is for --protocol"):
         divide_data([meld], variants, partial=True)

@@ -234,7 +234,7 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
 REFUSED = [
     (
         {"asking": Asking(temperature=1.5, calibrates=True)},
-        "--temperature and --calibrate can't be used together",
+        "--temperature and --calibrate cannot be used together",
     ),
     ({"asking": Asking(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
     ({"asking": Asking(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
