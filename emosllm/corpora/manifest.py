@@ -64,8 +64,8 @@ def read_manifest(path: Path) -> list[Utterance]:
             raise UserError(f"{path}, row {number}: {error}") from None
         if utterance.id in row_of:
             raise UserError(
-                f"{path}, row {number}: the id {utterance.id!r} stands in row {row_of[utterance.id]} already: "
-                "remove one, or tell them apart in a column `id`"
+                f"{path}, row {number}: the id {utterance.id!r} is already in row {row_of[utterance.id]}: "
+                "remove one, or give them different ids in a column `id`"
             )
         row_of[utterance.id] = number
         utterances.append(utterance)
@@ -135,7 +135,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(
-                f"{path}, row {number}: broken JSON ({error.msg} at column {error.colno}): mend it"
+                f"{path}, row {number}: broken JSON ({error.msg} at column {error.colno}): correct it"
             ) from None
         if not isinstance(fields, dict):
             raise UserError(f"{path}, row {number}: {type(fields).__name__} instead of an object: write {{...}}")
@@ -199,26 +199,24 @@ def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance
     )
 
 
-def _seconds(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
+def _float(text: str | None) -> float | None:
+    """Convert a cell to a number; NaN if it is not one."""
     try:
-        value = float(text)
+        return None if text is None else float(text)
     except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
+        return math.nan
+
+
+def _seconds(name: str, text: str | None) -> float | None:
+    value = _float(text)
+    if value is not None and not 0 <= value < math.inf:
         raise UserError(f"{name} {text!r} is not a number of seconds: give one such as 1.25, or leave the cell empty")
     return value
 
 
 def _number(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = _float(text)
+    if value is not None and not math.isfinite(value):
         raise UserError(f"{name} {text!r} is not a number: give one such as 3.5, or leave the cell empty")
     return value
 

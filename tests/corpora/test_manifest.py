@@ -123,7 +123,7 @@ def test_missing_files_are_listed_once_and_sorted(tmp_path):
     [
         ("b.wav,,hangry,", ["row 3", "unknown emotion 'hangry'", "anger"]),
         ("b.wav,,sad,holdout", ["row 3", "unknown split 'holdout'", "train, val, dev, validation, development, test"]),
-        ("a.wav,,sad,", ["row 3", "'a.wav' stands in row 2 already", "column `id`"]),
+        ("a.wav,,sad,", ["row 3", "'a.wav' is already in row 2", "column `id`"]),
         ("../b.wav,,sad,", ["row 3", "'../b.wav' is a path outside", "absolute"]),
         ("x/../../b.wav,,sad,", ["row 3", "is a path outside"]),
         (",,sad,", ["row 3", "neither a path nor a transcript"]),

@@ -149,15 +149,15 @@ def test_what_is_not_there(fold, options, words):
 @pytest.mark.parametrize(
     ("train", "test", "label_map", "words"),
     [
-        (TRAIN, TRAIN, IEMOCAP, ["iemocap_test_fold_1.jsonl, row 1", "'iemocap-Ses01F_impro01_M003' stands in"]),
+        (TRAIN, TRAIN, IEMOCAP, ["iemocap_test_fold_1.jsonl, row 1", "'iemocap-Ses01F_impro01_M003' is already in"]),
         (TRAIN + "{", TEST, IEMOCAP, ["iemocap_train_fold_1.jsonl, row 2: broken line"]),
         ('{"key": "x"}', TEST, IEMOCAP, ["row 1: broken line (needs key, wav and emo)"]),
         ("[1]", TEST, IEMOCAP, ["row 1: broken line"]),
         ("", TEST, IEMOCAP, ["iemocap_train_fold_1.jsonl is empty"]),
         (TRAIN, TEST, {"exc": "Happy"}, ["row 1: 'neu' is not in label_map.json"]),
         (TRAIN, TEST, IEMOCAP | {"sur": "Shock"}, ["label_map.json, row 7", "unknown emotion 'shock'"]),
-        (TRAIN, TEST, None, ["label_map.json is not there"]),
-        (TRAIN, TEST, ["neu"], ["label_map.json is no map"]),
+        (TRAIN, TEST, None, ["label_map.json is missing"]),
+        (TRAIN, TEST, ["neu"], ["label_map.json is not a map"]),
     ],
 )
 def test_broken_lists(fold, train, test, label_map, words):

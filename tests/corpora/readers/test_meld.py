@@ -153,7 +153,7 @@ def test_real_ffmpeg(lay, tmp_path):
     [
         (HEADER.replace("Emotion", "Feeling") + ROWS, ["train_sent_emo.csv has no column 'Emotion'", "Feeling"]),
         (HEADER + ROWS.replace("surprise", "shock"), ["train_sent_emo.csv, row 3", "unknown emotion 'shock'"]),
-        (HEADER + ROWS + ROWS, ["row 4", "'train_dia0_utt0' stands in row 2 already"]),
+        (HEADER + ROWS + ROWS, ["row 4", "'train_dia0_utt0' is already in row 2"]),
     ],
 )
 def test_broken_tables(lay, table, words):

@@ -246,7 +246,7 @@ def test_msp_podcast_broken_ratings(lay, table, words):
     ("table", "words"),
     [
         (HEADER + ROWS.replace("5.2", "high"), ["row 3", "EmoAct 'high' is not a number"]),
-        (HEADER + ROWS + ROWS, ["row 7", "'MSP-PODCAST_0002_0001.wav' stands in row 2 already"]),
+        (HEADER + ROWS + ROWS, ["row 7", "'MSP-PODCAST_0002_0001.wav' is already in row 2"]),
         (HEADER.replace("SpkrID,", "") + ROWS, ["no column 'SpkrID'", "FileName, EmoClass"]),
         (HEADER + ROWS.replace(",A,", ",Q,"), ["row 3", "unknown emotion 'Q'"]),
         (HEADER + ROWS.replace("Test1", "Test9"), ["row 5", "unknown Split_Set 'Test9'", "Development"]),

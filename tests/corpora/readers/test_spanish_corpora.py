@@ -71,7 +71,7 @@ def test_emospeech_split_by_the_word_in_the_tables_name(lay, name, split):
         ("emospeech", MEA + MEA_ROWS, ["holds nothing of EmoSPeech 2024", "id,label,transcription"]),
         ("meacorpus", MEA + MEA_ROWS.replace("anger", "ira"), ["table.csv, row 2", "unknown emotion 'ira'"]),
         ("meacorpus", MEA + MEA_ROWS.replace(",test", ",exam"), ["table.csv, row 3", "unknown split 'exam'", "train"]),
-        ("meacorpus", MEA + MEA_ROWS + MEA_ROWS, ["table.csv, row 4", "'55ea70ba-9ce28715.mp3' stands in row 2"]),
+        ("meacorpus", MEA + MEA_ROWS + MEA_ROWS, ["table.csv, row 4", "'55ea70ba-9ce28715.mp3' is already in row 2"]),
         ("meacorpus", MEA, ["holds nothing of Spanish MEACorpus 2023"]),
         ("meacorpus", MEA + "a.mp3,joy,Sí, claro,train\n", ["row 2", "5 cells for 4 columns", "quotes"]),
         ("emospeech", TRAIN.replace("joy", "rage"), ["table.csv, row 2", "unknown emotion 'rage'"]),
@@ -92,8 +92,8 @@ def test_a_table_that_is_not_utf8(tmp_path):
 
 def test_a_clip_in_two_tables(lay):
     message = refusal("emospeech", lay(**{"a.csv": TRAIN, "b.csv": TRAIN}))
-    assert "b.csv, row 2: '51057a09-6011210b.mp3' stands in" in message
-    assert "a.csv, row 2, already" in message
+    assert "b.csv, row 2: '51057a09-6011210b.mp3' is already in" in message
+    assert "a.csv, row 2: remove one" in message
 
 
 def test_the_two_are_never_mixed(lay, tmp_path):

@@ -44,7 +44,7 @@ def test_nemo_without_its_table(lay):
     [
         (TSV.replace("raw_text", "text"), ["data.tsv has no column 'raw_text'"]),
         (TSV.replace("\tneutral", "\tblank"), ["data.tsv, row 3", "unknown emotion 'blank'"]),
-        (TSV + TSV.splitlines(keepends=True)[1], ["data.tsv, row 4", "stands in row 2 already"]),
+        (TSV + TSV.splitlines(keepends=True)[1], ["data.tsv, row 4", "is already in row 2"]),
         (TSV.splitlines(keepends=True)[0], ["data.tsv is empty"]),
     ],
 )
@@ -92,7 +92,7 @@ def test_lssed_columns_are_options(lay):
         (LSSED, {"feeling": "faces"}, ["reader of lssed has no option 'feeling'", "emotion, speaker"]),
         (LSSED, {"split": "sex"}, ["row 2", "unknown split 'Female'"]),
         (LSSED.replace("angry", "cross"), {}, ["row 2", "unknown emotion 'cross'"]),
-        (LSSED + "001_a,sad,7,F,test\n", {}, ["row 5", "'001_a' stands in row 2 already"]),
+        (LSSED + "001_a,sad,7,F,test\n", {}, ["row 5", "'001_a' is already in row 2"]),
         ("name,faces\n", {}, ["holds nothing of LSSED"]),
     ],
 )
