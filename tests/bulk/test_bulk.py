@@ -17,7 +17,6 @@ import tiny
 from commandline import emosllm as command
 from commandline import refused, write_rows
 
-import emosllm
 from emosllm.bulk import run as bulk
 from emosllm.bulk.run import Options, run_bulk
 from emosllm.corpora.manifest import read_manifest
@@ -26,11 +25,6 @@ from emosllm.utterance import Prediction
 
 ROOT = Path(__file__).parents[2]
 CORPUS = read_manifest(ROOT / "demo" / "corpus" / "manifest.csv")
-
-
-@pytest.fixture(scope="module")
-def nano():
-    return emosllm.load("nano", device="cpu")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What the tests of experiments share: a tiny LLM that reads (it trains fastest), a head that hears, and speech."""
 
-import gc
 from dataclasses import replace
 
 import pytest
@@ -16,14 +15,6 @@ TINY_TEXT = (
     "phases.ser={epochs: 1, optimiser: {batch_size: 4, learning_rate: 0.01}}",
     "labels=iemocap4",
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_collection():
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

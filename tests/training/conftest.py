@@ -1,6 +1,5 @@
 """What the tests of training share: the bundled corpus, and EmoSLLM with tiny parts."""
 
-import gc
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,6 @@ SMALL = (
     "phases.p3.epochs=1",
     "training={save_every: 2, evaluations: 1}",
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_collection():
-    """The Trainer collects garbage after each phase; what was imported need not be looked through each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from refusals import corpus_refusal
 
 from emosllm.corpora import CARDS, read_corpus
 from emosllm.corpora.card import differences
@@ -18,13 +19,6 @@ MEA_ROWS = (
 )
 TRAIN = "id,label,transcription\n51057a09-6011210b.mp3,joy,Acertamos cuando estamos unidos.\n"
 TEST = "id,transcription\n1c8f4831-9d1e0175.mp3,pero mandando a todos\n"
-
-
-def refusal(name, root):
-    with pytest.raises(UserError) as caught:
-        read_corpus(name, root)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_meacorpus(lay):
@@ -78,20 +72,20 @@ def test_emospeech_split_by_the_word_in_the_tables_name(lay, name, split):
     ],
 )
 def test_broken_tables(lay, corpus, table, words):
-    message = refusal(corpus, lay(**{"table.csv": table}))
+    message = corpus_refusal(corpus, lay(**{"table.csv": table}))
     for word in words:
         assert word in message
 
 
 def test_a_table_that_is_not_utf8(tmp_path):
     (tmp_path / "table.csv").write_bytes((MEA + MEA_ROWS).encode("latin-1"))
-    message = refusal("meacorpus", tmp_path)
+    message = corpus_refusal("meacorpus", tmp_path)
     assert f"{tmp_path / 'table.csv'} is not UTF-8" in message
     assert "save it again" in message
 
 
 def test_a_clip_in_two_tables(lay):
-    message = refusal("emospeech", lay(**{"a.csv": TRAIN, "b.csv": TRAIN}))
+    message = corpus_refusal("emospeech", lay(**{"a.csv": TRAIN, "b.csv": TRAIN}))
     assert "b.csv, row 2: '51057a09-6011210b.mp3' is already in" in message
     assert "a.csv, row 2: remove one" in message
 

@@ -3,9 +3,9 @@
 import csv
 
 import pytest
+from refusals import corpus_refusal
 
 from emosllm.corpora import read_corpus
-from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 
 TSV = (
@@ -14,13 +14,6 @@ TSV = (
     "EB0_neutral_13.wav\tneutral\tInteresuje mnie historia.\tinteresuje mnie historia\tEB0\tfemale\t27\n"
 )
 LSSED = "name,faces,who,sex,part\n001_a,angry,7,Female,train\n002_b.wav,Disappointed,8,M,test\n003_c,happy,,,\n"
-
-
-def refusal(name, root, **options):
-    with pytest.raises(UserError) as caught:
-        read_corpus(name, root, options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_nemo(lay):
@@ -49,13 +42,13 @@ def test_nemo_without_its_table(lay):
     ],
 )
 def test_nemo_broken(lay, table, words):
-    message = refusal("nemo", lay(**{"data.tsv": table}))
+    message = corpus_refusal("nemo", lay(**{"data.tsv": table}))
     for word in words:
         assert word in message
 
 
 def test_nemo_strange_name(lay):
-    assert "is not named as in nEMO" in refusal("nemo", lay("samples/WR0_joy_1.wav"))
+    assert "is not named as in nEMO" in corpus_refusal("nemo", lay("samples/WR0_joy_1.wav"))
 
 
 def test_real_nemo_agrees_with_its_manifest(shared):
@@ -97,6 +90,6 @@ def test_lssed_columns_are_options(lay):
     ],
 )
 def test_lssed_broken(lay, table, options, words):
-    message = refusal("lssed", lay(**{"metadata_english_all.csv": table}), **options)
+    message = corpus_refusal("lssed", lay(**{"metadata_english_all.csv": table}), **options)
     for word in words:
         assert word in message
