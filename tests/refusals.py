@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from emosllm.audio import AudioError, load_audio
 from emosllm.corpora import read_corpus
 from emosllm.errors import UserError
 
@@ -16,6 +17,13 @@ def refusal(function: Callable[..., object], *arguments: object, **options: obje
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def audio_refusal(source: object, **options: object) -> str:
+    """The one line of the error, an `AudioError`, that reading a recording raises."""
+    with pytest.raises(AudioError):
+        load_audio(source, **options)
+    return refusal(load_audio, source, **options)
 
 
 def corpus_refusal(name: str, root: Path, **options: str) -> str:
