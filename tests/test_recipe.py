@@ -1,9 +1,12 @@
 """Every shipped recipe says what it is, has the parameters it states, and learns; a typo names what is known."""
 
+import re
+
 import pytest
 import tiny
 import torch
 import yaml
+from refusals import refusal
 
 from emosllm.corpora import READERS
 from emosllm.errors import UserError
@@ -117,12 +120,6 @@ def test_the_published_hyperparameters():
         assert (optimiser.batch_size, optimiser.schedule) == (512, "linear")
 
 
-def refused(match, name="emosllm", overrides=()):
-    with pytest.raises(UserError, match=match) as error:
-        load_recipe(name, overrides)
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize(
     ("override", "where", "known"),
     [
@@ -133,9 +130,8 @@ def refused(match, name="emosllm", overrides=()):
     ],
 )
 def test_an_unknown_key_is_answered_with_the_known_ones(override, where, known):
-    refused(
-        f"recipe emosllm: unknown key '{where}'; known here: {', '.join(known.model_fields)}$", overrides=[override]
-    )
+    message = refusal(load_recipe, "emosllm", [override])
+    assert message.endswith(f"recipe emosllm: unknown key '{where}'; known here: {', '.join(known.model_fields)}")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +143,7 @@ def test_an_unknown_key_is_answered_with_the_known_ones(override, where, known):
     ],
 )
 def test_an_unknown_key_deep_inside_is_answered_with_those_of_its_place(override, match):
-    refused(match, overrides=[override])
+    assert re.search(match, refusal(load_recipe, "emosllm", [override]))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +167,7 @@ def test_an_unknown_key_deep_inside_is_answered_with_those_of_its_place(override
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_place(override, match):
-    refused(match, overrides=[override])
+    assert re.search(match, refusal(load_recipe, "emosllm", [override]))
 
 
 @pytest.mark.parametrize(

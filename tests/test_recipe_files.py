@@ -3,15 +3,9 @@
 import re
 
 import pytest
+from refusals import refusal
 
-from emosllm.errors import UserError
 from emosllm.recipe import load_recipe
-
-
-def refused(match, name="emosllm", overrides=()):
-    with pytest.raises(UserError, match=match) as error:
-        load_recipe(name, overrides)
-    assert "\n" not in str(error.value)
 
 
 @pytest.fixture
@@ -50,8 +44,9 @@ def test_a_list_replaces(write):
 
 def test_recipes_that_include_each_other_are_told_apart_from_those_that_end(write):
     write("b.yaml", "include: a.yaml")
-    refused(r"includes itself: .*/a\.yaml -> .*/b\.yaml -> .*/a\.yaml", name=str(write("a.yaml", "include: b.yaml")))
-    refused("includes itself", name=str(write("c.yaml", "include: c.yaml")))
+    message = refusal(load_recipe, str(write("a.yaml", "include: b.yaml")))
+    assert re.search(r"includes itself: .*/a\.yaml -> .*/b\.yaml -> .*/a\.yaml", message)
+    assert "includes itself" in refusal(load_recipe, str(write("c.yaml", "include: c.yaml")))
 
 
 def test_two_files_of_one_name_in_two_folders_are_no_circle(write):
@@ -63,18 +58,20 @@ def test_two_files_of_one_name_in_two_folders_are_no_circle(write):
 
 @pytest.mark.parametrize("content", ["lora: [", "a: b: c", b"\xff\xfe\x00", "\tname: x"])
 def test_broken_yaml_is_refused(write, content):
-    refused("mine.yaml is not YAML: ", name=str(write("mine.yaml", content)))
+    assert "mine.yaml is not YAML: " in refusal(load_recipe, str(write("mine.yaml", content)))
 
 
 @pytest.mark.parametrize("content", ["", "- emosllm", "emosllm"])
 def test_what_is_no_mapping_is_refused(write, content):
-    refused("mine.yaml is not a mapping of keys to values", name=str(write("mine.yaml", content)))
+    message = refusal(load_recipe, str(write("mine.yaml", content)))
+    assert "mine.yaml is not a mapping of keys to values" in message
 
 
 def test_a_missing_part_is_named(write):
-    refused("mine.yaml: 'title' is missing", name=str(write("mine.yaml", "name: mine")))
+    assert "mine.yaml: 'title' is missing" in refusal(load_recipe, str(write("mine.yaml", "name: mine")))
 
 
 @pytest.mark.parametrize("name", ["emosslm", "missing.yaml", "some/where.yaml", "../emosllm", "."])
 def test_an_unknown_recipe_lists_the_known_ones(name):
-    refused(f"no recipe '{re.escape(name)}'.*: known are .*emosllm, .*or give the path of a .yaml file", name=name)
+    form = f"no recipe '{re.escape(name)}'.*: known are .*emosllm, .*or give the path of a .yaml file"
+    assert re.search(form, refusal(load_recipe, name))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from refusals import corpus_refusal
+from refusals import corpus_refusal, refusal
 
 from emosllm.corpora import CARDS, read_corpus
 from emosllm.corpora.card import differences
@@ -108,7 +108,9 @@ def test_the_two_are_never_mixed(lay, tmp_path):
 
 
 def test_short_names_that_two_corpora_share_are_no_overlap():
-    check_not_mixed([Utterance(id="001", corpus="one"), Utterance(id="001", corpus="two")])
+    assert check_not_mixed([Utterance(id="001", corpus="one"), Utterance(id="001", corpus="two")]) is None
+    long = [Utterance(id="recording-001", corpus="one"), Utterance(id="recording-001", corpus="two")]
+    assert "one and two both hold recording-001" in refusal(check_not_mixed, long)
 
 
 def test_the_real_meacorpus_train_table(shared):
