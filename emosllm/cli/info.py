@@ -37,7 +37,7 @@ def info(
     trained = None
     if _is_trained(system):
         if overrides:
-            raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it; overrides are for recipes")
+            raise UserError(f"{system} is trained, so {overrides[0]!r} cannot change it; overrides are for recipes")
         from emosllm.evaluation.trained_system import read_trained_system
 
         trained = read_trained_system(system)

@@ -52,7 +52,7 @@ class Asking:
             raise UserError(f"threshold {self.abstain_below}: a confidence between 0 and 1 is needed")
         if inference.answer == "generate":
             if recipe.llm is None:
-                raise UserError(f"{name} has no LLM, so it can't answer freely; use --answers score")
+                raise UserError(f"{name} has no LLM, so it cannot answer freely; use --answers score")
             wanted = {"temperature": self.temperature, "calibrate": self.calibrates or None}
             for option, value in {**wanted, "abstain-below": self.abstain_below}.items():
                 if value is not None:

@@ -70,7 +70,7 @@ def divide_data(
         partial: with a protocol, go on where its counts are wrong.
 
     Raises:
-        UserError: data that can't be divided so, or that leak.
+        UserError: data that cannot be divided so, or that leak.
     """
     if protocol is not None:
         if k is not None:

@@ -182,7 +182,7 @@ class Chat:
             fault = str(error)
         if fault:
             raise UserError(
-                f"{self.tokenizer.name_or_path}: the chat template can't be used "
+                f"{self.tokenizer.name_or_path}: the chat template cannot be used "
                 f"({shorten(fault, 90, placeholder=' …')}); mend, fetch or delete chat_template.jinja"
             )
 

@@ -153,15 +153,15 @@ def without_backbone(model):
 
 
 CHECKPOINTS = {
-    "truncated": (lambda model: cut(model / "model.safetensors"), ["the weights can't be read"]),
-    "empty": (lambda model: (model / "model.safetensors").write_bytes(b""), ["the weights can't be read"]),
-    "noise": (lambda model: (model / "model.safetensors").write_bytes(b"\x07" * 999), ["the weights can't be read"]),
+    "truncated": (lambda model: cut(model / "model.safetensors"), ["the weights cannot be read"]),
+    "empty": (lambda model: (model / "model.safetensors").write_bytes(b""), ["the weights cannot be read"]),
+    "noise": (lambda model: (model / "model.safetensors").write_bytes(b"\x07" * 999), ["the weights cannot be read"]),
     "no weights": (lambda model: (model / "model.safetensors").unlink(), ["model.safetensors is missing"]),
     "another shape": (rank_3, ["has the shape [2, ", "expected [3, "]),
     "no config": (lambda model: (model / "config.json").unlink(), ["no config.json in that folder"]),
-    "half a config": (lambda model: cut(model / "config.json"), ["config.json can't be read"]),
-    "config no JSON": (lambda model: (model / "config.json").write_text("hello"), ["config.json can't be read"]),
-    "config no object": (lambda model: (model / "config.json").write_text("[1]"), ["config.json can't be read"]),
+    "half a config": (lambda model: cut(model / "config.json"), ["config.json cannot be read"]),
+    "config no JSON": (lambda model: (model / "config.json").write_text("hello"), ["config.json cannot be read"]),
+    "config no object": (lambda model: (model / "config.json").write_text("[1]"), ["config.json cannot be read"]),
     "another kind": (
         lambda model: edit(model / "config.json", model_type="bert"),
         ["kind 'bert'", "not one of emosllm"],
@@ -177,7 +177,7 @@ CHECKPOINTS = {
             "hollow": lambda model, file=file: (model / file).write_text("{}"),
         }.items()
     },
-    "half a chat template": (lambda model: cut(model / "chat_template.jinja"), ["chat template can't be used"]),
+    "half a chat template": (lambda model: cut(model / "chat_template.jinja"), ["chat template cannot be used"]),
 }
 
 

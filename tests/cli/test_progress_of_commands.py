@@ -117,7 +117,7 @@ def test_info_of_a_run_that_was_stopped_names_what_is_done(run, tmp_path):
 
 
 def test_mistakes_of_info(run, tmp_path):
-    assert "is trained, so 'lora.rank=3' can't change it" in refused("info", run, "lora.rank=3")
+    assert "is trained, so 'lora.rank=3' cannot change it" in refused("info", run, "lora.rank=3")
     assert "no config.json in that folder" in refused("info", tmp_path)
     assert "(did you mean nano?)" in refused("info", "nanno")
 

@@ -160,7 +160,7 @@ def test_sweeps_and_studies_take_a_protocols_splits(reader, tmp_path):
     ("words", "line"),
     [
         (("lora.rnk=1,2",), "unknown key 'lora.rnk'"),
-        (("--folds", "9"), "4 speakers or recordings with a class of iemocap4 can't make 9 folds"),
+        (("--folds", "9"), "4 speakers or recordings with a class of iemocap4 cannot make 9 folds"),
         (("--folds", "1"), "no utterance of split 'train' with a class of iemocap4; the data have (none) 16"),
         (("phases={}", "--folds", 2), "has no phases, so there is nothing to train"),
         (("prompt.templates=nowhere.yaml", "--folds", 2), "nowhere.yaml"),

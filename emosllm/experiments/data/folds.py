@@ -89,7 +89,7 @@ def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, 
     groups = [_group(utterance) for utterance in labelled]
     if len(set(groups)) < k:
         raise UserError(
-            f"{len(set(groups))} speakers or recordings with a class of {labels.name} can't make {k} folds: lower "
+            f"{len(set(groups))} speakers or recordings with a class of {labels.name} cannot make {k} folds: lower "
             "--folds, or give more data"
         )
     alone = len(set(groups)) == len(groups)

@@ -99,7 +99,7 @@ def evaluate_protocol(
     told = Reshaping(transcripts=settings.transcripts)
     variant = Variant(recipe.name if not trained else system, {}, recipe, laid.labels, None, (), told, settings.asking)
     if trained:
-        recipe.label_set.only(laid.labels.names)  # classes that it can't answer with should be known now
+        recipe.label_set.only(laid.labels.names)  # classes that it cannot answer with should be known now
         variant = replace(variant, system=system, overrides=tuple(overrides))
         laid = replace(laid, folds=tuple(replace(fold, train=()) for fold in laid.folds))
     plan = _plan(protocol, laid, variant, settings, trained)
@@ -166,6 +166,6 @@ def _system(
             raise UserError(f"recipe {system}: its {' and '.join(recipe.unpublished)} must be trained first")
         return recipe, True
     if overrides:
-        raise UserError(f"{system} is trained, so {overrides[0]!r} can't change it any more; overrides are for recipes")
+        raise UserError(f"{system} is trained, so {overrides[0]!r} cannot change it; overrides are for recipes")
     recipe = parse(read_config(fetch_checkpoint(checkpoint_folder(system))).recipe, system)
     return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=wishes)}), True

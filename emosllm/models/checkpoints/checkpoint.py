@@ -71,7 +71,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         ) from None
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: the weights can't be read ({reason}); fetch or save the checkpoint again") from None
+        raise UserError(
+            f"{folder}: the weights cannot be read ({reason}); fetch or save the checkpoint again"
+        ) from None
     return tensors
 
 
@@ -107,7 +109,7 @@ def read_config(folder: Path) -> SpeechLLMConfig:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder}: config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+            f"{folder}: config.json cannot be read ({_reason(error)}); fetch or save the checkpoint again"
         ) from None
     if not isinstance(config, SpeechLLMConfig):
         raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
@@ -259,7 +261,7 @@ class CheckpointModel(PreTrainedModel):
             return config_of(values)
         except (ValueError, TypeError, StrictDataclassError) as error:
             raise UserError(
-                f"{folder}: {part} in config.json can't be read ({_reason(error)}); fetch or save the checkpoint again"
+                f"{folder}: {part} in config.json cannot be read ({_reason(error)}); fetch or save the checkpoint again"
             ) from None
 
     def _all_names(self) -> set[str]:

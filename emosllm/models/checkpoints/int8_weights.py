@@ -116,4 +116,4 @@ def _quantised(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 def _damaged(path: Path, reason: object) -> UserError:
     what = " ".join(str(reason).split())[:160]
-    return UserError(f"{path.parent}: the weights can't be read ({what}); fetch or save the checkpoint again")
+    return UserError(f"{path.parent}: the weights cannot be read ({what}); fetch or save the checkpoint again")

@@ -76,7 +76,7 @@ def _told(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is missing, so the checkpoint is not complete; fetch it again") from None
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{path}: the weights can't be read ({reason}); fetch the checkpoint again") from None
+        raise UserError(f"{path}: the weights cannot be read ({reason}); fetch the checkpoint again") from None
 
 
 def _files(folder: Path) -> list[Path]:
@@ -88,7 +88,7 @@ def _files(folder: Path) -> list[Path]:
                     folder / shard for shard in sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
                 ]
         except (ValueError, KeyError, AttributeError):
-            raise UserError(f"{index} can't be read; fetch the checkpoint again") from None
+            raise UserError(f"{index} cannot be read; fetch the checkpoint again") from None
         if (folder / name).is_file():
             return [folder / name]
     raise UserError(f"{folder}: no weights there ({' or '.join(_NAMES)}, whole or in shards); fetch the checkpoint")

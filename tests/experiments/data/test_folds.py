@@ -1,4 +1,4 @@
-"""Folds: every clip is tested once, nobody speaks on two sides, classes are alike; what can't be divided is refused."""
+"""Folds: every clip is tested once, nobody speaks on two sides, classes are alike; what cannot be divided is refused."""
 
 from collections import Counter
 from dataclasses import replace
@@ -93,7 +93,7 @@ def test_the_hash_changes_with_any_side():
 @pytest.mark.parametrize(
     ("data", "k", "words"),
     [
-        (texts(24, 2), 3, "2 speakers or recordings .* can't make 3 folds"),
+        (texts(24, 2), 3, "2 speakers or recordings .* cannot make 3 folds"),
         (texts(24, 6), 1, "1 folds: cross-validation needs 2"),
         (texts(4, 0), 3, "every class has fewer than 3"),
         ([replace(u, emotion="bored") for u in texts(24, 6)], 3, "0 speakers or recordings"),

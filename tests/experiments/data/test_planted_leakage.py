@@ -90,7 +90,7 @@ def test_a_speaker_on_two_sides(name, reader, tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_one_recording_under_two_names(name, reader, tmp_path):
     data = miniature(name, tmp_path)
-    if name == "emospeech-cv":  # nobody chooses the folds, but six copies can't all be in one of equal classes
+    if name == "emospeech-cv":  # nobody chooses the folds, but six copies cannot all be in one of equal classes
         copies = data[:6]
     else:
         copies = [data[place] for place in apart(name, data)]

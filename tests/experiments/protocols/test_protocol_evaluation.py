@@ -92,7 +92,7 @@ def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch)
     assert seen == []
     assert report.scores.n == 16
     assert any("not trained under this protocol" in note for note in report.doubts)
-    with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' can't change it"):
+    with pytest.raises(UserError, match=r"is trained, so 'lora\.rank=4' cannot change it"):
         evaluate_protocol("iemocap-loso", str(run), [turns], ["lora.rank=4"], ProtocolSettings(partial=True))
 
 

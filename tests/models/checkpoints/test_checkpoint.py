@@ -213,18 +213,18 @@ def test_saving_with_push_to_hub_uploads_the_same(system, uploaded, tmp_path):
 
 def test_an_overwritten_file_is_refused(broken):
     (broken / "model.safetensors").write_bytes(b"not weights at all, but long enough to be a header")
-    assert re.search("the weights can't be read .*; fetch or save the checkpoint again", checkpoint_refusal(broken))
+    assert re.search("the weights cannot be read .*; fetch or save the checkpoint again", checkpoint_refusal(broken))
 
 
 def test_a_truncated_file_is_refused(broken):
     whole = (broken / "model.safetensors").read_bytes()
     (broken / "model.safetensors").write_bytes(whole[:-100])
-    assert "the weights can't be read" in checkpoint_refusal(broken)
+    assert "the weights cannot be read" in checkpoint_refusal(broken)
 
 
 def test_an_empty_file_is_refused(broken):
     (broken / "model.safetensors").write_bytes(b"")
-    assert "the weights can't be read" in checkpoint_refusal(broken)
+    assert "the weights cannot be read" in checkpoint_refusal(broken)
 
 
 def test_missing_weights_are_refused(broken):
@@ -258,7 +258,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(broken):
 
 def test_a_broken_config_is_refused(broken):
     (broken / "config.json").write_text('{"model_type": "emosllm", ')
-    assert "config.json can't be read" in checkpoint_refusal(broken)
+    assert "config.json cannot be read" in checkpoint_refusal(broken)
 
 
 def test_a_config_without_a_recipe_is_refused(broken):

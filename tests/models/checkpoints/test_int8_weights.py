@@ -134,6 +134,6 @@ def damaged(folder, how):
 def test_a_damaged_file_is_one_line(tmp_path, how):
     save_int8(tiny.encoder("whisper"), tmp_path)
     damaged(tmp_path, how)
-    with pytest.raises(UserError, match=r"the weights can't be read \(.*\); fetch or save") as told:
+    with pytest.raises(UserError, match=r"the weights cannot be read \(.*\); fetch or save") as told:
         load_encoder(str(tmp_path))
     assert "\n" not in str(told.value)

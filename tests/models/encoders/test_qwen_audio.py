@@ -167,7 +167,7 @@ def test_a_missing_or_broken_shard_is_named(tmp_path, keys, tensors, parts):
     shard = folder / "model-00002-of-00002.safetensors"
     whole = shard.read_bytes()
     for content, fault in (
-        (whole[:200], r"00002-of-00002\.safetensors: the weights can't be read"),
+        (whole[:200], r"00002-of-00002\.safetensors: the weights cannot be read"),
         (None, "is missing"),
     ):
         shard.unlink() if content is None else shard.write_bytes(content)
