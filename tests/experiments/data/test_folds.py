@@ -1,4 +1,4 @@
-"""Folds: every clip is tested once, nobody speaks on two sides, classes are alike; what cannot be divided is refused."""
+"""Folds test every clip once, share no speaker and have similar classes. Data that cannot be divided are refused."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Weights laid out for a CPU multiply as they did, in systems that are asked; and can't be saved as if nothing were."""
+"""Weights in a layout for the CPU give the same products and answers, and cannot be saved in that layout."""
 
 import pytest
 import tiny
