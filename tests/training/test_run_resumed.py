@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import sys
-from multiprocessing import get_context
 
 import pytest
 import torch
+from processes import exit_code_of, fatal_call
 from run_weights import assert_equal, weights
 from safetensors.torch import load_file
 
@@ -34,12 +34,7 @@ def dying(run, moment, resume=False):
     """
 
     def live():
-        left = [moment[1]]
-
-        def tick():
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        tick = fatal_call(moment[1])
 
         def heard(event, values):
             if event in ("open", "os.mkdir", "os.rename", "shutil.rmtree", "os.remove"):
@@ -56,10 +51,7 @@ def dying(run, moment, resume=False):
             sys.addaudithook(heard)
         run.train(resume)
 
-    process = get_context("fork").Process(target=live)
-    process.start()
-    process.join(120)
-    return process.exitcode
+    return exit_code_of(live, 120)
 
 
 def assert_nothing_half_written(folder):
