@@ -10,20 +10,21 @@ from emosllm.corpora import read_corpus
 from emosllm.errors import UserError
 
 
-def refusal(function: Callable[..., object], *arguments: object, **options: object) -> str:
+def refusal(
+    function: Callable[..., object], *arguments: object, error: type[UserError] = UserError, **options: object
+) -> str:
     """The one line of the error that a call raises."""
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(error) as caught:
         function(*arguments, **options)
     message = str(caught.value)
+    assert isinstance(caught.value, UserError)
     assert "\n" not in message
     return message
 
 
 def audio_refusal(source: object, **options: object) -> str:
-    """The one line of the error, an `AudioError`, that reading a recording raises."""
-    with pytest.raises(AudioError):
-        load_audio(source, **options)
-    return refusal(load_audio, source, **options)
+    """The one line of the error that reading a recording raises."""
+    return refusal(load_audio, source, error=AudioError, **options)
 
 
 def corpus_refusal(name: str, root: Path, **options: str) -> str:
