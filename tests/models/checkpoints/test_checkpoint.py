@@ -211,20 +211,19 @@ def test_saving_with_push_to_hub_uploads_the_same(system, uploaded, tmp_path):
 # Damage.
 
 
-def test_an_overwritten_file_is_refused(broken):
-    (broken / "model.safetensors").write_bytes(b"not weights at all, but long enough to be a header")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"not weights at all, but long enough to be a header",
+        lambda whole: whole[:-100],
+        lambda whole: b"",
+    ],
+    ids=["overwritten", "truncated", "empty"],
+)
+def test_a_damaged_file_is_refused(broken, damage):
+    path = broken / "model.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
     assert re.search("the weights cannot be read .*; fetch or save the checkpoint again", checkpoint_refusal(broken))
-
-
-def test_a_truncated_file_is_refused(broken):
-    whole = (broken / "model.safetensors").read_bytes()
-    (broken / "model.safetensors").write_bytes(whole[:-100])
-    assert "the weights cannot be read" in checkpoint_refusal(broken)
-
-
-def test_an_empty_file_is_refused(broken):
-    (broken / "model.safetensors").write_bytes(b"")
-    assert "the weights cannot be read" in checkpoint_refusal(broken)
 
 
 def test_missing_weights_are_refused(broken):
@@ -232,28 +231,26 @@ def test_missing_weights_are_refused(broken):
     assert "model.safetensors is missing, so the checkpoint is not complete" in checkpoint_refusal(broken)
 
 
-def edit(folder, change):
-    tensors = load_file(folder / "model.safetensors")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda tensors: tensors.pop("mapper.queries"),
+            "not the weights of its own config.json: lacks mapper.queries",
+        ),
+        (lambda tensors: tensors.update({"mapper.more": torch.zeros(1)}), "has mapper.more"),
+        (
+            lambda tensors: tensors.update({"mapper.queries": torch.zeros(5, 16)}),
+            "mapper.queries has the shape [5, 16], expected [4, 16]: a checkpoint of another model",
+        ),
+    ],
+    ids=["missing", "surplus", "another shape"],
+)
+def test_a_tensor_that_does_not_fit_is_named(broken, change, words):
+    tensors = load_file(broken / "model.safetensors")
     change(tensors)
-    save_file(tensors, folder / "model.safetensors")
-
-
-def test_a_missing_tensor_is_named(broken):
-    edit(broken, lambda tensors: tensors.pop("mapper.queries"))
-    assert "not the weights of its own config.json: lacks mapper.queries" in checkpoint_refusal(broken)
-
-
-def test_a_surplus_tensor_is_named(broken):
-    edit(broken, lambda tensors: tensors.update({"mapper.more": torch.zeros(1)}))
-    assert "has mapper.more" in checkpoint_refusal(broken)
-
-
-def test_a_tensor_of_another_shape_is_named_with_both_shapes(broken):
-    edit(broken, lambda tensors: tensors.update({"mapper.queries": torch.zeros(5, 16)}))
-    assert (
-        "mapper.queries has the shape [5, 16], expected [4, 16]: a checkpoint of another model"
-        in checkpoint_refusal(broken)
-    )
+    save_file(tensors, broken / "model.safetensors")
+    assert words in checkpoint_refusal(broken)
 
 
 def test_a_broken_config_is_refused(broken):
