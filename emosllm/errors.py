@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(ValueError):
@@ -14,6 +18,14 @@ class UserError(ValueError):
 
 class Caution(UserWarning):
     """A warning for the user, in one line. The command line prints it and continues."""
+
+
+def first_fault(error: "ValidationError") -> str:
+    """Return the first mistake that pydantic found, with its place: `tasks.joint: Field required`."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {reason}" if where else reason
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,9 +9,8 @@ have none of their own. Not counted: norms, softmax, the feature encoders' faste
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from torch import nn
-
 from emosllm.models.build import System, audio_vectors
+from emosllm.models.description import count_weights
 from emosllm.models.encoders.families import depth
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
@@ -50,7 +49,7 @@ def hearing(system: System, seconds: float) -> float:
     encoder = system.encoder
     fixed = encoder.family.window == "max_length" and encoder.part.window == "model"
     frames = WINDOW if fixed else FRAMES_A_SECOND * seconds
-    return Layers(_weights(encoder), depth(encoder.model.config), encoder.width).over(frames, frames)
+    return Layers(count_weights(encoder), depth(encoder.model.config), encoder.width).over(frames, frames)
 
 
 def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> float:
@@ -65,7 +64,7 @@ def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> floa
     frames = FRAMES_A_SECOND * seconds
     learns = recipe.phases[phase].learns
     if isinstance(system, SpeechHead):
-        return 3 * 2.0 * _weights(system.head) * frames
+        return 3 * 2.0 * count_weights(system.head) * frames
     vectors = audio_vectors(recipe).of_frames(round(frames)) if recipe.mapper is not None else 0
     return _mapping(system, recipe, frames, vectors, "mapper" in learns) + reading(system, recipe, vectors, learns)
 
@@ -74,7 +73,7 @@ def _mapping(system: SpeechLLM, recipe: Recipe, frames: float, vectors: int, lea
     if system.mapper is None:
         return 0.0
     places = frames + (vectors if recipe.mapper is not None and recipe.mapper.kind == "qp" else 0)
-    return (3 if learns else 1) * 2.0 * _weights(system.mapper) * places
+    return (3 if learns else 1) * 2.0 * count_weights(system.mapper) * places
 
 
 def reading(
@@ -106,10 +105,6 @@ def _llm(system: SpeechLLM) -> tuple[Layers, int, int]:
     config = system.llm.config.get_text_config()
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     vocabulary = config.vocab_size * config.hidden_size
-    adapters = _weights(system.llm, "lora_")
-    body = _weights(system.llm) - adapters - (1 if config.tie_word_embeddings else 2) * vocabulary
+    adapters = count_weights(system.llm, "lora_")
+    body = count_weights(system.llm) - adapters - (1 if config.tie_word_embeddings else 2) * vocabulary
     return Layers(body, config.num_hidden_layers, config.num_attention_heads * head), adapters, vocabulary
-
-
-def _weights(module: nn.Module, kind: str = "") -> int:
-    return sum(parameter.numel() for name, parameter in module.named_parameters() if kind in name)

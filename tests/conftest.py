@@ -4,7 +4,9 @@ This file also puts `tests` on the import path (pytest does so for the folder of
 `import tiny`.
 """
 
+import gc
 import os
+from collections.abc import Iterator
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -13,9 +15,27 @@ import pytest
 import torch
 from transformers.utils import logging
 
+import emosllm
+from emosllm.inference.recogniser import Recogniser
+
 torch.set_num_threads(1)
 logging.set_verbosity_error()
 logging.disable_progress_bar()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collection() -> Iterator[None]:
+    """Exclude imported modules from garbage collection, as the Trainer collects garbage after each phase."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def nano() -> Recogniser:
+    """The builtin system, loaded once; a test that changes it has to undo that."""
+    return emosllm.load("nano", device="cpu")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
-"""Several processes over gloo, as `torchrun` starts them."""
+"""Processes of their own: several over gloo, as `torchrun` starts them, and one that kills itself."""
 
 import os
+import signal
 import socket
 import sys
 from multiprocessing import get_context
@@ -43,3 +44,23 @@ def launch(work, count=2):
     for one in started:
         one.join(120)
     return [one.exitcode for one in started]
+
+
+def fatal_call(count):
+    """A function whose `count`-th call kills its process with SIGKILL."""
+    left = [count]
+
+    def tick():
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tick
+
+
+def exit_code_of(work, seconds):
+    """The exit code of `work()` in a forked process."""
+    process = get_context("fork").Process(target=work)
+    process.start()
+    process.join(seconds)
+    return process.exitcode

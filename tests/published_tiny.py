@@ -16,6 +16,10 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+from emosllm.models.backbones import config_of, new_encoder, new_llm
+from emosllm.models.mappers import LinearMapper
+from emosllm.models.published.layout import Layout, load_part
+
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -49,15 +53,9 @@ def qwen_audio(path: Path) -> Path:
     return folder
 
 
-def qwen2_audio(path: Path) -> Path:
-    """A Qwen2-Audio as transformers saves it, with tokenizer and feature extractor."""
-    inner = json.loads(tiny.tokenizer()._tokenizer.to_str())
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=type(tiny.tokenizer()._tokenizer).from_str(json.dumps(inner)))
-    names = ["<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|endoftext|>"]
-    tokenizer.add_special_tokens({"additional_special_tokens": names})
-    tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
-    tokenizer.chat_template = CHATML
-    config = Qwen2AudioConfig(
+def qwen2_audio_config(audio_token: int, **text: float | None) -> Qwen2AudioConfig:
+    """The configuration of a tiny Qwen2-Audio; `text` are further values of its LLM."""
+    return Qwen2AudioConfig(
         audio_config={
             "model_type": "qwen2_audio_encoder",
             "num_mel_bins": 128,
@@ -68,16 +66,43 @@ def qwen2_audio(path: Path) -> Path:
         },
         text_config={
             "model_type": "qwen2",
-            "vocab_size": len(tokenizer),
             "hidden_size": 64,
             "intermediate_size": 88,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
-            "max_position_embeddings": 4096,
-            "eos_token_id": tokenizer.eos_token_id,
+            **text,
         },
-        audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
+        audio_token_index=audio_token,
+    )
+
+
+def load_parts(folder: Path, layout: Layout) -> dict[str, torch.nn.Module]:
+    """Encoder, mapper and LLM of a checkpoint in a published layout."""
+    configs = layout.configs(folder)
+    built = {
+        "encoder": new_encoder(config_of(configs["encoder"])),
+        "mapper": LinearMapper(**configs["mapper"]),
+        "llm": new_llm(config_of(configs["llm"])),
+    }
+    for part, module in built.items():
+        load_part(folder, layout, part, module.eval())
+    return built
+
+
+def qwen2_audio(path: Path) -> Path:
+    """A Qwen2-Audio as transformers saves it, with tokenizer and feature extractor."""
+    inner = json.loads(tiny.tokenizer()._tokenizer.to_str())
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=type(tiny.tokenizer()._tokenizer).from_str(json.dumps(inner)))
+    names = ["<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|endoftext|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": names})
+    tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
+    tokenizer.chat_template = CHATML
+    config = qwen2_audio_config(
+        tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
+        vocab_size=len(tokenizer),
+        max_position_embeddings=4096,
+        eos_token_id=tokenizer.eos_token_id,
     )
     torch.manual_seed(0)
     model = Qwen2AudioForConditionalGeneration(config)

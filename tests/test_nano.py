@@ -21,11 +21,6 @@ RECORDINGS = sorted((ROOT / "demo" / "recordings").glob("*.flac"))
 TARGETS = {"ravdess": 0.70, "emodb": 0.97, "nemo": 0.62}
 
 
-@pytest.fixture(scope="module")
-def nano() -> Recogniser:
-    return emosllm.load("nano", device="cpu")
-
-
 def test_it_fits_into_forty_megabytes() -> None:
     package = ROOT / "emosllm"
     assert sum(p.stat().st_size for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts) <= 40e6

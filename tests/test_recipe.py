@@ -6,6 +6,7 @@ import pytest
 import tiny
 import torch
 import yaml
+from refusals import refusal
 
 from emosllm.corpora import READERS
 from emosllm.errors import UserError
@@ -119,12 +120,6 @@ def test_the_published_hyperparameters():
         assert (optimiser.batch_size, optimiser.schedule) == (512, "linear")
 
 
-def refused(match, name="emosllm", overrides=()):
-    with pytest.raises(UserError, match=match) as error:
-        load_recipe(name, overrides)
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize(
     ("override", "where", "known"),
     [
@@ -135,9 +130,8 @@ def refused(match, name="emosllm", overrides=()):
     ],
 )
 def test_an_unknown_key_is_answered_with_the_known_ones(override, where, known):
-    refused(
-        f"recipe emosllm: unknown key '{where}'; known here: {', '.join(known.model_fields)}$", overrides=[override]
-    )
+    message = refusal(load_recipe, "emosllm", [override])
+    assert message.endswith(f"recipe emosllm: unknown key '{where}'; known here: {', '.join(known.model_fields)}")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +143,7 @@ def test_an_unknown_key_is_answered_with_the_known_ones(override, where, known):
     ],
 )
 def test_an_unknown_key_deep_inside_is_answered_with_those_of_its_place(override, match):
-    refused(match, overrides=[override])
+    assert re.search(match, refusal(load_recipe, "emosllm", [override]))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +167,7 @@ def test_an_unknown_key_deep_inside_is_answered_with_those_of_its_place(override
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_place(override, match):
-    refused(match, overrides=[override])
+    assert re.search(match, refusal(load_recipe, "emosllm", [override]))
 
 
 @pytest.mark.parametrize(
@@ -201,75 +195,6 @@ def test_the_last_override_wins():
 def test_an_override_touches_one_phase_only():
     phases = load_recipe("emosllm", ["phases.p2.optimiser.batch_size=4"]).phases
     assert [phase.optimiser.batch_size for phase in phases.values()] == [512, 4, 512]
-
-
-# Files.
-
-
-@pytest.fixture
-def write(tmp_path):
-    def file(name, content):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return file
-
-
-def test_a_users_file_is_a_delta_over_a_shipped_recipe(write):
-    path = write(
-        "mine.yaml", "include: emosllm\nname: mine\nlora: {rank: 4}\nphases: {p1: {optimiser: {learning_rate: 1e-3}}}"
-    )
-    recipe = load_recipe(path)
-    assert (recipe.name, recipe.lora.rank, recipe.lora.alpha) == ("mine", 4, 16)
-    assert recipe.phases["p1"].optimiser.learning_rate == 1e-3
-
-
-def test_an_include_is_looked_for_beside_its_file(write):
-    write("sub/base.yaml", "include: emosllm\ntitle: Base")
-    assert load_recipe(write("sub/mine.yaml", "include: base.yaml")).title == "Base"
-
-
-def test_an_empty_mapping_clears(write):
-    assert load_recipe(write("mine.yaml", "include: emosllm\npaper: {}")).paper == {}
-    assert load_recipe("emosllm").paper != {}
-
-
-def test_a_list_replaces(write):
-    assert load_recipe(write("mine.yaml", "include: emosllm\nassumed: [one]")).assumed == ("one",)
-
-
-def test_recipes_that_include_each_other_are_refused(write):
-    write("b.yaml", "include: a.yaml")
-    refused(r"includes itself: .*/a\.yaml -> .*/b\.yaml -> .*/a\.yaml", name=str(write("a.yaml", "include: b.yaml")))
-    refused("includes itself", name=str(write("c.yaml", "include: c.yaml")))
-
-
-def test_two_files_of_one_name_in_two_folders_are_no_circle(write):
-    write("other/base.yaml", "include: emosllm\ntitle: Two folders")
-    write("other/middle.yaml", "include: base.yaml")
-    write("here/base.yaml", "include: ../other/middle.yaml")
-    assert load_recipe(write("here/mine.yaml", "include: base.yaml")).title == "Two folders"
-
-
-@pytest.mark.parametrize("content", ["lora: [", "a: b: c", b"\xff\xfe\x00", "\tname: x"])
-def test_broken_yaml_is_refused(write, content):
-    refused("mine.yaml is not YAML: ", name=str(write("mine.yaml", content)))
-
-
-@pytest.mark.parametrize("content", ["", "- emosllm", "emosllm"])
-def test_what_is_no_mapping_is_refused(write, content):
-    refused("mine.yaml is not a mapping of keys to values", name=str(write("mine.yaml", content)))
-
-
-def test_a_missing_part_is_named(write):
-    refused("mine.yaml: 'title' is missing", name=str(write("mine.yaml", "name: mine")))
-
-
-@pytest.mark.parametrize("name", ["emosslm", "missing.yaml", "some/where.yaml", "../emosllm", "."])
-def test_an_unknown_recipe_lists_the_known_ones(name):
-    refused(f"no recipe '{re.escape(name)}'.*: known are .*emosllm, .*or give the path of a .yaml file", name=name)
 
 
 def test_a_recipe_is_frozen():

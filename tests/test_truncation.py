@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
+from refusals import audio_refusal
 
 from emosllm.audio import SAMPLE_RATE, AudioError, duration, load_audio
 
@@ -17,12 +18,6 @@ def encoded(samples: np.ndarray, kind: str = "WAV", subtype: str = "PCM_16") -> 
     file = io.BytesIO()
     sf.write(file, samples, SAMPLE_RATE, format=kind, subtype=subtype)
     return file.getvalue()
-
-
-def refusal(source) -> str:
-    with pytest.raises(AudioError) as caught:
-        load_audio(source)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0xFFFF_FFFF])
@@ -45,7 +40,7 @@ def test_chunks_around_the_samples_do_no_harm():
     # A cut after the samples loses no audio.
     np.testing.assert_array_equal(load_audio(content + odd[:7]), load_audio(content))
     # A chunk of odd length does not hide a cut in the samples.
-    assert "truncated" in refusal((content[:at] + odd + content[at:])[:-500])
+    assert "truncated" in audio_refusal((content[:at] + odd + content[at:])[:-500])
 
 
 @pytest.mark.parametrize("share", [0.4, 0.9])
@@ -66,7 +61,7 @@ def test_truncated(kind, subtype, share, tmp_path):
     cut.write_bytes(content)
     assert len(load_audio(cut)) == len(NOISE)
     cut.write_bytes(content[: int(len(content) * share)])
-    message = refusal(cut)
+    message = audio_refusal(cut)
     assert f"{cut} is truncated" in message
     assert "copy or download it again" in message
 
@@ -75,12 +70,12 @@ def test_truncated(kind, subtype, share, tmp_path):
 def test_any_cut_of_an_ogg_is_seen(subtype):
     content = encoded(NOISE, "OGG", subtype)
     for lost in (1, 30, 300, 3000):
-        assert "its last Ogg page is incomplete" in refusal(content[:-lost])
+        assert "its last Ogg page is incomplete" in audio_refusal(content[:-lost])
 
 
 def test_a_truncated_wav_states_the_size_of_its_header():
     content = encoded(SECOND)
-    message = refusal(content[:-2000])
+    message = audio_refusal(content[:-2000])
     assert message.startswith("the given bytes is truncated: its header states 32000 bytes of audio, ")
     assert "the file holds 30000" in message
     with pytest.raises(AudioError, match="truncated"):

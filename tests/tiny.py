@@ -34,14 +34,11 @@ NO_SYSTEM_TEMPLATE = (
 )
 SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|model|>", "<|end|>")
 
+_TRANSFORMER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+_CONVOLUTIONS = {"conv_dim": [16, 16, 16], "conv_kernel": [10, 8, 4], "conv_stride": [10, 8, 4]}
 _WAVEFORM = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "conv_dim": [16, 16, 16],
-    "conv_kernel": [10, 8, 4],
-    "conv_stride": [10, 8, 4],
+    **_TRANSFORMER,
+    **_CONVOLUTIONS,
     "num_feat_extract_layers": 3,
     "num_conv_pos_embeddings": 8,
     "num_conv_pos_embedding_groups": 2,
@@ -57,14 +54,7 @@ ENCODERS = {
     "hubert-base": ("hubert", _WAVEFORM),
     "wav2vec2-bert": (
         "wav2vec2-bert",
-        {
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 48,
-            "feature_projection_input_dim": 160,
-            "conv_depthwise_kernel_size": 7,
-        },
+        {**_TRANSFORMER, "feature_projection_input_dim": 160, "conv_depthwise_kernel_size": 7},
     ),
     "emotion2vec": (
         "emotion2vec",
@@ -74,19 +64,14 @@ ENCODERS = {
             "num_main_layers": 1,
             "num_attention_heads": 2,
             "intermediate_size": 48,
-            "conv_dim": [16, 16, 16],
-            "conv_kernel": [10, 8, 4],
-            "conv_stride": [10, 8, 4],
             "position_groups": 2,
+            **_CONVOLUTIONS,
         },
     ),
     "parakeet": (
         "parakeet_encoder",
         {
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 48,
+            **_TRANSFORMER,
             "conv_kernel_size": 5,
             "subsampling_factor": 2,
             "subsampling_conv_channels": 8,

@@ -41,8 +41,8 @@ def calibrate(
     It is written to calibration.json beside the weights, and all later commands apply it. It changes no labels.
     """
     from emosllm.corpora.manifest import read_manifest
-    from emosllm.evaluation.extra import check_eval_extra
     from emosllm.evaluation.temperature import fit_recogniser_temperature
+    from emosllm.extras import check_eval_extra
     from emosllm.files import make_folder
     from emosllm.inference.loader import load
     from emosllm.inference.stored_calibration import write_calibration

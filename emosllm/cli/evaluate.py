@@ -1,12 +1,12 @@
 """The command `evaluate`: score a system on labelled recordings."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emosllm.cli.evaluate_dataset import EvaluationCall, check_scorable, conditions_of, evaluate_once, reference_clips
-from emosllm.cli.evaluate_protocol import evaluate_protocol, only_with_protocol
+from emosllm.cli.evaluate_protocol import evaluate_protocol, never_with_protocol, only_with_protocol
 from emosllm.cli.options import (
     AnswersOption,
     BatchOpt,
@@ -31,6 +31,9 @@ from emosllm.cli.options import (
     chosen_strategy,
 )
 from emosllm.errors import UserError
+
+if TYPE_CHECKING:
+    from emosllm.recipe_parts import Answer
 
 AnswersOpt = Annotated[
     AnswersOption | None,
@@ -86,26 +89,40 @@ def evaluate(
 
     A recording that cannot be read counts as a wrong answer. Exit code 1 if some recordings failed, 2 if all failed.
     """
-    from emosllm.evaluation.extra import check_eval_extra
+    from emosllm.extras import check_eval_extra
 
     check_eval_extra()
     asked, conditions = chosen_strategy(strategy), conditions_of(robustness)
-    answer: Any = answers and answers.value
+    answer: Answer | None = None if answers is None else answers.value
     if protocol is not None:
-        asking: dict[str, Any] = {"temperature": temperature, "calibrates": calibrate, "abstain_below": abstain_below}
-        asking |= {"conditions": tuple(conditions), "seed": seed}
-        how: dict[str, Any] = {"out": out, "resume": resume, "partial": partial, "test_only": test_only}
-        how |= {"seeds": seeds, "cache": cache, "keep_models": keep_models, "strategy": asked, "answer": answer}
-        how |= {"transcripts": transcripts.value, "batch_size": batch_size, "device": device}
-        apart: dict[str, object] = {"split": split, "labels": labels}
-        evaluate_protocol(protocol, model, data, overrides or (), apart, asking, **how)
+        from emosllm.experiments.protocols.evaluation import ProtocolSettings
+        from emosllm.experiments.scoring_options import Asking
+
+        never_with_protocol(split=split, labels=labels)
+        asking = Asking(temperature, calibrate, abstain_below, tuple(conditions), seed)
+        settings = ProtocolSettings(
+            out=out,
+            resume=resume,
+            partial=partial,
+            test_only=test_only,
+            seeds=seeds,
+            strategy=asked,
+            answer=answer,
+            transcripts=transcripts.value,
+            asking=asking,
+            cache=cache,
+            keep_models=keep_models,
+            batch_size=batch_size,
+            device=device,
+        )
+        evaluate_protocol(protocol, model, data, overrides or (), settings)
         return
     taken_up = resume and not conditions
     only_with_protocol(
         seeds=seeds > 1, calibrate=calibrate, resume=taken_up, partial=partial, test_only=test_only, cache=cache
     )
     if resume and out is None:
-        raise UserError("--resume takes up a sweep over spoilt recordings in a folder: give --out DIR")
+        raise UserError("--resume continues a sweep over degraded recordings in a folder: give --out DIR")
     from emosllm.experiments.data.manifests import read_manifests
     from emosllm.inference.loader import load
 

@@ -94,17 +94,17 @@ def evaluate_once(
 
 
 def reference_clips(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
-    """What a class's mean valence may be measured on: the training and validation part, and nothing that is scored."""
+    """Return the clips for the mean valence of each class: the training and validation parts, without scored clips."""
     return [each for each in known if split is not None and each.split in ("train", "val") and each.split != split]
 
 
 def check_scorable(
     recogniser: "Recogniser", utterances: Sequence[Utterance], data: str, abstain_below: float | None
 ) -> None:
-    """Refuse, before anything is recognised, data or options that could not be scored later.
+    """Refuse data or options that cannot be scored, before the recognition.
 
     Raises:
-        UserError: no emotion to score, or no probabilities to abstain by.
+        UserError: no utterance has an emotion to score, or the system has no probabilities for `--abstain-below`.
     """
     if not any(recogniser.labels.classify(u.emotion) for u in utterances):
         raise UserError(f"{data}: no utterance has one of the emotions {', '.join(recogniser.labels.names)} to score")
@@ -113,7 +113,7 @@ def check_scorable(
 
 
 def conditions_of(names: str | None) -> list[str]:
-    """The conditions that `--robustness` names.
+    """Return the conditions that `--robustness` names.
 
     Raises:
         UserError: a name is unknown.
@@ -161,7 +161,7 @@ def _report(
 def _swept(
     recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, kept: "AnswerCache | None"
 ) -> "Robustness":
-    """The sweep of `--robustness`; each point is printed as soon as it is known."""
+    """Run the sweep of `--robustness`, and print each point as soon as it is computed."""
     from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
 
     console = Console(stderr=True)

@@ -2,22 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from emosllm.cli.experiment_results import print_results
 from emosllm.errors import UserError
 
+if TYPE_CHECKING:
+    from emosllm.experiments.protocols.evaluation import ProtocolSettings
+
 
 def evaluate_protocol(
-    name: str,
-    system: str,
-    manifests: Sequence[Path],
-    overrides: Sequence[str],
-    refused: dict[str, object],
-    asking: dict[str, Any],
-    **settings: Any,
+    name: str, system: str, manifests: Sequence[Path], overrides: Sequence[str], settings: "ProtocolSettings"
 ) -> None:
     """Run `emosllm evaluate --protocol`.
 
@@ -26,25 +23,29 @@ def evaluate_protocol(
         system: recipe, run, checkpoint or builtin model.
         manifests: the data.
         overrides: to a recipe.
-        refused: options that a protocol decides itself, by name; given ones are an error.
-        asking: of `emosllm.experiments.scoring_options.Asking`.
-        settings: of `emosllm.experiments.protocols.evaluation.ProtocolSettings`.
+        settings: options of the evaluation.
     """
-    from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
-    from emosllm.experiments.scoring_options import Asking
+    from emosllm.experiments.protocols.evaluation import evaluate_protocol
     from emosllm.reporting.screen import print_report
     from emosllm.training.phase_trainer import these_processes
 
-    for option, value in refused.items():
-        if value is not None:
-            raise UserError(f"--{option} and --protocol can't be used together: a protocol says what is tested and how")
-    how = ProtocolSettings(asking=Asking(**asking), **settings)
-    results, report = evaluate_protocol(name, system, manifests, overrides, how)
+    results, report = evaluate_protocol(name, system, manifests, overrides, settings)
     if not these_processes().is_main_process:
         return
     print_report(report, Console())
-    if settings["out"] is not None:
-        print_results(results, settings["out"], notes=False)  # the report contains the notes
+    if settings.out is not None:
+        print_results(results, settings.out, notes=False)  # the report contains the notes
+
+
+def never_with_protocol(**given: object) -> None:
+    """Refuse options whose value a protocol decides itself.
+
+    Args:
+        given: option -> its value, `None` if it was left out.
+    """
+    for option, value in given.items():
+        if value is not None:
+            raise UserError(f"--{option} and --protocol cannot be used together: a protocol decides what is tested")
 
 
 def only_with_protocol(**given: object) -> None:

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from emosllm.errors import UserError
 from emosllm.utterance import Prediction, Utterance
 
 if TYPE_CHECKING:
     from emosllm.recipe_parts import Strategy
-from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 
 class Format(StrEnum):

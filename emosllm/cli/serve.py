@@ -35,13 +35,13 @@ def serve(
     Then open http://127.0.0.1:7860, or send a request:
     `curl -F file=@interview.wav -F segments=true http://127.0.0.1:7860/v1/emotions`
     """
-    from emosllm.serving.extra import serve_extra
+    from emosllm.extras import extra
 
-    with serve_extra():
+    with extra("serve", "serving"):
         from emosllm.serving.server import Address, Limits, Systems
         from emosllm.serving.server import serve as run
 
     limits = Limits(max_seconds, round(max_megabytes * 1e6), queue, batch_size)
     systems = Systems((model, *(compare or ())), device, chosen_strategy(strategy), chosen_labels(labels, []), asr)
-    with serve_extra():  # imports Gradio if the page is served
+    with extra("serve", "serving"):  # imports Gradio if the page is served
         run(systems, Address(host, port, token_file), limits, page=page)

@@ -46,16 +46,17 @@ def study(
 
     The studies are data (`emosllm/studies`); `key=v1,v2` replaces a study's own values.
     """
-    from emosllm.evaluation.extra import check_eval_extra
     from emosllm.experiments.studies import load_study, study_variants
     from emosllm.experiments.sweep import SweepSettings, sweep_variants
     from emosllm.experiments.sweep_data import protocol_overrides
+    from emosllm.extras import check_eval_extra
 
     check_eval_extra()
     found = load_study(name)
     studied = study_variants(found, recipe, protocol_overrides(protocol, overrides or ()))
-    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
-    settings = SweepSettings(folds, seeds, *how)
+    settings = SweepSettings(
+        folds, seeds, choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial
+    )
     title = f"{recipe}: {found.title}"
     results = sweep_variants(title, studied.variants, studied.keys, data, out, settings, notes=studied.notes)
     print_results(results, out)

@@ -42,12 +42,13 @@ def sweep(
     Folds have similar class distributions, and no speaker is in two folds. The exception is `--protocol`, where
     published splits share speakers. The test split is not used. Exit code 1 if a run failed.
     """
-    from emosllm.evaluation.extra import check_eval_extra
     from emosllm.experiments.sweep import SweepSettings
     from emosllm.experiments.sweep import sweep as sweep_recipe
+    from emosllm.extras import check_eval_extra
 
     check_eval_extra()
-    how = (choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial)
-    settings = SweepSettings(folds, seeds, *how)
+    settings = SweepSettings(
+        folds, seeds, choose_weights, resume, cache, keep_models, batch_size, device, protocol, partial
+    )
     results = sweep_recipe(recipe, overrides or (), data, out, settings)
     print_results(results, out)

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from emosllm.corpora.card import Card
@@ -33,43 +33,29 @@ from emosllm.corpora.readers import (
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
+#: Corpus -> its module, with a function `read` and a `CARD`.
+CORPORA: Mapping[str, ModuleType] = MappingProxyType(
+    {
+        "audformat": audformat,
+        "crema_d": crema_d,
+        "emobox": emobox,
+        "emodb": emodb,
+        "emospeech": emospeech,
+        "iemocap": iemocap,
+        "librispeech": librispeech,
+        "lssed": lssed,
+        "meacorpus": meacorpus,
+        "meld": meld,
+        "msp_podcast": msp_podcast,
+        "nemo": nemo,
+        "ravdess": ravdess,
+        "tess": tess,
+    }
+)
 READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
-    {
-        "audformat": audformat.read,
-        "crema_d": crema_d.read,
-        "emobox": emobox.read,
-        "emodb": emodb.read,
-        "emospeech": emospeech.read,
-        "iemocap": iemocap.read,
-        "librispeech": librispeech.read,
-        "lssed": lssed.read,
-        "meacorpus": meacorpus.read,
-        "meld": meld.read,
-        "msp_podcast": msp_podcast.read,
-        "nemo": nemo.read,
-        "ravdess": ravdess.read,
-        "tess": tess.read,
-    }
+    {name: module.read for name, module in CORPORA.items()}
 )
-
-CARDS: Mapping[str, Card] = MappingProxyType(
-    {
-        "audformat": audformat.CARD,
-        "crema_d": crema_d.CARD,
-        "emobox": emobox.CARD,
-        "emodb": emodb.CARD,
-        "emospeech": emospeech.CARD,
-        "iemocap": iemocap.CARD,
-        "librispeech": librispeech.CARD,
-        "lssed": lssed.CARD,
-        "meacorpus": meacorpus.CARD,
-        "meld": meld.CARD,
-        "msp_podcast": msp_podcast.CARD,
-        "nemo": nemo.CARD,
-        "ravdess": ravdess.CARD,
-        "tess": tess.CARD,
-    }
-)
+CARDS: Mapping[str, Card] = MappingProxyType({name: module.CARD for name, module in CORPORA.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +64,7 @@ class Download:
 
     Attributes:
         reader: the key of `READERS` that reads the downloaded folder.
-        fetch: downloads a corpus by its name; see `audb_database.fetch`.
+        fetch: downloads a corpus by its name; see `readers.audb.fetch`.
         card: the source's own card.
     """
 

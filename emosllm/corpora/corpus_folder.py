@@ -4,6 +4,8 @@ Only file names are read, so a corpus of a hundred thousand recordings is listed
 reported when it is loaded.
 """
 
+import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +37,27 @@ def recordings(root: Path, card: Card) -> list[Path]:
     return found
 
 
+def named_recordings(
+    root: Path, card: Card, form: re.Pattern[str], example: str
+) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Yield all recordings at any depth below `root`, sorted by name, with the parts of their names.
+
+    Args:
+        root: the corpus's folder.
+        card: the corpus's title and layout, for messages.
+        form: the form of a name without its ending.
+        example: describes the form, for messages.
+
+    Raises:
+        UserError: as of `recordings`, or a name does not have the form.
+    """
+    for path in recordings(root, card):
+        name = form.fullmatch(path.stem)
+        if name is None:
+            raise UserError(f"{path} is not named as in {card.title} ({example}): move it away, or write a manifest")
+        yield path, name
+
+
 def check_folder(root: Path, card: Card) -> None:
     """Check that `root` is a folder.
 
@@ -48,8 +71,3 @@ def check_folder(root: Path, card: Card) -> None:
 def nothing_of(root: Path, card: Card, part: str = "") -> UserError:
     """Return the error for a folder without the corpus, or without the requested part of it (` speech`)."""
     return UserError(f"{root} holds nothing of {card.title}{part}: expected {card.layout}")
-
-
-def strange_name(path: Path, card: Card, form: str) -> UserError:
-    """Return the error for a file whose name does not have the corpus's form."""
-    return UserError(f"{path} is not named as in {card.title} ({form}): move it away, or write a manifest")

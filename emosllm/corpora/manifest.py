@@ -199,26 +199,24 @@ def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance
     )
 
 
-def _seconds(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
+def _float(text: str | None) -> float | None:
+    """Convert a cell to a number; NaN if it is not one."""
     try:
-        value = float(text)
+        return None if text is None else float(text)
     except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
+        return math.nan
+
+
+def _seconds(name: str, text: str | None) -> float | None:
+    value = _float(text)
+    if value is not None and not 0 <= value < math.inf:
         raise UserError(f"{name} {text!r} is not a number of seconds: give one such as 1.25, or leave the cell empty")
     return value
 
 
 def _number(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = _float(text)
+    if value is not None and not math.isfinite(value):
         raise UserError(f"{name} {text!r} is not a number: give one such as 3.5, or leave the cell empty")
     return value
 

@@ -105,6 +105,6 @@ class Seen:
         """
         if name in self._row:
             other, row = self._row[name]
-            where = f"row {row}" if other == path else f"{other}, row {row},"
-            raise UserError(f"{path}, row {number}: {name!r} stands in {where} already: remove one")
+            where = f"row {row}" if other == path else f"{other}, row {row}"
+            raise UserError(f"{path}, row {number}: {name!r} is already in {where}: remove one")
         self._row[name] = (path, number)

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from emosllm.errors import UserError
-from emosllm.evaluation.extra import eval_extra
+from emosllm.extras import extra
 from emosllm.utterance import Prediction
 
 #: Half of the last decimal that is stored on disk. It keeps the logarithm of a rounded 0 finite.
@@ -145,7 +145,7 @@ def fit_temperature(
     Source:
         Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2. NLL has one minimum in 1 / T.
     """
-    with eval_extra("fitting a temperature"):
+    with extra("eval", "fitting a temperature"):
         from scipy.optimize import minimize_scalar
     matrix, true, left_out = probability_matrix(reference, probabilities, labels)
     found = minimize_scalar(lambda log: _nll(matrix, true, np.exp(log)), bounds=np.log(TEMPERATURES), method="bounded")

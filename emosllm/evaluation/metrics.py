@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emosllm.errors import UserError
-from emosllm.evaluation.extra import eval_extra
+from emosllm.extras import extra
 
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\uff07`\u00b4"), "'")
 
@@ -86,7 +86,7 @@ def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Seq
         UserError: the lengths differ, there is nothing to score, a reference is not one of `labels`, or scikit-learn
             is not installed.
     """
-    with eval_extra("scoring"):
+    with extra("eval", "scoring"):
         from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
     true, answers = encode(reference, predicted, labels)
@@ -166,7 +166,7 @@ def word_error_rate(references: Sequence[str], hypotheses: Sequence[str | None])
     Raises:
         UserError: the lengths differ, or jiwer is not installed.
     """
-    with eval_extra("the word error rate"):
+    with extra("eval", "the word error rate"):
         import jiwer
 
     if len(references) != len(hypotheses):

@@ -11,7 +11,7 @@ import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.evaluation.calibration import probability_matrix
-from emosllm.evaluation.extra import eval_extra
+from emosllm.extras import extra
 from emosllm.labels import LabelSet
 
 #: Added to each class of a predicted distribution before KL and cross-entropy, which would be infinite at 0.
@@ -123,7 +123,7 @@ def soft_scores(
     Source:
         Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Inf. Theory 37 (1991), for Jensen-Shannon.
     """
-    with eval_extra("comparing distributions"):
+    with extra("eval", "comparing distributions"):
         from scipy.spatial.distance import jensenshannon
         from scipy.special import rel_entr
     if len(soft) != len(probabilities):

@@ -13,7 +13,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emosllm.errors import UserError
+from emosllm.errors import UserError, first_fault
 from emosllm.experiments.data.transform import Reshaping, Transcripts
 from emosllm.experiments.grid import Variant, read_grid
 from emosllm.recipe import Recipe, load_recipe, parse
@@ -91,9 +91,7 @@ def load_study(name: str) -> Study:
     try:
         return Study.model_validate(_words(yaml.safe_load(path.read_bytes())))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise UserError(f"study {name}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise UserError(f"study {name}: {first_fault(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"study {name} is not YAML: {' '.join(str(error).split())}") from None
 

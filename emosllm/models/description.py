@@ -118,11 +118,11 @@ def describe(recipe: Recipe, model: System | None = None) -> Description:
     """
     model = model or build_empty(recipe)
     words = _words(recipe, model)
-    counts = {"lora": _count(model, ".lora_")} if recipe.lora is not None else {}
+    counts = {"lora": count_weights(model, ".lora_")} if recipe.lora is not None else {}
     for name in ("encoder", "mapper", "llm", "head"):
         if name in words:
             part = getattr(model, name)
-            counts[name] = _count(part) - _count(part, "lora_")
+            counts[name] = count_weights(part) - count_weights(part, "lora_")
     parts = {
         name: PartCount(*what, counts[name], counts[name] if name in recipe.learned else 0)
         for name, what in words.items()
@@ -172,7 +172,8 @@ def _heard(part: EncoderPart, encoder: SpeechEncoder) -> str:
     return ", ".join(words)
 
 
-def _count(module: nn.Module, kind: str = "") -> int:
+def count_weights(module: nn.Module, kind: str = "") -> int:
+    """Return the number of weights of a module whose names contain `kind`."""
     return sum(parameter.numel() for name, parameter in module.named_parameters() if kind in name)
 
 

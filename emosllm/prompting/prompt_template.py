@@ -9,7 +9,7 @@ from typing import Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emosllm.errors import UserError
+from emosllm.errors import UserError, first_fault
 from emosllm.labels import FINER, LETTERS
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import EMOTION_TASK, Task
@@ -139,7 +139,4 @@ def load_templates(name: str) -> Templates:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"prompts {name} are not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".") + ": "
-        what = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"prompts {name}: {where if first['loc'] else ''}{what}") from None
+        raise UserError(f"prompts {name}: {first_fault(error)}") from None

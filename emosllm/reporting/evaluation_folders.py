@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from emosllm.errors import UserError
+from emosllm.errors import UserError, first_fault
 from emosllm.evaluation.report import Report
 
 RESULTS = "results.json"
@@ -119,6 +119,4 @@ def read_report(folder: Path) -> Report:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path}: {where}: {first['msg']}; run `emosllm evaluate` again") from None
+        raise UserError(f"{path}: {first_fault(error)}; run `emosllm evaluate` again") from None

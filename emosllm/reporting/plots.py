@@ -1,4 +1,4 @@
-"""Plots for reports: confusions, reliability, risk and coverage, robustness, groups, with numbers beside the marks.
+"""Plots for reports: reliability, risk and coverage, robustness, with numbers beside the marks.
 
 Each function returns a matplotlib figure; `style.write_picture` and `style.picture_bytes` make files of it. No
 information is in colour alone: series differ by marker and dash, and cells and bars carry numbers. Not supported: more
@@ -6,55 +6,19 @@ than six series.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.evaluation.abstention import RiskCoverage
 from emosllm.evaluation.calibration import Calibration
-from emosllm.evaluation.fairness import Fairness
-from emosllm.evaluation.metrics import Scores
-from emosllm.evaluation.report import count
 from emosllm.evaluation.robustness.records import Point, Robustness
-from emosllm.reporting.style import BLUE, FAINT, GREY, INK, SERIES, house_style
+from emosllm.reporting.style import BLUE, FAINT, INK, SERIES, house_style
 
 _FEWEST = 10  # clips below which a share is not reliable
 _PANELS = 4  # per row
 _LETTER = 0.075  # width in inches of a letter of 9.5 points
-
-
-def draw_confusions(scores: Scores, title: str) -> Any:
-    """Plot the confusion matrix: rows are the true classes; shades and numbers are per cent of the row, clips below.
-
-    Classes without clips have no row. A column "no answer" is added if a clip has no answer.
-    """
-    names = [*scores.labels, *(["no answer"] if scores.unanswered else [])]
-    rows = [(name, row[: len(names)]) for name, row in zip(scores.labels, scores.confusion, strict=True) if sum(row)]
-    counts = np.array([row for _, row in rows])
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    with house_style():
-        figure, axes = new_figure(1.5 + 0.68 * len(names), 1.25 + 0.56 * len(rows), title)
-        axes.grid(False)
-        axes.imshow(shares, cmap=blues(), vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor", color=INK)
-        axes.set_yticks(range(len(rows)), [f"{name}  {sum(row)}" for name, row in rows], color=INK)
-        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-        axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-        axes.grid(True, which="minor", color="white", linewidth=1.5)
-        axes.tick_params(which="minor", length=0, top=False)
-        axes.spines[:].set_visible(False)
-        for (row, column), share in np.ndenumerate(shares):
-            right = names[column] == rows[row][0]
-            ink = "white" if share > 0.55 else INK if counts[row, column] else GREY
-            axes.text(column, row - 0.1, f"{share:.0%}", ha="center", va="center", color=ink, size=9.5,
-                      weight="bold" if right else "normal")  # fmt: skip
-            if counts[row, column]:
-                axes.text(column, row + 0.24, str(counts[row, column]), ha="center", va="center", color=ink, size=6.8)
-        axes.set_xlabel("answered, % of the row; clips below")
-        axes.set_ylabel("spoken (clips)")
-    return figure
 
 
 def draw_reliability(calibrations: Mapping[str, Calibration], title: str) -> Any:
@@ -154,43 +118,6 @@ def draw_robustness(sweeps: Mapping[str, Robustness], title: str) -> Any:
         handles, labels = cells[0].get_legend_handles_labels()
         if len(sweeps) > 1:
             figure.legend(handles, labels, loc="outside lower left", ncols=3)
-    return figure
-
-
-def draw_groups(found: Fairness, title: str, figure_name: Literal["ua", "wa"] = "ua") -> Any:
-    """Plot UA or WA of each group as a bar with its interval; grey groups have too few clips for a comparison.
-
-    Raises:
-        UserError: matplotlib is not installed.
-    """
-    groups = list(found.groups.items())
-    gap = found.gaps[figure_name]
-    with house_style():
-        figure, axes = new_figure(6.2, 1.35 + 0.36 * len(groups), title)
-        axes.grid(False, axis="y")
-        for place, (_, group) in enumerate(groups):
-            value, interval = getattr(group, figure_name), getattr(group, f"{figure_name}_interval")
-            axes.barh(place, value, height=0.62, color=BLUE if group.compared else GREY, alpha=0.85)
-            end = value
-            if interval:
-                axes.plot(
-                    (interval.low, interval.high), (place, place), color=INK, linewidth=1.4, solid_capstyle="butt"
-                )
-                axes.plot((interval.low, interval.high), (place, place), "|", color=INK, markersize=6)
-                end = max(value, interval.high)
-            note = f"{value:.2f}  {count(group.n, 'clip')}, {count(group.speakers, 'speaker')}"
-            axes.text(end + 0.015, place, note, va="center", size=8, color=INK if group.compared else FAINT)
-        axes.set_yticks(range(len(groups)), [name for name, _ in groups], color=INK)
-        axes.tick_params(axis="y", length=0)
-        axes.set(xlim=(0, 1.45), ylim=(len(groups) - 0.4, -0.6))
-        axes.set_xticks(np.arange(0, 1.01, 0.2))
-        axes.spines["bottom"].set_bounds(0, 1)
-        label = "UA, mean recall of the classes" if figure_name == "ua" else "WA, share of clips right"
-        axes.set_xlabel(label, loc="left")
-        if gap:
-            hold = f" [{gap.interval.low:.2f}, {gap.interval.high:.2f}]" if gap.interval else ""
-            chance = f"; by chance alone, p = {gap.p:.3f}" if gap.p is not None else ""
-            axes.set_title(f"gap {gap.best} − {gap.worst}: {gap.value:.2f}{hold}{chance}", size=9, color=FAINT)
     return figure
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.evaluation.extra import eval_extra
+from emosllm.extras import extra
 from emosllm.files import make_folder, write_atomically
 
 INK, FAINT, TRACK, RULE = "#1c2226", "#66727a", "#eef1f3", "#d5dade"
@@ -64,7 +64,7 @@ def house_style() -> Iterator[None]:
     Raises:
         UserError: matplotlib is not installed.
     """
-    with eval_extra("drawing"):
+    with extra("eval", "drawing"):
         import matplotlib
         import matplotlib.figure
     with matplotlib.rc_context(_SETTINGS):
@@ -79,7 +79,7 @@ def check_picture(path: Path) -> None:
     """
     if path.suffix.lower() not in _FORMATS:
         raise UserError(f"cannot draw {path}: pictures end in {', '.join(_FORMATS)}")
-    with eval_extra("drawing"):
+    with extra("eval", "drawing"):
         import matplotlib.figure  # noqa: F401
     make_folder(path.parent)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.errors import UserError
+from emosllm.extras import extra
 from emosllm.files import atomic_file, make_folder
 from emosllm.inference.rows import Row
-from emosllm.timeline.extra import timeline_extra
 from emosllm.utterance import Utterance
 
 #: Allowed endings of results.
@@ -33,7 +33,7 @@ def check_result(path: Path) -> None:
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"cannot write {path}: results end in {', '.join(ENDINGS)}")
     if path.suffix.lower() == ".parquet":
-        with timeline_extra("writing Parquet"):
+        with extra("timeline", "writing Parquet"):
             import pyarrow.parquet  # noqa: F401
     make_folder(path.parent)
 

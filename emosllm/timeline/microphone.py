@@ -9,7 +9,7 @@ import numpy as np
 
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
-from emosllm.timeline.extra import timeline_extra
+from emosllm.extras import extra
 
 _BLOCK = 0.25  # seconds of a block
 
@@ -27,7 +27,7 @@ def open_microphone(device: str | None = None) -> Iterator[tuple[Iterator[np.nda
     Raises:
         UserError: sounddevice or PortAudio is not installed, or there is no such microphone.
     """
-    with timeline_extra("listening", extra="live"):
+    with extra("live", "listening"):
         try:
             import sounddevice
         except OSError:

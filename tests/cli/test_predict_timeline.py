@@ -292,10 +292,6 @@ def test_a_microphone_that_is_not_there_is_one_line(monkeypatch):
 
     module = SimpleNamespace(InputStream=nothing, PortAudioError=OSError)
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    assert "no microphone USB can be opened" in refused_after_loading("--microphone", "USB")
+    assert "no microphone USB can be opened" in refused("listen", "nano", "--microphone", "USB")
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    assert "pip install 'emosllm[live]'" in refused_after_loading()
-
-
-def refused_after_loading(*words):
-    return refused("listen", "nano", *words)
+    assert "pip install 'emosllm[live]'" in refused("listen", "nano")

@@ -75,8 +75,8 @@ def test_a_protocol_prints_the_report_and_the_folds(reader, turns, tmp_path):
         (("--protocol", "loso"), "unknown protocol 'loso': known are msp-podcast,"),
         (("--protocol", "meld"), "protocol meld tests meld, and the data have iemocap"),
         (("--protocol", "iemocap-loso", "--partial"), "trains gemma-text 2 times: give --out DIR"),
-        (("--protocol", "iemocap-loso", "--split", "test"), "--split and --protocol can't be used together"),
-        (("--protocol", "iemocap-loso", "--labels", "sad"), "--labels and --protocol can't be used together"),
+        (("--protocol", "iemocap-loso", "--split", "test"), "--split and --protocol cannot be used together"),
+        (("--protocol", "iemocap-loso", "--labels", "sad"), "--labels and --protocol cannot be used together"),
         (
             ("--protocol", "iemocap-loso", "--partial", "--calibrate"),
             "--calibrate: fold-iemocap_1 has no validation part",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refusal
 
 from emosllm.corpora.manifest import missing_files, read_manifest, write_manifest
 from emosllm.errors import UserError
@@ -22,11 +23,8 @@ def manifest(folder: Path, text: str | bytes, name: str = "all.csv") -> Path:
     return folder / name
 
 
-def refusal(path: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        read_manifest(path)
-    message = str(caught.value)
-    assert "\n" not in message
+def manifest_refusal(path: Path) -> str:
+    message = refusal(read_manifest, path)
     assert str(path) in message
     return message
 
@@ -123,7 +121,7 @@ def test_missing_files_are_listed_once_and_sorted(tmp_path):
     [
         ("b.wav,,hangry,", ["row 3", "unknown emotion 'hangry'", "anger"]),
         ("b.wav,,sad,holdout", ["row 3", "unknown split 'holdout'", "train, val, dev, validation, development, test"]),
-        ("a.wav,,sad,", ["row 3", "'a.wav' stands in row 2 already", "column `id`"]),
+        ("a.wav,,sad,", ["row 3", "'a.wav' is already in row 2", "column `id`"]),
         ("../b.wav,,sad,", ["row 3", "'../b.wav' is a path outside", "absolute"]),
         ("x/../../b.wav,,sad,", ["row 3", "is a path outside"]),
         (",,sad,", ["row 3", "neither a path nor a transcript"]),
@@ -133,7 +131,7 @@ def test_missing_files_are_listed_once_and_sorted(tmp_path):
     ],
 )
 def test_wrong_rows(row, words, tmp_path):
-    message = refusal(manifest(tmp_path, f"{HEADER}a.wav,s,sad,train\n{row}\n"))
+    message = manifest_refusal(manifest(tmp_path, f"{HEADER}a.wav,s,sad,train\n{row}\n"))
     for word in words:
         assert word in message
 
@@ -151,7 +149,7 @@ def test_wrong_rows(row, words, tmp_path):
     ],
 )
 def test_wrong_times(times, words, tmp_path):
-    message = refusal(manifest(tmp_path, f"path,start,end,duration\na.wav,{times}\n"))
+    message = manifest_refusal(manifest(tmp_path, f"path,start,end,duration\na.wav,{times}\n"))
     for word in ["row 2", *words]:
         assert word in message
 
@@ -170,7 +168,7 @@ def test_wrong_times(times, words, tmp_path):
     ],
 )
 def test_wrong_ratings(column, cell, words, tmp_path):
-    message = refusal(manifest(tmp_path, f"path,{column}\na.wav,{cell}\n"))
+    message = manifest_refusal(manifest(tmp_path, f"path,{column}\na.wav,{cell}\n"))
     for word in ["row 2", *words]:
         assert word in message
 
@@ -198,15 +196,15 @@ def test_votes_in_any_words(tmp_path):
     ],
 )
 def test_wrong_manifests(name, text, words, tmp_path):
-    message = refusal(manifest(tmp_path, text, name))
+    message = manifest_refusal(manifest(tmp_path, text, name))
     for word in words:
         assert word in message
 
 
 def test_no_manifest(tmp_path):
-    assert "No such file" in refusal(tmp_path / "gone.csv")
+    assert "No such file" in manifest_refusal(tmp_path / "gone.csv")
     (tmp_path / "folder.csv").mkdir()
-    assert "cannot read" in refusal(tmp_path / "folder.csv")
+    assert "cannot read" in manifest_refusal(tmp_path / "folder.csv")
 
 
 def everything(folder: Path) -> list[Utterance]:

@@ -1,6 +1,5 @@
 """Fixtures for the tests of experiments: a tiny LLM that reads text, a head on a tiny encoder, and speech."""
 
-import gc
 from dataclasses import replace
 
 import pytest
@@ -16,14 +15,6 @@ TINY_TEXT = (
     "phases.ser={epochs: 1, optimiser: {batch_size: 4, learning_rate: 0.01}}",
     "labels=iemocap4",
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_collection():
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,13 @@
 """Sweeps: figures equal those of the stored predictions, and an interruption changes nothing and repeats nothing."""
 
 import json
-import os
 import signal
 from dataclasses import replace
-from multiprocessing import get_context
 from statistics import fmean, stdev
 
 import pytest
 from letters import figures_in, texts
+from processes import exit_code_of, fatal_call
 
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
@@ -108,22 +107,13 @@ def dying(go, out, count, resume):
     """Continue a sweep in another process, which kills itself at its count-th weight update or rename."""
 
     def live():
-        left = [count]
-
-        def tick():
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
+        tick = fatal_call(count)
         step, write = PhaseTrainer.training_step, runs_module.write_report
         PhaseTrainer.training_step = lambda *values: (step(*values), tick())[0]
         runs_module.write_report = lambda *values: (tick(), write(*values), tick())[1]
         go(out, *GRID, resume=resume)
 
-    process = get_context("fork").Process(target=live)
-    process.start()
-    process.join(200)
-    return process.exitcode
+    return exit_code_of(live, 200)
 
 
 def test_a_sweep_killed_again_and_again_arrives_at_the_same_results(plain, go, tmp_path):

@@ -104,8 +104,10 @@ def test_a_given_transcript_changes_the_answer(system, clips):
 
 def test_only_transcripts_that_are_needed_are_generated(system, clips, monkeypatch):
     monkeypatch.setattr(recogniser_module, "transcribe", lambda *_: pytest.fail("generated"))
-    list(Recogniser(system.model, system.processor, "ser").predict(spoken(clips)))
-    list(system.predict(spoken(clips, transcript="Given."), transcripts="given"))
+    alone = list(Recogniser(system.model, system.processor, "ser").predict(spoken(clips)))
+    assert [(prediction.transcript, prediction.error) for prediction in alone] == [(None, None)] * len(clips)
+    told = list(system.predict(spoken(clips, transcript="Given."), transcripts="given"))
+    assert [(prediction.transcript, prediction.error) for prediction in told] == [("Given.", None)] * len(clips)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -33,11 +33,6 @@ class Scribe:
 
 
 @pytest.fixture(scope="module")
-def nano():
-    return emosllm.load("nano", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def talker(tmp_path_factory):
     """A system that claims the words it writes."""
     return emosllm.load(talking_folder(tmp_path_factory.mktemp("talking") / "talker"), device="cpu")

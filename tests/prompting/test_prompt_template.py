@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import pytest
 import yaml
+from refusals import refusal
 
-from emosllm.errors import UserError
 from emosllm.labels import LABEL_SETS, LETTERS
 from emosllm.prompting.prompt_template import load_templates
 
@@ -55,36 +55,34 @@ def test_a_users_own_file_is_read(own):
     assert load_templates(own(system="Listen.")).system == "Listen."
 
 
-def refused(name, match):
-    with pytest.raises(UserError, match=match) as error:
-        load_templates(name)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
 def test_unknown_prompts_list_the_known_ones():
-    refused("nope", "no prompts 'nope': known are default, .*or give the path of a YAML file")
+    form = "no prompts 'nope': known are default, .*or give the path of a YAML file"
+    assert re.search(form, refusal(load_templates, "nope"))
 
 
 @pytest.mark.parametrize("content", [b"tasks: [", b"\xff\xfe\x00broken", b"a: b: c"])
 def test_what_is_not_yaml_is_refused(tmp_path, content):
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
-    assert str(path) in refused(str(path), "are not YAML")
+    message = refusal(load_templates, str(path))
+    assert str(path) in message
+    assert "are not YAML" in message
 
 
 @pytest.mark.parametrize("content", ["", "- a list", "just words"])
 def test_what_is_no_mapping_is_refused(tmp_path, content):
     path = tmp_path / "mine.yaml"
     path.write_text(content)
-    assert ": : " not in refused(str(path), "mine.yaml: Input should be a valid dictionary")
+    message = refusal(load_templates, str(path))
+    assert "mine.yaml: Input should be a valid dictionary" in message
+    assert ": : " not in message
 
 
 WHOLE = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "match"),
+    ("changes", "words"),
     [
         ({"tasks": None}, "mine.yaml: tasks: Field required"),
         ({"sytem": "typo"}, "mine.yaml: sytem: Extra inputs are not permitted"),
@@ -113,8 +111,8 @@ WHOLE = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
         ({"examples": [["Oh!"]]}, "examples.0.1: Field required"),
     ],
 )
-def test_an_incomplete_file_is_refused(own, changes, match):
-    refused(own(**changes), re.escape(match))
+def test_an_incomplete_file_is_refused(own, changes, words):
+    assert words in refusal(load_templates, own(**changes))
 
 
 def test_every_placeholder_that_is_used_is_explained():

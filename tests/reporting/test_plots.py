@@ -1,6 +1,5 @@
 """Plots contain their numbers, draw edge cases, are deterministic, and need no screen."""
 
-import dataclasses
 import sys
 
 import numpy as np
@@ -9,8 +8,6 @@ import pytest
 from emosllm.errors import UserError
 from emosllm.evaluation.abstention import risk_coverage
 from emosllm.evaluation.calibration import calibrate
-from emosllm.evaluation.fairness import fairness
-from emosllm.evaluation.metrics import score
 from emosllm.evaluation.robustness.conditions import condition
 from emosllm.evaluation.robustness.sweep import sweep
 from emosllm.reporting import plots
@@ -51,12 +48,6 @@ def robustness(names=("quiet", "speed", "GSM", "A-law")):
     return sweep(predict, samples, reference, speakers, LABELS, conditions=[condition(n) for n in names], resamples=20)
 
 
-def groups():
-    reference, predicted, _ = clips()
-    kinds = ["female" if i % 2 else "male" for i in range(190)] + ["nobody else"] * 10
-    return fairness(reference, predicted, kinds, [f"{kinds[i]}{i // 20}" for i in range(200)], LABELS, resamples=50)
-
-
 def texts(figure):
     """All text of a drawn plot."""
     picture_bytes(figure, "png")
@@ -66,11 +57,9 @@ def texts(figure):
 
 
 FIGURES = {
-    "confusions": lambda: plots.draw_confusions(score(*clips()[:2], LABELS), "one"),
     "reliability": lambda: plots.draw_reliability({"a": calibrate(*[clips()[i] for i in (0, 2)], LABELS)}, "two"),
     "risk": lambda: plots.draw_risk_coverage({"a": curves(), "b": curves()}, "three"),
     "robustness": lambda: plots.draw_robustness({"a": robustness(), "b": robustness()}, "four"),
-    "groups": lambda: plots.draw_groups(groups(), "five"),
 }
 
 
@@ -82,18 +71,6 @@ def test_the_same_bytes_twice(tmp_path, name, suffix, start):
     first, second = ((tmp_path / f"{copy}{suffix}").read_bytes() for copy in ("a", "b"))
     assert first.startswith(start)
     assert first == second
-
-
-def test_confusions_state_shares_clips_and_silence():
-    reference = ["angry"] * 3 + ["sad"] * 4
-    figure = plots.draw_confusions(
-        score(reference, ["angry", "angry", None, "sad", "sad", "sad", "angry"], LABELS), "x"
-    )
-    shown = texts(figure)
-    for text in ("angry  3", "sad  4", "67%", "33%", "75%", "25%", "no answer", "x"):
-        assert text in shown
-    assert "happy  0" not in shown
-    assert "no answer" not in texts(plots.draw_confusions(score(["sad"], ["sad"], LABELS), "x"))
 
 
 def test_reliability_draws_what_was_computed():
@@ -134,25 +111,13 @@ def test_robustness_puts_clean_where_it_belongs_and_single_severities_together()
     assert [axes.get_title(loc="left") for axes in alone.axes] == ["GSM, kbit/s"]
 
 
-def test_groups_state_figures_sizes_and_the_gap():
-    found = groups()
-    shown = texts(plots.draw_groups(found, "x"))
-    for name, group in found.groups.items():
-        assert name in shown
-        assert any(text.startswith(f"{group.ua:.2f}  {group.n} clip") for text in shown)
-    gap = found.gaps["ua"]
-    assert any(f"gap {gap.best} − {gap.worst}: {gap.value:.2f} [" in text for text in shown)
-    bare = dataclasses.replace(found, gaps={"ua": None, "wa": None})
-    assert not any("gap" in text for text in texts(plots.draw_groups(bare, "x", "wa")))
-
-
 def test_dollars_are_dollars(tmp_path):
-    write_picture(plots.draw_confusions(score(["sad"], ["sad"], LABELS), "a $b$ c"), tmp_path / "a.svg")
+    write_picture(plots.draw_risk_coverage({"a": curves()}, "a $b$ c"), tmp_path / "a.svg")
     assert "a $b$ c" in (tmp_path / "a.svg").read_text("utf-8")
 
 
 def test_mistakes(tmp_path, monkeypatch):
-    figure = FIGURES["confusions"]()
+    figure = FIGURES["risk"]()
     with pytest.raises(UserError, match=r"a\.bmp: pictures end in"):
         write_picture(figure, tmp_path / "a.bmp")
     for many in (0, 7):
@@ -164,5 +129,5 @@ def test_mistakes(tmp_path, monkeypatch):
         plots.draw_robustness({"a": robustness(("quiet",)), "b": robustness(("speed",))}, "x")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match=r"matplotlib: pip install 'emosllm\[eval\]'"):
-        FIGURES["groups"]()
+        FIGURES["risk"]()
     assert list(tmp_path.iterdir()) == []

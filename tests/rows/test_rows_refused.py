@@ -1,12 +1,14 @@
 """Mistakes with the table's rows are errors of one line with the thing and the remedy."""
 
 import json
+import re
 import shutil
 
 import published_tiny
 import pytest
 import tiny
 from commandline import emosllm, refused, write_rows
+from refusals import refusal
 from safetensors.torch import load_file, save_file
 
 from emosllm.errors import UserError
@@ -28,10 +30,8 @@ def pointing(place, name="qwen2-audio", *more):
     )
 
 
-def says(recipe, match):
-    with pytest.raises(UserError, match=match) as error:
-        build_model(recipe), build_processor(recipe)
-    assert "\n" not in str(error.value)
+def build(recipe):
+    return build_model(recipe), build_processor(recipe)
 
 
 def test_it_is_built_if_all_is_well(qwen2):
@@ -62,20 +62,21 @@ def changed(qwen2, folder, change):
     ],
 )
 def test_missing_surplus_and_misshapen_keys(qwen2, tmp_path, change, match):
-    says(pointing(changed(qwen2, tmp_path / "broken", change)), match)
+    assert re.search(match, refusal(build, pointing(changed(qwen2, tmp_path / "broken", change))))
 
 
 def test_a_model_of_another_kind(qwen2, tmp_path):
     ears, mouth = tiny.folders(tmp_path)
-    says(pointing(qwen2, "qwen2-audio", f"encoder.model={mouth}"), "'llama' is not a known speech encoder; known are ")
-    says(
-        pointing(qwen2, "qwen2-audio", f"mapper.model={ears}"), "no model with a mapper of its own there; give a folder"
-    )
-    says(pointing(qwen2, "qwen2-audio", f"llm.model={ears}"), r"no ModelForCausalLM there")
+    for part, words in (
+        (f"encoder.model={mouth}", "'llama' is not a known speech encoder; known are "),
+        (f"mapper.model={ears}", "no model with a mapper of its own there; give a folder"),
+        (f"llm.model={ears}", "no ModelForCausalLM there"),
+    ):
+        assert words in refusal(build, pointing(qwen2, "qwen2-audio", part))
     published = load_recipe(
         "emotion2vec", (f"encoder.model={ears}", f"head.model={qwen2}", "training.precision=float32")
     )
-    says(published, "has no head; it has encoder, mapper, llm")
+    assert "has no head; it has encoder, mapper, llm" in refusal(build, published)
 
 
 def test_a_tokenizer_without_the_needed_tokens(qwen2, tmp_path):
@@ -83,7 +84,8 @@ def test_a_tokenizer_without_the_needed_tokens(qwen2, tmp_path):
     shutil.copytree(qwen2, folder)
     tiny.tokenizer().save_pretrained(folder)
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>", "pad_token": "<pad>"}))
-    says(pointing(folder), r"the tokenizer has no <\|audio_bos\|>, which the prompts contain; take the model's own")
+    message = refusal(build, pointing(folder))
+    assert "the tokenizer has no <|audio_bos|>, which the prompts contain; take the model's own" in message
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,6 @@ from emosllm.serving.service import Limits, Service
 
 
 @pytest.fixture(scope="session")
-def nano():
-    return emosllm.load("nano", device="cpu")
-
-
-@pytest.fixture(scope="session")
 def talking(tmp_path_factory):
     """The folder of a system that claims the words it writes."""
     return talking_folder(tmp_path_factory.mktemp("talking") / "talker")

@@ -134,7 +134,7 @@ def test_the_microphone_is_heard(opened):
     page.click("#em-record")
     page.wait_for_function("document.getElementById('em-name').textContent.startsWith('Your recording')")
     page.click("#em-go")
-    page.wait_for_selector(".em-label")
+    assert page.wait_for_selector(".em-label").inner_text()
 
 
 def test_mistakes_are_told_in_one_line(opened, tmp_path):

@@ -1,14 +1,7 @@
-"""What the tests of timelines share: nano, and a recording of several voices."""
+"""What the tests of timelines share: a recording of several voices."""
 
 import pytest
 from recordings import talk
-
-import emosllm
-
-
-@pytest.fixture(scope="session")
-def nano():
-    return emosllm.load("nano", device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,14 @@
 """Fixtures for the tests of training: the bundled corpus, and EmoSLLM with tiny parts."""
 
-import gc
 from pathlib import Path
 
 import pytest
 import tiny
 
 from emosllm.corpora.manifest import read_manifest
+from emosllm.models.build import build_model
 from emosllm.recipe import load_recipe
+from emosllm.training import run as run_module
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 
@@ -19,15 +20,6 @@ SMALL = (
     "phases.p3.epochs=1",
     "training={save_every: 2, evaluations: 1}",
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_collection():
-    """Freeze imported objects, which the Trainer's garbage collection after each phase would otherwise scan."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +52,14 @@ def make_run(make_recipe, utterances, cache):
         return Run(recipe, RunData.of(data, recipe), folder, cache)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory, make_run):
+    """A run that was never stopped, and the model that was trained in it."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    built = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "build_model", lambda recipe: built.append(build_model(recipe)) or built[0])
+        make_run(folder).train()
+    return folder, built[0]

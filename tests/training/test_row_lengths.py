@@ -122,7 +122,7 @@ def test_the_longest_in_tokens_is_found_though_others_have_more_letters_or_secon
 
 def test_an_llm_without_a_limit_takes_everything(make, utterances):
     config = AutoConfig.for_model("bloom")
-    check_row_lengths("p1", make("p1", data=[replace(utterances[0], transcript=LONG)]), config)
+    assert check_row_lengths("p1", make("p1", data=[replace(utterances[0], transcript=LONG)]), config) is None
 
 
 # ---- the bounds

@@ -1,18 +1,14 @@
-"""One whole training on the CPU: what is trained, stored and refused, and that a kill changes nothing."""
+"""One whole training on the CPU: what is trained, what is stored, and what is refused."""
 
 import json
-import os
 import re
-import signal
-import sys
 from dataclasses import replace
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from run_weights import PHASES, assert_equal, weights
 
 from emosllm.errors import UserError
 from emosllm.models.build import build_model, build_processor
@@ -20,20 +16,9 @@ from emosllm.models.checkpoints.checkpoint import read_weights
 from emosllm.models.llms.lora import lora_layers
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import Sample
-from emosllm.training import run as run_module
 from emosllm.training.dataset import load_utterance
-from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run, set_learning
 from emosllm.training.run_data import RunData
-
-PHASES = ("1-p1", "2-p2", "3-p3")
-ROUGH = ("mapper.dropout=0.3", "lora.dropout=0.2", "training.augmentation={}", "training.balance=true")
-CHECKPOINT = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
-
-
-def weights(folder):
-    """All trained weights of a run: those of each phase, and the model."""
-    return {place: read_weights(Path(folder) / place) for place in (*(f"phases/{p}/kept" for p in PHASES), "model")}
 
 
 def distance(one, other):
@@ -42,32 +27,6 @@ def distance(one, other):
     ours, theirs = (read_weights(folder / "model") for folder in (one, other))
     assert ours.keys() == theirs.keys()
     return max((ours[name] - theirs[name]).abs().max().item() for name in ours if "in_proj_bias" not in name)
-
-
-def assert_equal(one, other):
-    for place, tensors in weights(one).items():
-        theirs = weights(other)[place]
-        assert tensors.keys() == theirs.keys()
-        assert all(torch.equal(tensor, theirs[name]) for name, tensor in tensors.items()), place
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory, make_run):
-    """An uninterrupted run, and its trained model."""
-    folder = tmp_path_factory.mktemp("plain") / "run"
-    built = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "build_model", lambda recipe: built.append(build_model(recipe)) or built[0])
-        make_run(folder).train()
-    return folder, built[0]
-
-
-@pytest.fixture(scope="module")
-def rough(tmp_path_factory, make_run):
-    """The same with dropout, augmentation and balance."""
-    folder = tmp_path_factory.mktemp("rough") / "run"
-    make_run(folder, *ROUGH).train()
-    return folder
 
 
 def test_a_run_folder_explains_itself(plain, make_recipe):
@@ -139,113 +98,6 @@ def test_the_loss_falls(tmp_path, make_run, utterances):
             for model in (build_model(run.recipe), SpeechLLM.from_pretrained(tmp_path / "run" / "model"))
         )
     assert after < before / 2
-
-
-# ---- interrupted and resumed
-
-
-def dying(run, moment, resume=False):
-    """Continue a run in another process until it kills itself with SIGKILL.
-
-    Args:
-        moment: a part of a path and a count: at the count-th time that such a path is opened for writing, made, renamed
-            or removed; or "update" and a count, in the middle of that weight update.
-    """
-
-    def live():
-        left = [moment[1]]
-
-        def tick():
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def heard(event, values):
-            if event in ("open", "os.mkdir", "os.rename", "shutil.rmtree", "os.remove"):
-                written = event != "open" or (values[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-                if written and isinstance(values[0], str | os.PathLike):
-                    path = str(values[0])
-                    if path.startswith(str(run.folder)) and moment[0] in path:
-                        tick()
-
-        if moment[0] == "update":
-            step = PhaseTrainer.training_step
-            PhaseTrainer.training_step = lambda *values: (step(*values), tick())[0]
-        else:
-            sys.addaudithook(heard)
-        run.train(resume)
-
-    process = get_context("fork").Process(target=live)
-    process.start()
-    process.join(120)
-    return process.exitcode
-
-
-def assert_nothing_half_written(folder):
-    """Check that files with a final name are complete."""
-    assert not (folder / "model").exists()
-    notes = folder / "run.json"
-    assert not notes.exists() or json.loads(notes.read_text())
-    for checkpoint in folder.glob("phases/*/checkpoints/checkpoint-*"):
-        assert all((checkpoint / name).is_file() for name in CHECKPOINT), checkpoint
-        torch.load(checkpoint / "optimizer.pt", weights_only=True)
-    for kept in [*folder.glob("phases/*/kept"), *folder.glob("phases/*/best")]:
-        assert (kept / "config.json").is_file()
-        assert load_file(kept / "model.safetensors")
-
-
-MOMENTS = {
-    "at the very beginning": ("recipe.yaml", 1),
-    "before the run is noted": ("run.json", 1),
-    "in the first update": ("update", 1),
-    "between checkpoints": ("update", 3),
-    "while a checkpoint is made": ("2-p2/checkpoints/.saving/checkpoint-2", 4),
-    "before the second checkpoint replaces the first": ("checkpoint-3", 6),
-    "while the best weights are saved": ("best", 2),
-    "between phases": ("1-p1/.kept", 2),
-    "after the last update": ("3-p3/.kept", 1),
-    "while the model is saved": (".model", 3),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path, make_run, rough, moment):
-    run = make_run(tmp_path / "run", *ROUGH)
-    assert dying(run, moment) == -signal.SIGKILL
-    assert_nothing_half_written(run.folder)
-    make_run(run.folder, *ROUGH).train(resume=True)
-    assert_equal(run.folder, rough)
-
-
-def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, make_run, monkeypatch):
-    run = make_run(tmp_path / "run")
-    assert dying(run, ("update", 6)) == -signal.SIGKILL  # in the last of the second phase's three updates
-    steps, step = [], PhaseTrainer.training_step
-    monkeypatch.setattr(PhaseTrainer, "training_step", lambda *values: steps.append(1) or step(*values))
-    run.train(resume=True)
-    assert len(steps) == 1 + 3
-
-
-def test_a_run_killed_again_and_again_arrives_at_the_same_weights(tmp_path, make_run, plain):
-    lives = 0
-    while dying(make_run(tmp_path / "run"), ("", 55), resume=lives > 0) == -signal.SIGKILL:
-        assert_nothing_half_written(tmp_path / "run")
-        lives += 1
-        assert lives < 10
-    assert lives >= 2
-    assert_equal(tmp_path / "run", plain[0])
-
-
-def test_resuming_a_finished_run_changes_nothing(plain, make_run, tmp_path, monkeypatch):
-    folder, _ = plain
-    before = weights(folder), (folder / "run.json").read_text()
-    monkeypatch.setattr(PhaseTrainer, "train", lambda *_, **__: pytest.fail("trained again"))
-    assert make_run(folder).train(resume=True) == folder / "model"
-    after = weights(folder), (folder / "run.json").read_text()
-    assert before[1] == after[1]
-    assert all(
-        torch.equal(before[0][place][name], after[0][place][name]) for place in after[0] for name in after[0][place]
-    )
 
 
 # ---- refused input

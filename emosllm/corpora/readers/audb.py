@@ -1,10 +1,10 @@
 """Databases in the repositories of audEERING's `audb`: download the header, the tables and the recordings.
 
-The repositories are those of audb's own configuration, by default its public one. This module does not call
-`audb.load`, which opens the header with a YAML loader that can construct any object, opens pickled tables, and extracts
-an archive to wherever the names inside point: a server could run code here. This module takes from each archive only
-the file that audb's table of dependencies names, checks its MD5 sum, and leaves the opening to `audformat_tables`.
-Needs the extra `corpora`. Gives up audb's cache, its conversion of recordings, and attachments.
+The repositories are those of audb's configuration, by default its public one. This module does not call `audb.load`,
+because a server could run code through it: it opens the header with a YAML loader that can construct any object, opens
+pickled tables, and extracts an archive to any path that the names inside contain. This module takes from each archive
+only the file that audb's table of dependencies names, and checks its MD5 sum. `audformat_tables` opens the files. This
+needs the extra `corpora`. Limitations: audb's cache, its conversion of recordings, and attachments are not supported.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from rich.progress import track
 from emosllm.corpora.card import Card
 from emosllm.corpora.readers.audformat_tables import SUFFIXES
 from emosllm.errors import UserError
+from emosllm.extras import extra
 from emosllm.files import atomic_file, write_atomically
 from emosllm.utterance import Utterance
 
@@ -37,8 +38,8 @@ CARD = Card(
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # of databases and versions: no path
-_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # how urllib3 begins its messages
-_DOWNLOADS = 8  # at a time; a recording is often an archive of its own, and most of its time is waiting
+_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # the beginning of urllib3's messages
+_DOWNLOADS = 8  # at a time; a recording is often an archive of its own, and its download is mostly waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class AudbDatabase:
     _files: Any  # audb.Dependencies: what the version consists of
 
     def fetch_tables(self, folder: Path) -> None:
-        """Download the header and all tables into `folder`; those that are there are replaced.
+        """Download the header and all tables into `folder`, and replace existing files.
 
         Raises:
             UserError: the download failed, or the folder cannot be written to.
@@ -69,22 +70,21 @@ class AudbDatabase:
                 table = path.stem.removeprefix("db.")
                 remote = f"/{self.name}/meta/{table}{'.zip' if path.suffix == '.csv' else path.suffix}"
                 content = self._content(remote, self._files.version(file), file)
-                if path.suffix == ".csv":  # the sum of a Parquet file is one of its content
+                if path.suffix == ".csv":  # audb's sum of a Parquet file is of its content, not of its bytes
                     self._check(file, content)
                 write_atomically(_inside(folder, file), content)
-            # Last, as a folder without a header is no database.
+            # The header comes last, as a folder without a header is not read as a database.
             write_atomically(folder / "db.yaml", self._content(f"/{self.name}/db.yaml", self.version))
 
     def fetch_recordings(self, folder: Path, files: Iterable[str]) -> None:
-        """Download recordings into `folder`; those that are there with the right MD5 sum are kept.
+        """Download recordings into `folder`; existing ones with the right MD5 sum are kept.
 
         Args:
-            folder: the database's own; recordings keep their paths below it.
-            files: as the tables name them. Those that the version does not hold are passed over.
+            folder: the database's folder; recordings keep their paths below it.
+            files: as the tables name them. Files that the version does not contain are skipped.
 
         Raises:
-            UserError: the download failed, a recording is not the one that was published, or the folder cannot be
-                written to.
+            UserError: the download failed, the MD5 sum of a recording is wrong, or the folder cannot be written to.
         """
         held = set(self._files.media) - set(self._files.removed_media)
         wanted = [file for file in dict.fromkeys(files) if file in held]
@@ -94,7 +94,7 @@ class AudbDatabase:
             try:
                 for _ in track(done, "recordings", len(wanted), console=console, disable=not console.is_terminal):
                     pass
-            except BaseException:  # Ctrl-C too: do not wait for the hundreds that have not begun
+            except BaseException:  # Ctrl-C too: do not wait for downloads that have not begun
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
@@ -109,7 +109,7 @@ class AudbDatabase:
             temporary.write_bytes(content)
 
     def _content(self, remote: str, version: str, member: str = "") -> bytes:
-        """A file of the repository; of an archive, the one member."""
+        """Download a file of the repository, and return its content; of an archive, that of one member."""
         with TemporaryDirectory() as folder:
             local = Path(folder) / PurePosixPath(remote).name
             self._repository.get_file(remote, str(local), version)
@@ -125,22 +125,20 @@ class AudbDatabase:
 
 @contextmanager
 def open_database(name: str, version: str | None = None) -> Iterator[AudbDatabase]:
-    """Find a database in audb's repositories, in their order.
+    """Find a database in audb's repositories, which are searched in their order.
 
     Args:
         name: such as `emodb`.
         version: the newest if `None`.
 
     Yields:
-        The database, as long as the connection is open.
+        The database, while the connection is open.
 
     Raises:
         UserError: audb is not installed, no repository could be reached, or none has that database or that version.
     """
-    try:
+    with extra("corpora", "a database of audb"):
         audb = import_module("audb")
-    except ImportError:
-        raise UserError("databases of audb need the package audb: pip install 'emosllm[corpora]'") from None
     for word in (name, version or "0"):
         if not _NAME.fullmatch(word):
             raise UserError(f"{word!r} is no name or version of a database of audb: give one such as emodb, 1.4.1")
@@ -159,10 +157,10 @@ def fetch(name: str, parent: Path, version: str | None, read: Callable[[Path], S
 
     Args:
         name: of the database.
-        parent: made if there is none.
+        parent: created if it does not exist.
         version: the newest if `None`.
-        read: gives the utterances of the folder with the tables, whose recordings are then downloaded; no recordings
-            if `None`.
+        read: returns the utterances of the folder with the tables; their recordings are downloaded. `None` downloads no
+            recordings.
 
     Raises:
         UserError: as of `open_database`; the download failed; or `read` refuses the tables.
@@ -176,7 +174,7 @@ def fetch(name: str, parent: Path, version: str | None, read: Callable[[Path], S
 
 
 def _find(audb: Any, name: str, version: str | None) -> tuple[Any, str]:
-    """The opened repository with the database, and the version that was meant."""
+    """Return the opened repository with the database, and the chosen version."""
     failures: list[str] = []
     known: list[str] = []
     for place in audb.config.REPOSITORIES:
@@ -200,7 +198,7 @@ def _find(audb: Any, name: str, version: str | None) -> tuple[Any, str]:
 
 
 def _dependencies(audb: Any, repository: Any, name: str, version: str) -> Any:
-    """The table of all files of a version, from the repository and not from audb's cache, which is a pickle."""
+    """Download the table of all files of a version; audb's cache of it is a pickle and is not used."""
     with TemporaryDirectory() as folder:
         local = Path(folder) / "db.parquet"
         if repository.exists(f"/{name}/db.parquet", version):
@@ -216,21 +214,22 @@ def _dependencies(audb: Any, repository: Any, name: str, version: str) -> Any:
 
 
 def _inside(folder: Path, file: str) -> Path:
-    """The path of a file of the database, which may lead nowhere else."""
+    """Return the path of a file of the database; it must be inside the folder."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts or "\\" in file or ":" in file:
-        raise UserError(f"{folder.name}: its file {file!r} lies outside of the database's folder: do not use it")
+        raise UserError(f"{folder.name}: its file {file!r} is outside the database's folder: do not use it")
     return folder / path
 
 
 def _name_in(folder: Path, path: Path) -> str:
-    """The name of a recording in the database, which its tables may not set outside of the folder."""
+    """Return the name of a recording in the database; it must be inside the folder."""
     file = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     return _inside(folder, file).relative_to(folder).as_posix()
 
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
+    """Turn any error of a download into a `UserError` of one line."""
     try:
         yield
     except UserError:
@@ -241,7 +240,7 @@ def _one_line(name: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause of a backend's error, in one short line."""
+    """Return the innermost cause of a backend's error, in one short line."""
     cause: Any = getattr(error, "exception", error)  # audbackend.BackendError
     cause = getattr(cause, "reason", None) or cause  # urllib3's MaxRetryError
     line = _CONNECTION.sub("", " ".join(str(cause).split())) or type(cause).__name__

@@ -1,8 +1,8 @@
 """Databases in audEERING's audformat (`db.yaml` and tables), read with the `audformat` package; emodb, for example.
 
-The schemes are found by name wherever their columns lie: `emotion`, `speaker`, `gender`, `transcription`, `valence`,
-`arousal`, `dominance`, each of which an option can name otherwise. Splits are those that the database states. Needs the
-extra `corpora`. Gives up single raters: a table of ratings is read through its gold standard only.
+The schemes are found by name in all tables: `emotion`, `speaker`, `gender`, `transcription`, `valence`, `arousal`,
+`dominance`. An option can give each of them another name. Splits are those of the database. This needs the extra
+`corpora`. Limitation: single raters are not read, only the gold standard of a table of ratings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,29 +42,29 @@ def read(
     dominance: str = "dominance",
     tables: Sequence[str] = (),
 ) -> list[Utterance]:
-    """The files or segments that have an emotion, in the order of their files and times.
+    """Read the files or segments that have an emotion, in the order of their files and times.
 
     Args:
         root: the folder with `db.yaml`.
         emotion: the scheme, or column, of the emotion.
-        speaker: likewise, where there is one; and so on for the others.
-        gender: the scheme, or the key of the speakers' own labels.
-        transcript: what is said.
+        speaker: the scheme, or column, of the speaker, if there is one; likewise for the options below.
+        gender: the scheme, or a key of the labels of the speaker scheme.
+        transcript: the spoken words.
         valence: in the database's own range.
         arousal: likewise.
         dominance: likewise.
-        tables: where to look for the emotion; all tables if none.
+        tables: names of the tables with the emotion; all tables if empty.
 
     Raises:
-        UserError: no database, the package is not installed, no such scheme or table, two tables that contradict each
-            other, or an unknown emotion.
+        UserError: there is no database, scheme or table of that name, the package is not installed, two tables
+            contradict each other, or an emotion is unknown.
     """
     db = _load(root)
     name = str(db.name).lower().replace("-", "_")
     emotions = _values(db, root, emotion, tables)
     if not emotions:
         known = sorted({column for table in db.tables.values() for column in table.columns})
-        raise UserError(f"{root} has no emotion in {emotion!r}: it has {', '.join(known)}; say which with emotion=NAME")
+        raise UserError(f"{root} has no emotion in {emotion!r}: it has {', '.join(known)}; name it with emotion=NAME")
     more = {
         key: _values(db, root, scheme)
         for key, scheme in {
@@ -81,7 +81,7 @@ def read(
 
 
 def card(root: Path, valence: str = "valence", arousal: str = "arousal", dominance: str = "dominance") -> Card:
-    """The database's own card, from `db.yaml`; scales are those that its schemes state.
+    """Return the card of the database, from `db.yaml`; the scales are those of its schemes.
 
     Args:
         root: the folder with `db.yaml`.
@@ -103,7 +103,7 @@ def card(root: Path, valence: str = "valence", arousal: str = "arousal", dominan
 
 
 def _scale(db: Any, name: str) -> tuple[float, float] | None:
-    """The range of a scheme, or of the scheme of a column of that name; `None` where it has none."""
+    """Return the range of a scheme, or of the scheme of a column of that name; `None` if it has no range."""
     of_columns = [table[name].scheme_id for table in db.tables.values() if name in table.columns]
     for scheme in (name, *of_columns):
         if scheme in db.schemes:
@@ -121,7 +121,7 @@ def _load(root: Path) -> Any:
 
 
 def _values(db: Any, root: Path, scheme: str, tables: Sequence[str] = (), split: str | None = None) -> dict[Place, Any]:
-    """What a scheme or column says of each file or segment; nothing where it says nothing."""
+    """Return the values of a scheme or column by file or segment, without the missing values."""
     strangers = [table for table in tables if table not in db.tables]
     if strangers:
         raise UserError(f"{root} has no table {strangers[0]!r}: it has {', '.join(db.tables)}")
@@ -142,7 +142,7 @@ def _place(index: Any) -> Place:
     if isinstance(index, str):
         return index, 0.0, None
     file, start, end = index
-    # The end of a whole file is not a time.
+    # The end of a whole file is NaT, which is not equal to itself.
     return file, start.total_seconds(), None if end != end else end.total_seconds()
 
 
@@ -152,12 +152,12 @@ def _splits(db: Any, root: Path, emotion: str) -> dict[Place, Split]:
         ours = _SPLITS.get(str(split.type))
         for place in _values(db, root, emotion, split=name) if ours else ():
             if found.setdefault(place, ours or "train") != ours:
-                raise UserError(f"{root}: {place[0]} is in split {found[place]} and in {ours}: mend the database")
+                raise UserError(f"{root}: {place[0]} is in split {found[place]} and in {ours}: correct the database")
     return found
 
 
 def _language(db: Any) -> str | None:
-    """ISO 639-1 of a database in one language; audformat writes ISO 639-3."""
+    """Return the ISO 639-1 code of a database in one language; audformat stores ISO 639-3 codes."""
     if len(db.languages) != 1:
         return None
     return str(import_module("iso639").Lang(str(db.languages[0])).pt1) or None
@@ -180,7 +180,7 @@ def _utterance(
     language: str | None,
 ) -> Utterance:
     file, start, end = place
-    # A table of files says it of every segment of the file.
+    # A value of a whole file is valid for every segment of the file.
     known = {key: values.get(place, values.get((file, 0.0, None))) for key, values in more.items()}
     part = "" if (start, end) == (0.0, None) else f"#{start:g}-{'' if end is None else format(end, 'g')}"
     return Utterance(

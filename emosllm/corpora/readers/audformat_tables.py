@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from emosllm.errors import UserError
+from emosllm.extras import extra
 
 # The same loader in C, where PyYAML has it: headers with the labels of thousands of speakers are long.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,10 +35,8 @@ def load_database(root: Path) -> Any:
         UserError: the package is not installed, the header or a table is broken, the header holds more than plain
             YAML, or a table has no CSV or Parquet file.
     """
-    try:
+    with extra("corpora", "an audformat database"):
         audformat = import_module("audformat")  # imports pandas, therefore only when it is needed
-    except ImportError:
-        raise UserError("audformat databases need the package audformat: pip install 'emosllm[corpora]'") from None
     try:
         header = yaml.load((root / "db.yaml").read_text("utf-8"), Loader=_SAFE_LOADER)
         database = audformat.Database.load_header_from_yaml(header)

@@ -1,14 +1,14 @@
 """CREMA-D: 91 actors of many ages and origins speak twelve sentences in six emotions.
 
-The label is the emotion that was asked for, not the crowd's vote. The votes of those who heard and did not see come
-from `processedResults/tabulatedVotes.csv`, where it lies beside `AudioWAV`.
+The label is the emotion that the actor was asked for, not the raters' vote. The votes of the raters who heard the audio
+without the video come from `processedResults/tabulatedVotes.csv`, if that table is beside `AudioWAV`.
 """
 
 import re
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import recordings, strange_name
+from emosllm.corpora.corpus_folder import named_recordings
 from emosllm.corpora.tables import read_table
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
@@ -25,7 +25,7 @@ CARD = Card(
     emotions={"angry": 1271, "disgust": 1271, "fear": 1271, "happy": 1271, "neutral": 1087, "sad": 1271},
     speakers=91,
     notes=(
-        "The label is the emotion that was asked for, not the crowd's vote.",
+        "The label is the emotion that the actor was asked for, not the raters' vote.",
         "1076_MTI_SAD_XX.wav is published without sound.",
     ),
 )
@@ -44,7 +44,7 @@ SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
-# Sex by VideoDemographics.csv of the repository, which copies of the audio alone lack. The other 48 actors are men.
+# Source: VideoDemographics.csv of the repository, which is missing in copies of the audio. The other 48 actors are men.
 # fmt: off
 WOMEN = frozenset({
     1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025, 1028, 1029, 1030,
@@ -53,42 +53,39 @@ WOMEN = frozenset({
 })
 # fmt: on
 
-# 1001_DFA_ANG_XX: actor, sentence, emotion, level (LO, MD, HI; XX where none was asked for, once misspelt X).
+# 1001_DFA_ANG_XX: actor (1001 to 1091), sentence, emotion, level (LO, MD, HI; XX if no level was asked for; X in one
+# misspelt name).
 _NAME = re.compile(
-    r"(?P<actor>10[0-8]\d|109[01])_(?P<sentence>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
+    rf"(?P<actor>100[1-9]|10[1-8]\d|109[01])_(?P<sentence>{'|'.join(SENTENCES)})_"
+    r"(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
 )
 
 
 def read(root: Path) -> list[Utterance]:
-    """All recordings below `root`, at any depth.
+    """Read all recordings below `root`, at any depth.
 
     Raises:
-        UserError: there is none, or a name does not parse.
+        UserError: there is no recording, a name does not have the corpus's form, or a vote is not a number.
     """
-    utterances = []
     votes = _votes(root / "processedResults" / "tabulatedVotes.csv")
-    for path in recordings(root, CARD):
-        name = _NAME.fullmatch(path.stem)
-        if name is None or name["sentence"] not in SENTENCES or name["actor"] == "1000":
-            raise strange_name(path, CARD, "actor_sentence_emotion_level: 1001_DFA_ANG_XX.wav")
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                transcript=SENTENCES[name["sentence"]],
-                emotion=emotion_name(name["emotion"]),
-                speaker=f"crema_d_{name['actor']}",
-                gender="female" if int(name["actor"]) in WOMEN else "male",
-                language="en",
-                corpus="crema_d",
-                votes=votes.get(path.stem),
-            )
+    return [
+        Utterance(
+            id=path.stem,
+            audio=path,
+            transcript=SENTENCES[name["sentence"]],
+            emotion=emotion_name(name["emotion"]),
+            speaker=f"crema_d_{name['actor']}",
+            gender="female" if int(name["actor"]) in WOMEN else "male",
+            language="en",
+            corpus="crema_d",
+            votes=votes.get(path.stem),
         )
-    return utterances
+        for path, name in named_recordings(root, CARD, _NAME, "actor_sentence_emotion_level: 1001_DFA_ANG_XX.wav")
+    ]
 
 
 def _votes(table: Path) -> dict[str, dict[str, int]]:
-    """Raters by emotion; rows are numbered from 100001 for the voice, 200001 for the face, 300001 for both.
+    """Count the raters of each emotion. Rows from 100001 are of audio, from 200001 of video, from 300001 of both.
 
     "100001",0,0,0,1,10,0,"1001_IEO_NEU_XX",11,0.909090909090909,"N"
     """

@@ -1,10 +1,10 @@
-"""EmoBox's folds: the train and test lists of 32 corpora that its benchmark scores, as splits.
+"""EmoBox: the folds of 32 corpora, as splits.
 
-Reads `data/<corpus>/fold_<n>/` of the EmoBox repository; the recordings are the corpus's own, laid out below
-`downloads` as its lists say. Speakers come from its `.stm` files where those name people: for IEMOCAP they name the
-session, so the speaker is read from the turn, and for four corpora they name files or sexes, or are not there, so
-nobody is named. A manifest has `val` where EmoBox has an official validation list; else `draw_validation` draws one
-from the training list, as EmoBox's recipe means to.
+This reads `data/<corpus>/fold_<n>/` of the EmoBox repository. The recordings are those of the corpus, laid out below
+`downloads` as in the lists. Speakers come from the `.stm` files. For IEMOCAP these contain the session, so the speaker
+is read from the turn. For four corpora they contain files or genders, or do not exist, so the utterances have no
+speaker. There is a split `val` if EmoBox has an official validation list. Otherwise `draw_validation` divides the
+training list, as EmoBox's recipe describes it.
 """
 
 import json
@@ -32,12 +32,12 @@ CARD = Card(
     "Emotion Recognition Toolkit and Benchmark, Interspeech",
     notes=(
         "Its MSP-Podcast lists keep X (no agreement) and O (other): X has no label here.",
-        "Half of its corpora have the same people in train and test: see `SHARED_SPEAKERS`.",
-        "Cite and obey the corpus itself, too: this card is that of the lists.",
+        "Half of its corpora have the same speakers in train and test: see `SHARED_SPEAKERS`.",
+        "This card describes the lists only. Cite the corpus too, and observe its licence.",
     ),
 )
 
-#: Corpus -> language (ISO 639-1; `None` where there are several) and utterances in all, by EmoBox's table of corpora.
+#: Corpus -> language (ISO 639-1; `None` if there are several) and number of utterances, from EmoBox's table of corpora.
 CORPORA: dict[str, tuple[str | None, int]] = {
     "aesdd": ("el", 604), "ased": ("am", 2474), "asvpesd": (None, 13964), "cafe": ("fr", 936), "casia": ("zh", 1200),
     "cremad": ("en", 7442), "emns": ("en", 1181), "emodb": ("de", 535), "emovdb": ("en", 6887), "emovo": ("it", 588),
@@ -47,47 +47,49 @@ CORPORA: dict[str, tuple[str | None, int]] = {
     "pavoque": ("de", 7334), "polish": ("pl", 450), "ravdess": ("en", 1440), "resd": ("ru", 1396), "savee": ("en", 480),
     "shemo": ("fa", 2838), "subesco": ("bn", 7000), "tess": ("en", 2800), "turevdb": ("tr", 1735), "urdu": ("ur", 400),
 }  # fmt: skip
-# The lists' names of corpora that this house reads itself: a clip keeps one corpus name, whoever lists it.
+# EmoBox's names of corpora that have a reader here. A clip has the same `corpus` from either reader.
 _OUR_NAME = {"cremad": "crema_d", "msppodcast": "msp_podcast"}
-# EMOVO has no map; EMO-DB's says Neutral where its lists say neutral; some words are not emotions in English.
+# EMOVO has no label map.
 _WORDS = {
     "emovo": {"gio": "happy", "dis": "disgust", "pau": "fear", "rab": "angry", "sor": "surprise", "tri": "sad",
               "neu": "neutral"},
 }  # fmt: skip
+# Labels of the maps that `emosllm.labels` does not know.
 _NAMES = {
     "pleasure": "pleased", "pain, groan": "pained", "breath": "other", "disappointment, disapproval": "disappointed",
     "poker": "poker_faced",
 }  # fmt: skip
-#: Corpora whose lists put the same people into train and test (counted in the lists of March 2025); of `mer2023`,
-#: `mesd`, `msppodcast` and `resd` nobody can say.
+#: Corpora whose lists have the same speakers in train and test, counted in the lists of March 2025. For `mer2023`,
+#: `mesd`, `msppodcast` and `resd` it is unknown.
 SHARED_SPEAKERS = frozenset({
     "aesdd", "ased", "asvpesd", "cremad", "emns", "emodb", "emovdb", "emozionalmente", "enterface", "meld", "oreau",
     "pavoque", "shemo", "tess", "turevdb", "urdu",
 })  # fmt: skip
-#: Corpus -> tested stretches of speech that its lists have in training, too: PAVOQUE's outtakes, under another emotion.
+#: Corpus -> number of test recordings that are in training too: PAVOQUE's outtakes, with another emotion.
 SHARED_RECORDINGS = {"pavoque": 70}
-#: Corpora with a validation list of EmoBox's.
+#: Corpora with an official validation list.
 OFFICIAL_VALIDATION = frozenset({"m3ed", "meld", "msppodcast"})
-#: EmoBox's recipe (`examples/sb`, all twelve parameter files): the seed of its draw, and the share learned from.
+#: EmoBox's recipe (`examples/sb`, all twelve parameter files): the seed of its draw, and the share of training.
 VALIDATION_SEED, TRAINED_SHARE = 1993, 0.8
-# Whose `.stm` names something else than people in the place of the speaker.
+# Corpora whose `.stm` does not exist, or has something else in the place of the speaker.
 _NO_SPEAKERS = ("mer2023", "mesd", "resd", "msppodcast")
 _TURN = re.compile(r"Ses0([1-5])[FM]_\w+_([FM])\d+")
 _STM = re.compile(r"(?P<key>\S+) .*<id=.*,spk=(?P<speaker>.+?),emotion=")
 
 
 def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test: str = "test") -> list[Utterance]:
-    """One fold of one corpus: `train`, `val` where EmoBox has an official one, `test`.
+    """Read one fold of one corpus: `train`, `val` if EmoBox has an official one, `test`.
 
     Args:
         root: the repository, or its folder `data`.
         corpus: EmoBox's name for it, such as `iemocap`.
         fold: from 1.
-        audio: what stands for `downloads`; the folder of that name in the repository if not given.
-        test: which test list, where there are several (`test1`, `test2`, `test3` of MER2023).
+        audio: the folder in place of `downloads`, which is the default.
+        test: the test list, if there are several (`test1`, `test2`, `test3` of MER2023).
 
     Raises:
-        UserError: no such corpus or fold, a broken line, an unknown emotion, or an utterance in two places of a fold.
+        UserError: there is no such corpus or fold, a line is broken, an emotion is unknown, or an utterance occurs
+            twice.
     """
     check_folder(root, CARD)
     home = _home(root)
@@ -115,12 +117,12 @@ def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test
             seen.add(str(entry["key"]), path, number)
             found.append(_utterance(path, number, entry, corpus, split, downloads, classes, speakers))
         if path.is_file() and len(found) == before:
-            raise UserError(f"{path} is empty: get the repository again, with its large files")
+            raise UserError(f"{path} is empty: download the repository again, with its large files")
     return found
 
 
 def card(corpus: str) -> Card:
-    """The card for one corpus of the lists, with its count; MER2023's several test lists have no count together."""
+    """Return the card of one corpus of the lists, with its count. MER2023, with several test lists, has no count."""
     if corpus not in CORPORA:
         return CARD
     expected = None if corpus == "mer2023" else CORPORA[corpus][1]
@@ -128,24 +130,24 @@ def card(corpus: str) -> Card:
 
 
 def label_set(root: Path, corpus: str) -> LabelSet:
-    """The classes that EmoBox scores for a corpus, as its `label_map.json` lists them, without X."""
+    """Return the classes that EmoBox scores for a corpus, in the order of its `label_map.json`, without X."""
     classes = dict.fromkeys(name for name in _label_map(_home(root) / corpus, corpus).values() if name)
     return LabelSet(f"emobox_{corpus}", tuple(classes))
 
 
 def draw_validation(train: Sequence[Utterance]) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
-    """Divide a training list where EmoBox has no official validation list: 80 % to learn from, 20 % to choose by.
+    """Divide a training list without an official validation list: 80 % for training, 20 % for validation.
 
-    As EmoBox's recipe states it: Python's generator with seed 1993 shuffles the places of the list, the first
-    `int(0.8 n)` are learned from. Its code stops at this very step (it looks validation clips up among those that it
-    kept for training), and the benchmark's own division is not published, so nobody can say that theirs was this one.
-    Clips are drawn, not people: the same people are in both parts.
+    This is the division of EmoBox's recipe: Python's generator with seed 1993 shuffles the positions of the list, and
+    the first `int(0.8 n)` are for training. EmoBox's code fails at this step, as it looks up validation clips among the
+    training clips. The division of the benchmark is not published, so it may differ from this one. Clips are drawn, not
+    speakers: the same speakers are in both parts.
 
     Args:
-        train: the list in its order; as there, clips that are missing or broken are not in it.
+        train: the list in its order, without missing and broken clips, as in EmoBox.
 
     Returns:
-        What is learned from and what is chosen by, in the order of the draw.
+        The training part and the validation part, in the order of the draw.
     """
     places = list(range(len(train)))
     random.Random(VALIDATION_SEED).shuffle(places)
@@ -154,7 +156,7 @@ def draw_validation(train: Sequence[Utterance]) -> tuple[tuple[Utterance, ...], 
 
 
 def our_name(corpus: str) -> str:
-    """What the utterances of a corpus of the lists have as their `corpus`."""
+    """Return the value of `corpus` of the utterances of a corpus of the lists."""
     return _OUR_NAME.get(corpus, corpus)
 
 
@@ -170,22 +172,25 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if not {"key", "wav", "emo"} <= entry.keys():
                     raise ValueError("needs key, wav and emo")
             except (ValueError, AttributeError) as error:
-                raise UserError(f"{path}, row {number}: broken line ({error}): get the repository again") from None
+                raise UserError(f"{path}, row {number}: broken line ({error}): download the repository again") from None
             yield number, entry
 
 
 def _label_map(folder: Path, corpus: str) -> dict[str, str]:
-    """The house's name for each word of the lists, in lower case where that loses nothing; empty for no label."""
+    """Map each word of the lists, and its lower-case form, to the emotion's name; an empty name is no label.
+
+    EMO-DB's map has Neutral, and its lists have neutral.
+    """
     path = folder / "label_map.json"
     if corpus in _WORDS:
         return _WORDS[corpus]
     if not path.is_file():
-        raise UserError(f"{path} is not there: get the repository again")
+        raise UserError(f"{path} is missing: download the repository again")
     try:
         given = json.loads(read_text(path))
         pairs = {str(word): str(name).lower() for word, name in given.items()}
     except (ValueError, AttributeError):
-        raise UserError(f"{path} is no map from words to emotions: get the repository again") from None
+        raise UserError(f"{path} is not a map from words to emotions: download the repository again") from None
     named = {
         word: _NAMES[name] if name in _NAMES else emotion_in(path, at, name) or ""
         for at, (word, name) in enumerate(pairs.items(), start=2)
@@ -206,7 +211,7 @@ def _utterance(
     word, key = str(entry["emo"]), str(entry["key"])
     name = classes.get(word, classes.get(word.lower()))
     if name is None:
-        raise UserError(f"{path}, row {number}: {word!r} is not in label_map.json: get the repository again")
+        raise UserError(f"{path}, row {number}: {word!r} is not in label_map.json: download the repository again")
     length = entry.get("length")
     start, end = float(entry.get("start_time") or 0.0), entry.get("end_time")
     ours = our_name(corpus)
@@ -226,7 +231,10 @@ def _utterance(
 
 
 def _speakers(path: Path, corpus: str) -> dict[str, str]:
-    """Speaker by key, of lines such as `tess-OAF-lid-fear 1 OAF 0 1.58 <id=...,lang=en,spk=OAF,emotion=fear> fear`."""
+    """Read the speaker of each key.
+
+    tess-OAF-lid-fear 1 OAF 0 1.58 <id=...,lang=en,spk=OAF,emotion=fear> fear
+    """
     if corpus in _NO_SPEAKERS or not path.is_file():
         return {}
     matches = (_STM.match(line) for line in read_text(path).splitlines())

@@ -1,13 +1,13 @@
 """EMO-DB: ten German actors speak ten everyday sentences in seven emotions.
 
-The sentence and the speaker's sex are known from the file's name alone.
+The transcript and the speaker's gender are taken from the file's name.
 """
 
 import re
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import recordings, strange_name
+from emosllm.corpora.corpus_folder import named_recordings
 from emosllm.utterance import Utterance
 
 CARD = Card(
@@ -48,30 +48,27 @@ MEN = ("03", "10", "11", "12", "15")
 WOMEN = ("08", "09", "13", "14", "16")
 
 # 03a01Fa: speaker, sentence, emotion, version.
-_NAME = re.compile(r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[WTFAENL])[a-z]")
+_NAME = re.compile(
+    rf"(?P<speaker>{'|'.join(MEN + WOMEN)})(?P<sentence>{'|'.join(SENTENCES)})(?P<emotion>[WTFAENL])[a-z]"
+)
 
 
 def read(root: Path) -> list[Utterance]:
-    """All recordings below `root`, at any depth.
+    """Read all recordings below `root`, at any depth.
 
     Raises:
-        UserError: there is none, or a name does not parse.
+        UserError: there is no recording, or a name does not have the corpus's form.
     """
-    utterances = []
-    for path in recordings(root, CARD):
-        name = _NAME.fullmatch(path.stem)
-        if name is None or name["sentence"] not in SENTENCES or name["speaker"] not in MEN + WOMEN:
-            raise strange_name(path, CARD, "speaker, sentence, emotion, version: 03a01Fa.wav")
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                transcript=SENTENCES[name["sentence"]],
-                emotion=EMOTIONS[name["emotion"]],
-                speaker=f"emodb_{name['speaker']}",
-                gender="male" if name["speaker"] in MEN else "female",
-                language="de",
-                corpus="emodb",
-            )
+    return [
+        Utterance(
+            id=path.stem,
+            audio=path,
+            transcript=SENTENCES[name["sentence"]],
+            emotion=EMOTIONS[name["emotion"]],
+            speaker=f"emodb_{name['speaker']}",
+            gender="male" if name["speaker"] in MEN else "female",
+            language="de",
+            corpus="emodb",
         )
-    return utterances
+        for path, name in named_recordings(root, CARD, _NAME, "speaker, sentence, emotion, version: 03a01Fa.wav")
+    ]

@@ -1,8 +1,9 @@
 """EmoSPeech 2024 (IberLEF): the shared task's 3,000 training and 750 test clips of Spanish, text and speech.
 
-Tables with `id,label,transcription`, recordings beside them as `<hash>-<hash>.mp3`; the tables alone are enough for
-systems that read. A table without `label` is the official test: its rows have no emotion. Gives up speakers, which the
-corpus does not name, and the labels of the test clips, which stand in MEACorpus and are therefore never looked up.
+The tables have the columns `id,label,transcription`. The recordings are beside them as `<hash>-<hash>.mp3`. The tables
+alone are enough for systems that read transcripts. A table without `label` is the official test: its rows have no
+emotion. Limitations: the corpus does not identify speakers. MEACorpus contains the labels of the test clips, but this
+reader does not look them up.
 """
 
 import re
@@ -28,7 +29,7 @@ CARD = Card(
     splits={"train": 3000, "test": 750},
     speakers=0,
     notes=(
-        "Its test labels stand in Spanish MEACorpus 2023: never use both.",
+        "Spanish MEACorpus 2023 contains its test labels: never use both.",
         "It names no speakers, so no split can be shown to keep them apart.",
     ),
 )
@@ -37,15 +38,15 @@ _TEST = re.compile(r"(?<![a-z])test(?![a-z])", re.IGNORECASE)  # EmoSPeech_test_
 
 
 def read(root: Path) -> list[Utterance]:
-    """The rows of all of the task's tables, training first, in their order, with the recordings that are there.
+    """Read the rows of all tables of the task in their order, training first, with the recordings that exist.
 
-    A table whose name has the word `test`, or that has no labels, is test; the others are training.
+    A table is test if its name contains the word `test`, or if it has no labels. The others are training.
 
     Args:
         root: the folder with the tables, or one table.
 
     Raises:
-        UserError: no table, a column is missing, an unknown emotion, or a name that stands there twice.
+        UserError: there is no table, a column is missing, an emotion is unknown, or a name occurs twice.
     """
     seen = Seen()
     tables = tables_in(root, CARD, COLUMNS)

@@ -1,9 +1,10 @@
 """IEMOCAP: ten actors in five sessions, improvised and scripted dialogues in ten emotions.
 
-All 10,039 rated turns are read, `exc` and `hap` apart; the label set `iemocap4` merges them into the 5,531 turns of the
-papers. The speaker is the session plus the letter before the turn's number (`Ses01F_impro01_M003` is spoken by 1M): the
-letter after the session says who wore the markers, and reading it as the speaker mixes the two. Valence, arousal and
-dominance are means on 1..5. Gives up the actors' own ratings (`C-F1`, `C-M1`), which are no votes of listeners.
+All 10,039 rated turns are read. `exc` and `hap` are two emotions; the label set `iemocap4` merges them, which gives the
+5,531 turns of the papers. The speaker is the session and the letter before the turn's number: `Ses01F_impro01_M003` is
+spoken by 1M. The letter after the session names the actor who wore the markers, not the speaker. Valence, arousal and
+dominance are means on 1..5. Limitation: the actors' own ratings (`C-F1`, `C-M1`) are not read, as they are not votes of
+listeners.
 """
 
 import re
@@ -53,7 +54,8 @@ CARD = Card(
     scales={"valence": (1, 5), "arousal": (1, 5), "dominance": (1, 5)},
     notes=(
         "2,507 turns have no label, as the raters did not agree.",
-        "Papers leave one session out; leaving one speaker out puts the other half of his dialogues into training.",
+        "Papers leave one session out. If one speaker is left out, the partner's turns of the same dialogues are in "
+        "training.",
     ),
 )
 
@@ -70,13 +72,13 @@ _LINE = re.compile(r"(?P<turn>Ses\w+) \[[\d.]+-[\d.]+\]:(?P<text>.*)")
 
 
 def read(root: Path) -> list[Utterance]:
-    """All rated turns below `root`, session by session, dialogue by dialogue.
+    """Read all rated turns below `root`, by session and dialogue.
 
     Args:
         root: the folder with `Session1` to `Session5`, or some of them.
 
     Raises:
-        UserError: none is there, or a line of an evaluation does not parse, has an unknown label, or stands there
+        UserError: there is no turn, or a line of an evaluation has another form, has an unknown label, or occurs
             twice.
     """
     check_folder(root, CARD)
@@ -93,7 +95,7 @@ def read(root: Path) -> list[Utterance]:
 
 
 def _turns(file: Path) -> Iterator[tuple[int, dict[str, str], Counter[str]]]:
-    """Line number, fields and votes of each turn: the votes stand in the lines below it."""
+    """Yield line number, fields and votes of each turn. The lines below a turn contain its votes."""
     turn: tuple[int, dict[str, str], Counter[str]] | None = None
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         if line.startswith("[") and line[1:2].isdigit():  # the first line explains the columns, in brackets
@@ -107,7 +109,7 @@ def _turns(file: Path) -> Iterator[tuple[int, dict[str, str], Counter[str]]]:
             turn = number, match.groupdict(), Counter()
         elif turn and (rater := _RATER.match(line)):
             for word in rater["emotions"].split(";"):
-                # `Neutral state` is the long form of Neutral; nobody means two words elsewhere.
+                # `Neutral state` is the long form of Neutral. All other emotions are one word.
                 if word.strip() and (name := emotion_in(file, number, word.split()[0])):
                     turn[2][name] += 1
     if turn:
@@ -139,7 +141,7 @@ def _utterance(
 
 
 def _transcripts(file: Path) -> dict[str, str]:
-    """What is said, by turn; lines of another form are stage directions."""
+    """Read the transcript of each turn. Lines of another form are stage directions and are skipped."""
     lines = read_text(file).splitlines() if file.is_file() else ()
     matches = (_LINE.match(line) for line in lines)
     return {match["turn"]: match["text"].strip() for match in matches if match and match["text"].strip()}

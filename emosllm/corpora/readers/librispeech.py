@@ -1,6 +1,6 @@
 """LibriSpeech: a thousand hours of English audio books, with transcripts and without emotions.
 
-Transcripts stay as published: upper case, no punctuation.
+Transcripts are returned as published, in upper case and without punctuation.
 """
 
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import recordings, strange_name
+from emosllm.corpora.corpus_folder import named_recordings
 from emosllm.errors import UserError
 from emosllm.utterance import Split, Utterance
 
@@ -30,7 +30,7 @@ CARD = Card(
     "audio books, ICASSP",
     expected=sum(EXPECTED_BY_SUBSET.values()),
     speakers=2484,
-    notes=("It has transcripts and no emotions: for learning to transcribe.",),
+    notes=("It has transcripts and no emotions: use it to train transcription.",),
 )
 
 # 1089-134686-0000: reader, chapter, number.
@@ -39,20 +39,17 @@ _SPLITS: dict[str, Split] = {"train": "train", "dev": "val", "test": "test"}
 
 
 def read(root: Path) -> list[Utterance]:
-    """All recordings below `root`: the whole corpus, one subset, or part of one.
+    """Read all recordings below `root`: the whole corpus, one subset, or part of a subset.
 
-    The gender is known where `SPEAKERS.TXT` lies in `root` or above it.
+    The gender is known if `SPEAKERS.TXT` is in `root` or above it.
 
     Raises:
-        UserError: there is none, a name does not parse, or a recording has no transcript.
+        UserError: there is no recording, a name does not have the corpus's form, or a recording has no transcript.
     """
     genders = _genders(root)
     transcripts: dict[Path, dict[str, str]] = {}
     utterances = []
-    for path in recordings(root, CARD):
-        name = _NAME.fullmatch(path.stem)
-        if name is None:
-            raise strange_name(path, CARD, "reader-chapter-number: 1089-134686-0000.flac")
+    for path, name in named_recordings(root, CARD, _NAME, "reader-chapter-number: 1089-134686-0000.flac"):
         listing = path.parent / f"{name['reader']}-{name['chapter']}.trans.txt"
         if listing not in transcripts:
             transcripts[listing] = _transcripts(listing)
@@ -81,7 +78,7 @@ def _split(path: Path) -> Split | None:
 
 
 def _transcripts(listing: Path) -> dict[str, str]:
-    """Lines such as `1089-134686-0000 HE HOPED THERE WOULD BE STEW FOR DINNER`."""
+    """Read lines such as `1089-134686-0000 HE HOPED THERE WOULD BE STEW FOR DINNER`."""
     if not listing.exists():
         return {}
     lines = (line.strip().partition(" ") for line in listing.read_text("utf-8").splitlines())
@@ -89,7 +86,7 @@ def _transcripts(listing: Path) -> dict[str, str]:
 
 
 def _genders(root: Path) -> dict[str, Literal["female", "male"]]:
-    """Lines such as `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`; comments begin with a semicolon."""
+    """Read lines such as `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`; comments begin with a semicolon."""
     for folder in (root, *root.absolute().parents[:2]):
         if (folder / "SPEAKERS.TXT").is_file():
             lines = (folder / "SPEAKERS.TXT").read_text("utf-8", errors="replace").splitlines()

@@ -1,7 +1,7 @@
-"""LSSED: spontaneous English speech of 820 people, of whose emotions papers use four.
+"""LSSED: spontaneous English speech of 820 speakers; papers use four of its emotions.
 
-A table `metadata_english_all.csv` and recordings `wav_all/<name>.wav`. Only the columns `name` and `faces` (the
-emotion) are documented in public, so the names of all columns are options: `emotion=faces speaker=subject split=set`.
+The table is `metadata_english_all.csv`, the recordings are `wav_all/<name>.wav`. Only the columns `name` and `faces`
+(the emotion) are publicly documented, so the names of all columns are options: `emotion=faces speaker=subject`.
 """
 
 from pathlib import Path
@@ -21,8 +21,8 @@ CARD = Card(
     citation="Fan, Xu, Xing, Chen and Huang (2021), LSSED: A Large-Scale Dataset and Benchmark for Speech Emotion "
     "Recognition, ICASSP",
     notes=(
-        "Papers score angry, happy, neutral and sad; the label set says which are used.",
-        "The columns of its table are not documented in public: check those that the reader took.",
+        "Papers score angry, happy, neutral and sad. The label set selects the classes.",
+        "The columns of its table are not publicly documented: check those that the reader used.",
     ),
 )
 
@@ -42,7 +42,7 @@ def read(
     split: str = "",
     transcript: str = "",
 ) -> list[Utterance]:
-    """The rows of the table, in its order.
+    """Read the rows of the table, in its order.
 
     Args:
         root: the folder with the table and the recordings.
@@ -50,13 +50,13 @@ def read(
         audio: the folder of the recordings, inside `root`.
         name: column of the recording's name, with or without `.wav`.
         emotion: column of the emotion.
-        speaker: column of the speaker; empty where there is none.
-        gender: likewise.
-        split: likewise; its words are train, dev (or val) and test.
-        transcript: likewise.
+        speaker: column of the speaker; empty if there is none.
+        gender: column of the gender; empty if there is none.
+        split: column of the split, with the values train, dev (or val) and test; empty if there is none.
+        transcript: column of the transcript; empty if there is none.
 
     Raises:
-        UserError: no table, a column is missing, an unknown emotion or split, or a name that stands there twice.
+        UserError: there is no table, a column is missing, an emotion or split is unknown, or a name occurs twice.
     """
     path = root / table
     if not path.is_file():
@@ -67,7 +67,7 @@ def read(
     for option, column in columns.items():
         if column and column not in header:
             raise UserError(
-                f"{path} has no column {column!r}: found {', '.join(header) or 'none'}; say which with {option}=COLUMN"
+                f"{path} has no column {column!r}: found {', '.join(header) or 'none'}; name it with {option}=COLUMN"
             )
     found, seen = [], Seen()
     for number, row in read_table(path, ()):

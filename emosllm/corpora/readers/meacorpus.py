@@ -1,8 +1,8 @@
 """Spanish MEACorpus 2023: Spanish speech from YouTube, segmented, transcribed and labelled with six emotions.
 
-Tables with `filename,label,transcription,split`, recordings beside them as `<hash>-<hash>.mp3`; the tables alone are
-enough for systems that read. EmoSPeech 2024 was drawn from this corpus: never train on one and test on the other.
-Gives up speakers: the corpus names none.
+The tables have the columns `filename,label,transcription,split`. The recordings are beside them as `<hash>-<hash>.mp3`.
+The tables alone are enough for systems that read transcripts. EmoSPeech 2024 was drawn from this corpus: never train on
+one and test on the other. Limitation: the corpus does not identify speakers.
 """
 
 from collections.abc import Iterator
@@ -30,19 +30,19 @@ CARD = Card(
     speakers=0,
     notes=(
         "EmoSPeech 2024 was drawn from this corpus, its test labels included: never use both.",
-        "Its authors say that its split keeps speakers apart; it names none, so nobody can check.",
+        "Its authors say that its split keeps speakers apart. It names no speakers, so this cannot be checked.",
     ),
 )
 
 
 def read(root: Path) -> list[Utterance]:
-    """The rows of all of the corpus's tables, in their order, with the recordings that are there.
+    """Read the rows of all tables of the corpus in their order, with the recordings that exist.
 
     Args:
         root: the folder with the tables, or one table.
 
     Raises:
-        UserError: no table, a column is missing, an unknown emotion or split, or a name that stands there twice.
+        UserError: there is no table, a column is missing, an emotion or split is unknown, or a name occurs twice.
     """
     seen = Seen()
     found = [utterance for table in tables_in(root, CARD, COLUMNS) for utterance in _rows(table, seen)]
@@ -62,10 +62,10 @@ def _rows(table: Path, seen: Seen) -> Iterator[Utterance]:
 
 
 def tables_in(root: Path, card: Card, columns: tuple[str, ...]) -> list[Path]:
-    """The tables below a folder that have the columns; a table itself where `root` is one.
+    """List the tables below a folder that have the columns; `root` itself if it is a file.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such table.
     """
     if root.is_file():
         return [root]
@@ -77,12 +77,12 @@ def tables_in(root: Path, card: Card, columns: tuple[str, ...]) -> list[Path]:
 
 
 def recordings_beside(table: Path) -> dict[str, Path]:
-    """The mp3 files in a table's folder or below it, by name."""
+    """Map the names of the mp3 files in a table's folder and below to their paths."""
     return {path.name: path for path in sorted(table.parent.rglob("*.mp3"))}
 
 
 def spanish(corpus: str, file: str, row: Row, emotion: str | None, split: Split, beside: dict[str, Path]) -> Utterance:
-    """One row of either Spanish corpus."""
+    """Build the utterance of a row of MEACorpus or EmoSPeech."""
     return Utterance(
         id=Path(file).stem,
         audio=beside.get(file),

@@ -1,9 +1,9 @@
 """MELD: dialogues from the television series Friends, seven emotions, in the authors' splits.
 
-Three tables (`train_sent_emo.csv`, `dev_sent_emo.csv`, `test_sent_emo.csv`) are enough for systems that read. A
-recording is a wav or flac file with the clip's name beside the clip; or the clip's own sound, extracted by ffmpeg into
-the folder that `audio` names. Dialogue and utterance numbers begin anew in each split, so the split is part of the id.
-Gives up the sentiment, and the times, which are those of the episode and not of the clip.
+Three tables (`train_sent_emo.csv`, `dev_sent_emo.csv`, `test_sent_emo.csv`) are enough for systems that read
+transcripts. A recording is a wav or flac file with the clip's name beside the clip, or the audio of the clip, which
+ffmpeg extracts into the folder `audio`. Dialogue and utterance numbers restart in each split, so the split is part of
+the id. Limitations: the sentiment is not read. The times are not read, as they refer to the episode, not to the clip.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from emosllm.utterance import Split, Utterance
 
 CARD = Card(
     title="MELD",
-    layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and, for sound, train/train_splits/dia0_utt0.mp4, "
+    layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and, for audio, train/train_splits/dia0_utt0.mp4, "
     "dev_splits_complete/, output_repeated_splits_test/ (mp4, or wav or flac of the same names)",
     origin="https://github.com/declare-lab/MELD",
     licence="GPL-3.0 for the labels; the series belongs to its owners",
@@ -38,8 +38,8 @@ CARD = Card(
     },
     notes=(
         "The six main characters speak in all three of the authors' splits.",
-        "Two clips are broken as published, so systems that listen have 13,706: train dia125_utt3 and dev dia110_utt7.",
-        "Sound is that of a sitcom: laughter and music are under many lines.",
+        "Two published clips are broken, train dia125_utt3 and dev dia110_utt7, so 13,706 utterances have audio.",
+        "The audio is that of a sitcom, with laughter and music in many utterances.",
     ),
 )
 
@@ -50,8 +50,8 @@ _FOLDERS: dict[Split, tuple[str, ...]] = {
     "val": ("dev_splits_complete", "dev"),
     "test": ("output_repeated_splits_test", "test"),
 }
-_OUR_WORD: dict[Split, str] = {"train": "train", "val": "dev", "test": "test"}
-#: Clips that do not decode, or are missing, in the archive as published. Their words and labels are kept.
+_ID_PREFIX: dict[Split, str] = {"train": "train", "val": "dev", "test": "test"}
+#: Clips of the published archive that cannot be decoded or are missing. Their transcripts and labels are kept.
 BROKEN = frozenset({"train_dia125_utt3", "dev_dia110_utt7"})
 _GENDERS: dict[str, Literal["female", "male"]] = {
     "Monica": "female", "Phoebe": "female", "Rachel": "female", "Chandler": "male", "Joey": "male", "Ross": "male",
@@ -59,15 +59,15 @@ _GENDERS: dict[str, Literal["female", "male"]] = {
 
 
 def read(root: Path, audio: Path | None = None) -> list[Utterance]:
-    """The rows of the tables that are there, with the recordings that are there.
+    """Read the rows of the existing tables, with the existing recordings.
 
     Args:
-        root: the folder that the archives unpack to, or the one with the tables alone.
-        audio: a folder for the sound of clips that have no wav or flac beside them; `None` leaves them without.
+        root: the folder that the archives unpack to, or a folder with the tables alone.
+        audio: a folder for the audio of clips that have no wav or flac beside them; `None` extracts nothing.
 
     Raises:
-        UserError: no table, a column is missing, an unknown emotion, a dialogue's utterance that stands there twice, or
-            sound shall be extracted and there is no ffmpeg.
+        UserError: there is no table, a column is missing, an emotion is unknown, an utterance occurs twice, or ffmpeg
+            is needed and not installed.
     """
     check_folder(root, CARD)
     found = [utterance for split in _TABLES for utterance in _rows(root, split)]
@@ -90,7 +90,7 @@ def _rows(root: Path, split: Split) -> Iterator[Utterance]:
     tables = sorted(root.rglob(_TABLES[split]), key=lambda path: len(path.parts))
     seen = Seen()
     for number, row in read_table(tables[0], _COLUMNS) if tables else ():
-        name = f"{_OUR_WORD[split]}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
+        name = f"{_ID_PREFIX[split]}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
         seen.add(name, tables[0], number)
         yield Utterance(
             id=name,
@@ -105,12 +105,12 @@ def _rows(root: Path, split: Split) -> Iterator[Utterance]:
 
 
 def _clips(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Sound files and videos by the utterance's id."""
+    """Find the audio files and videos, by the utterance's id."""
     sounds: dict[str, Path] = {}
     videos: dict[str, Path] = {}
     for split, folders in _FOLDERS.items():
         for path in (p for name in folders for p in sorted(root.glob(f"**/{name}/dia*_utt*.*"))):
             kind = {".wav": sounds, ".flac": sounds, ".mp4": videos}.get(path.suffix.lower())
             if kind is not None:
-                kind.setdefault(f"{_OUR_WORD[split]}_{path.stem}", path)
+                kind.setdefault(f"{_ID_PREFIX[split]}_{path.stem}", path)
     return sounds, videos

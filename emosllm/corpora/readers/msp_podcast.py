@@ -1,9 +1,10 @@
 """MSP-Podcast: spontaneous speech from podcasts, labelled by at least five raters each.
 
-The spellings of all releases with tables of consensus are read (1.6 to 2.0: folders `label`, `labels`, `Labels`;
-`concensus` before 1.10; `Validation` for `Development`). Valence, arousal and dominance are means on 1..7. The votes
-come from `labels_detailed.csv` where it is there; what raters wrote under Other counts as `other`, a row without an
-emotion not at all. Gives up their secondary emotions. The corpus grows with each release, so no count is expected.
+All releases with a table of the consensus are read, 1.6 to 2.0. Their spellings differ: folders `label`, `labels`,
+`Labels`; `concensus` before 1.10; `Validation` for `Development`. Valence, arousal and dominance are means on 1..7. The
+votes come from `labels_detailed.csv`, if it exists. Text that raters wrote under Other counts as `other`. A row without
+an emotion is not counted. Limitation: secondary emotions are not read. The corpus grows with each release, so its card
+has no counts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +28,14 @@ CARD = Card(
     "emotional speech from existing podcast recordings, IEEE Transactions on Affective Computing 10(4)",
     scales={"valence": (1, 7), "arousal": (1, 7), "dominance": (1, 7)},
     notes=(
-        "It grows with every release: name the release beside each figure.",
-        "X, no agreement, is no emotion; Test2 has no speakers of the other sets, Test3 no labels in public.",
+        "It grows with every release: state the release with each result.",
+        "X (no agreement) is not an emotion. Test2 has other speakers than the other sets. Test3 has no public labels.",
     ),
 )
 
-#: What `read` returns unless told otherwise, with our word for each. Release 1.8 wrote Validation for Development.
+#: The default sets of `read`, and the split of each. Release 1.8 has Validation in place of Development.
 SPLITS: dict[str, Split] = {"Train": "train", "Development": "val", "Validation": "val", "Test1": "test"}
-#: Other test sets, with no split of ours: Test2 has no speaker names, Test3 no labels.
+#: Other test sets. They get no split: Test2 has no speaker names, Test3 has no labels.
 EXTRA_SETS = ("Test2", "Test3")
 
 # FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
@@ -44,17 +45,17 @@ _GENDERS: dict[str, Literal["female", "male"]] = {"Female": "female", "Male": "m
 
 
 def read(root: Path, sets: Sequence[str] = tuple(SPLITS)) -> list[Utterance]:
-    """The utterances of some of the corpus's sets, in the order of their file names.
+    """Read the utterances of some of the corpus's sets, in the order of their file names.
 
-    No agreement (`X`) is no emotion, speaker `Unknown` is no speaker, a transcript that is not there is none.
+    Utterances without agreement (`X`) have no emotion, and utterances of the speaker `Unknown` have no speaker.
 
     Args:
         root: the folder with `Labels/` and `Audios/`.
-        sets: names of `Split_Set`; those of `EXTRA_SETS` are read only when asked for by name.
+        sets: values of `Split_Set`; those of `EXTRA_SETS` are not read by default.
 
     Raises:
-        UserError: no label file, a column is missing, a set, label, number or name that the corpus does not have, a
-            file that stands there twice, or nothing in the sets asked for.
+        UserError: there is no label file, a column is missing, a set, label or number is invalid, a file occurs twice,
+            or the sets are empty.
     """
     strangers = [name for name in sets if name not in (*SPLITS, *EXTRA_SETS)]
     if strangers:
@@ -71,7 +72,7 @@ def read(root: Path, sets: Sequence[str] = tuple(SPLITS)) -> list[Utterance]:
 
 
 class _Files:
-    """Where things lie in this release, and what lies there."""
+    """The files of a release, whose places differ between releases."""
 
     def __init__(self, root: Path) -> None:
         self.consensus = _first(root, _spellings("consensus"))
@@ -84,7 +85,7 @@ class _Files:
         self._votes = _votes(detailed) if detailed else {}
 
     def utterance(self, file: str, name: str, row: Row | None = None, **known: float | str | None) -> Utterance:
-        """One recording of the set `name`; `row` is that of the consensus, if there is one."""
+        """Build the utterance of a recording of the set `name`; `row` is its row of the consensus, if there is one."""
         stem, row = Path(file).stem, row or {}
         text = self._texts.get(stem)
         speaker = row.get("SpkrID", "")
@@ -107,13 +108,13 @@ def _first(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def _spellings(kind: str) -> list[str]:
-    """Names of a label file by release: 1.6 `label/`, 1.9 `labels/`, `concensus` up to 1.9."""
+    """Return the paths of a label file in all releases: 1.6 `label/`, 1.9 `labels/`, `concensus` up to 1.9."""
     names = {"consensus": ("labels_consensus.csv", "labels_concensus.csv"), "detailed": ("labels_detailed.csv",)}[kind]
     return [f"{folder}{name}" for name in names for folder in ("Labels/", "labels/", "label/", "")]
 
 
 def _labelled(files: _Files, sets: Sequence[str]) -> Iterator[Utterance]:
-    """The rows of the label file that belong to `sets`."""
+    """Yield the utterances of the label file that are in `sets`."""
     path, seen = files.consensus, Seen()
     assert path is not None
     for number, row in read_table(path, _COLUMNS):
@@ -144,7 +145,7 @@ def _mean(path: Path, number: int, row: Row, column: str) -> float | None:
 
 
 def _votes(path: Path) -> dict[str, Mapping[str, int]]:
-    """Raters by primary emotion of each recording.
+    """Count the raters of each primary emotion, by recording.
 
     Release 1.6 has a column `EmoClass_Major`; later ones have `FileName,EmoDetail` with cells such as
     `WORKER00000014; Sad; Frustrated,Sad; A:4; V:3; D:3;`.
@@ -158,13 +159,13 @@ def _votes(path: Path) -> dict[str, Mapping[str, int]]:
             votes = counts.setdefault(Path(row["FileName"]).stem, {})
             name = _primary(word)
             votes[name] = votes.get(name, 0) + 1
-    # Hundreds of thousands of recordings share a few thousand distributions: one object each.
+    # Hundreds of thousands of recordings have a few thousand different distributions. Equal ones share one object.
     known: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = {}
     return {stem: known.setdefault(tuple(sorted(votes.items())), votes) for stem, votes in counts.items()}
 
 
 def _primary(word: str) -> str:
-    """Anything but the eight emotions is what a rater wrote under Other, such as `Other-Curious`."""
+    """Return the emotion's name, or `other` for text that a rater wrote under Other, such as `Other-Curious`."""
     try:
         return emotion_name(word) or "other"
     except UserError:
@@ -172,7 +173,7 @@ def _primary(word: str) -> str:
 
 
 def _partitions(root: Path) -> Iterator[tuple[str, str]]:
-    """Set and file of lines such as `Test3; MSP-PODCAST_test3_0001.wav`; Test3 stands nowhere else."""
+    """Yield set and file of lines such as `Test3; MSP-PODCAST_test3_0001.wav`. No other file lists Test3."""
     path = root / "Partitions.txt"
     for line in read_text(path).splitlines() if path.is_file() else ():
         name, _, file = line.partition(";")

@@ -1,7 +1,7 @@
 """nEMO: nine Polish actors speak ninety sentences in six emotions.
 
-`data.tsv` beside `samples/`; the raw text is the transcript, with capitals and punctuation. Without the table (a copy
-of the recordings alone) speaker and emotion are read from the file's name, and the words and the sex are not known.
+The table `data.tsv` is beside `samples/`. Its raw text, with capitals and punctuation, is the transcript. In a copy
+without the table, speaker and emotion are read from the file's name, and there is no transcript or gender.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, recordings, strange_name
+from emosllm.corpora.corpus_folder import check_folder, named_recordings, recordings
 from emosllm.corpora.tables import Seen, emotion_in, read_table
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
@@ -34,10 +34,11 @@ _NAME = re.compile(r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>anger|fear|happiness|ne
 
 
 def read(root: Path) -> list[Utterance]:
-    """The rows of `data.tsv`, or, where it is not there, the recordings below `root`; sorted by name.
+    """Read the rows of `data.tsv`, or the recordings below `root` if there is no table; sorted by name.
 
     Raises:
-        UserError: there is neither, a name does not parse, or a row has an unknown emotion or stands there twice.
+        UserError: there is neither, a name does not have the corpus's form, or a row has an unknown emotion or occurs
+            twice.
     """
     check_folder(root, CARD)
     table = root / "data.tsv"
@@ -66,10 +67,7 @@ def _rows(root: Path, table: Path) -> Iterator[Utterance]:
 
 
 def _files(root: Path) -> Iterator[Utterance]:
-    for path in recordings(root, CARD):
-        name = _NAME.fullmatch(path.stem)
-        if name is None:
-            raise strange_name(path, CARD, "speaker_emotion_sentence: WR0_surprised_64.wav")
+    for path, name in named_recordings(root, CARD, _NAME, "speaker_emotion_sentence: WR0_surprised_64.wav"):
         yield Utterance(
             id=path.stem,
             audio=path,

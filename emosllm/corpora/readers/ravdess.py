@@ -1,13 +1,13 @@
 """RAVDESS: 24 North American actors speak two sentences in eight emotions and two strengths.
 
-Only speech is read; song and video lie elsewhere in the same record and are passed over.
+Only speech is read. Song and video are other archives of the same record, and their files are skipped.
 """
 
 import re
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import nothing_of, recordings, strange_name
+from emosllm.corpora.corpus_folder import named_recordings, nothing_of
 from emosllm.utterance import Utterance
 
 CARD = Card(
@@ -44,30 +44,25 @@ _NAME = re.compile(
 
 
 def read(root: Path) -> list[Utterance]:
-    """The spoken, audio-only files below `root`, at any depth, as wav or flac.
+    """Read the audio files of speech below `root`, at any depth.
 
     Raises:
-        UserError: there is none, or a name does not parse.
+        UserError: there is no such file, or a name does not have the corpus's form.
     """
-    utterances = []
-    for path in recordings(root, CARD):
-        name = _NAME.fullmatch(path.stem)
-        if name is None:
-            raise strange_name(path, CARD, "seven two-digit numbers: 03-01-06-01-02-01-12.wav")
-        if name["modality"] != "03" or name["channel"] != "01":
-            continue
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                transcript=STATEMENTS[name["statement"]],
-                emotion=EMOTIONS[name["emotion"]],
-                speaker=f"ravdess_{name['actor']}",
-                gender="male" if int(name["actor"]) % 2 else "female",
-                language="en",
-                corpus="ravdess",
-            )
+    utterances = [
+        Utterance(
+            id=path.stem,
+            audio=path,
+            transcript=STATEMENTS[name["statement"]],
+            emotion=EMOTIONS[name["emotion"]],
+            speaker=f"ravdess_{name['actor']}",
+            gender="male" if int(name["actor"]) % 2 else "female",
+            language="en",
+            corpus="ravdess",
         )
+        for path, name in named_recordings(root, CARD, _NAME, "seven two-digit numbers: 03-01-06-01-02-01-12.wav")
+        if name["modality"] == "03" and name["channel"] == "01"
+    ]
     if not utterances:
         raise nothing_of(root, CARD, " speech")
     return utterances

@@ -1,13 +1,13 @@
 """TESS: two actresses, one older and one younger, say 200 words in a carrier phrase in seven emotions.
 
-Everything is read from the file's name; the folders' spelling varies.
+Everything is read from the file's name, as the spelling of the folders varies.
 """
 
 import re
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import recordings, strange_name
+from emosllm.corpora.corpus_folder import named_recordings
 from emosllm.labels import emotion_name
 from emosllm.utterance import Utterance
 
@@ -23,34 +23,29 @@ CARD = Card(
     notes=("Two speakers: a split by speaker has one woman on each side.",),
 )
 
-# OAF_back_angry: actress (OAF older, YAF younger; once misspelt OA), word, emotion (ps is pleasant surprise). The
-# folder is not read: its spelling varies (OAF_Fear, YAF_pleasant_surprised), the file's does not.
+# OAF_back_angry: actress (OAF older, YAF younger; OA in one misspelt name), word, emotion (ps is pleasant surprise).
+# The folder is not read, as its spelling varies: OAF_Fear, YAF_pleasant_surprised.
 _NAME = re.compile(
     r"(?P<actress>OAF?|YAF)_(?P<word>[a-z'-]+)_(?P<emotion>angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE
 )
 
 
 def read(root: Path) -> list[Utterance]:
-    """All recordings below `root`, at any depth.
+    """Read all recordings below `root`, at any depth.
 
     Raises:
-        UserError: there is none, or a name does not parse.
+        UserError: there is no recording, or a name does not have the corpus's form.
     """
-    utterances = []
-    for path in recordings(root, CARD):
-        name = _NAME.fullmatch(path.stem)
-        if name is None:
-            raise strange_name(path, CARD, "actress_word_emotion: OAF_back_angry.wav")
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                transcript=f"Say the word {name['word']}.",
-                emotion=emotion_name(name["emotion"]),
-                speaker="tess_YAF" if name["actress"].upper() == "YAF" else "tess_OAF",
-                gender="female",
-                language="en",
-                corpus="tess",
-            )
+    return [
+        Utterance(
+            id=path.stem,
+            audio=path,
+            transcript=f"Say the word {name['word']}.",
+            emotion=emotion_name(name["emotion"]),
+            speaker="tess_YAF" if name["actress"].upper() == "YAF" else "tess_OAF",
+            gender="female",
+            language="en",
+            corpus="tess",
         )
-    return utterances
+        for path, name in named_recordings(root, CARD, _NAME, "actress_word_emotion: OAF_back_angry.wav")
+    ]

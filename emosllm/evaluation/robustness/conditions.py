@@ -16,9 +16,9 @@ import soundfile as sf
 import soxr
 
 from emosllm.errors import UserError
-from emosllm.evaluation.extra import eval_extra
+from emosllm.extras import extra
 
-with eval_extra("changing recordings"):
+with extra("eval", "changing recordings"):
     from emosllm import augmentation
 
 #: Maps float32 samples `[T]` at 16 kHz and a random generator to samples `[T']`.

@@ -6,8 +6,6 @@ They are separate from `robustness`, which computes them, so that a report can b
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.statistics.significance import Difference
 
@@ -68,7 +66,3 @@ class Robustness:
     def curve(self, name: str) -> tuple[Point, ...]:
         """The points of one condition, without `clean`."""
         return tuple(point for point in self.points if point.condition == name)
-
-    def mean_ua(self, name: str) -> float:
-        """UA of one condition, averaged over its severities."""
-        return float(np.mean([point.ua for point in self.curve(name)]))

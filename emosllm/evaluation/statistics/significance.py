@@ -12,10 +12,10 @@ import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
-from emosllm.evaluation.extra import eval_extra
 from emosllm.evaluation.metrics import Interval, encode
 from emosllm.evaluation.statistics.bootstrap import FIGURES, figures_of, percentile_interval
 from emosllm.evaluation.statistics.speaker_resamples import merge_alike, resampled_sums, sum_by_unit, units_of
+from emosllm.extras import extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
         McNemar, Note on the sampling error of the difference between correlated proportions, Psychometrika 12 (1947);
         correction by Edwards, Psychometrika 13 (1948).
     """
-    with eval_extra("McNemar's test"):
+    with extra("eval", "McNemar's test"):
         from scipy import stats
     if len(first) != len(second):
         raise UserError(f"{len(first)} clips of one system but {len(second)} of the other: the same clips are needed")
@@ -179,7 +179,7 @@ def over_seeds(values: Sequence[float], level: float = 0.95) -> OverSeeds:
     Raises:
         UserError: no values, one that is not a finite number, or scipy is not installed.
     """
-    with eval_extra("an interval over seeds"):
+    with extra("eval", "an interval over seeds"):
         from scipy import stats
     numbers = np.asarray(values, float)
     if not numbers.size:

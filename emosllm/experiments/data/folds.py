@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emosllm.errors import UserError
-from emosllm.evaluation.extra import eval_extra
+from emosllm.extras import extra
 from emosllm.labels import LabelSet
 from emosllm.utterance import Utterance
 
@@ -81,7 +81,7 @@ def cross_validation(utterances: Sequence[Utterance], labels: LabelSet, k: int, 
     Raises:
         UserError: fewer than two folds, or fewer speakers or clips than folds, or scikit-learn is not installed.
     """
-    with eval_extra("dividing data into folds"):
+    with extra("eval", "dividing data into folds"):
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
     if k < 2:
         raise UserError(f"{k} folds: cross-validation needs 2 or more")

@@ -17,7 +17,7 @@ from transformers.models.qwen2_audio.configuration_qwen2_audio import Qwen2Audio
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
 from emosllm.audio import AudioError
-from emosllm.models.encoders.whisper import after_convolutions, first, read_clips
+from emosllm.models.encoders.whisper import first, read_clips
 
 
 class QwenAudioEncoderConfig(Qwen2AudioEncoderConfig):
@@ -32,10 +32,6 @@ class QwenAudioEncoder(Qwen2AudioEncoder):
 
     config_class = QwenAudioEncoderConfig
 
-    def count_frames(self, lengths: Tensor) -> Tensor:
-        """Number of frames `[B]` for the given numbers of mel frames `[B]`."""
-        return after_convolutions(lengths) // 2
-
     def forward(self, input_features: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
         """Encode a batch.
 
@@ -44,7 +40,7 @@ class QwenAudioEncoder(Qwen2AudioEncoder):
             attention_mask: `[B, T]`, 1 on a clip's mel frames, which precede the padding; by default all ones.
 
         Returns:
-            `last_hidden_state` `[B, N, D]`; the first `count_frames` frames of each clip are valid.
+            `last_hidden_state` `[B, N, D]`; the frames after a clip's own frames are not valid.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_features[:, 0], dtype=torch.long)

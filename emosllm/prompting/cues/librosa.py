@@ -19,6 +19,7 @@ import numpy as np
 
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
+from emosllm.extras import extra
 
 #: The cues, with the paper's names.
 CUES = ("pitch", "intensity", "speech rate", "articulation rate")
@@ -49,10 +50,8 @@ def measure(samples: np.ndarray) -> dict[str, float]:
     Raises:
         UserError: librosa is not installed, or the samples are not finite numbers `[T]`.
     """
-    try:
+    with extra("cues", "measuring text cues"):
         split = import_librosa().effects.split
-    except ImportError:
-        raise UserError("these text cues are measured with librosa: pip install 'emosllm[cues]'") from None
     with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
         samples = samples.astype(np.float32)
     if samples.ndim != 1 or not np.isfinite(samples).all():

@@ -11,6 +11,7 @@ import numpy as np
 
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
+from emosllm.extras import extra
 
 #: The cues, with their names in the prompt (EmoSLLM, appendix B.5).
 CUES = ("loudness", "pitch", "pitch range", "jitter", "shimmer")
@@ -48,11 +49,9 @@ def measure(samples: np.ndarray) -> dict[str, float]:
     Raises:
         UserError: parselmouth is not installed, or the samples are not finite numbers `[T]`.
     """
-    try:
+    with extra("cues", "measuring text cues"):
         import parselmouth
         from parselmouth import praat
-    except ImportError:
-        raise UserError("text cues are measured with Praat's parselmouth: pip install 'emosllm[cues]'") from None
     if samples.ndim != 1 or not np.isfinite(samples).all():
         raise UserError(f"cues need finite mono samples [T], and the shape is {list(samples.shape)}: see emosllm.audio")
     cues = dict.fromkeys(CUES, math.nan)

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, model_validator
 
-from emosllm.errors import UserError
+from emosllm.errors import UserError, first_fault
 from emosllm.files import write_atomically
 from emosllm.prompting.cues.sets import cue_set
 
@@ -110,14 +110,5 @@ class Thresholds(BaseModel):
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; a run trained with text cues keeps its thresholds there") from None
         except (ValidationError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{path}: not the thresholds of text cues ({_why(error)}); copy it from the run again"
-            ) from None
-
-
-def _why(error: ValidationError | UnicodeDecodeError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not text"
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, ")
+            why = "not text" if isinstance(error, UnicodeDecodeError) else first_fault(error)
+            raise UserError(f"{path}: not the thresholds of text cues ({why}); copy it from the run again") from None

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from emosllm.errors import UserError
+from emosllm.extras import extra
 from emosllm.files import make_folder, write_atomically
 from emosllm.timeline.exports.annotations import eaf, textgrid
 from emosllm.timeline.exports.lines import audacity, rttm, srt, vtt
 from emosllm.timeline.exports.tables import as_csv, as_json, parquet
-from emosllm.timeline.extra import timeline_extra
 from emosllm.timeline.segments import Timeline
 
 #: Ending, in lower case -> writer.
@@ -38,7 +38,7 @@ def check_export(path: Path) -> None:
     if path.is_dir():
         raise UserError(f"cannot write {path}: a folder has that name; give another one")
     if path.suffix.lower() == ".parquet":
-        with timeline_extra("writing Parquet"):
+        with extra("timeline", "writing Parquet"):
             import pyarrow.parquet  # noqa: F401
     make_folder(path.parent)
 

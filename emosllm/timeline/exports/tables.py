@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from emosllm.extras import extra
 from emosllm.timeline.cues import in_words
-from emosllm.timeline.extra import timeline_extra
 from emosllm.timeline.segments import Segment, Timeline
 
 
@@ -36,7 +36,7 @@ def parquet(timeline: Timeline) -> bytes:
     Raises:
         UserError: pyarrow is not installed.
     """
-    with timeline_extra("writing Parquet"):
+    with extra("timeline", "writing Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
     words = {"label", "transcript", "transcript_from", "speaker", "error", *_cue_words(timeline)}

@@ -8,6 +8,7 @@ pytest.importorskip("audformat")
 
 import audformat
 import pandas as pd
+from refusals import corpus_refusal
 
 from emosllm.corpora import card_of, read_corpus
 from emosllm.errors import UserError
@@ -44,13 +45,6 @@ def database(tmp_path):
     db["files"]["arousal"] = audformat.Column()
     db["files"]["arousal"].set([0.25, 0.5, None])
     return db
-
-
-def refusal(root, **options):
-    with pytest.raises(UserError) as caught:
-        read_corpus("audformat", root, options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_files(database, tmp_path):
@@ -111,7 +105,7 @@ def test_scales_are_those_of_the_schemes(database, tmp_path):
 def test_tables_that_contradict_each_other(database, tmp_path):
     database["emotion.train"]["emotion"].set(["anger", "boredom"])
     database.save(str(tmp_path))
-    assert "tables contradict each other in 'emotion'" in refusal(tmp_path)
+    assert "tables contradict each other in 'emotion'" in corpus_refusal("audformat", tmp_path)
     assert len(read_corpus("audformat", tmp_path, {"tables": "emotion"})) == 3
 
 
@@ -121,23 +115,25 @@ def test_a_file_on_two_sides(database, tmp_path):
     database["leak"]["emotion"] = audformat.Column(scheme_id="emotion")
     database["leak"]["emotion"].set(["boredom"])
     database.save(str(tmp_path))
-    assert "wav/08a01La.wav is in split test and in train" in refusal(tmp_path)
+    assert "wav/08a01La.wav is in split test and in train" in corpus_refusal("audformat", tmp_path)
 
 
 def test_mistakes(database, tmp_path):
     database.save(str(tmp_path))
-    assert "has no emotion in 'feeling': it has " in refusal(tmp_path, emotion="feeling")
-    assert "has no table 'none': it has emotion, " in refusal(tmp_path, tables="none")
-    assert "wav/03a01Wa.wav: unknown emotion 'Der Lappen" in refusal(tmp_path, emotion="transcription")
+    assert "has no emotion in 'feeling': it has " in corpus_refusal("audformat", tmp_path, emotion="feeling")
+    assert "has no table 'none': it has emotion, " in corpus_refusal("audformat", tmp_path, tables="none")
+    assert "wav/03a01Wa.wav: unknown emotion 'Der Lappen" in corpus_refusal(
+        "audformat", tmp_path, emotion="transcription"
+    )
     (tmp_path / "db.yaml").write_text("name: [")
-    message = refusal(tmp_path)
+    message = corpus_refusal("audformat", tmp_path)
     assert f"{tmp_path} is a broken audformat database" in message
 
 
 def test_without_the_package(tmp_path, monkeypatch):
     (tmp_path / "db.yaml").write_text("name: x")
     monkeypatch.setitem(__import__("sys").modules, "audformat", None)
-    assert "pip install 'emosllm[corpora]'" in refusal(tmp_path)
+    assert "pip install 'emosllm[corpora]'" in corpus_refusal("audformat", tmp_path)
 
 
 class Marker:
@@ -159,7 +155,7 @@ def test_a_pickled_table_is_never_opened(database, tmp_path):
     for path in tmp_path.glob("db.emotion.*"):
         if path.suffix in (".csv", ".parquet") and path.stem == "db.emotion":
             path.unlink()
-    message = refusal(tmp_path)
+    message = corpus_refusal("audformat", tmp_path)
     assert "db.emotion.pkl is a pickle, which can run code when opened: save the table as CSV" in message
     assert not ran.exists()
     audformat.Database.load(str(tmp_path), load_data=False)  # the header is sound
@@ -175,7 +171,7 @@ def test_a_header_that_constructs_objects_is_refused(database, tmp_path):
     planted = f'source: !!python/object/apply:os.mkdir ["{ran}"]'
     lines = [planted if line.startswith("source:") else line for line in text.splitlines()]
     (tmp_path / "db.yaml").write_text("\n".join(lines), "utf-8")
-    message = refusal(tmp_path)
+    message = corpus_refusal("audformat", tmp_path)
     assert f"{tmp_path} is a broken audformat database" in message
     assert "python/object/apply:os.mkdir" in message
     with pytest.raises(UserError):
@@ -187,7 +183,9 @@ def test_a_table_without_a_file(database, tmp_path):
     database.save(str(tmp_path))
     for path in tmp_path.glob("db.files.*"):
         path.unlink()
-    assert "has no file for the table 'files': expected db.files.csv or db.files.parquet" in refusal(tmp_path)
+    assert "has no file for the table 'files': expected db.files.csv or db.files.parquet" in corpus_refusal(
+        "audformat", tmp_path
+    )
 
 
 @pytest.mark.parametrize("storage", ["csv", "parquet"])

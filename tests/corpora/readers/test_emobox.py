@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from refusals import corpus_refusal
 
 from emosllm.corpora import read_corpus
 from emosllm.corpora.readers import emobox
-from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 
 
@@ -37,13 +37,6 @@ def fold(lay):
         return lay(**files)
 
     return lay_out
-
-
-def refusal(root, **options):
-    with pytest.raises(UserError) as caught:
-        read_corpus("emobox", root, options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 IEMOCAP = {"neu": "Neutral", "hap": "Happy", "ang": "Angry", "sad": "Sad", "exc": "Happy"}
@@ -127,7 +120,7 @@ def test_stretches_of_a_long_recording(fold):
 def test_another_test_list(fold):
     root = fold("mer2023", line("mer2023", "a", "a.avi", "worried"), line("mer2023", "b", "b.avi", "worried"),
                 {"worried": "Worried"})  # fmt: skip
-    assert "mer2023, fold 1, test2" in refusal(root, corpus="mer2023", test="test2")
+    assert "mer2023, fold 1, test2" in corpus_refusal("emobox", root, corpus="mer2023", test="test2")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +134,7 @@ def test_another_test_list(fold):
     ],
 )
 def test_what_is_not_there(fold, options, words):
-    message = refusal(fold("iemocap", TRAIN, TEST, IEMOCAP), **options)
+    message = corpus_refusal("emobox", fold("iemocap", TRAIN, TEST, IEMOCAP), **options)
     for word in words:
         assert word in message
 
@@ -149,19 +142,19 @@ def test_what_is_not_there(fold, options, words):
 @pytest.mark.parametrize(
     ("train", "test", "label_map", "words"),
     [
-        (TRAIN, TRAIN, IEMOCAP, ["iemocap_test_fold_1.jsonl, row 1", "'iemocap-Ses01F_impro01_M003' stands in"]),
+        (TRAIN, TRAIN, IEMOCAP, ["iemocap_test_fold_1.jsonl, row 1", "'iemocap-Ses01F_impro01_M003' is already in"]),
         (TRAIN + "{", TEST, IEMOCAP, ["iemocap_train_fold_1.jsonl, row 2: broken line"]),
         ('{"key": "x"}', TEST, IEMOCAP, ["row 1: broken line (needs key, wav and emo)"]),
         ("[1]", TEST, IEMOCAP, ["row 1: broken line"]),
         ("", TEST, IEMOCAP, ["iemocap_train_fold_1.jsonl is empty"]),
         (TRAIN, TEST, {"exc": "Happy"}, ["row 1: 'neu' is not in label_map.json"]),
         (TRAIN, TEST, IEMOCAP | {"sur": "Shock"}, ["label_map.json, row 7", "unknown emotion 'shock'"]),
-        (TRAIN, TEST, None, ["label_map.json is not there"]),
-        (TRAIN, TEST, ["neu"], ["label_map.json is no map"]),
+        (TRAIN, TEST, None, ["label_map.json is missing"]),
+        (TRAIN, TEST, ["neu"], ["label_map.json is not a map"]),
     ],
 )
 def test_broken_lists(fold, train, test, label_map, words):
-    message = refusal(fold("iemocap", train, test, label_map), corpus="iemocap")
+    message = corpus_refusal("emobox", fold("iemocap", train, test, label_map), corpus="iemocap")
     for word in words:
         assert word in message
 

@@ -1,10 +1,10 @@
 """IEMOCAP in miniature: whose turn it is, what the raters said, and what is said of a broken evaluation."""
 
 import pytest
+from refusals import corpus_refusal
 
 from emosllm.corpora import CARDS, read_corpus
 from emosllm.corpora.card import differences
-from emosllm.errors import UserError
 from emosllm.labels import label_set
 from emosllm.utterance import Utterance
 
@@ -44,13 +44,6 @@ def corpus(lay):
         )
 
     return lay_out
-
-
-def refusal(root):
-    with pytest.raises(UserError) as caught:
-        read_corpus("iemocap", root)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_turns(corpus):
@@ -124,11 +117,11 @@ def test_the_counts_of_the_papers():
         (TURNS.replace("Neutral state", "Boredomness"), ["row 6", "unknown emotion 'Boredomness'"]),
         (TURNS.replace(", 3.0000]", "]"), ["row 3", "is no turn"]),
         (TURNS.replace("Ses01F_impro01_F000", "Ses09F_impro01_F000"), ["row 3", "'Ses09F_impro01_F000' is no turn of"]),
-        (TURNS + TURNS, ["row 15", "'Ses01F_impro01_F000' stands in row 3"]),
+        (TURNS + TURNS, ["row 15", "'Ses01F_impro01_F000' is already in row 3"]),
         ("", ["holds nothing of IEMOCAP", "dialog/EmoEvaluation"]),
     ],
 )
 def test_broken_evaluations(corpus, turns, words):
-    message = refusal(corpus(turns))
+    message = corpus_refusal("iemocap", corpus(turns))
     for word in words:
         assert word in message

@@ -4,11 +4,11 @@ import shutil
 import sys
 
 import pytest
+from refusals import corpus_refusal
 
 from emosllm.corpora import CARDS, read_corpus
 from emosllm.corpora.card import differences
 from emosllm.corpora.readers import meld
-from emosllm.errors import UserError
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
 ROWS = (
@@ -25,13 +25,6 @@ def tables(**more):
         "test_sent_emo.csv": HEADER + ROWS,
         **more,
     }
-
-
-def refusal(root, **options):
-    with pytest.raises(UserError) as caught:
-        read_corpus("meld", root, options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_the_tables_are_enough_for_reading(lay):
@@ -123,7 +116,7 @@ def test_clips_without_a_named_folder_stay_as_they_are(lay):
 def test_no_ffmpeg(lay, monkeypatch, tmp_path):
     root = lay("train/train_splits/dia0_utt0.mp4", **tables())
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    message = refusal(root, audio=str(tmp_path / "sound"))
+    message = corpus_refusal("meld", root, audio=str(tmp_path / "sound"))
     assert "there is no ffmpeg to extract the audio of 1 clips" in message
     assert "install it" in message
 
@@ -153,11 +146,11 @@ def test_real_ffmpeg(lay, tmp_path):
     [
         (HEADER.replace("Emotion", "Feeling") + ROWS, ["train_sent_emo.csv has no column 'Emotion'", "Feeling"]),
         (HEADER + ROWS.replace("surprise", "shock"), ["train_sent_emo.csv, row 3", "unknown emotion 'shock'"]),
-        (HEADER + ROWS + ROWS, ["row 4", "'train_dia0_utt0' stands in row 2 already"]),
+        (HEADER + ROWS + ROWS, ["row 4", "'train_dia0_utt0' is already in row 2"]),
     ],
 )
 def test_broken_tables(lay, table, words):
-    message = refusal(lay(**{"train_sent_emo.csv": table}))
+    message = corpus_refusal("meld", lay(**{"train_sent_emo.csv": table}))
     for word in words:
         assert word in message
 

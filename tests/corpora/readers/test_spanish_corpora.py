@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from refusals import corpus_refusal, refusal
 
 from emosllm.corpora import CARDS, read_corpus
 from emosllm.corpora.card import differences
@@ -18,13 +19,6 @@ MEA_ROWS = (
 )
 TRAIN = "id,label,transcription\n51057a09-6011210b.mp3,joy,Acertamos cuando estamos unidos.\n"
 TEST = "id,transcription\n1c8f4831-9d1e0175.mp3,pero mandando a todos\n"
-
-
-def refusal(name, root):
-    with pytest.raises(UserError) as caught:
-        read_corpus(name, root)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_meacorpus(lay):
@@ -71,29 +65,29 @@ def test_emospeech_split_by_the_word_in_the_tables_name(lay, name, split):
         ("emospeech", MEA + MEA_ROWS, ["holds nothing of EmoSPeech 2024", "id,label,transcription"]),
         ("meacorpus", MEA + MEA_ROWS.replace("anger", "ira"), ["table.csv, row 2", "unknown emotion 'ira'"]),
         ("meacorpus", MEA + MEA_ROWS.replace(",test", ",exam"), ["table.csv, row 3", "unknown split 'exam'", "train"]),
-        ("meacorpus", MEA + MEA_ROWS + MEA_ROWS, ["table.csv, row 4", "'55ea70ba-9ce28715.mp3' stands in row 2"]),
+        ("meacorpus", MEA + MEA_ROWS + MEA_ROWS, ["table.csv, row 4", "'55ea70ba-9ce28715.mp3' is already in row 2"]),
         ("meacorpus", MEA, ["holds nothing of Spanish MEACorpus 2023"]),
         ("meacorpus", MEA + "a.mp3,joy,Sí, claro,train\n", ["row 2", "5 cells for 4 columns", "quotes"]),
         ("emospeech", TRAIN.replace("joy", "rage"), ["table.csv, row 2", "unknown emotion 'rage'"]),
     ],
 )
 def test_broken_tables(lay, corpus, table, words):
-    message = refusal(corpus, lay(**{"table.csv": table}))
+    message = corpus_refusal(corpus, lay(**{"table.csv": table}))
     for word in words:
         assert word in message
 
 
 def test_a_table_that_is_not_utf8(tmp_path):
     (tmp_path / "table.csv").write_bytes((MEA + MEA_ROWS).encode("latin-1"))
-    message = refusal("meacorpus", tmp_path)
+    message = corpus_refusal("meacorpus", tmp_path)
     assert f"{tmp_path / 'table.csv'} is not UTF-8" in message
     assert "save it again" in message
 
 
 def test_a_clip_in_two_tables(lay):
-    message = refusal("emospeech", lay(**{"a.csv": TRAIN, "b.csv": TRAIN}))
-    assert "b.csv, row 2: '51057a09-6011210b.mp3' stands in" in message
-    assert "a.csv, row 2, already" in message
+    message = corpus_refusal("emospeech", lay(**{"a.csv": TRAIN, "b.csv": TRAIN}))
+    assert "b.csv, row 2: '51057a09-6011210b.mp3' is already in" in message
+    assert "a.csv, row 2: remove one" in message
 
 
 def test_the_two_are_never_mixed(lay, tmp_path):
@@ -114,7 +108,9 @@ def test_the_two_are_never_mixed(lay, tmp_path):
 
 
 def test_short_names_that_two_corpora_share_are_no_overlap():
-    check_not_mixed([Utterance(id="001", corpus="one"), Utterance(id="001", corpus="two")])
+    assert check_not_mixed([Utterance(id="001", corpus="one"), Utterance(id="001", corpus="two")]) is None
+    long = [Utterance(id="recording-001", corpus="one"), Utterance(id="recording-001", corpus="two")]
+    assert "one and two both hold recording-001" in refusal(check_not_mixed, long)
 
 
 def test_the_real_meacorpus_train_table(shared):

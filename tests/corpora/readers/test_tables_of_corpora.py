@@ -3,9 +3,9 @@
 import csv
 
 import pytest
+from refusals import corpus_refusal
 
 from emosllm.corpora import read_corpus
-from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 
 TSV = (
@@ -14,13 +14,6 @@ TSV = (
     "EB0_neutral_13.wav\tneutral\tInteresuje mnie historia.\tinteresuje mnie historia\tEB0\tfemale\t27\n"
 )
 LSSED = "name,faces,who,sex,part\n001_a,angry,7,Female,train\n002_b.wav,Disappointed,8,M,test\n003_c,happy,,,\n"
-
-
-def refusal(name, root, **options):
-    with pytest.raises(UserError) as caught:
-        read_corpus(name, root, options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_nemo(lay):
@@ -44,18 +37,18 @@ def test_nemo_without_its_table(lay):
     [
         (TSV.replace("raw_text", "text"), ["data.tsv has no column 'raw_text'"]),
         (TSV.replace("\tneutral", "\tblank"), ["data.tsv, row 3", "unknown emotion 'blank'"]),
-        (TSV + TSV.splitlines(keepends=True)[1], ["data.tsv, row 4", "stands in row 2 already"]),
+        (TSV + TSV.splitlines(keepends=True)[1], ["data.tsv, row 4", "is already in row 2"]),
         (TSV.splitlines(keepends=True)[0], ["data.tsv is empty"]),
     ],
 )
 def test_nemo_broken(lay, table, words):
-    message = refusal("nemo", lay(**{"data.tsv": table}))
+    message = corpus_refusal("nemo", lay(**{"data.tsv": table}))
     for word in words:
         assert word in message
 
 
 def test_nemo_strange_name(lay):
-    assert "is not named as in nEMO" in refusal("nemo", lay("samples/WR0_joy_1.wav"))
+    assert "is not named as in nEMO" in corpus_refusal("nemo", lay("samples/WR0_joy_1.wav"))
 
 
 def test_real_nemo_agrees_with_its_manifest(shared):
@@ -92,11 +85,11 @@ def test_lssed_columns_are_options(lay):
         (LSSED, {"feeling": "faces"}, ["reader of lssed has no option 'feeling'", "emotion, speaker"]),
         (LSSED, {"split": "sex"}, ["row 2", "unknown split 'Female'"]),
         (LSSED.replace("angry", "cross"), {}, ["row 2", "unknown emotion 'cross'"]),
-        (LSSED + "001_a,sad,7,F,test\n", {}, ["row 5", "'001_a' stands in row 2 already"]),
+        (LSSED + "001_a,sad,7,F,test\n", {}, ["row 5", "'001_a' is already in row 2"]),
         ("name,faces\n", {}, ["holds nothing of LSSED"]),
     ],
 )
 def test_lssed_broken(lay, table, options, words):
-    message = refusal("lssed", lay(**{"metadata_english_all.csv": table}), **options)
+    message = corpus_refusal("lssed", lay(**{"metadata_english_all.csv": table}), **options)
     for word in words:
         assert word in message

@@ -10,16 +10,16 @@ import numpy as np
 import published_keys
 import pytest
 import torch
+from published_tiny import load_parts
 from safetensors.torch import load_file
 from transformers import WhisperFeatureExtractor
 
 from emosllm.audio import AudioError
 from emosllm.errors import UserError
-from emosllm.models.backbones import config_of, load_feature_extractor, new_encoder, new_llm
+from emosllm.models.backbones import load_feature_extractor, new_encoder
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.encoders.qwen_audio import QwenAudioFeatureExtractor
 from emosllm.models.llms.llm import read_rows
-from emosllm.models.mappers import LinearMapper
 from emosllm.models.published.layout import load_part
 from emosllm.models.published.qwen_audio import QWEN_AUDIO
 
@@ -49,15 +49,7 @@ def folder(tmp_path_factory, keys, tensors):
 
 @pytest.fixture(scope="module")
 def parts(folder):
-    configs = QWEN_AUDIO.configs(folder)
-    built = {
-        "encoder": new_encoder(config_of(configs["encoder"])),
-        "mapper": LinearMapper(**configs["mapper"]),
-        "llm": new_llm(config_of(configs["llm"])),
-    }
-    for part, module in built.items():
-        load_part(folder, QWEN_AUDIO, part, module.eval())
-    return built
+    return load_parts(folder, QWEN_AUDIO)
 
 
 def hear(parts, lengths):
@@ -126,8 +118,9 @@ def test_features_are_the_originals(expected):
 
 def test_a_clip_has_as_many_vectors_as_in_the_original(parts, expected):
     clips = [np.zeros(count, np.float32) for count in expected["samples"].tolist()]
-    mask = QwenAudioFeatureExtractor()(clips, sampling_rate=16_000, return_tensors="pt")["attention_mask"]
-    assert parts["encoder"].count_frames(mask.sum(-1)).tolist() == expected["vectors"].tolist()
+    features = QwenAudioFeatureExtractor()(clips, sampling_rate=16_000, return_tensors="pt")
+    _, mask = SpeechEncoder(parts["encoder"])(features["input_features"], features["attention_mask"])
+    assert mask.sum(-1).tolist() == expected["vectors"].tolist()
 
 
 def test_longer_than_the_window_is_refused_not_cut():

@@ -10,16 +10,15 @@ import published_keys
 import pytest
 import torch
 from jinja2 import Environment
+from published_tiny import load_parts, qwen2_audio_config
 from safetensors import safe_open
 from transformers import (
-    Qwen2AudioConfig,
     Qwen2AudioForConditionalGeneration,
     Qwen2AudioProcessor,
     WhisperFeatureExtractor,
 )
 
 from emosllm.errors import UserError
-from emosllm.models.backbones import config_of, new_encoder, new_llm
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.llms.llm import read_rows
 from emosllm.models.mappers import LinearMapper
@@ -32,28 +31,7 @@ SAMPLES = (21_777, 5_200, 900)
 
 @pytest.fixture(scope="module")
 def reference():
-    config = Qwen2AudioConfig(
-        audio_config={
-            "model_type": "qwen2_audio_encoder",
-            "num_mel_bins": 128,
-            "encoder_layers": 2,
-            "encoder_attention_heads": 4,
-            "encoder_ffn_dim": 96,
-            "d_model": 48,
-        },
-        text_config={
-            "model_type": "qwen2",
-            "vocab_size": 90,
-            "hidden_size": 64,
-            "intermediate_size": 88,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 4,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 10000,
-        },
-        audio_token_index=AUDIO,
-    )
+    config = qwen2_audio_config(AUDIO, vocab_size=90, rms_norm_eps=1e-5, rope_theta=10000)
     model = Qwen2AudioForConditionalGeneration(config).eval()
     golden.fill(model)
     return model
@@ -68,19 +46,7 @@ def folder(tmp_path_factory, reference):
 
 @pytest.fixture(scope="module")
 def parts(folder):
-    return load(folder)
-
-
-def load(folder):
-    configs = QWEN2_AUDIO.configs(folder)
-    built = {
-        "encoder": new_encoder(config_of(configs["encoder"])),
-        "mapper": LinearMapper(**configs["mapper"]),
-        "llm": new_llm(config_of(configs["llm"])),
-    }
-    for part, module in built.items():
-        load_part(folder, QWEN2_AUDIO, part, module.eval())
-    return built
+    return load_parts(folder, QWEN2_AUDIO)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +103,7 @@ def test_names_of_transformers_4_and_5_are_read_alike(tmp_path, reference, parts
     published = set(dict(QWEN2_AUDIO.tensors(folder)))
     assert published != set(reference.state_dict())
     assert "language_model.model.embed_tokens.weight" in published
-    again = load(now)
+    again = load_parts(now, QWEN2_AUDIO)
     for part, module in parts.items():
         for name, tensor in module.state_dict().items():
             torch.testing.assert_close(again[part].state_dict()[name], tensor, rtol=0, atol=0)
@@ -165,7 +131,7 @@ def test_all_parts_together_read_a_checkpoint_once(folder, monkeypatch):
             return self.shard.get_tensor(key)
 
     monkeypatch.setattr("emosllm.models.published.tensors.safe_open", Counting)
-    load(folder)
+    load_parts(folder, QWEN2_AUDIO)
     assert reads == Counter(dict(QWEN2_AUDIO.tensors(folder)).keys())
     reads.clear()
     load_part(folder, QWEN2_AUDIO, "mapper", LinearMapper(**QWEN2_AUDIO.configs(folder)["mapper"]))
