@@ -163,7 +163,7 @@ def test_files_outside_of_the_folder_and_files_that_were_changed(published, tmp_
     rows.index = [file.replace("db.emotion", "../db.emotion") for file in rows.index]
     files.save(str(table))
     message = refused("prepare", "audb", "emodb", "--out", tmp_path / "m.csv")
-    assert "emodb-1.4.1: its file '../db.emotion.parquet' lies outside of the database's folder" in message
+    assert "emodb-1.4.1: its file '../db.emotion.parquet' is outside the database's folder" in message
     assert not (tmp_path / "db.emotion.parquet").exists()
 
 
@@ -187,7 +187,7 @@ def test_tables_that_name_recordings_elsewhere(tmp_path, file):
         rows.loc["db.more.parquet"] = rows.loc["db.emotion.parquet"]
         files.save(str(table))
         message = refused("prepare", "audb", "emodb", "--out", tmp_path / "made" / "m.csv")
-    assert f"its file '{file}' lies outside of the database's folder: do not use it" in message
+    assert f"its file '{file}' is outside the database's folder: do not use it" in message
 
 
 def test_a_broken_configuration_of_audb(tmp_path, monkeypatch):
