@@ -161,18 +161,18 @@ class Both:
         make_ready(model, model.device)
         return model
 
-    def weight_bytes(self, listens: bool, generated: int = 0) -> int:
+    def weight_bytes(self, has_audio: bool, generated: int = 0) -> int:
         """The least bytes of weights that a batch must read.
 
         Args:
-            listens: whether the encoder runs, too.
+            has_audio: whether the encoder runs, too.
             generated: number of tokens that are generated before the emotion; each reads the layers and the output
                 layer.
         """
         model = self._spare
         assert model is not None, "no system has been built yet"
         layers, output = _bytes(model.llm.get_decoder().layers), _bytes(model.get_output_embeddings())
-        encoder_bytes = _bytes(model.encoder) if listens and model.encoder is not None else 0
+        encoder_bytes = _bytes(model.encoder) if has_audio and model.encoder is not None else 0
         mapper = _bytes(model.mapper) if model.mapper is not None else 0
         return encoder_bytes + mapper + (1 + generated) * layers + generated * output
 

@@ -85,7 +85,7 @@ class Recipe(Part):
                 yield f"phases.{name}.tasks: every task but ser needs an encoder and an llm"
             if self.head is not None and phase.loss != "classes":
                 yield f"phases.{name}.loss: a head has no tokens; set it to classes"
-        if self.strategy_hears and (self.llm is None or self.encoder is None):
+        if self.uses_transcript and (self.llm is None or self.encoder is None):
             yield f"inference.strategy {self.inference.strategy!r} needs a system that transcribes; use ser"
         if self.inference.transcribes and (self.llm is None or self.encoder is None):
             yield "inference.transcribes: only a system with encoder and llm can transcribe; set it to false or null"
@@ -95,7 +95,7 @@ class Recipe(Part):
             yield f"inference.fallback {self.inference.fallback!r} is no class of {self.labels}"
 
     @property
-    def strategy_hears(self) -> bool:
+    def uses_transcript(self) -> bool:
         """Whether answers depend on a transcript, which the system writes itself if none is given."""
         return self.inference.strategy != "ser"
 

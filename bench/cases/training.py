@@ -87,11 +87,11 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
     samples = []
     for number in range(clips):
         sentence, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
-        hint = sentence if processor.reads else None
+        hint = sentence if processor.takes_transcript else None
         conversation = processor.converse(
             task, transcript=sentence, emotion=names[number % len(names)], hint=hint, rng=rng
         )
-        samples.append(Sample(conversation, samples=voice(seconds, number) if processor.listens else None))
+        samples.append(Sample(conversation, samples=voice(seconds, number) if processor.takes_audio else None))
     return samples
 
 

@@ -96,10 +96,10 @@ def evaluate(
     answer: Answer | None = None if answers is None else answers.value
     if protocol is not None:
         from emosllm.experiments.protocols.evaluation import ProtocolSettings
-        from emosllm.experiments.scoring_options import Asking
+        from emosllm.experiments.scoring_options import ScoringOptions
 
         never_with_protocol(split=split, labels=labels)
-        asking = Asking(temperature, calibrate, abstain_below, tuple(conditions), seed)
+        scoring = ScoringOptions(temperature, calibrate, abstain_below, tuple(conditions), seed)
         settings = ProtocolSettings(
             out=out,
             resume=resume,
@@ -109,7 +109,7 @@ def evaluate(
             strategy=asked,
             answer=answer,
             transcripts=transcripts.value,
-            asking=asking,
+            scoring=scoring,
             cache=cache,
             keep_models=keep_models,
             batch_size=batch_size,

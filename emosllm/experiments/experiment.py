@@ -107,7 +107,7 @@ class Experiment:
         """
         for variant in self.plan.variants:
             recipe = variant.recipe
-            if recipe.strategy_hears and not recipe.transcribes and variant.reshaping.transcripts == "own":
+            if recipe.uses_transcript and not recipe.transcribes and variant.transform.transcripts == "own":
                 raise UserError(
                     f"strategy {recipe.inference.strategy!r} needs a transcript, and {recipe.name} does not transcribe"
                     ": add --transcripts given, use strategy ser, or set inference.transcribes=true"
@@ -186,7 +186,7 @@ class Experiment:
     def _data(self, variant: Variant, fold: Fold) -> RunData:
         """The training and validation data of one run."""
         chosen_by = {"never": (), "val": fold.val, "test": fold.test}[self.plan.chooses]
-        train = variant.reshaping.train(fold.train, variant.recipe.label_set)
+        train = variant.transform.train(fold.train, variant.recipe.label_set)
         sides: list[Utterance] = [replace(utterance, split="train") for utterance in train]
         sides += [replace(utterance, split="val") for utterance in chosen_by]
         if variant.recipe.encoder is not None:  # a corpus may have clips with a transcript and without audio
@@ -197,10 +197,10 @@ class Experiment:
         return _place(self.folder / "scores", variant.key) / f"seed-{repetition}"
 
     def _score(self, variant: Variant, repetition: int, fold: Fold, run: Path) -> None:
-        utterances = variant.reshaping.test(fold.test)
+        utterances = variant.transform.test(fold.test)
         place = self._scores(variant, repetition) / fold.name
         kept = AnswerCache(place / SWEEP)
-        if variant.asking.conditions:
+        if variant.scoring.conditions:
             kept.begin(f"{variant.key} {fold.digest}", resume=True)
         began = time.monotonic()
         how = (self.cache, self.batch_size, self.device, fold.val, kept)

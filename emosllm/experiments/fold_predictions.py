@@ -58,7 +58,7 @@ def score_system(
     """Run a variant's system on the clips of a fold.
 
     Args:
-        variant: its recipe and its `asking` define the inference.
+        variant: its recipe and its `scoring` define the inference.
         run: folder of its training; not used if the variant names a system.
         utterances: with the transcripts that the system may get.
         cache: folder of the encoders' frames.
@@ -67,30 +67,30 @@ def score_system(
         validation: for the temperature, if it is fitted.
         kept: folder of the answers on degraded recordings.
     """
-    inference, asking = variant.recipe.inference, variant.asking
+    inference, scoring = variant.recipe.inference, variant.scoring
     recogniser = load(
         variant.system or run,
         device=device,
         strategy=inference.strategy,
         answer=inference.answer,
         overrides=variant.overrides,
-        temperature=1.0 if asking.calibrates else asking.temperature,
+        temperature=1.0 if scoring.calibrates else scoring.temperature,
     )
     recogniser.labels = recogniser.labels.only(variant.classes.names)
-    transcripts: Transcripts = "own" if variant.reshaping.transcripts == "own" else "given"
+    transcripts: Transcripts = "own" if variant.transform.transcripts == "own" else "given"
     doubts = _transcript_warnings(recogniser, utterances, transcripts)
-    if asking.calibrates:
+    if scoring.calibrates:
         recogniser.remembered = _frames_of(recogniser, validation, cache)
         doubts += _calibrate(recogniser, validation, transcripts, batch_size)
     recogniser.remembered = _frames_of(recogniser, utterances, cache)
     predictions = list(recogniser.predict(utterances, batch_size, transcripts))
     robustness = None
-    if asking.conditions:
+    if scoring.conditions:
         from emosllm.evaluation.robustness.recogniser_sweep import sweep_recogniser
 
         recogniser.remembered = None  # frames of clean recordings do not apply to degraded ones
-        how = {"batch_size": batch_size, "transcripts": transcripts, "seed": asking.seed, "kept": kept}
-        robustness = sweep_recogniser(recogniser, utterances, asking.conditions, **how)  # type: ignore[arg-type]
+        how = {"batch_size": batch_size, "transcripts": transcripts, "seed": scoring.seed, "kept": kept}
+        robustness = sweep_recogniser(recogniser, utterances, scoring.conditions, **how)  # type: ignore[arg-type]
     doubts += calibration_warnings(recogniser, utterances)
     origin = recogniser_provenance(str(variant.system or run), recogniser, utterances)
     return Scored(predictions, recogniser.temperature, origin, tuple(doubts), robustness)

@@ -72,7 +72,7 @@ def pooled_report(
     predictions: list[Prediction] = []
     temperatures: list[float] = []
     for fold in plan.folds:
-        tested = variant.reshaping.test(fold.test)
+        tested = variant.transform.test(fold.test)
         utterances += tested
         predictions += read_predictions(folder / fold.name, tested)
         temperatures += [_temperature(reports[fold.name])] * len(tested)
@@ -106,8 +106,8 @@ def _tested(folds: Sequence[Fold]) -> str:
 def _report(
     plan: Plan, variant: Variant, utterances: Sequence[Utterance], predictions: Sequence[Prediction], **known: Any
 ) -> Report:
-    inference, asking = variant.recipe.inference, variant.asking
-    own = "model" if variant.reshaping.transcripts == "own" else "given"
+    inference, scoring = variant.recipe.inference, variant.scoring
+    own = "model" if variant.transform.transcripts == "own" else "given"
     name = variant.system or variant.recipe.name
     return build_report(
         utterances,
@@ -119,8 +119,8 @@ def _report(
         transcripts_from=None if inference.strategy == "ser" else own,  # type: ignore[arg-type]
         answer=inference.answer,
         fallback=inference.fallback,
-        abstain_below=asking.abstain_below,
-        seed=asking.seed,
+        abstain_below=scoring.abstain_below,
+        seed=scoring.seed,
         **known,
     )
 
@@ -133,8 +133,8 @@ def _temperature(report: Report) -> float:
 
 def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report]) -> Robustness | None:
     """Merge the folds' sweeps; a single fold's sweep is returned unchanged."""
-    asking = variant.asking
-    if not asking.conditions:
+    scoring = variant.scoring
+    if not scoring.conditions:
         return None
     if len(reports) == 1:
         return next(iter(reports.values())).robustness
@@ -142,4 +142,4 @@ def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report])
     from emosllm.evaluation.robustness.sweep import pool
 
     parts = [AnswerCache(folder / fold / SWEEP) for fold in reports]
-    return pool(parts, variant.classes.names, [condition(name) for name in asking.conditions], seed=asking.seed)
+    return pool(parts, variant.classes.names, [condition(name) for name in scoring.conditions], seed=scoring.seed)

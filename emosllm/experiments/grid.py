@@ -8,13 +8,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from itertools import product
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.experiments.data.transform import Reshaping
-from emosllm.experiments.scoring_options import Asking
+from emosllm.experiments.data.data_transform import DataTransform
+from emosllm.experiments.scoring_options import ScoringOptions
 from emosllm.labels import LabelSet
 from emosllm.recipe import Recipe, load_recipe
 
@@ -32,8 +32,8 @@ class Variant:
         labels: the classes that are scored; the recipe's if `None`.
         system: a trained system, or a recipe as published, that is scored without training; `None` for training.
         overrides: for such a published recipe.
-        reshaping: the changes to its data.
-        asking: options of its evaluation that are not in its recipe.
+        transform: the changes to its data.
+        scoring: options of its evaluation that are not in its recipe.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Variant:
     labels: LabelSet | None = None
     system: str | None = None
     overrides: tuple[str, ...] = ()
-    reshaping: Reshaping = field(default_factory=Reshaping)
-    asking: Asking = field(default_factory=Asking)
+    transform: DataTransform = field(default_factory=DataTransform)
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
 
     @property
     def classes(self) -> LabelSet:
@@ -61,16 +61,18 @@ class Variant:
         Options of inference are not part of it, unless weights are selected by inference on validation data.
         """
         if chooses:
-            return f"{_slug(self._varied_values(inference=True))}-{_digest(self.recipe, self.reshaping.training)}"
+            return f"{_slug(self._varied_values(inference=True))}-{_digest(self.recipe, self.transform.training)}"
         inference = self.recipe.inference.model_copy(update={"strategy": "ser", "answer": "score"})
         trained = self.recipe.model_copy(update={"inference": inference})
-        return f"{_slug(self._varied_values(inference=False))}-{_digest(trained, self.reshaping.training)}"
+        return f"{_slug(self._varied_values(inference=False))}-{_digest(trained, self.transform.training)}"
 
     @property
     def key(self) -> str:
         """The name of this variant's figures."""
-        facts = (self.recipe, self.reshaping, self.classes.names, self.system, self.overrides)
-        options = () if self.asking == Asking() else (self.asking,)  # folders of plain experiments keep their names
+        facts = (self.recipe, self.transform, self.classes.names, self.system, self.overrides)
+        options = (
+            () if self.scoring == ScoringOptions() else (self.scoring,)
+        )  # folders of plain experiments keep their names
         return _slug(self._varied_values(inference=True)) + "-" + _digest(*facts, *options)
 
     def _varied_values(self, inference: bool) -> str:
@@ -150,5 +152,10 @@ def _slug(text: str) -> str:
 
 
 def _digest(*things: Any) -> str:
-    plain = [thing.model_dump(mode="json") if isinstance(thing, Recipe) else repr(thing) for thing in things]
+    plain = [thing.model_dump(mode="json") if isinstance(thing, Recipe) else _plain(thing) for thing in things]
     return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+
+def _plain(thing: Any) -> Any:
+    """The fields of a record, without its class's name, which may change; other things as Python writes them."""
+    return asdict(thing) if is_dataclass(thing) and not isinstance(thing, type) else repr(thing)

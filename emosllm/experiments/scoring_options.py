@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emosllm.errors import UserError
+from emosllm.experiments.data.data_transform import Transcripts
 from emosllm.experiments.data.folds import Fold
-from emosllm.experiments.data.transform import Transcripts
 from emosllm.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Asking:
+class ScoringOptions:
     """The options with which a system is scored on the test part of a fold.
 
     Attributes:

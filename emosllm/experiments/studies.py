@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError, first_fault
-from emosllm.experiments.data.transform import Reshaping, Transcripts
+from emosllm.experiments.data.data_transform import DataTransform, Transcripts
 from emosllm.experiments.grid import Variant, read_grid
 from emosllm.recipe import Recipe, load_recipe, parse
 
@@ -24,7 +24,7 @@ class _Part(BaseModel):
 
 
 class DataChange(_Part):
-    """Changes to the data of a variant; see `Reshaping`."""
+    """Changes to the data of a variant; see `DataTransform`."""
 
     share: float = 1.0
     transcripts: Transcripts = "own"
@@ -119,8 +119,8 @@ def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> 
     variants = []
     for name, case in study.variants.items():
         whole = load_recipe(recipe, [*overrides, *case.set])
-        reshaping = Reshaping(**case.data.model_dump())
-        variants.append(Variant(name, {study.name: name}, _without(whole, case.without), reshaping=reshaping))
+        transform = DataTransform(**case.data.model_dump())
+        variants.append(Variant(name, {study.name: name}, _without(whole, case.without), transform=transform))
     return StudyVariants(tuple(variants), {study.name: list(study.variants)}, notes)
 
 

@@ -105,8 +105,8 @@ class ClipReader:
             for utterance in utterances:
                 name = name_of(utterance)
                 try:
-                    if utterance.audio is None and self.processor.listens:
-                        raise UserError(f"{name}: no recording, and this system listens")
+                    if utterance.audio is None and self.processor.takes_audio:
+                        raise UserError(f"{name}: no recording, and this system needs one")
                     frames = self.frames(utterance) if self.frames is not None else None
                     samples = None
                     if self.samples and utterance.audio is not None:

@@ -37,9 +37,9 @@ def emotion_question(
         labels: the emotions to choose from; the prompt lists them where training shuffled the list, else all.
         **known: gender, cues.
     """
-    if not processor.talks:
+    if not processor.has_llm:
         return None
-    hint = transcript if strategy == "transcript-in-prompt" or processor.reads else None
+    hint = transcript if strategy == "transcript-in-prompt" or processor.takes_transcript else None
     prompt = processor.settings.prompt
     # A system that was trained on one list of emotions reads that list, whichever of them are scored.
     listed = labels if prompt is None or prompt.shuffle_emotions else processor.labels
@@ -139,7 +139,7 @@ class _BarSeen(StoppingCriteria):
         return torch.isin(input_ids[:, -1], self.bars.to(input_ids.device))
 
 
-def tells_cues(processor: SpeechProcessor) -> bool:
+def prompts_contain_cues(processor: SpeechProcessor) -> bool:
     """Whether the prompts of a system describe acoustic cues."""
     return processor.settings.prompt is not None and processor.settings.prompt.cues is not None
 
@@ -162,7 +162,7 @@ def hints(
         UserError: the prompts contain cues, and no thresholds of their levels were fitted.
     """
     cues = None
-    if tells_cues(processor) and processor.listens:
+    if prompts_contain_cues(processor) and processor.takes_audio:
         thresholds = processor.settings.thresholds
         if thresholds is None:
             raise UserError(
@@ -173,5 +173,5 @@ def hints(
             cues = thresholds.describe(measured(utterance))
         else:
             assert samples is not None
-            cues = thresholds.tell(samples)
+            cues = thresholds.levels_of(samples)
     return {"gender": utterance.gender, "cues": cues}

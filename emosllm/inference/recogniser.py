@@ -19,8 +19,8 @@ from emosllm.inference.decoding import (
     emotion_question,
     free_answers,
     hints,
+    prompts_contain_cues,
     score_emotions,
-    tells_cues,
     transcribe,
 )
 from emosllm.inference.sources import Source, as_utterance
@@ -83,7 +83,7 @@ class Recogniser:
         self.labels = labels or processor.labels
         if self.strategy not in EMOTION_TASK:
             raise UserError(f"unknown strategy {self.strategy!r}: known are {', '.join(EMOTION_TASK)}")
-        if self.strategy != "ser" and not (isinstance(model, SpeechLLM) and processor.listens):
+        if self.strategy != "ser" and not (isinstance(model, SpeechLLM) and processor.takes_audio):
             raise UserError(f"strategy {self.strategy!r}: {model.recipe.name} does not transcribe; use ser")
         if self.answer == "generate" and not isinstance(model, SpeechLLM):
             raise UserError(f"{model.recipe.name} has no LLM, so it cannot answer freely; its labels are scored")
@@ -126,7 +126,7 @@ class Recogniser:
         """
         self.check_transcripts(transcripts == "given")
         clips = self.reader().read(utterances)
-        if transcripts == "own" and not self.processor.reads:
+        if transcripts == "own" and not self.processor.takes_transcript:
             clips = (replace(clip, transcript=None) for clip in clips)
         clips = (replace(clip, session=session) for clip, session in zip(clips, sessions or repeat(None), strict=False))
         yield from (prediction for _, prediction in self.recognise(clips, batch_size))
@@ -137,11 +137,11 @@ class Recogniser:
         Args:
             samples: whether samples are needed even if this system does not use them, as for a speech recogniser.
         """
-        cached = self.remembered is not None and (self.measured is not None or not tells_cues(self.processor))
+        cached = self.remembered is not None and (self.measured is not None or not prompts_contain_cues(self.processor))
         return ClipReader(
             self.processor,
-            samples=samples or (self.processor.listens and not cached),
-            frames=self.remembered if self.processor.listens else None,
+            samples=samples or (self.processor.takes_audio and not cached),
+            frames=self.remembered if self.processor.takes_audio else None,
         )
 
     def check_transcripts(self, given: bool) -> None:
@@ -153,7 +153,7 @@ class Recogniser:
         Raises:
             UserError: the strategy needs transcripts, none are given, and the system does not transcribe.
         """
-        if not given and self.needs_words and not self.processor.reads:
+        if not given and self.needs_words and not self.processor.takes_transcript:
             raise UserError(
                 f"strategy {self.strategy!r} needs the words, and {self.model.recipe.name} does not transcribe: give "
                 "them (transcripts or an ASR), or use strategy ser"
@@ -218,7 +218,7 @@ class Recogniser:
         """The error of a clip without a transcript, if this system needs one."""
         if not self.needs_words or clip.transcript:
             return None
-        way = "reads one" if self.processor.reads else f"needs one under strategy {self.strategy}"
+        way = "reads one" if self.processor.takes_transcript else f"needs one under strategy {self.strategy}"
         return f"{clip.name}: no transcript, and this system {way}; give it in the manifest's column 'transcript'"
 
     @torch.inference_mode()
@@ -295,4 +295,4 @@ class Recogniser:
     @property
     def needs_words(self) -> bool:
         """Whether transcripts must be given: the system or its strategy needs them, and it does not generate them."""
-        return self.processor.reads or (self.strategy != "ser" and not self.model.recipe.transcribes)
+        return self.processor.takes_transcript or (self.strategy != "ser" and not self.model.recipe.transcribes)

@@ -83,7 +83,7 @@ def recognise(
     """
     options = options or RecognitionOptions()
     sources = options.transcripts
-    if recogniser.processor.reads:  # every prompt of such a system contains the transcript
+    if recogniser.processor.takes_transcript:  # every prompt of such a system contains the transcript
         sources = replace(sources, listed=True)
     recogniser.check_transcripts(sources.given or sources.transcriber is not None)
     clips = with_transcripts(clips, sources, options.batch_size)

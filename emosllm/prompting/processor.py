@@ -134,17 +134,17 @@ class SpeechProcessor(SavedProcessor):
         return LABEL_SETS[self.settings.labels]
 
     @property
-    def listens(self) -> bool:
+    def takes_audio(self) -> bool:
         """Whether the system processes recordings."""
         return self.feature_extractor is not None
 
     @property
-    def reads(self) -> bool:
+    def takes_transcript(self) -> bool:
         """Whether every prompt of this system contains the transcript."""
         return self.settings.prompt is not None and self.settings.prompt.transcript
 
     @property
-    def talks(self) -> bool:
+    def has_llm(self) -> bool:
         """Whether the system has an LLM."""
         return self.chat is not None
 
@@ -155,7 +155,7 @@ class SpeechProcessor(SavedProcessor):
         assert settings.prompt is not None
         assert self.chat is not None
         labels = known.pop("labels", self.labels)
-        audio = known.pop("audio", self.listens)
+        audio = known.pop("audio", self.takes_audio)
         return converse(
             task, settings.templates, settings.prompt, labels, audio=audio, defuse=self.chat.defused, **known
         )

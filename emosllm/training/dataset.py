@@ -78,16 +78,16 @@ class PhaseDataset(Dataset[Sample]):
             view = int(np.random.default_rng((*self.seed, index, 1)).integers(self.views + 1))
             frames = np.load(self.cached(utterance, view), mmap_mode="r")
         thresholds = self.processor.settings.thresholds
-        if self.processor.listens and (frames is None or (thresholds is not None and self.measured is None)):
+        if self.processor.takes_audio and (frames is None or (thresholds is not None and self.measured is None)):
             samples = load_utterance(utterance)
         emotion = self.processor.labels.classify(utterance.emotion)
         conversation = None
-        if self.processor.talks:
+        if self.processor.has_llm:
             conversation = self.processor.converse(
                 item.task,
                 transcript=utterance.transcript or "",
                 emotion=emotion,
-                hint=utterance.transcript if self.processor.reads else None,
+                hint=utterance.transcript if self.processor.takes_transcript else None,
                 gender=utterance.gender,
                 cues=self._cues(utterance, samples),
                 rng=rng,
@@ -107,12 +107,12 @@ class PhaseDataset(Dataset[Sample]):
     def _cues(self, utterance: Utterance, samples: np.ndarray | None) -> dict[str, str] | None:
         """Return cue -> level of the original recording; `None` if the prompt contains no cues."""
         thresholds = self.processor.settings.thresholds
-        if thresholds is None or not self.processor.listens:
+        if thresholds is None or not self.processor.takes_audio:
             return None
         if self.measured is not None:
             return thresholds.describe(self.measured(utterance))
         assert samples is not None
-        return thresholds.tell(samples)
+        return thresholds.levels_of(samples)
 
     def _class(self, emotion: str | None) -> dict[str, Any]:
         """Return the true class and its weight if the loss is over classes."""

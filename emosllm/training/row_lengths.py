@@ -63,7 +63,7 @@ def row_tokens(dataset: PhaseDataset, place: int) -> int:
         place: the sample's place in the plan.
     """
     processor = dataset.processor
-    fixed = processor.listens and processor.settings.vectors.fixed is not None
+    fixed = processor.takes_audio and processor.settings.vectors.fixed is not None
     sample = dataset.sample(place, np.zeros((1, 1), np.float32) if fixed else None)
     batch = collate_of(dataset.phase, processor)([sample])
     tokens = batch["input_ids"].shape[1] + len(batch.get("prefix_ids", ()))
@@ -101,7 +101,7 @@ class LengthBounds:
 
     def _with_transcript(self, place: int, task: Task, size: Callable[[str], int]) -> int:
         utterance = self.utterances[place]
-        copies = (task != "ser") + self.processor.reads  # once in the answer, once in the prompt
+        copies = (task != "ser") + self.processor.takes_transcript  # once in the answer, once in the prompt
         words = copies * size(utterance.transcript) if copies and utterance.transcript else 0
         return self._prompt(task) + words + self._vectors(self._seconds(place))
 
@@ -118,9 +118,9 @@ class LengthBounds:
             templates,
             prompt,
             processor.labels,
-            audio=processor.listens,
+            audio=processor.takes_audio,
             emotion=processor.labels.names[0],
-            hint="a" if processor.reads else None,
+            hint="a" if processor.takes_transcript else None,
             gender=max(genders, key=self._size, default=None),
             cues=None if known is None else dict.fromkeys(known.cues, max(known.levels, key=self._size)),
         )
@@ -150,8 +150,8 @@ class LengthBounds:
     def _vectors_of(self, seconds: int) -> int:
         """Count the audio vectors of a clip by running the feature extractor on silence of the same length."""
         vectors = self.processor.settings.vectors
-        if not self.processor.listens or vectors.fixed is not None:
-            return vectors.of_frames(0) if self.processor.listens else 0
+        if not self.processor.takes_audio or vectors.fixed is not None:
+            return vectors.of_frames(0) if self.processor.takes_audio else 0
         silence = np.zeros(int(min(max(seconds, 1), self.processor.longest) * SAMPLE_RATE), np.float32)
         return vectors.of_steps(self.processor.features([silence])["audio_attention"].sum(-1).tolist())
 

@@ -37,12 +37,12 @@ class RunData:
         Raises:
             UserError: no training utterances, missing recordings, or a speaker that is in train and in val.
         """
-        listens, reads = recipe.encoder is not None, recipe.prompt is not None and recipe.prompt.transcript
+        has_audio, has_text = recipe.encoder is not None, recipe.prompt is not None and recipe.prompt.transcript
         fits = [
             utterance
             for utterance in utterances
-            if (not listens or (utterance.duration or 0) <= recipe.audio.max_seconds)
-            and (not reads or utterance.transcript)
+            if (not has_audio or (utterance.duration or 0) <= recipe.audio.max_seconds)
+            and (not has_text or utterance.transcript)
         ]
         train = [utterance for utterance in fits if utterance.split == "train"]
         val = [
@@ -53,7 +53,7 @@ class RunData:
         if not train:
             splits = Counter(utterance.split or "(none)" for utterance in utterances)
             raise UserError(f"no utterance of the split 'train' to train on; the data have {dict(splits)}")
-        if listens and (missing := missing_files([*train, *val])):
+        if has_audio and (missing := missing_files([*train, *val])):
             raise UserError(f"missing recordings: {len(missing)}, the first is {missing[0]}; correct the manifest")
         both = {u.speaker for u in train if u.speaker} & {u.speaker for u in val}
         if both and not shared_speakers:

@@ -10,7 +10,7 @@ from letters import texts
 
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
-from emosllm.experiments.data.transform import Reshaping
+from emosllm.experiments.data.data_transform import DataTransform
 from emosllm.experiments.grid import digest_of
 from emosllm.experiments.studies import load_study, study_names, study_variants
 from emosllm.experiments.sweep import SweepSettings, sweep_variants
@@ -56,7 +56,7 @@ def test_what_studies_vary():
 def test_studies_of_transcripts_enable_transcription(name):
     """Studies of transcripts let nano show its own, which its recipe does not."""
     for variant in study_variants(load_study(name), "nano").variants:
-        assert variant.recipe.transcribes or not variant.recipe.strategy_hears
+        assert variant.recipe.transcribes or not variant.recipe.uses_transcript
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,17 @@ def test_a_study_of_a_recipe_that_lacks_what_it_varies_is_refused():
 
 def test_smaller_training_sets_are_nested_and_keep_the_classes():
     data = texts(80)
-    sides = [{u.id for u in Reshaping(share=share).train(data, FOUR)} for share in (0.1, 0.25, 0.5, 1.0)]
+    sides = [{u.id for u in DataTransform(share=share).train(data, FOUR)} for share in (0.1, 0.25, 0.5, 1.0)]
     assert [len(side) for side in sides] == [8, 20, 40, 80]
     assert sides[0] < sides[1] < sides[2] < sides[3]
     for share in (0.1, 0.5):
-        kept = Reshaping(share=share).train(data, FOUR)
+        kept = DataTransform(share=share).train(data, FOUR)
         assert {sum(u.emotion == name for u in kept) for name in FOUR.names} == {len(kept) // 4}
 
 
 def test_transcripts_are_swapped_and_corrupted_as_set():
     data = [*texts(60), replace(texts(1)[0], id="silent", transcript=None)]
-    swapped = Reshaping(transcripts="swapped").test(data)
+    swapped = DataTransform(transcripts="swapped").test(data)
     assert sorted(u.transcript for u in swapped[:-1]) == sorted(u.transcript for u in data[:-1])
     assert all(one.transcript != other.transcript for one, other in zip(swapped[:-1], data, strict=False))
     assert [u.id for u in swapped] == [u.id for u in data]
@@ -103,16 +103,16 @@ def test_transcripts_are_swapped_and_corrupted_as_set():
 
     said = [u.transcript for u in data[:-1]]
     for share in (0.0, 0.1, 0.5):
-        corrupted = Reshaping(transcripts="corrupted", word_errors=share).test(data)
+        corrupted = DataTransform(transcripts="corrupted", word_errors=share).test(data)
         assert wer(said, [u.transcript for u in corrupted[:-1]]) == pytest.approx(share, abs=0.06)
-        assert corrupted == Reshaping(transcripts="corrupted", word_errors=share).test(data)
-    assert Reshaping(transcripts="own").test(data) == data
+        assert corrupted == DataTransform(transcripts="corrupted", word_errors=share).test(data)
+    assert DataTransform(transcripts="own").test(data) == data
 
 
 @pytest.mark.parametrize("wrong", [{"share": 0}, {"share": 2}, {"transcripts": "sung"}, {"word_errors": 1.5}])
 def test_impossible_changes_are_refused(wrong):
     with pytest.raises(UserError):
-        Reshaping(**wrong)
+        DataTransform(**wrong)
 
 
 def test_a_study_of_size_runs(reader, tmp_path):

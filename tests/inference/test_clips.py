@@ -20,7 +20,7 @@ from emosllm.utterance import Utterance
 class Processor:
     """The limits of a system that processes recordings of up to three seconds."""
 
-    listens, longest = True, 3.0
+    takes_audio, longest = True, 3.0
 
     def check_length(self, samples, name):
         self.check_seconds(len(samples) / 16_000, name)
@@ -119,7 +119,7 @@ def test_samples_and_bytes_are_recordings_and_text_alone_is_not(files):
 
 def test_a_system_that_reads_text_opens_nothing():
     processor = Processor()
-    processor.listens = False
+    processor.takes_audio = False
     (clip,) = ClipReader(processor, samples=False).read([Utterance("a", Path("gone.wav"), transcript="Hello.")])
     assert (clip.error, clip.samples, clip.transcript) == (None, None, "Hello.")
 

@@ -133,7 +133,7 @@ def test_a_system_that_reads_keeps_the_words_it_was_given():
     """Such a system needs the transcript, whatever was said about transcripts."""
 
     class Reader:
-        processor = SimpleNamespace(reads=True, listens=False)
+        processor = SimpleNamespace(takes_transcript=True, takes_audio=False)
 
         def check_transcripts(self, given):
             assert given

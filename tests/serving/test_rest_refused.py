@@ -19,7 +19,7 @@ from emosllm.serving.service import Service
 
 def test_a_system_that_reads_wants_to_be_told_what_is_said(serve, nano, clip):
     reading = type(nano)(nano.model, nano.processor)
-    reading.processor = SimpleNamespace(reads=True, longest=nano.processor.longest)
+    reading.processor = SimpleNamespace(takes_transcript=True, takes_audio=True, longest=nano.processor.longest)
     first = type(nano)(nano.model, nano.processor, "transcript-first")
     with serve(systems={"reader": reading, "first": first}) as client:
         assert "send the field `transcript` too" in line_of(ask(client, clip, model="first"), 422)

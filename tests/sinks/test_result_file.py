@@ -184,7 +184,7 @@ class Silent:
         names = ("sad", "angry")
 
     class processor:
-        longest, listens, reads = 30.0, True, False
+        longest, takes_audio, takes_transcript = 30.0, True, False
 
         @staticmethod
         def check_length(samples, name):

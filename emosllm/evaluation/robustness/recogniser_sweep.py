@@ -57,7 +57,7 @@ def sweep_recogniser(
     Raises:
         UserError: the system takes no audio, no recording can be read, or `sweep` raises it.
     """
-    if not recogniser.processor.listens:
+    if not recogniser.processor.takes_audio:
         raise UserError("--robustness degrades recordings, and this system takes no audio: leave it out")
     labels = recogniser.labels
     readable, clips, reference = [], [], []

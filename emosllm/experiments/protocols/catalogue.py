@@ -49,11 +49,11 @@ def _iemocap_counts(utterances: Sequence[Utterance], *_: object) -> list[str]:
     return differences(replace(iemocap.CARD, expected=None, emotions={}), utterances)
 
 
-def _meld_counts(utterances: Sequence[Utterance], listens: bool, _: LabelSet) -> list[str]:
+def _meld_counts(utterances: Sequence[Utterance], has_audio: bool, _: LabelSet) -> list[str]:
     """Check the numbers; two clips, one of train and one of val, are broken as published and may be missing."""
     found = Counter(utterance.split for utterance in utterances)
     right = {"train": {9989}, "val": {1109}, "test": {2610}}
-    if listens:
+    if has_audio:
         right = {"train": {9988, 9989}, "val": {1108, 1109}, "test": {2610}}
     wrong = [f"{split} {found[split]} (complete: {max(n)})" for split, n in right.items() if found[split] not in n]  # type: ignore[index]
     return [f"MELD: splits: {', '.join(wrong)}"] if wrong else []

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from emosllm.errors import UserError
 from emosllm.evaluation.report import Report
-from emosllm.experiments.data.transform import Reshaping, Transcripts
+from emosllm.experiments.data.data_transform import DataTransform, Transcripts
 from emosllm.experiments.experiment import Experiment
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.plan import Outcome, Plan
@@ -17,7 +17,7 @@ from emosllm.experiments.protocols.catalogue import find_protocol
 from emosllm.experiments.protocols.protocol import Protocol, ProtocolData, apply_protocol_to_manifests
 from emosllm.experiments.results import Results, collect_results
 from emosllm.experiments.results_files import write_results
-from emosllm.experiments.scoring_options import Asking
+from emosllm.experiments.scoring_options import ScoringOptions
 from emosllm.inference.loader import checkpoint_folder
 from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, read_config
 from emosllm.recipe import Recipe, load_recipe, names, parse
@@ -43,7 +43,7 @@ class ProtocolSettings:
         strategy: the inference strategy; the recipe's if `None`.
         answer: whether labels are scored or searched in a free answer; the recipe's if `None`.
         transcripts: the transcripts that the system gets in the test.
-        asking: temperature, abstention, degraded recordings.
+        scoring: temperature, abstention, degraded recordings.
         cache: folder of the encoders' frames.
         keep_models: keep the trained weights.
         batch_size: clips scored together.
@@ -58,7 +58,7 @@ class ProtocolSettings:
     strategy: Strategy | None = None
     answer: Answer | None = None
     transcripts: Transcripts = "own"
-    asking: Asking = field(default_factory=Asking)
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
     cache: Path | None = None
     keep_models: bool = True
     batch_size: int = 8
@@ -98,16 +98,16 @@ def evaluate_protocol(
         )
     options = (recipe.label_set, recipe.encoder is not None, settings.partial, trained)
     divided = apply_protocol_to_manifests(protocol, manifests, *options)
-    reshaping = Reshaping(transcripts=settings.transcripts)
+    transform = DataTransform(transcripts=settings.transcripts)
     variant = Variant(
-        recipe.name if not trained else system, {}, recipe, divided.labels, None, (), reshaping, settings.asking
+        recipe.name if not trained else system, {}, recipe, divided.labels, None, (), transform, settings.scoring
     )
     if trained:
         recipe.label_set.only(divided.labels.names)  # raises an error here if the system lacks one of the classes
         variant = replace(variant, system=system, overrides=tuple(overrides))
         divided = replace(divided, folds=tuple(replace(fold, train=()) for fold in divided.folds))
     plan = _plan(protocol, divided, variant, settings, trained)
-    settings.asking.check(recipe, settings.transcripts, plan.folds)
+    settings.scoring.check(recipe, settings.transcripts, plan.folds)
     if settings.out is not None:
         return _carry_out(plan, protocol, settings, settings.out, console)
     if not trained:
@@ -122,7 +122,7 @@ def _plan(
     protocol: Protocol, divided: ProtocolData, variant: Variant, settings: ProtocolSettings, trained: bool
 ) -> Plan:
     """The plan of the experiment, after the check for leakage."""
-    if trained and not settings.asking.calibrates:  # validation parts have no use then
+    if trained and not settings.scoring.calibrates:  # validation parts have no use then
         divided = replace(divided, folds=tuple(replace(fold, val=()) for fold in divided.folds))
     remarks = protocol.check(divided.folds)
     partial = " (PARTIAL)" if divided.partial else ""

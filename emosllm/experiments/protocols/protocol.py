@@ -93,7 +93,7 @@ def apply_protocol(
     protocol: Protocol,
     utterances: Sequence[Utterance],
     labels: LabelSet,
-    listens: bool,
+    has_audio: bool,
     partial: bool = False,
     as_it_is: bool = False,
 ) -> ProtocolData:
@@ -103,7 +103,7 @@ def apply_protocol(
         protocol: to apply.
         utterances: of its corpus, and of other corpora as training data.
         labels: the possible answers of the system.
-        listens: whether the system needs recordings.
+        has_audio: whether the system takes recordings.
         partial: continue although numbers of clips are wrong, with a warning in the notes.
         as_it_is: whether the system is not trained, so that it has no other classes than `labels`.
 
@@ -122,7 +122,7 @@ def apply_protocol(
             f"`emosllm prepare {protocol.corpus} FOLDER --out MANIFEST` makes its manifest"
         )
     notes = list(protocol.notes)
-    if wrong := protocol.counts(own, listens, classes):
+    if wrong := protocol.counts(own, has_audio, classes):
         if not partial:
             raise UserError(f"protocol {protocol.name}: {'; '.join(wrong)}. Use --partial to continue with a warning")
         notes = [f"PARTIAL, not comparable with published figures: {line}." for line in wrong] + notes
@@ -148,12 +148,12 @@ def apply_protocol_to_manifests(
     protocol: Protocol,
     manifests: Sequence[Path],
     labels: LabelSet,
-    listens: bool,
+    has_audio: bool,
     partial: bool = False,
     as_it_is: bool = False,
 ) -> ProtocolData:
     """`apply_protocol` of what manifests hold; of EmoBox each manifest is one fold."""
-    how = (labels, listens, partial, as_it_is)
+    how = (labels, has_audio, partial, as_it_is)
     if not protocol.name.startswith("emobox:"):
         return apply_protocol(protocol, read_manifests(manifests), *how)
     parts = [apply_protocol(protocol, read_manifest(path), *how) for path in manifests]

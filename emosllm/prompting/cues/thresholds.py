@@ -86,7 +86,7 @@ class Thresholds(BaseModel):
         levels = {cue: self.level(cue, measures.get(cue, math.nan)) for cue in cue_set(self.cues).cues}
         return {cue: level for cue, level in levels.items() if level is not None}
 
-    def tell(self, samples: np.ndarray) -> dict[str, str]:
+    def levels_of(self, samples: np.ndarray) -> dict[str, str]:
         """Measure one clip, mono speech `[T]` at 16 kHz, and return cue -> level.
 
         Raises:

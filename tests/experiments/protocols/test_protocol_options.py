@@ -17,7 +17,7 @@ from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.provenance import digest_of
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
-from emosllm.experiments.scoring_options import Asking
+from emosllm.experiments.scoring_options import ScoringOptions
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.stored_calibration import CALIBRATION, StoredCalibration, write_calibration
 from emosllm.reporting.evaluation_folders import read_report
@@ -30,8 +30,8 @@ SEVERITIES = 4  # of `clipping` and of `quiet`
 def heard(ears, speech, tmp_path_factory):
     """A head under MSP-Podcast's protocol with abstention and a robustness sweep."""
     out = tmp_path_factory.mktemp("heard") / "out"
-    asking = Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3)
-    return out, *evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, asking=asking))
+    scoring = ScoringOptions(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3)
+    return out, *evaluate_protocol("msp-podcast", "head-wavlm", [speech], ears, ProtocolSettings(out, scoring=scoring))
 
 
 def test_abstention_and_robustness_are_in_the_reports(heard):
@@ -47,7 +47,9 @@ def test_abstention_and_robustness_are_in_the_reports(heard):
 
 def test_a_sweep_that_is_stopped_goes_on_where_it_was(heard, ears, speech, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    settings = ProtocolSettings(out, asking=Asking(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3))
+    settings = ProtocolSettings(
+        out, scoring=ScoringOptions(abstain_below=0.12, conditions=("clipping", "quiet"), seed=3)
+    )
     write, done = AnswerCache.write, []
 
     def stopping(self, *point):
@@ -81,7 +83,7 @@ def listeners(folder, sessions=2):
 
 def test_degraded_recordings_of_all_folds_form_one_curve(ears, tmp_path):
     data = listeners(tmp_path)
-    settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(conditions=("quiet",)))
+    settings = ProtocolSettings(tmp_path / "out", partial=True, scoring=ScoringOptions(conditions=("quiet",)))
     _, report = evaluate_protocol("iemocap-loso", "head-wavlm", [data], ears, settings)
     folds = [read_report(path.parent) for path in sorted(tmp_path.glob("out/scores/*/seed-0/fold-*/report.json"))]
     assert report.robustness.clean.n == 16
@@ -113,7 +115,9 @@ def fitted(reader, tmp_path_factory):
         data = [replace(u, split="test" if i // 24 == fold else "train") for i, u in enumerate(texts(48, 12, "savee"))]
         paths.append(folder / f"{fold}.csv")
         write_manifest(paths[-1], data)
-    settings = ProtocolSettings(folder / "out", partial=True, asking=Asking(calibrates=True, abstain_below=0.2))
+    settings = ProtocolSettings(
+        folder / "out", partial=True, scoring=ScoringOptions(calibrates=True, abstain_below=0.2)
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recogniser, "predict", planted)
         found = evaluate_protocol("emobox:savee", "gemma-text", paths, reader, settings)
@@ -165,7 +169,7 @@ def test_a_validation_part_without_a_temperature_is_noted(reader, tmp_path, monk
     monkeypatch.setattr(fold_predictions, "fit_recogniser_temperature", beyond)
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = ProtocolSettings(tmp_path / "out", partial=True, asking=Asking(calibrates=True))
+    settings = ProtocolSettings(tmp_path / "out", partial=True, scoring=ScoringOptions(calibrates=True))
     _, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], reader, settings)
     assert "No temperature was fitted, so it is 1: every clip is right." in report.doubts
     assert report.confidence.temperature == 1
@@ -174,7 +178,7 @@ def test_a_validation_part_without_a_temperature_is_noted(reader, tmp_path, monk
 def test_a_given_temperature_is_taken(reader, tmp_path):
     data = [replace(u, split=("train", "val", "test")[i % 3]) for i, u in enumerate(texts(24, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = ProtocolSettings(partial=True, test_only=True, asking=Asking(temperature=2.5))
+    settings = ProtocolSettings(partial=True, test_only=True, scoring=ScoringOptions(temperature=2.5))
     seven = (*reader, "labels=ekman7")
     _, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], seven, settings)
     assert report.confidence.temperature == 2.5
@@ -184,7 +188,7 @@ def test_a_system_that_is_scored_as_it_is_can_be_calibrated(reader, tmp_path, mo
     monkeypatch.setattr(Recogniser, "predict", planted)
     data = [replace(u, split=("train", "val", "test")[i // 20]) for i, u in enumerate(texts(60, 2, "meld"))]
     write_manifest(tmp_path / "m.csv", data)
-    settings = ProtocolSettings(partial=True, test_only=True, asking=Asking(calibrates=True))
+    settings = ProtocolSettings(partial=True, test_only=True, scoring=ScoringOptions(calibrates=True))
     seven = (*reader, "labels=ekman7")
     results, report = evaluate_protocol("meld", "gemma-text", [tmp_path / "m.csv"], seven, settings)
     assert results.folds == {"official": {"train": 0, "val": 20, "test": 20}}
@@ -233,16 +237,16 @@ def test_true_transcripts_can_be_given(talker, speech, tmp_path):
 
 REFUSED = [
     (
-        {"asking": Asking(temperature=1.5, calibrates=True)},
+        {"scoring": ScoringOptions(temperature=1.5, calibrates=True)},
         "--temperature and --calibrate cannot be used together",
     ),
-    ({"asking": Asking(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
-    ({"asking": Asking(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
-    ({"asking": Asking(calibrates=True)}, "--calibrate: fold-iemocap_1 has no validation part"),
-    ({"answer": "generate", "asking": Asking(abstain_below=0.5)}, "--abstain-below needs probabilities"),
-    ({"answer": "generate", "asking": Asking(temperature=2.0)}, "--temperature needs probabilities"),
+    ({"scoring": ScoringOptions(temperature=0.0)}, "temperature 0.0: a finite number above 0"),
+    ({"scoring": ScoringOptions(abstain_below=1.5)}, "threshold 1.5: a confidence between 0 and 1"),
+    ({"scoring": ScoringOptions(calibrates=True)}, "--calibrate: fold-iemocap_1 has no validation part"),
+    ({"answer": "generate", "scoring": ScoringOptions(abstain_below=0.5)}, "--abstain-below needs probabilities"),
+    ({"answer": "generate", "scoring": ScoringOptions(temperature=2.0)}, "--temperature needs probabilities"),
     (
-        {"asking": Asking(conditions=("quiet",))},
+        {"scoring": ScoringOptions(conditions=("quiet",))},
         "--robustness degrades recordings, and gemma-text takes no audio",
     ),
 ]

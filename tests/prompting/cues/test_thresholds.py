@@ -77,7 +77,7 @@ def test_a_clip_gets_the_levels_of_its_own_set(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(CUE_SETS, "librosa", replace(CUE_SETS["librosa"], measure=listen))
     clip = np.ones(3, np.float32)
     thresholds = Thresholds(cues="librosa", bounds=dict.fromkeys(LIBROSA, (8.0,)) | {"intensity": (6.0,)})
-    told = thresholds.tell(clip)
+    told = thresholds.levels_of(clip)
     assert told == {"pitch": "low", "intensity": "high", "articulation rate": "low"}
     assert list(told) == [cue for cue in LIBROSA if cue != "speech rate"]
     assert heard[0] is clip

@@ -21,7 +21,7 @@ Transcripts = Literal["own", "given", "swapped", "corrupted"]
 
 
 @dataclass(frozen=True)
-class Reshaping:
+class DataTransform:
     """Changes to the data of an experiment.
 
     Attributes:
