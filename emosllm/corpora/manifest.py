@@ -64,8 +64,8 @@ def read_manifest(path: Path) -> list[Utterance]:
             raise UserError(f"{path}, row {number}: {error}") from None
         if utterance.id in row_of:
             raise UserError(
-                f"{path}, row {number}: the id {utterance.id!r} stands in row {row_of[utterance.id]} already: "
-                "remove one, or distinguish them in a column `id`"
+                f"{path}, row {number}: the id {utterance.id!r} is already in row {row_of[utterance.id]}: "
+                "remove one, or give them different ids in a column `id`"
             )
         row_of[utterance.id] = number
         utterances.append(utterance)
