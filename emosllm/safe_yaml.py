@@ -2,7 +2,7 @@
 
 A document gives dicts, lists, text, numbers, booleans and `None`. No tag constructs anything else. Dates, numbers with
 a leading zero (`08`) and sexagesimal numbers (`1:30`) are text. Depth and size are limited. An alias counts as much as
-the values that it stands for, so that a short file cannot become a large one. If a key occurs twice, the last one holds.
+the values that it stands for, so that a short file cannot become large. If a key occurs twice, the last one holds.
 """
 
 import re
@@ -47,6 +47,19 @@ for _kind, _pattern, _first in (
     _PlainLoader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), _first)
 
 
+class YamlError(UserError):
+    """A YAML document that is refused.
+
+    Attributes:
+        reason: why, without the document's name and the line.
+    """
+
+    def __init__(self, what: str, verdict: str, reason: str, line: int | None = None) -> None:
+        place = "" if line is None else f"line {line}: "
+        super().__init__(f"{what} {verdict}: {place}{reason}")
+        self.reason = reason
+
+
 def read_yaml(path: Path, what: str, most: int = MOST_VALUES) -> Any:
     """Read a YAML file.
 
@@ -56,15 +69,15 @@ def read_yaml(path: Path, what: str, most: int = MOST_VALUES) -> Any:
         most: values that it may hold.
 
     Raises:
-        UserError: the file cannot be read, or its content is refused as by `parse_yaml`.
+        YamlError: the file cannot be read, or its content is refused as by `parse_yaml`.
     """
     try:
         if not path.is_file():
-            raise UserError(f"{what} not a regular file: give a YAML file")
+            raise YamlError(what, "not a regular file", "give a YAML file")
         _check_size(path.stat().st_size, what, most)
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{what} not readable: {error.strerror}") from None
+        raise YamlError(what, "not readable", str(error.strerror)) from None
     return parse_yaml(content, what, most)
 
 
@@ -77,35 +90,36 @@ def parse_yaml(content: bytes | str, what: str, most: int = MOST_VALUES) -> Any:
         most: values that it may hold.
 
     Raises:
-        UserError: it is not YAML, has a tag for something else than plain data, or is too deep or too large.
+        YamlError: it is not YAML, has a tag for something else than plain data, or is too deep or too large.
     """
     _check_size(len(content), what, most)
     try:
         _check_values(content, what, most)
         return yaml.load(content, Loader=_PlainLoader)
-    except UserError:
+    except YamlError:
         raise
     except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserError(f"{what} not YAML: {line}{_one_line(error.problem or error.context)}; correct it") from None
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        reason = f"{_one_line(error.problem or error.context)}; correct it"
+        raise YamlError(what, "not YAML", reason, line) from None
     except (ValueError, LookupError) as error:  # `!!int one`, a lone surrogate, thousands of digits
-        raise UserError(f"{what} not readable: a value does not fit ({_one_line(error)}); correct it") from None
+        raise YamlError(what, "not readable", f"a value does not fit ({_one_line(error)}); correct it") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{what} not YAML: {_one_line(error)}; correct it") from None
+        raise YamlError(what, "not YAML", f"{_one_line(error)}; correct it") from None
 
 
 def _check_size(size: int, what: str, most: int) -> None:
     if size > most * _BYTES_A_VALUE:
-        raise UserError(f"{what} refused: {size} bytes, where at most {most * _BYTES_A_VALUE} are read; shorten it")
+        raise YamlError(what, "refused", f"{size} bytes, where at most {most * _BYTES_A_VALUE} are read; shorten it")
 
 
 def _check_values(content: bytes | str, what: str, most: int) -> None:
     """Refuse a document that is too deep or too large, before any of its values is made."""
     total, depth = 0, 0
-    sizes: dict[str, int | None] = {}  # of what each anchor stands for; `None` until it ends
+    sizes: dict[str | None, int | None] = {}  # of what each anchor stands for; `None` until it ends
     open_anchors: list[tuple[str | None, int]] = []  # of each collection around: its anchor, the total before it
-    event: Any
-    for event in yaml.parse(content, Loader=_PlainLoader):
+    events: Any = yaml.parse(content, Loader=_PlainLoader)
+    for event in events:
         if isinstance(event, yaml.CollectionStartEvent):
             open_anchors.append((event.anchor, total))
             total, depth = total + 1, depth + 1
@@ -123,13 +137,13 @@ def _check_values(content: bytes | str, what: str, most: int) -> None:
         elif isinstance(event, yaml.AliasEvent):
             size = sizes.get(event.anchor, 1)  # an unknown anchor is an error of the parser's own
             if size is None:
-                raise UserError(f"{what} refused: the alias *{event.anchor} stands inside its own anchor; remove it")
+                raise YamlError(what, "refused", f"the alias *{event.anchor} stands inside its own anchor; remove it")
             total += size
         if depth > _DEPTH:
             line = event.start_mark.line + 1
-            raise UserError(f"{what} refused: line {line}: nested more than {_DEPTH} levels deep; flatten it")
+            raise YamlError(what, "refused", f"nested more than {_DEPTH} levels deep; flatten it", line)
         if total > most:
-            raise UserError(f"{what} refused: more than {most} values with its aliases expanded; shorten it")
+            raise YamlError(what, "refused", f"more than {most} values with its aliases expanded; shorten it")
 
 
 def _one_line(error: object) -> str:

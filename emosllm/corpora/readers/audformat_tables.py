@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.safe_yaml import read_yaml
+from emosllm.safe_yaml import YamlError, read_yaml
 
 #: Values that a header may hold, which may list the labels of thousands of speakers.
 MOST_VALUES = 500_000
@@ -38,17 +38,16 @@ def load_database(root: Path) -> Any:
     except ImportError:
         raise UserError("audformat databases need the package audformat: pip install 'emosllm[corpora]'") from None
     try:
-        header = read_yaml(root / "db.yaml", "db.yaml is", MOST_VALUES)
-    except UserError as error:
-        raise UserError(f"{root} is a broken audformat database ({error}): get it again") from None
-    try:
+        header = read_yaml(root / "db.yaml", f"{root / 'db.yaml'} is", MOST_VALUES)
         database = audformat.Database.load_header_from_yaml(header)
         # Schemes may take their labels from miscellaneous tables: these come first.
         for name in (*database.misc_tables, *database.tables):
             _load_table(database[name], root, name)
+    except YamlError as error:
+        raise UserError(f"{root} is a broken audformat database ({error.reason}): get it again") from None
     except UserError:
         raise
-    except Exception as error:  # whatever YAML, audformat, pandas and pyarrow raise
+    except Exception as error:  # whatever audformat, pandas and pyarrow raise
         line = " ".join(str(error).split())
         raise UserError(f"{root} is a broken audformat database ({line[:200]}): get it again") from None
     return database

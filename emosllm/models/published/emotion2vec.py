@@ -7,11 +7,11 @@ model.pt. Settings that no published checkpoint has, such as pre-norm layers, ar
 Source of keys and settings: FunASR, `funasr/models/emotion2vec` (template.yaml, model.py, base.py).
 """
 
-import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -234,7 +234,7 @@ def _unpickle(path: Path) -> Any:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # written before torch 1.6, or not a torch file
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code is not None:
             raise UserError(
