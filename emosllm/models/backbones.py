@@ -165,7 +165,7 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | Non
         load_part(folder, layout, "llm", llm)
         llm.tie_weights()
         return llm.eval()
-    config = _load(AutoConfig, reference)
+    config = _load(AutoConfig, reference, needed=AutoModelForCausalLM)
     if is_int8(path := Path(locate(reference)) / WEIGHTS):
         return load_int8(path, new_llm(config, dtype))
     return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True, config=config)
@@ -242,15 +242,18 @@ def _part_of(parts: Any, part: Part, reference: str) -> dict[str, Any]:
     return dict(parts[part])
 
 
-def _load(kind: Any, reference: str, **options: Any) -> Any:
-    """Call `from_pretrained` of an Auto class; an error becomes a `UserError` with a remedy."""
+def _load(kind: Any, reference: str, needed: Any = None, **options: Any) -> Any:
+    """Call `from_pretrained` of an Auto class; an error becomes a `UserError` with a remedy.
+
+    `needed` is the class that the error names, if it is another one.
+    """
     place = locate(reference)
     try:
         with _without_bars():
             loaded = kind.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError) as error:
         refuse_code(error, reference)
-        what = kind.__name__.removeprefix("Auto")
+        what = (needed or kind).__name__.removeprefix("Auto")
         reason = shorten(str(error), 160, placeholder=" …")
         raise UserError(f"{reference}: no {what} there ({reason}); {_way_out(reference)}") from None
     if isinstance(loaded, PreTrainedConfig):

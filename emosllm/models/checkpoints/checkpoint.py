@@ -108,7 +108,7 @@ def read_config(folder: Path) -> SpeechLLMConfig:
     """
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StrictDataclassError) as error:
         refuse_code(error, folder)
         raise UserError(
             f"{folder}: config.json cannot be read ({_reason(error)}); fetch or save the checkpoint again"
@@ -275,7 +275,8 @@ class CheckpointModel(PreTrainedModel):
 
 
 def _reason(error: Exception) -> str:
-    return shorten(str(error), 160, placeholder=" …")
+    inner = error.__cause__  # transformers wraps what its validators raise
+    return shorten(str(inner if isinstance(inner, UserError) else error), 160, placeholder=" …")
 
 
 def _only(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
