@@ -121,6 +121,18 @@ def test_weights_of_torch(ran, tmp_path):
     (tmp_path / "bin").mkdir()
     torch.save({"weight": Malice(ran)}, tmp_path / "bin" / "pytorch_model.bin")
     one_line(lambda: list(read_tensors(tmp_path / "bin")), match="the weights cannot be read")
+    whisper = tiny_whisper.save(tmp_path / "whisper")
+    (whisper / "model.safetensors").unlink()
+    torch.save({"weight": Malice(ran)}, whisper / "pytorch_model.bin")
+    one_line(load_asr, str(whisper), match="its weights are damaged, or hold code, which is never run")
+
+
+@pytest.mark.parametrize("auto_map", [None, {"AutoTokenizer": 7}])
+def test_a_malformed_auto_map(tmp_path, auto_map):
+    _, folder = tiny.folders(tmp_path)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": auto_map, "tokenizer_class": "Unknown"}))
+    one_line(load_tokenizer, str(folder), match="no Tokenizer there")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "llm.gguf"])

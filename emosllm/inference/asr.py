@@ -5,6 +5,7 @@ defaults of each package are used: there are no options for timestamps, language
 """
 
 from collections.abc import Sequence
+from pickle import UnpicklingError
 from textwrap import shorten
 from typing import Any
 
@@ -57,6 +58,11 @@ class PipelineASR:
             )
         except UserError:
             raise
+        except UnpicklingError:  # of a pytorch_model.bin, which transformers opens with `weights_only`
+            raise UserError(
+                f"--asr {name}: its weights are damaged, or hold code, which is never run; fetch the model again, or "
+                "give one with safetensors"
+            ) from None
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             refuse_code(error, f"--asr {name}")
             what = shorten(str(error).split("\n")[0], 140, placeholder=" …")

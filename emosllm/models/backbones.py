@@ -251,7 +251,7 @@ def _load(kind: Any, reference: str, needed: Any = None, **options: Any) -> Any:
     try:
         with _without_bars():
             loaded = kind.from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last two of a malformed auto_map
         refuse_code(error, reference)
         what = (needed or kind).__name__.removeprefix("Auto")
         reason = shorten(str(error), 160, placeholder=" …")
