@@ -29,6 +29,7 @@ from emosllm.recipe_parts import (
     PromptPart,
     TrainingPart,
 )
+from emosllm.safe_yaml import parse_yaml, read_yaml
 
 
 class Recipe(Part):
@@ -178,13 +179,7 @@ def _read(name: str, seen: tuple[str, ...], folder: Path | None = None) -> dict[
     place = _find(name, folder)
     if str(place) in seen:
         raise UserError(f"recipe {name} includes itself: {' -> '.join((*seen, str(place)))}")
-    try:
-        tree = yaml.safe_load(place.read_bytes())
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserError(f"recipe {name} is not YAML: {line}{error.problem or error.context}; correct it") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"recipe {name} is not YAML: {' '.join(str(error).split())}; correct it") from None
+    tree = read_yaml(place, f"recipe {name} is")
     if not isinstance(tree, dict):
         raise UserError(f"recipe {name} is not a mapping of keys to values")
     base = tree.pop("include", None)
@@ -223,10 +218,7 @@ def _override(text: str) -> dict[str, Any]:
     key, sign, value = text.partition("=")
     if not sign or not key:
         raise UserError(f"override {text!r} is not key=value; for example lora.rank=16")
-    try:
-        tree: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UserError(f"override {text!r}: the value {value!r} is not YAML") from None
+    tree: Any = parse_yaml(value, f"override {_shown(text)}: the value {_shown(value)} is")
     if isinstance(tree, str):
         with contextlib.suppress(ValueError):  # YAML 1.1 reads 5e-4 as a string
             tree = float(tree)
@@ -245,8 +237,14 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{where!r} is missing"
     value = first["input"]
-    shown = "" if isinstance(value, Mapping) else f", not {value!r}"
+    shown = "" if isinstance(value, Mapping) else f", not {_shown(value)}"
     return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut to a line: a recipe may hold a list of thousands."""
+    text = repr(value)
+    return text if len(text) <= 160 else f"{text[:160]} …"
 
 
 def _fields_at(path: Sequence[int | str]) -> list[str]:

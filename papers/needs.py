@@ -7,12 +7,11 @@ for loading, evaluation and small batches. Not included: idle time of the GPU, a
 from dataclasses import dataclass
 from functools import lru_cache
 
-import yaml
-
 from emosllm.models.build import build_empty
 from emosllm.models.description import Description, describe, downloads
 from emosllm.recipe import Recipe, dump, parse
 from emosllm.recipe_parts import PromptPart
+from emosllm.safe_yaml import parse_yaml
 from papers.operations import hearing, learning
 from papers.rows import Corpus
 
@@ -77,7 +76,7 @@ def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trai
 @lru_cache
 def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> tuple[Description, float, float]:
     """The description, the encoder's operations for a clip, and those of all phases over all clips."""
-    recipe = parse(yaml.safe_load(text), "of the paper table")
+    recipe = parse(parse_yaml(text, "the recipe is"), "of the paper table")
     system = build_empty(recipe)
     many = dict(clips)
     total = 0.0

@@ -23,7 +23,7 @@ def main(out: Annotated[Path, typer.Argument(help="Folder to write.")], seed: in
     trained = Path(locate("builtin:nano-encoder"))
     torch.manual_seed(seed)
     with atomic_folder(out, marker="config.json") as folder:
-        new_encoder(AutoConfig.from_pretrained(trained)).save_pretrained(folder)
+        new_encoder(AutoConfig.from_pretrained(trained, trust_remote_code=False)).save_pretrained(folder)
         shutil.copy(trained / _EXTRACTOR, folder / _EXTRACTOR)
 
 

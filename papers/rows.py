@@ -7,8 +7,9 @@ are printed only in plots.
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emosllm.safe_yaml import read_yaml
 
 RESULTS = Path("docs/results")
 
@@ -92,18 +93,18 @@ class Shown(_Part):
 def read_papers(root: Path) -> dict[str, Paper]:
     """The papers, by the names of their files."""
     found = sorted((root / RESULTS / "papers").glob("*.yaml"))
-    return {path.stem: Paper.model_validate(yaml.safe_load(path.read_bytes())) for path in found}
+    return {path.stem: Paper.model_validate(read_yaml(path, f"{path} is")) for path in found}
 
 
 def read_corpora(root: Path) -> dict[str, Corpus]:
     """The corpora, by name."""
-    tree = yaml.safe_load((root / RESULTS / "corpora.yaml").read_bytes())
+    tree = read_yaml(root / RESULTS / "corpora.yaml", "corpora.yaml is")
     return {name: Corpus.model_validate(corpus) for name, corpus in tree.items()}
 
 
 def read_shown(root: Path) -> dict[str, Shown]:
     """Our studies at nano scale, in the order of the page."""
-    tree = yaml.safe_load((root / RESULTS / "studies.yaml").read_bytes())
+    tree = read_yaml(root / RESULTS / "studies.yaml", "studies.yaml is")
     settings = tree.pop("settings", {})
     shown = {name: Shown.model_validate(study) for name, study in tree.items()}
     return {

@@ -10,13 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError, first_fault
 from emosllm.experiments.data.data_transform import DataTransform, Transcripts
 from emosllm.experiments.grid import Variant, read_grid
 from emosllm.recipe import Recipe, load_recipe, parse
+from emosllm.safe_yaml import read_yaml
 
 
 class _Part(BaseModel):
@@ -89,11 +89,9 @@ def load_study(name: str) -> Study:
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         raise UserError(f"no study {name!r}: known are {', '.join(study_names())}, or give a YAML file")
     try:
-        return Study.model_validate(_words(yaml.safe_load(path.read_bytes())))
+        return Study.model_validate(_words(read_yaml(path, f"study {name} is")))
     except ValidationError as error:
         raise UserError(f"study {name}: {first_fault(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"study {name} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> StudyVariants:

@@ -5,6 +5,7 @@ defaults of each package are used: there are no options for timestamps, language
 """
 
 from collections.abc import Sequence
+from pickle import UnpicklingError
 from textwrap import shorten
 from typing import Any
 
@@ -14,6 +15,7 @@ from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.inference.transcripts import Transcriber
 from emosllm.models.checkpoints.locations import locate
+from emosllm.remote_code import refuse_code, refuse_kernels
 
 _FASTER = "faster-whisper:"
 _WINDOW = 30 * SAMPLE_RATE  # Whisper's window in samples; longer clips need an option
@@ -43,15 +45,26 @@ class PipelineASR:
     """
 
     def __init__(self, name: str, device: str | None = None) -> None:
-        from transformers import pipeline
+        from transformers import AutoConfig, pipeline
 
         self.name = f"asr {name}"
         place, options = locate(name), {"device": device or "cpu"}
         # `auto` would keep weights in float16, which a CPU multiplies several times slower than float32.
         dtype = "float32" if options["device"] == "cpu" else "auto"
         try:
-            self.pipe: Any = pipeline("automatic-speech-recognition", model=place, dtype=dtype, **options)
+            refuse_kernels(AutoConfig.from_pretrained(place, trust_remote_code=False), f"--asr {name}")
+            self.pipe: Any = pipeline(
+                "automatic-speech-recognition", model=place, dtype=dtype, trust_remote_code=False, **options
+            )
+        except UserError:
+            raise
+        except UnpicklingError:  # of a pytorch_model.bin, which transformers opens with `weights_only`
+            raise UserError(
+                f"--asr {name}: its weights are damaged, or hold code, which is never run; fetch the model again, or "
+                "give one with safetensors"
+            ) from None
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+            refuse_code(error, f"--asr {name}")
             what = shorten(str(error).split("\n")[0], 140, placeholder=" …")
             raise UserError(
                 f"--asr {name}: no speech recogniser of that name can be loaded ({what}); fetch it once with "

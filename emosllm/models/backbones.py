@@ -44,6 +44,7 @@ from emosllm.models.mappers import LinearMapper
 from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.published.registry import find_layout
 from emosllm.recipe_parts import Layers
+from emosllm.remote_code import refuse_code, refuse_kernels
 
 for _register in (register_emotion2vec, register_qwen_audio):  # transformers does not include these
     _register()
@@ -74,7 +75,9 @@ def load_config(reference: str, part: Part, file: str | None = None) -> PreTrain
 
 def config_of(values: dict[str, Any]) -> PreTrainedConfig:
     """Create a backbone's config from plain values that include `model_type`."""
-    return AutoConfig.for_model(**values)
+    config = AutoConfig.for_model(**values)
+    refuse_kernels(config, values["model_type"])
+    return config
 
 
 def new_encoder(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -82,12 +85,12 @@ def new_encoder(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) ->
     family(config)
     if config.model_type == "whisper":
         return WhisperEncoder(config).to(dtype)
-    return AutoModel.from_config(config, dtype=dtype)
+    return AutoModel.from_config(config, dtype=dtype, trust_remote_code=False)
 
 
 def new_llm(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """Create a causal LM with new weights."""
-    return AutoModelForCausalLM.from_config(config, dtype=dtype)
+    return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
 
 
 def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Layers = "last") -> PreTrainedModel:
@@ -162,9 +165,10 @@ def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | Non
         load_part(folder, layout, "llm", llm)
         llm.tie_weights()
         return llm.eval()
+    config = _load(AutoConfig, reference, needed=AutoModelForCausalLM)
     if is_int8(path := Path(locate(reference)) / WEIGHTS):
-        return load_int8(path, new_llm(_load(AutoConfig, reference), dtype))
-    return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True)
+        return load_int8(path, new_llm(config, dtype))
+    return _load(AutoModelForCausalLM, reference, dtype=dtype, use_safetensors=True, config=config)
 
 
 def load_mapper(reference: str, mapper: LinearMapper) -> None:
@@ -238,16 +242,23 @@ def _part_of(parts: Any, part: Part, reference: str) -> dict[str, Any]:
     return dict(parts[part])
 
 
-def _load(kind: Any, reference: str, **options: Any) -> Any:
-    """Call `from_pretrained` of an Auto class; an error becomes a `UserError` with a remedy."""
+def _load(kind: Any, reference: str, needed: Any = None, **options: Any) -> Any:
+    """Call `from_pretrained` of an Auto class; an error becomes a `UserError` with a remedy.
+
+    `needed` is the class that the error names, if it is another one.
+    """
     place = locate(reference)
     try:
         with _without_bars():
-            return kind.from_pretrained(place, **options)
-    except (OSError, ValueError, KeyError) as error:
-        what = kind.__name__.removeprefix("Auto")
+            loaded = kind.from_pretrained(place, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last two of a malformed auto_map
+        refuse_code(error, reference)
+        what = (needed or kind).__name__.removeprefix("Auto")
         reason = shorten(str(error), 160, placeholder=" …")
         raise UserError(f"{reference}: no {what} there ({reason}); {_way_out(reference)}") from None
+    if isinstance(loaded, PreTrainedConfig):
+        refuse_kernels(loaded, reference)
+    return loaded
 
 
 @contextmanager

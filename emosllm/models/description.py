@@ -5,9 +5,9 @@ The parameters are counted on the meta device, which takes seconds for billions 
 
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-import yaml
 from torch import nn
 
 from emosllm.models.build import System, audio_vectors, build_empty
@@ -17,6 +17,7 @@ from emosllm.models.encoders.families import depth
 from emosllm.models.training_memory import Load, training_memory
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import EncoderPart, LinearMapperPart, QPMapperPart
+from emosllm.safe_yaml import read_yaml
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _PREFIX_TOKENS = 320  # system prompt; ASSUMED, tokenizers differ
@@ -98,8 +99,7 @@ class Download:
 
 def downloads(recipe: Recipe) -> dict[str, Download]:
     """Size and licence of the published models that a recipe needs, where `downloads.yaml` lists them."""
-    text = (files("emosllm.models") / "downloads.yaml").read_text(encoding="utf-8")
-    known = yaml.safe_load(text)
+    known = read_yaml(Path(str(files("emosllm.models") / "downloads.yaml")), "downloads.yaml is")
     return {name: Download(**known[name]) for name in recipe.models if name in known}
 
 

@@ -6,13 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError, first_fault
 from emosllm.labels import FINER, LETTERS
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import EMOTION_TASK, Task
+from emosllm.safe_yaml import read_yaml
 
 _PLACES = (
     ("audio", "{audio}"),
@@ -128,15 +128,13 @@ def load_templates(name: str) -> Templates:
     """
     shipped = files("emosllm.prompting") / "prompts" / f"{name}.yaml"
     if "/" not in name and shipped.is_file():
-        content = shipped.read_bytes()
+        path = Path(str(shipped))
     elif Path(name).is_file():
-        content = Path(name).read_bytes()
+        path = Path(name)
     else:
         known = sorted(Path(entry.name).stem for entry in (files("emosllm.prompting") / "prompts").iterdir())
         raise UserError(f"no prompts {name!r}: known are {', '.join(known)}, or give the path of a YAML file")
     try:
-        return Templates.model_validate(yaml.safe_load(content))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"prompts {name} are not YAML: {' '.join(str(error).split())}") from None
+        return Templates.model_validate(read_yaml(path, f"prompts {name} are"))
     except ValidationError as error:
         raise UserError(f"prompts {name}: {first_fault(error)}") from None

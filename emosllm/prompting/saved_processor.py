@@ -10,6 +10,7 @@ from typing import Any, Self
 from transformers import AutoFeatureExtractor, AutoTokenizer, FeatureExtractionMixin, PreTrainedTokenizerBase
 
 from emosllm.files import write_atomically
+from emosllm.remote_code import refuse_code
 
 SETTINGS = "processor_config.json"
 PARTS = {"feature_extractor": AutoFeatureExtractor, "tokenizer": AutoTokenizer}
@@ -49,6 +50,7 @@ class SavedProcessor:
         Raises:
             OSError: a file is missing.
             ValueError: a file has invalid content.
+            UserError: a part needs Python code of its own.
         """
         place = Path(name)
         if not place.is_dir():
@@ -59,5 +61,13 @@ class SavedProcessor:
         content = json.loads((place / SETTINGS).read_text(encoding="utf-8"))
         content.pop("processor_class")
         held = content.pop("parts")
-        parts = [PARTS[part].from_pretrained(name, **hub) if part in held else None for part in PARTS]
+        hub.pop("trust_remote_code", None)  # AutoProcessor passes it on, whatever its caller set
+        try:
+            parts = [
+                kind.from_pretrained(name, trust_remote_code=False, **hub) if part in held else None
+                for part, kind in PARTS.items()
+            ]
+        except ValueError as error:
+            refuse_code(error, name)
+            raise
         return cls(*parts, content)  # type: ignore[call-arg]

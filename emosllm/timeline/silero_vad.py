@@ -31,16 +31,13 @@ VERSION = "6.2.3"
 class Silero(nn.Module):
     """Speech probabilities of a stream; the state is kept between calls.
 
-    Args:
-        weights: the package's file for 16 kHz; the installed package's file if not given.
-
     Raises:
         UserError: silero-vad is not installed, or its weights have other shapes.
     """
 
     basis: torch.Tensor
 
-    def __init__(self, weights: Path | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("basis", torch.zeros(2 * _BINS, 1, 256))
         sizes = (_BINS, 128, 64, 64, _WIDTH)
@@ -49,7 +46,7 @@ class Silero(nn.Module):
         )
         self.lstm = nn.LSTM(_WIDTH, _WIDTH)
         self.out = nn.Linear(_WIDTH, 1)
-        self._load(weights or installed_weights())
+        self._load(installed_weights())
         self.requires_grad_(False)
         self.reset()
 
@@ -87,7 +84,9 @@ class Silero(nn.Module):
         for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             names[f"decoder.rnn.{kind}"] = f"lstm.{kind}_l0"
         try:
-            # The scripted file holds the weights that the package's own functions use.
+            # The scripted file holds the weights that the package's own functions use; those in its safetensors file
+            # differ. No other file reaches `torch.jit.load`: whoever could change this one could change the package's
+            # code too. The scripted code is not called.
             weights = torch.jit.load(str(path), map_location="cpu").state_dict()
             state = {ours: weights[f"_model.{theirs}"] for theirs, ours in names.items()}
             out = "_model.decoder.decoder.2"

@@ -76,7 +76,7 @@ class PhaseDataset(Dataset[Sample]):
         if frames is None and self.cached is not None:
             # A separate generator, so that the choice of a view does not change the other draws.
             view = int(np.random.default_rng((*self.seed, index, 1)).integers(self.views + 1))
-            frames = np.load(self.cached(utterance, view), mmap_mode="r")
+            frames = np.load(self.cached(utterance, view), mmap_mode="r", allow_pickle=False)
         thresholds = self.processor.settings.thresholds
         if self.processor.takes_audio and (frames is None or (thresholds is not None and self.measured is None)):
             samples = load_utterance(utterance)

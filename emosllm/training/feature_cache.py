@@ -83,7 +83,7 @@ class FeatureCache:
 
     def load(self, utterance: Utterance) -> np.ndarray:
         """Load the frames of an utterance passed to `fill` before: `[N, D]` or `[N, S, D]`, float32."""
-        return np.load(self.path(utterance)).astype(np.float32)
+        return np.load(self.path(utterance), allow_pickle=False).astype(np.float32)
 
     @torch.inference_mode()
     def _compute(self, waiting: Sequence[tuple[Path, np.ndarray]]) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -80,6 +81,12 @@ class PhaseTrainer(Trainer):
         except UserError as error:
             last = str(error).strip().splitlines()[-1]
             raise UserError(last.partition("UserError: ")[2] or last) from None
+        except UnpicklingError:  # the Trainer opens a checkpoint's files with `weights_only`
+            folder = options.get("resume_from_checkpoint")
+            raise UserError(
+                f"{folder}: optimizer.pt, scheduler.pt or rng_state.pth is damaged or holds more than tensors; "
+                "delete that folder, and resume"
+            ) from None
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score the validation set, and keep these weights if they are the best so far."""

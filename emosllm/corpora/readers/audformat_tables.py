@@ -2,7 +2,7 @@
 
 `audformat.Database.load` reads `db.yaml` with a YAML loader that can construct any Python object, and prefers a
 pickled table (`db.<table>.pkl`) to the CSV or Parquet file beside it. Opening a pickle can run code too. This module
-reads the header with YAML's safe loader and ignores pickled tables. It refuses a table that exists only as a pickle.
+reads the header as plain YAML and ignores pickled tables. It refuses a table that exists only as a pickle.
 """
 
 import shutil
@@ -11,13 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from emosllm.errors import UserError
 from emosllm.extras import extra
+from emosllm.safe_yaml import YamlError, read_yaml
 
-# The same loader in C, where PyYAML has it: headers with the labels of thousands of speakers are long.
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Values that a header may hold, which may list the labels of thousands of speakers.
+MOST_VALUES = 500_000
 #: Endings of table files, the preferred one first, in audformat's own order.
 SUFFIXES = (".parquet", ".csv")
 
@@ -38,14 +37,16 @@ def load_database(root: Path) -> Any:
     with extra("corpora", "an audformat database"):
         audformat = import_module("audformat")  # imports pandas, therefore only when it is needed
     try:
-        header = yaml.load((root / "db.yaml").read_text("utf-8"), Loader=_SAFE_LOADER)
+        header = read_yaml(root / "db.yaml", f"{root / 'db.yaml'} is", MOST_VALUES)
         database = audformat.Database.load_header_from_yaml(header)
         # Schemes may take their labels from miscellaneous tables: these come first.
         for name in (*database.misc_tables, *database.tables):
             _load_table(database[name], root, name)
+    except YamlError as error:
+        raise UserError(f"{root} is a broken audformat database ({error.reason}): get it again") from None
     except UserError:
         raise
-    except Exception as error:  # whatever YAML, audformat, pandas and pyarrow raise
+    except Exception as error:  # whatever audformat, pandas and pyarrow raise
         line = " ".join(str(error).split())
         raise UserError(f"{root} is a broken audformat database ({line[:200]}): get it again") from None
     return database

@@ -38,6 +38,7 @@ from emosllm.models.encoders.hidden_states import HiddenStates
 from emosllm.models.llms.lora import lora_layers
 from emosllm.recipe import Recipe, parse
 from emosllm.recipe_parts import LinearMapperPart
+from emosllm.remote_code import refuse_code, refuse_kernels
 
 _INDEX = "model.safetensors.index.json"
 # Options of transformers' `push_to_hub` that the hub's functions accept.
@@ -106,13 +107,15 @@ def read_config(folder: Path) -> SpeechLLMConfig:
         UserError: the config cannot be read, or does not belong to an emosllm checkpoint.
     """
     try:
-        config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, StrictDataclassError) as error:
+        refuse_code(error, folder)
         raise UserError(
             f"{folder}: config.json cannot be read ({_reason(error)}); fetch or save the checkpoint again"
         ) from None
     if not isinstance(config, SpeechLLMConfig):
         raise UserError(f"{folder}: a checkpoint of kind {config.model_type!r}, not one of emosllm")
+    refuse_kernels(config, folder)
     return config
 
 
@@ -272,7 +275,8 @@ class CheckpointModel(PreTrainedModel):
 
 
 def _reason(error: Exception) -> str:
-    return shorten(str(error), 160, placeholder=" …")
+    inner = error.__cause__  # transformers wraps what its validators raise
+    return shorten(str(inner if isinstance(inner, UserError) else error), 160, placeholder=" …")
 
 
 def _only(options: Mapping[str, Any], *names: str) -> dict[str, Any]:

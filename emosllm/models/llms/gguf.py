@@ -53,7 +53,7 @@ def load_gguf_tokenizer(reference: str, file: str) -> PreTrainedTokenizerBase:
         UserError: the file is not available, or is not a GGUF file.
     """
     with _alone(reference, file) as place:
-        return AutoTokenizer.from_pretrained(place, gguf_file=file)
+        return AutoTokenizer.from_pretrained(place, gguf_file=file, trust_remote_code=False)
 
 
 def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -65,12 +65,14 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
     with _alone(reference, file) as place:
         config = _config(place, file)
         whole: dict[str, Any] = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)}
-        stored = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=dtype, **whole)
+        stored = AutoModelForCausalLM.from_pretrained(
+            place, config=config, dtype=dtype, trust_remote_code=False, **whole
+        )
     config = stored.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     with no_init_weights():  # a new model, because the loaded one keeps the attributes of a quantised model
-        plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        plain = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
     put_loaded(plain, stored.state_dict())
     plain.generation_config = stored.generation_config
     return plain.eval()
@@ -81,7 +83,7 @@ def _config(folder: str, file: str) -> PreTrainedConfig:
     path = (Path(folder) / file).resolve()
     key = (path, path.stat().st_mtime_ns)
     if key not in _READ:
-        _READ[key] = AutoConfig.from_pretrained(folder, gguf_file=file)
+        _READ[key] = AutoConfig.from_pretrained(folder, gguf_file=file, trust_remote_code=False)
     return deepcopy(_READ[key])
 
 

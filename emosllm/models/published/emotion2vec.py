@@ -7,15 +7,14 @@ model.pt. Settings that no published checkpoint has, such as pre-norm layers, ar
 Source of keys and settings: FunASR, `funasr/models/emotion2vec` (template.yaml, model.py, base.py).
 """
 
-import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import Wav2Vec2FeatureExtractor
@@ -25,6 +24,7 @@ from emosllm.labels import UNKNOWN, emotion_name
 from emosllm.models.encoders.emotion2vec import Emotion2VecConfig
 from emosllm.models.published.layout import Layout, Part, Place, Read, whole
 from emosllm.models.published.tensors import safetensors
+from emosllm.safe_yaml import read_yaml
 
 _WEIGHTS = ("model.safetensors", "model.pt", "emotion2vec_base.pt")
 # Settings that change the computation, with the only value that is supported here.
@@ -167,8 +167,8 @@ EMOTION2VEC = Layout("emotion2vec", recognises, configs, tensors, place, feature
 
 def _settings(folder: Path) -> dict[str, Any]:
     try:
-        read = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        read = read_yaml(folder / "config.yaml", f"{folder / 'config.yaml'} is")
+    except UserError:
         return {}
     return read if isinstance(read, dict) else {}
 
@@ -234,7 +234,7 @@ def _unpickle(path: Path) -> Any:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # written before torch 1.6, or not a torch file
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code is not None:
             raise UserError(

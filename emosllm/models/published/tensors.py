@@ -4,12 +4,12 @@ Only safetensors, and torch's files with `weights_only`, are read. No code of a 
 """
 
 import json
-import pickle
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -74,7 +74,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} is missing, so the checkpoint is not complete; fetch it again") from None
-    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (SafetensorError, UnpicklingError, EOFError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path}: the weights cannot be read ({reason}); fetch the checkpoint again") from None
 
