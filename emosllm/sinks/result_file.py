@@ -63,6 +63,8 @@ class ResultFile(Sink):
         with self._lock:
             if kind is None:
                 self.finish()
+            else:
+                self._keep()
         if kind is None:
             self.journal.remove()
         elif kind is KeyboardInterrupt:
