@@ -169,11 +169,16 @@ def test_a_kill_while_the_result_is_written_costs_nothing(nano, manifest, tmp_pa
 def test_an_interruption_loses_no_finished_row(nano, manifest, tmp_path, capsys):
     utterances, out = read_manifest(manifest), tmp_path / "r.csv"
     options = RecognitionOptions(2)
-    with pytest.raises(KeyboardInterrupt), ResultFile(out, utterances, nano, "nano", options) as sink:
-        for row in recognise(nano, nano.reader().read(utterances), options):
-            if sink.rows == 10:
-                raise KeyboardInterrupt
-            sink.write(row)
+
+    def interrupted():
+        with ResultFile(out, utterances, nano, "nano", options) as sink:
+            for row in recognise(nano, nano.reader().read(utterances), options):
+                if sink.rows == 10:
+                    raise KeyboardInterrupt
+                sink.write(row)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert capsys.readouterr().err == f"{out}: finished rows are kept; the same command continues\n"
     assert run_bulk(nano, utterances, out).earlier == 10
     assert len(out.read_text().splitlines()) == 41
