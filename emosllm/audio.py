@@ -17,7 +17,7 @@ import soxr
 
 from emosllm.sound_file import AudioError, open_sound_file
 
-__all__ = ["AudioError", "Recording", "duration", "load_audio", "open_recording", "stream_audio"]
+__all__ = ["AudioError", "Recording", "duration", "load_audio", "open_recording"]
 
 SAMPLE_RATE = 16_000  # Hz; what WavLM, wav2vec 2.0, HuBERT and Whisper were trained on
 MIN_SECONDS = 0.1  # shorter than a syllable; also how much a header or a manifest may be off by rounding and padding
@@ -50,7 +50,16 @@ class Recording:
         return _to_16k(self._decoded(first, last), self._rate, self.name)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Read the whole recording in blocks; `stream_audio` documents result and errors."""
+        """Read the whole recording in blocks, in constant memory; joined, they are the samples of `load_audio`.
+
+        Silence is not an error here, because long recordings contain pauses.
+
+        Yields:
+            float32 samples `[n]`, mono, 16 kHz, some seconds per block.
+
+        Raises:
+            AudioError: as `load_audio`, except for silence. A fault is raised when decoding reaches it.
+        """
         first, last = _stretch(self.name, self._frames, self._rate, 0.0, None)
         return _resampled(self._decoded(first, last), self._rate, self.name, _Peaks())
 
@@ -107,24 +116,6 @@ def load_audio(
     """
     with open_recording(source, rate=rate) as recording:
         return recording.samples(start, end)
-
-
-def stream_audio(source: Path | str | bytes) -> Iterator[np.ndarray]:
-    """Read a whole recording of any length in blocks, in constant memory; the samples are those of `load_audio`.
-
-    Silence is not an error here, because long recordings contain pauses.
-
-    Args:
-        source: a file, or the bytes of one.
-
-    Yields:
-        float32 samples `[n]`, mono, 16 kHz, some seconds per block; concatenated they are the recording.
-
-    Raises:
-        AudioError: as `load_audio`, except for silence. A fault late in the file is raised when decoding reaches it.
-    """
-    with open_recording(source) as recording:
-        yield from recording.blocks()
 
 
 def duration(source: Path | str | bytes | np.ndarray, *, rate: int = SAMPLE_RATE) -> float:

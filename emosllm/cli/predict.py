@@ -32,11 +32,10 @@ from emosllm.cli.predict_options import (
     PictureOpt,
     RttmOpt,
     TimelineOpt,
+    TranscriptOptions,
     WordsOpt,
     WorkersOpt,
-    completed_sources,
     long_recording,
-    transcript_sources,
     turn_options,
 )
 from emosllm.cli.progress import CommandProgress
@@ -89,7 +88,7 @@ def predict(
     from emosllm.inference.clips import ListedUtterances
     from emosllm.inference.rows import RecognitionOptions, recognise
     from emosllm.sinks.outputs import check_outputs, sinks_of
-    from emosllm.sinks.sink import OutputOptions
+    from emosllm.sinks.sink import OutputOptions, RecognitionRun
     from emosllm.timeline.cues import cues_available
     from emosllm.timeline.spoken_turns import SpokenTurns
 
@@ -97,7 +96,8 @@ def predict(
     turns = turn_options(rttm, shortest, longest, cues) if timeline else None
     outputs = OutputOptions(format.value, out or [], picture)
     check_outputs(outputs, timeline)
-    sources = transcript_sources(transcripts, data, utterances)
+    texts = TranscriptOptions(transcripts, data, asr, device)
+    table = texts.table(utterances)
     with ExitStack() as stack:
         # Opened before the system is loaded, so that a recording that cannot be read is reported at once.
         recording = stack.enter_context(open_recording(path)) if path else None
@@ -106,7 +106,7 @@ def predict(
         recogniser = load(
             model, device=device, strategy=chosen_strategy(strategy), labels=chosen_labels(labels, utterances)
         )
-        sources = completed_sources(sources, recogniser, transcripts, data is not None, asr, device)
+        sources = texts.sources(table, recogniser)
         options = RecognitionOptions(batch_size, sources, timeline and (cues_available() if cues is None else cues))
         segmentation: SpokenTurns | ListedUtterances
         if path is not None and recording is not None:
@@ -116,7 +116,8 @@ def predict(
             segmentation = ListedUtterances(utterances, reader, workers, ahead=2 * batch_size)
         if adapt:
             recogniser.adapt(segmentation.clips(), batch_size)
-        sinks = [stack.enter_context(sink) for sink in sinks_of(outputs, segmentation, recogniser, model, options)]
+        run = RecognitionRun(recogniser, model, options)
+        sinks = [stack.enter_context(sink) for sink in sinks_of(outputs, segmentation, run)]
         rows = recognise(recogniser, segmentation.clips(sinks[0].earlier), options)
         for row in _tracked(rows, segmentation, sinks[0].earlier):
             for sink in sinks:

@@ -1,6 +1,7 @@
 """Arguments and options of the command `predict`, and the typed options of each stage that they become."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
 if TYPE_CHECKING:
+    from emosllm.inference.given_transcripts import GivenTranscripts
     from emosllm.inference.recogniser import Recogniser
     from emosllm.inference.transcripts import TranscriptSources
     from emosllm.timeline.spoken_turns import TurnOptions
@@ -93,62 +95,61 @@ def turn_options(rttm: Path | None, shortest: float | None, longest: float | Non
     return TurnOptions(Limits.of(shortest, longest), speakers=read_rttm(rttm) if rttm else None)
 
 
-def transcript_sources(
-    transcripts: str | None, data: Path | None, utterances: Sequence[Utterance]
-) -> "TranscriptSources":
-    """The sources that `--transcripts` names, checked before a system is loaded.
+@dataclass(frozen=True)
+class TranscriptOptions:
+    """The options of transcripts.
 
-    Raises:
-        UserError: there is no manifest or no readable table.
-    """
-    from emosllm.inference.given_transcripts import GivenTranscripts
-    from emosllm.inference.transcripts import TranscriptSources
-
-    if transcripts is None or transcripts == "own":
-        return TranscriptSources()
-    if transcripts == "given":
-        if data is None:
-            raise UserError("--transcripts given: there is no manifest to take them from; add --data, or name a table")
-        return TranscriptSources(listed=True)
-    table = GivenTranscripts(Path(transcripts))
-    table.check(utterance.audio for utterance in utterances if isinstance(utterance.audio, Path))
-    return TranscriptSources(table)
-
-
-def completed_sources(
-    sources: "TranscriptSources",
-    recogniser: "Recogniser",
-    transcripts: str | None,
-    manifest: bool,
-    asr: str | None,
-    device: str | None,
-) -> "TranscriptSources":
-    """The sources with those that depend on the loaded system: the manifest's column, and a speech recogniser.
-
-    Args:
-        sources: what `transcript_sources` returned.
-        recogniser: the system.
-        transcripts: the value of `--transcripts`.
-        manifest: whether there is a manifest with a transcript column.
+    Attributes:
+        source: the value of `--transcripts`: `own`, `given`, or a table.
+        manifest: the manifest, whose column may be used.
         asr: the value of `--asr`.
         device: where the speech recogniser computes.
-
-    Raises:
-        UserError: `own` is requested of a system that does not transcribe, or two sources exclude each other.
     """
-    from dataclasses import replace
 
-    if transcripts == "own" and asr is not None:
-        raise UserError("--transcripts own and --asr: either the system transcribes, or the speech recogniser does")
-    if transcripts == "own" and not recogniser.model.recipe.transcribes:
-        raise UserError(
-            f"--transcripts own: {recogniser.model.recipe.name} does not transcribe; leave it out, name a table of "
-            "transcripts, or give --asr"
-        )
-    if transcripts is None and (asr is not None or not recogniser.writes_words):
-        sources = replace(sources, listed=manifest)
-    if asr is not None:
+    source: str | None
+    manifest: Path | None
+    asr: str | None
+    device: str | None
+
+    def table(self, utterances: Sequence[Utterance]) -> "GivenTranscripts | None":
+        """The user's table; the options are checked as far as that is possible without a system.
+
+        Raises:
+            UserError: there is no manifest, no readable table, or two sources exclude each other.
+        """
+        if self.source == "own" and self.asr is not None:
+            raise UserError("--transcripts own and --asr: either the system transcribes, or the speech recogniser does")
+        if self.source == "given" and self.manifest is None:
+            raise UserError("--transcripts given: there is no manifest to take them from; add --data, or name a table")
+        if self.source in (None, "own", "given"):
+            return None
+        from emosllm.inference.given_transcripts import GivenTranscripts
+
+        table = GivenTranscripts(Path(str(self.source)))
+        table.check(utterance.audio for utterance in utterances if isinstance(utterance.audio, Path))
+        return table
+
+    def sources(self, table: "GivenTranscripts | None", recogniser: "Recogniser") -> "TranscriptSources":
+        """The sources of transcripts for a system.
+
+        Args:
+            table: what `table` returned.
+            recogniser: the system.
+
+        Raises:
+            UserError: `own` is requested of a system that does not transcribe, or there is no such speech recogniser.
+        """
+        from emosllm.inference.transcripts import TranscriptSources
+
+        if self.source == "own" and not recogniser.model.recipe.transcribes:
+            raise UserError(
+                f"--transcripts own: {recogniser.model.recipe.name} does not transcribe; leave it out, name a table of "
+                "transcripts, or give --asr"
+            )
+        by_default = self.source is None and (self.asr is not None or not recogniser.writes_words)
+        listed = self.manifest is not None and (self.source == "given" or by_default)
+        if self.asr is None:
+            return TranscriptSources(table, listed)
         from emosllm.inference.asr import load_asr
 
-        sources = replace(sources, transcriber=load_asr(asr, device))
-    return sources
+        return TranscriptSources(table, listed, load_asr(self.asr, self.device))

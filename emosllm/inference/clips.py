@@ -8,10 +8,11 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,55 +77,70 @@ class ClipReader:
         """
         if workers < 1:
             for _, group in groupby(utterances, _recording_of):
-                yield from self._clips(group)
+                with closing(_SharedRecording()) as shared:
+                    yield from self._clips(group, shared)
             return
         parts = _parts(utterances, max(1, ahead // 2))
-        pending: deque[tuple[int, Future[list[Clip]]]] = deque()
+        pending: deque[_PendingPart] = deque()
         with ThreadPoolExecutor(workers, thread_name_prefix="decoding") as pool:
 
             def fill() -> None:
-                while sum(count for count, _ in pending) < max(ahead, workers) and (part := next(parts, None)):
-                    pending.append((len(part), pool.submit(self._part, part)))
+                while sum(part.size for part in pending) < max(ahead, workers) and (new := next(parts, None)):
+                    utterances, shared = new
+                    pending.append(_PendingPart(len(utterances), shared, pool.submit(self._part, utterances, shared)))
 
+            shared = _SharedRecording()
             try:
                 fill()
                 while pending:
-                    clips = pending.popleft()[1].result()
+                    part = pending.popleft()
+                    clips = part.clips.result()
+                    if part.shared is not shared:  # all parts of the recording before are read
+                        shared.close()
+                        shared = part.shared
                     fill()
                     yield from clips
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+                for unread in (shared, *(part.shared for part in pending)):
+                    unread.close()
 
-    def _part(self, utterances: Iterable[Utterance]) -> list[Clip]:
-        return list(self._clips(utterances))
+    def cut(self, utterance: Utterance, recording: Recording) -> Clip:
+        """Cut an utterance out of its open recording.
 
-    def _clips(self, utterances: Iterable[Utterance]) -> Iterator[Clip]:
-        """The clips of utterances of one recording, which is opened when the first of them needs it."""
-        with ExitStack() as stack:
-            recording: Recording | None = None
-            for utterance in utterances:
-                name = name_of(utterance)
-                try:
-                    if utterance.audio is None and self.processor.takes_audio:
-                        raise UserError(f"{name}: no recording, and this system needs one")
-                    frames = self.frames(utterance) if self.frames is not None else None
-                    samples = None
-                    if self.samples and utterance.audio is not None:
-                        if recording is None:
-                            recording = stack.enter_context(open_recording(utterance.audio, name=name))
-                        samples = self._samples(recording, utterance, name)
-                    clip = Clip(utterance, name, samples, frames, utterance.transcript)
-                except UserError as error:
-                    clip = Clip(utterance, name, error=str(error))
-                yield clip
+        Raises:
+            UserError: the segment cannot be read, or is too long for the system.
+        """
+        samples = self._samples(recording, utterance)
+        return Clip(utterance, name_of(utterance), samples, transcript=utterance.transcript)
 
-    def _samples(self, recording: Recording, utterance: Utterance, name: str) -> np.ndarray:
+    def _part(self, utterances: Iterable[Utterance], shared: "_SharedRecording") -> list[Clip]:
+        with shared.lock:
+            return list(self._clips(utterances, shared))
+
+    def _clips(self, utterances: Iterable[Utterance], shared: "_SharedRecording") -> Iterator[Clip]:
+        """The clips of utterances of one recording."""
+        for utterance in utterances:
+            name = name_of(utterance)
+            try:
+                if utterance.audio is None and self.processor.takes_audio:
+                    raise UserError(f"{name}: no recording, and this system needs one")
+                frames = self.frames(utterance) if self.frames is not None else None
+                samples = None
+                if self.samples and utterance.audio is not None:
+                    samples = self._samples(shared.opened(utterance), utterance)
+                clip = Clip(utterance, name, samples, frames, utterance.transcript)
+            except UserError as error:
+                clip = Clip(utterance, name, error=str(error))
+            yield clip
+
+    def _samples(self, recording: Recording, utterance: Utterance) -> np.ndarray:
         # A recording that is too long is refused by its header, before decoding. Headers may be slightly wrong.
-        promised = min(recording.seconds, utterance.end or math.inf) - utterance.start
-        if promised > self.processor.longest + MIN_SECONDS:
-            self.processor.check_seconds(promised, name)
+        stated = min(recording.seconds, utterance.end or math.inf) - utterance.start
+        if stated > self.processor.longest + MIN_SECONDS:
+            self.processor.check_seconds(stated, name_of(utterance))
         samples = recording.samples(utterance.start, utterance.end)
-        self.processor.check_length(samples, name)
+        self.processor.check_length(samples, name_of(utterance))
         return samples
 
 
@@ -161,13 +177,44 @@ def name_of(utterance: Utterance) -> str:
     return str(utterance.audio) if isinstance(utterance.audio, Path) else utterance.id
 
 
+class _SharedRecording:
+    """One recording that is opened when the first of its utterances needs it, and stays open for the others."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self._stack = ExitStack()
+        self._recording: Recording | None = None
+
+    def opened(self, utterance: Utterance) -> Recording:
+        """The open recording of the utterance."""
+        if self._recording is None:
+            assert utterance.audio is not None
+            opening = open_recording(utterance.audio, name=name_of(utterance))
+            self._recording = self._stack.enter_context(opening)
+        return self._recording
+
+    def close(self) -> None:
+        """Close the recording, if it was opened."""
+        self._stack.close()
+
+
+@dataclass(frozen=True)
+class _PendingPart:
+    """Utterances of one recording that a thread reads."""
+
+    size: int
+    shared: _SharedRecording
+    clips: Future[list[Clip]]
+
+
 def _recording_of(utterance: Utterance) -> object:
     """A key that is equal for utterances of one file; all other recordings differ."""
     return utterance.audio if isinstance(utterance.audio, Path) else object()
 
 
-def _parts(utterances: Iterable[Utterance], most: int) -> Iterator[list[Utterance]]:
-    """Lists of at most `most` utterances of one recording."""
+def _parts(utterances: Iterable[Utterance], most: int) -> Iterator[tuple[list[Utterance], _SharedRecording]]:
+    """Lists of at most `most` utterances of one recording, which all lists of that recording share."""
     for _, group in groupby(utterances, _recording_of):
+        shared = _SharedRecording()
         while part := list(islice(group, most)):
-            yield part
+            yield part, shared

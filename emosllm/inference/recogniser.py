@@ -6,7 +6,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -23,8 +23,10 @@ from emosllm.inference.decoding import (
     score_emotions,
     transcribe,
 )
+from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.sources import Source, as_utterance
 from emosllm.inference.stored_calibration import StoredCalibration
+from emosllm.inference.transcripts import TranscriptSources
 from emosllm.labels import LabelSet
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
@@ -111,7 +113,7 @@ class Recogniser:
         utterances: Iterable[Utterance],
         batch_size: int = 8,
         transcripts: Transcripts = "own",
-        sessions: Iterable[Session | None] | None = None,
+        session: Session | None = None,
     ) -> Iterator[Prediction]:
         """Recognise many recordings, in order, `batch_size` at a time, in constant memory.
 
@@ -119,17 +121,15 @@ class Recogniser:
             utterances: what to recognise.
             batch_size: number of recordings in a batch; the answers do not depend on it.
             transcripts: `given` uses the utterances' own transcripts where they have one.
-            sessions: the session of each utterance, or `None` for one that uses the adaptation of `adapt`.
+            session: the session of the recordings, if answers adapt to them as they come.
 
         Raises:
             UserError: the strategy needs transcripts, and the system does not transcribe.
         """
-        self.check_transcripts(transcripts == "given")
-        clips = self.reader().read(utterances)
-        if transcripts == "own" and not self.processor.takes_transcript:
-            clips = (replace(clip, transcript=None) for clip in clips)
-        clips = (replace(clip, session=session) for clip, session in zip(clips, sessions or repeat(None), strict=False))
-        yield from (prediction for _, prediction in self.recognise(clips, batch_size))
+        sources = TranscriptSources(listed=transcripts == "given")
+        options = RecognitionOptions(batch_size, sources, session=session)
+        for row in recognise(self, self.reader().read(utterances), options):
+            yield row.prediction
 
     def reader(self, *, samples: bool = False) -> ClipReader:
         """A reader of utterances as clips for this system.
@@ -169,7 +169,7 @@ class Recogniser:
             raise UserError(f"batch_size {batch_size}: give 1 or more")
         remaining = iter(clips)
         while batch := list(islice(remaining, batch_size)):
-            errors = [clip.error or self._missing_transcript(clip) for clip in batch]
+            errors = [clip.error or self._fault(clip) for clip in batch]
             sound = [clip for clip, error in zip(batch, errors, strict=True) if error is None]
             answers = iter(self._recognise(sound) if sound else [])
             for clip, error in zip(batch, errors, strict=True):
@@ -214,8 +214,13 @@ class Recogniser:
             frames = self._frames([clip for clip in batch if clip.error is None])
             yield from (torch.from_numpy(clip) for clip in frames if clip is not None)
 
-    def _missing_transcript(self, clip: Clip) -> str | None:
-        """The error of a clip without a transcript, if this system needs one."""
+    def _fault(self, clip: Clip) -> str | None:
+        """The error of a clip that is too long, or has no transcript although this system needs one."""
+        try:
+            if clip.samples is not None:
+                self.processor.check_length(clip.samples, clip.name)
+        except UserError as error:
+            return str(error)
         if not self.needs_words or clip.transcript:
             return None
         way = "reads one" if self.processor.takes_transcript else f"needs one under strategy {self.strategy}"

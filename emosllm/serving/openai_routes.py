@@ -52,8 +52,7 @@ def openai_routes(service: Service) -> APIRouter:
             system = upload.fields.model if upload.fields.model in service.systems else None
             _check_writes(service, system)
 
-            turns = wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system)
-            options = RequestOptions(turns=turns, system=system)
+            options = RequestOptions(turns=True if wanted in _WITH_TIMES else None, system=system)
             timeline = await unless_gone(request, service.recognise(line, upload.audio, upload.name, options))
         return _written(timeline, upload.fields)
 

@@ -8,13 +8,11 @@ memory of its file and not of its samples.
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from emosllm.audio import SAMPLE_RATE, Recording, open_recording
+from emosllm.audio import Recording, open_recording
 from emosllm.errors import UserError
 from emosllm.inference.adaptation import Session
-from emosllm.inference.clips import Clip
 from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import Transcriber, TranscriptSources
@@ -24,7 +22,8 @@ from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
 from emosllm.timeline.cues import cues_available
 from emosllm.timeline.segments import Segment, Timeline
-from emosllm.timeline.spoken_turns import TurnOptions, cut_turns
+from emosllm.timeline.spoken_turns import SpokenTurns
+from emosllm.timeline.timeline import timeline_of
 from emosllm.utterance import Prediction, Utterance
 
 
@@ -33,14 +32,14 @@ class RequestOptions:
     """What a client requests of a recording.
 
     Attributes:
-        turns: whether the recording is cut into turns; if not, it is one utterance.
+        turns: whether the recording is cut into turns; `None` if that is decided by its length.
         system: the system's name; the first system if not given.
         transcript: the transcript, if it is known; only without turns.
         cues: whether to measure the acoustic cues.
         session: the client's name for recordings that answers adapt to; empty for none.
     """
 
-    turns: bool = False
+    turns: bool | None = False
     system: str | None = None
     transcript: str | None = None
     cues: bool = False
@@ -129,78 +128,60 @@ class Service:
         Raises:
             UserError: the recording cannot be read, is too long, or the system needs a transcript that is missing.
         """
-        system = self.chosen(options.system)
-        self._check_transcript(system, options)
-        session = self._session(line, system, options.session)
         return await asyncio.get_running_loop().run_in_executor(
-            self._pool, self._recognised, line, audio, name, system, options, session
+            self._pool, self._recognised, line, audio, name, options
         )
 
-    def _recognised(
-        self, line: JobLine, audio: bytes, name: str, system: str, options: RequestOptions, session: Session | None
-    ) -> Timeline:
+    def _recognised(self, line: JobLine, audio: bytes, name: str, options: RequestOptions) -> Timeline:
         """The stream of one request; it waits for the model in a thread of the pool."""
-        recogniser = self.systems[system]
-        batch_size, cues = self.limits.batch_size, options.cues and cues_available()
+        system = self.chosen(options.system)
+        recogniser, session = self.systems[system], self._session(line, system, options.session)
         sources = TranscriptSources(listed=options.transcript is not None, transcriber=self.transcriber)
-        recognition = RecognitionOptions(batch_size, sources, cues, session)
-        queued = QueuedRecogniser(recogniser, system, line)
-        settings: dict[str, Any] = {}
+        recognition = RecognitionOptions(self.limits.batch_size, sources, options.cues and cues_available(), session)
+        queued, longest = QueuedRecogniser(recogniser, system, line), recogniser.processor.longest
         with open_recording(audio, name=name) as recording:
-            seconds = self._checked(recording, None if options.turns else recogniser.processor.longest)
-            if options.turns:
-                turns = TurnOptions().within(recogniser.processor.longest)
-                settings = turns.settings() | recognition.settings()
-                clips = cut_turns(recording.blocks(), name, turns)
+            whole = not options.turns if options.turns is not None else recording.seconds <= longest
+            self._check_transcript(system, options, whole)
+            self._check_seconds(recording, longest if whole else self.limits.max_seconds)
+            if whole:
+                clip = recogniser.reader(samples=True).cut(Utterance(name, transcript=options.transcript), recording)
+                (row,) = recognise(queued, [clip], recognition)
+                if row.prediction.error is not None:
+                    raise UserError(row.prediction.error)
+                labels, segment = tuple(recogniser.labels.names), Segment.of(row, recording.seconds)
+                timeline = Timeline(name, recording.seconds, system, labels, [segment])
             else:
-                samples = recording.samples()
-                seconds = len(samples) / SAMPLE_RATE
-                clips = iter([Clip(Utterance(name, end=seconds), name, samples, transcript=options.transcript)])
-            rows = list(recognise(queued, clips, recognition))
-        if not options.turns and (error := rows[0].prediction.error) is not None:
-            raise UserError(error)
-        self.metrics.audio_seconds.inc(seconds)
-        labels, adapted = tuple(recogniser.labels.names), _adapted(session)
-        return Timeline(name, seconds, system, labels, [Segment.of(row) for row in rows], settings | adapted)
+                turns = SpokenTurns(recording, name, longest=longest)
+                segments = [Segment.of(row) for row in recognise(queued, turns.clips(), recognition)]
+                timeline = timeline_of(turns, segments, recogniser, system, recognition)
+        self.metrics.audio_seconds.inc(timeline.duration)
+        if session is None:
+            return timeline
+        return replace(timeline, settings={**timeline.settings, "adapted": session.adaptation.to_dict()})
 
-    def _check_transcript(self, system: str, options: RequestOptions) -> None:
+    def _check_transcript(self, system: str, options: RequestOptions, whole: bool) -> None:
         """Refuse a request without a transcript for a system that needs one and does not transcribe."""
         if not self.systems[system].needs_words or options.transcript or self.transcriber is not None:
             return
-        remedy = "it cannot recognise turns" if options.turns else "send the field `transcript` too"
+        remedy = "send the field `transcript` too" if whole else "it cannot recognise turns"
         raise UserError(f"{system} needs a transcript and does not transcribe: {remedy}")
 
-    def fits(self, audio: bytes, name: str, system: str | None = None) -> bool:
-        """Whether a recording is short enough to be one utterance, by its header.
-
-        Raises:
-            UserError: the recording cannot be read.
-        """
-        with open_recording(audio, name=name) as recording:
-            return recording.seconds <= self.systems[self.chosen(system)].processor.longest
-
-    def _session(self, line: JobLine, system: str, name: str) -> Session | None:
-        """The session of that name; each client has its own sessions."""
-        return self._sessions.get((line.client, system, name), self.systems[system].session) if name else None
-
-    def _checked(self, recording: Recording, longest: float | None) -> float:
-        """Seconds, by the header; a recording that is too long is refused before it is decoded.
-
-        Args:
-            recording: the open recording.
-            longest: the system's limit for one utterance; `None` if the recording is cut into turns.
-        """
+    def _check_seconds(self, recording: Recording, longest: float) -> None:
+        """Refuse a recording that is too long, by its header and before it is decoded."""
         seconds, name = recording.seconds, recording.name
         if seconds > self.limits.max_seconds:
             raise UserError(
                 f"{name}: {seconds:.0f} s, and this server takes at most {self.limits.max_seconds:g} s: cut it"
             )
-        if longest is not None and seconds > longest:
+        if seconds > longest:
             raise UserError(
                 f"{name}: {seconds:.1f} s, and this system takes at most {longest:g} s as one utterance: "
                 "ask with segments=true"
             )
-        return seconds
+
+    def _session(self, line: JobLine, system: str, name: str) -> Session | None:
+        """The session of that name; each client has its own sessions."""
+        return self._sessions.get((line.client, system, name), self.systems[system].session) if name else None
 
     def _recognise(self, jobs: Sequence[Job]) -> list[Prediction]:
         """Recognise a batch, system by system; only the model's thread calls it."""
@@ -210,8 +191,3 @@ class Service:
             found = self.systems[name].recognise([jobs[index].clip for index in mine], len(mine))
             answers.update(zip(mine, (prediction for _, prediction in found), strict=True))
         return [answers[index] for index in range(len(jobs))]
-
-
-def _adapted(session: Session | None) -> dict[str, Any]:
-    """The part of an answer that describes its session."""
-    return {} if session is None else {"adapted": session.adaptation.to_dict()}

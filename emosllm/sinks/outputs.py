@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 
 from emosllm.errors import UserError
 from emosllm.inference.clips import ListedUtterances
-from emosllm.inference.rows import RecognitionOptions
 from emosllm.reporting.style import check_picture
 from emosllm.sinks.prediction_picture import PredictionPicture
 from emosllm.sinks.printed_rows import CsvRows, JsonLines, RowTable
 from emosllm.sinks.result_file import ResultFile
 from emosllm.sinks.result_formats import check_result
-from emosllm.sinks.sink import OutputOptions, Sink
+from emosllm.sinks.sink import OutputOptions, RecognitionRun, Sink
 from emosllm.sinks.timeline_output import TimelineOutput
 from emosllm.timeline.exports import check_export
 from emosllm.timeline.spoken_turns import SpokenTurns
@@ -46,25 +45,17 @@ def check_outputs(options: OutputOptions, timeline: bool) -> None:
         check_picture(picture)
 
 
-def sinks_of(
-    options: OutputOptions,
-    segmentation: SpokenTurns | ListedUtterances,
-    recogniser: "Recogniser",
-    model: str,
-    recognition: RecognitionOptions,
-) -> list[Sink]:
+def sinks_of(options: OutputOptions, segmentation: SpokenTurns | ListedUtterances, run: RecognitionRun) -> list[Sink]:
     """Create the sinks; the first one decides where the stream begins and the exit code.
 
     Args:
         options: the outputs, as `check_outputs` accepted them.
         segmentation: the utterances, or the turns of one recording.
-        recogniser: the system, already adapted.
-        model: the system's name.
-        recognition: how clips are recognised.
+        run: what the rows come from.
     """
     if isinstance(segmentation, SpokenTurns):
-        return [TimelineOutput(segmentation, recogniser, model, recognition, options)]
+        return [TimelineOutput(segmentation, run, options)]
     if options.out:
-        return [ResultFile(options.out[0], segmentation.utterances, recogniser, model, recognition)]
-    pictures = [] if options.picture is None else [PredictionPicture(options.picture, model)]
-    return [_PRINTED[options.format](recogniser), *pictures]
+        return [ResultFile(options.out[0], segmentation.utterances, run)]
+    pictures = [] if options.picture is None else [PredictionPicture(options.picture, run.model)]
+    return [_PRINTED[options.format](run.recogniser), *pictures]

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from emosllm.inference.rows import RecognitionOptions, Row
+from emosllm.inference.rows import Row
 from emosllm.sinks.journal import Journal
 from emosllm.sinks.result_formats import as_row, check_result, place, write_results
-from emosllm.sinks.sink import Sink
+from emosllm.sinks.sink import RecognitionRun, Sink
 from emosllm.utterance import Utterance
 
 if TYPE_CHECKING:
-    from emosllm.inference.recogniser import Recogniser
+    pass
 
 _ROWS = 256  # most rows in a part of the journal
 _SECONDS = 30.0  # longest time for a part, plus one batch: the work that an interruption may lose
@@ -28,25 +28,16 @@ class ResultFile(Sink):
     Args:
         out: ends in `.parquet`, `.jsonl` or `.csv`; until then, the folder `out.parts` holds the finished rows.
         utterances: all utterances of the run.
-        recogniser: the system.
-        model: the system's name, as the journal records it.
-        options: how the utterances are recognised.
+        run: what the rows come from; the journal records the system's name and the options.
 
     Raises:
         UserError: `out` exists, has a journal of another run, is being written, or cannot be written.
     """
 
-    def __init__(
-        self,
-        out: Path,
-        utterances: Sequence[Utterance],
-        recogniser: "Recogniser",
-        model: str,
-        options: RecognitionOptions,
-    ) -> None:
+    def __init__(self, out: Path, utterances: Sequence[Utterance], run: RecognitionRun) -> None:
         check_result(out)
-        self.out, self.recogniser = out, recogniser
-        self.journal = Journal(out, _facts(utterances, recogniser, model, options))
+        self.out, self.recogniser = out, run.recogniser
+        self.journal = Journal(out, _facts(utterances, run))
         self._lock = ExitStack()
         self._part: list[dict[str, Any]] = []
         self._began = 0.0
@@ -98,20 +89,18 @@ class ResultFile(Sink):
         self._part, self._began = [], time.monotonic()
 
 
-def _facts(
-    utterances: Sequence[Utterance], recogniser: "Recogniser", model: str, options: RecognitionOptions
-) -> dict[str, Any]:
+def _facts(utterances: Sequence[Utterance], run: RecognitionRun) -> dict[str, Any]:
     """The facts that identify a run, by their names in error messages."""
     from emosllm.inference.loader import checkpoint_folder  # it loads torch
 
-    sources, digest = options.transcripts, hashlib.sha256()
+    recogniser, sources, digest = run.recogniser, run.options.transcripts, hashlib.sha256()
     for utterance in utterances:
         digest.update(repr((utterance.id, place(utterance), utterance.start, utterance.end)).encode("utf-8", "replace"))
         text = sources.table.of(utterance) if sources.table else utterance.transcript if sources.listed else None
         digest.update(repr(text).encode("utf-8", "replace"))
     return {
-        "model": model,
-        "state of the model": _state(checkpoint_folder(model)),
+        "model": run.model,
+        "state of the model": _state(checkpoint_folder(run.model)),
         "data": digest.hexdigest(),
         "number of rows": len(utterances),
         "choice of labels": list(recogniser.labels.names),

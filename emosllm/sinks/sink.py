@@ -5,9 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from emosllm.inference.rows import Row
+from emosllm.inference.rows import RecognitionOptions, Row
+
+if TYPE_CHECKING:
+    from emosllm.inference.recogniser import Recogniser
+
+
+@dataclass(frozen=True)
+class RecognitionRun:
+    """What the rows come from.
+
+    Attributes:
+        recogniser: the system, already adapted.
+        model: the system's name.
+        options: how clips are recognised.
+    """
+
+    recogniser: "Recogniser"
+    model: str
+    options: RecognitionOptions
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from emosllm.inference.rows import RecognitionOptions, Row
-from emosllm.sinks.sink import OutputOptions, Sink
+from emosllm.inference.rows import Row
+from emosllm.sinks.sink import OutputOptions, RecognitionRun, Sink
 from emosllm.timeline.exports import export
 from emosllm.timeline.exports.tables import as_csv
 from emosllm.timeline.plot import draw_timeline
@@ -18,7 +18,7 @@ from emosllm.timeline.spoken_turns import SpokenTurns
 from emosllm.timeline.timeline import timeline_of
 
 if TYPE_CHECKING:
-    from emosllm.inference.recogniser import Recogniser
+    pass
 
 
 class TimelineOutput(Sink):
@@ -26,21 +26,12 @@ class TimelineOutput(Sink):
 
     Args:
         turns: the turns that are recognised.
-        recogniser: the system.
-        model: the system's name.
-        options: how the turns are recognised.
+        run: what the rows come from.
         outputs: what is made of the timeline.
     """
 
-    def __init__(
-        self,
-        turns: SpokenTurns,
-        recogniser: "Recogniser",
-        model: str,
-        options: RecognitionOptions,
-        outputs: OutputOptions,
-    ) -> None:
-        self.turns, self.recogniser, self.model, self.options, self.outputs = turns, recogniser, model, options, outputs
+    def __init__(self, turns: SpokenTurns, run: RecognitionRun, outputs: OutputOptions) -> None:
+        self.turns, self.run, self.outputs = turns, run, outputs
         self.segments: list[Segment] = []
 
     def add(self, row: Row) -> None:
@@ -49,7 +40,7 @@ class TimelineOutput(Sink):
 
     def finish(self) -> None:
         """Write and draw the timeline, or print it if no file is requested."""
-        timeline = timeline_of(self.turns, self.segments, self.recogniser, self.model, self.options)
+        timeline = timeline_of(self.turns, self.segments, self.run.recogniser, self.run.model, self.run.options)
         for path in self.outputs.out:
             export(timeline, path)
         if self.outputs.picture is not None:
@@ -58,8 +49,9 @@ class TimelineOutput(Sink):
             Console(stderr=True).print(summary(timeline), highlight=False)
         else:
             self._show(timeline)
-        if self.recogniser.note and (self.outputs.out or self.outputs.format == "table"):
-            Console(stderr=bool(self.outputs.out)).print(Text(self.recogniser.note, style="dim"))
+        note = self.run.recogniser.note
+        if note and (self.outputs.out or self.outputs.format == "table"):
+            Console(stderr=bool(self.outputs.out)).print(Text(note, style="dim"))
         if not timeline.segments:
             print(f"{self.turns.source}: no speech was found in it", file=sys.stderr)
 

@@ -1,6 +1,7 @@
 """Adaptation without labels: statistics of the recordings at hand, drawn towards those of the training set."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +116,8 @@ def test_a_session_adapts_to_its_own_recordings_as_they_come(normalised: Recogni
     utterances = [as_utterance(clip) for clip in CLIPS]
     for _ in range(2):  # the others' recordings stand in the same batches
         mixed = [each for utterance in utterances for each in (utterance, utterances[0], utterance)]
-        sessions = [ours, theirs, None] * len(utterances)
-        found = list(normalised.predict(mixed, 6, sessions=sessions))
+        clips = zip(normalised.reader().read(mixed), [ours, theirs, None] * len(utterances), strict=True)
+        found = [p for _, p in normalised.recognise((replace(clip, session=session) for clip, session in clips), 6)]
     assert ours.adaptation.recordings == 2 * len(CLIPS)
     plain = [normalised(clip).probabilities for clip in CLIPS]
     assert [each.probabilities for each in found[2::3]] == [pytest.approx(dict(each), abs=1e-5) for each in plain]

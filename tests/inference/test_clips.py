@@ -70,7 +70,7 @@ def test_the_segments_of_one_recording_open_it_once(files, workers, monkeypatch)
     monkeypatch.setattr(clips_module, "open_recording", counted)
     path = files[11].audio
     segments = [Utterance(str(n), path, start=0.1 * n, end=0.1 * n + 0.1) for n in range(4)]
-    found = list(READER.read([*segments, files[0], segments[0]], workers))
+    found = list(READER.read([*segments, files[0], segments[0]], workers, ahead=4))
     assert opened == [path, files[0].audio, path]
     assert [len(clip.samples) for clip in found] == [1600] * 4 + [3200, 1600]
     assert np.array_equal(np.concatenate([clip.samples for clip in found[:4]]), load_audio(path)[:6400])
@@ -81,7 +81,9 @@ def test_a_long_recording_in_segments_is_not_decoded_at_once(files):
     stream = READER.read(segments, workers=1, ahead=8)
     assert len(list(islice(stream, 3))) == 3
     stream.close()
-    assert [len(part) for part in clips_module._parts(segments, 8 // 2)] == [4] * 10
+    parts = list(clips_module._parts(segments, 8 // 2))
+    assert [len(part) for part, _ in parts] == [4] * 10
+    assert len({id(shared) for _, shared in parts}) == 1
 
 
 def test_a_recording_that_is_too_long_is_refused_by_its_header(files, monkeypatch):
@@ -95,7 +97,7 @@ def test_a_recording_that_is_too_long_is_refused_by_its_header(files, monkeypatc
 def test_no_more_is_decoded_than_asked_for_ahead(monkeypatch):
     begun = []
 
-    def slowly(self, utterances):
+    def slowly(self, utterances, shared):
         begun.extend(utterances)
         return [Clip(utterance, utterance.id) for utterance in utterances]
 

@@ -24,6 +24,7 @@ from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import TranscriptSources
 from emosllm.sinks import result_file
 from emosllm.sinks.result_file import ResultFile
+from emosllm.sinks.sink import RecognitionRun
 from emosllm.utterance import Prediction
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ CORPUS = read_manifest(ROOT / "demo" / "corpus" / "manifest.csv")
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Forty recordings of the demonstration; three of them can't be read."""
+    """Forty recordings of the demonstration; three of them cannot be read."""
     (tmp_path / "noise.wav").write_text("not audio " * 99)
     paths = [utterance.audio for utterance in CORPUS[::2]][:40]
     paths[7], paths[20], paths[39] = tmp_path / "noise.wav", tmp_path / "gone.wav", tmp_path / "gone too.wav"
@@ -43,7 +44,7 @@ def manifest(tmp_path):
 def run_bulk(recogniser, utterances, out, sources=None, batch_size=8):
     """Recognise the utterances into a file; the sink that received the rows."""
     options = RecognitionOptions(batch_size, sources or TranscriptSources())
-    with ResultFile(out, utterances, recogniser, "nano", options) as sink:
+    with ResultFile(out, utterances, RecognitionRun(recogniser, "nano", options)) as sink:
         for row in recognise(recogniser, recogniser.reader().read(utterances[sink.earlier :], 2), options):
             sink.write(row)
     return sink
@@ -171,7 +172,7 @@ def test_an_interruption_loses_no_finished_row(nano, manifest, tmp_path, capsys)
     options = RecognitionOptions(2)
 
     def interrupted():
-        with ResultFile(out, utterances, nano, "nano", options) as sink:
+        with ResultFile(out, utterances, RecognitionRun(nano, "nano", options)) as sink:
             for row in recognise(nano, nano.reader().read(utterances), options):
                 if sink.rows == 10:
                     raise KeyboardInterrupt

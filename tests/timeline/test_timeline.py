@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from recordings import REAL, VOICES, talk
 
-from emosllm.audio import load_audio, stream_audio
+from emosllm.audio import load_audio, open_recording
 from emosllm.errors import UserError
 from emosllm.inference.given_transcripts import GivenTranscripts
 from emosllm.inference.rows import RecognitionOptions, recognise
@@ -80,7 +80,8 @@ def test_other_rates_and_channels_are_heard_alike(nano, interview, timeline, tmp
 
 
 def test_blocks_of_a_stream_are_the_recording(interview):
-    blocks = list(stream_audio(interview))
+    with open_recording(interview) as recording:
+        blocks = list(recording.blocks())
     assert np.array_equal(np.concatenate(blocks), load_audio(interview))
 
 

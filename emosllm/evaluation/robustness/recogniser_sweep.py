@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from emosllm.audio import load_audio
 from emosllm.errors import UserError
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.conditions import CONDITIONS, condition
@@ -60,29 +59,25 @@ def sweep_recogniser(
     if not recogniser.processor.takes_audio:
         raise UserError("--robustness degrades recordings, and this system takes no audio: leave it out")
     labels = recogniser.labels
-    readable, clips, reference = [], [], []
-    for utterance in utterances:
-        true = labels.classify(utterance.emotion)
-        if true is None or utterance.audio is None:
-            continue
-        try:
-            samples = load_audio(utterance.audio, start=utterance.start, end=utterance.end)
-        except UserError:
-            continue
-        readable.append(utterance)
-        clips.append(samples)
-        reference.append(true)
+    classed = [u for u in utterances if u.audio is not None and labels.classify(u.emotion) is not None]
+    given = transcripts == "given" or recogniser.processor.takes_transcript
+    clips, samples, reference = [], [], []
+    for clip in recogniser.reader(samples=True).read(classed):
+        true = labels.classify(clip.utterance.emotion)
+        if clip.samples is not None and true is not None:
+            clips.append(replace(clip, frames=None, transcript=clip.transcript if given else None))
+            samples.append(clip.samples)
+            reference.append(true)
 
     def predict(degraded: Sequence[np.ndarray]) -> list[str | None]:
-        changed = [replace(u, audio=s, start=0.0, end=None) for u, s in zip(readable, degraded, strict=True)]
-        predictions = recogniser.predict(changed, batch_size, transcripts)
-        return [labels.classify(prediction.label) for prediction in predictions]
+        changed = [replace(clip, samples=each) for clip, each in zip(clips, degraded, strict=True)]
+        return [labels.classify(prediction.label) for _, prediction in recogniser.recognise(changed, batch_size)]
 
     return sweep(
         predict,
-        clips,
+        samples,
         reference,
-        [utterance.speaker for utterance in readable],
+        [clip.utterance.speaker for clip in clips],
         labels.names,
         conditions=[CONDITIONS[name] for name in names],
         resamples=resamples,
