@@ -36,8 +36,10 @@ def refuse_kernels(config: Any, name: object) -> None:
     Raises:
         UserError: the config names one.
     """
-    for part in (config, *(getattr(config, sub, None) for sub in config.sub_configs)):
-        for key in _KERNELS:
-            kernel = getattr(part, f"_{key}", None)
-            if "/" in str(kernel):
-                raise UserError(f"{name}: {key} is {kernel!r}, which is code of the hub; {_WAY_OUT}")
+    for key in _KERNELS:
+        kernel = getattr(config, f"_{key}", None)
+        if "/" in str(kernel):
+            raise UserError(f"{name}: {key} is {kernel!r}, which is code of the hub; {_WAY_OUT}")
+    for part in config.sub_configs:
+        if getattr(config, part, None) is not None:
+            refuse_kernels(getattr(config, part), name)

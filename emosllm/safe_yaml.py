@@ -99,7 +99,8 @@ def parse_yaml(content: bytes | str, what: str, most: int = MOST_VALUES) -> Any:
     except YamlError:
         raise
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
+        last = len(content.splitlines())  # the parser in C names the line after it if a bracket is not closed
+        line = min(error.problem_mark.line + 1, last) if error.problem_mark else None
         reason = f"{_one_line(error.problem or error.context)}; correct it"
         raise YamlError(what, "not YAML", reason, line) from None
     except (ValueError, LookupError) as error:  # `!!int one`, a lone surrogate, thousands of digits

@@ -95,7 +95,7 @@ def test_no_other_tag_constructs_anything(tag):
         ("*missing", "is not YAML: line 1: found undefined alias"),
         ("? [a]\n: b", "is not YAML: line 1: found unhashable key"),
         ("a\n---\nb", "is not YAML: line 2: "),
-        ("a: [", "is not YAML: line 2: "),
+        ("a: 1\nb: [", "is not YAML: line 2: "),
     ],
 )
 def test_refusals(content, message):

@@ -76,7 +76,7 @@ class PhaseDataset(Dataset[Sample]):
         if frames is None and self.cached is not None:
             # A separate generator, so that the choice of a view does not change the other draws.
             view = int(np.random.default_rng((*self.seed, index, 1)).integers(self.views + 1))
-            frames = np.load(self.cached(utterance, view), mmap_mode="r", allow_pickle=False)
+            frames = load_frames(self.cached(utterance, view))
         thresholds = self.processor.settings.thresholds
         if self.processor.takes_audio and (frames is None or (thresholds is not None and self.measured is None)):
             samples = load_utterance(utterance)
@@ -128,6 +128,18 @@ class PhaseDataset(Dataset[Sample]):
         total = sum(counts.values())
         balanced = self.phase.class_weights == "balanced"
         return {name: total / (len(counts) * n) if balanced else 1.0 for name, n in counts.items() if name}
+
+
+def load_frames(path: Path) -> np.ndarray:
+    """Map a file of cached frames into memory; an array of objects, which would be a pickle, is refused.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise UserError(f"{path}: the cached frames cannot be read; delete that file, and run again") from None
 
 
 def load_utterance(utterance: Utterance) -> np.ndarray:

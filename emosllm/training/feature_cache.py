@@ -21,7 +21,7 @@ from emosllm.augmentation import Augment, augment
 from emosllm.files import write_atomically
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.prompting.processor import SpeechProcessor
-from emosllm.training.dataset import load_utterance
+from emosllm.training.dataset import load_frames, load_utterance
 from emosllm.utterance import Utterance
 
 
@@ -83,7 +83,7 @@ class FeatureCache:
 
     def load(self, utterance: Utterance) -> np.ndarray:
         """Load the frames of an utterance passed to `fill` before: `[N, D]` or `[N, S, D]`, float32."""
-        return np.load(self.path(utterance), allow_pickle=False).astype(np.float32)
+        return load_frames(self.path(utterance)).astype(np.float32)
 
     @torch.inference_mode()
     def _compute(self, waiting: Sequence[tuple[Path, np.ndarray]]) -> None:

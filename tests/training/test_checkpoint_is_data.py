@@ -1,11 +1,13 @@
-"""A checkpoint of a training is data: code in its files is not run when the training is resumed."""
+"""What a training stores is data: code in its checkpoints or its cached frames is not run."""
 
 import os
 
+import numpy as np
 import pytest
 import torch
 
 from emosllm.errors import UserError
+from emosllm.training.dataset import load_frames
 from emosllm.training.phase_trainer import PhaseTrainer
 
 
@@ -50,3 +52,13 @@ def test_code_in_a_checkpoint_is_not_run(stopped, make_run, tmp_path, file):
     torch.load(path, weights_only=False)
     assert ran.exists()  # the plant works where it is opened
     path.write_bytes(before)
+
+
+def test_code_in_cached_frames_is_not_run(tmp_path):
+    path, ran = tmp_path / "frames.npy", tmp_path / "RAN"
+    np.save(path, np.array([Malice(ran)], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"frames\.npy: the cached frames cannot be read; delete that file"):
+        load_frames(path)
+    assert not ran.exists()
+    np.load(path, allow_pickle=True)
+    assert ran.exists()
