@@ -2,7 +2,7 @@
 
 A room, a microphone and a voice shift the frames of an encoder more than an emotion does. The statistics of many varied
 recordings remove that shift. Those of few recordings, or of recordings with one emotion, remove the emotion too, so
-they are drawn towards the training set's: by the number of recordings, and not used at all below `FEWEST`.
+they are drawn towards the training set's: by the number of recordings, and not used at all below `MIN_RECORDINGS`.
 Limitation: recordings of several rooms in one call share one set of statistics.
 
 Source: cepstral mean and variance normalisation (Viikki and Laurila 1998), here on an encoder's hidden states.
@@ -20,14 +20,14 @@ from torch import Tensor
 from emosllm.inference.stored_calibration import StoredCalibration
 from emosllm.models.encoders.hidden_states import HiddenStates, RunningStatistics, Statistics
 
-FEWEST = 5  # recordings; docs/log.md compares
-MOST = 200  # recordings that are listened to; more change nothing
-HALF = 5  # recordings that weigh as much as the training set does
+MIN_RECORDINGS = 5  # recordings; docs/log.md compares
+MAX_RECORDINGS = 200  # recordings whose statistics are taken; more change nothing
+HALF_WEIGHT_RECORDINGS = 5  # recordings that weigh as much as the training set does
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What answers were adapted to.
+    """Statistics that replace those of the training set, and the temperature that goes with them.
 
     Attributes:
         recordings: whose statistics were taken.
@@ -45,9 +45,9 @@ class Adaptation:
 
     @property
     def note(self) -> str:
-        """What a reader of the answers should know, in one line."""
+        """A line about the adaptation for the reader of the answers."""
         if not self.weight:
-            return f"not adapted: {self.recordings} recordings, and at least {FEWEST} varied ones are needed"
+            return f"not adapted: {self.recordings} recordings, and at least {MIN_RECORDINGS} varied ones are needed"
         return (
             f"adapted without labels to {self.recordings} recordings (weight {self.weight:.2f}); "
             "this helps where they hold varied emotions, and misleads where they hold one"
@@ -58,7 +58,7 @@ class Adaptation:
         return {"recordings": self.recordings, "weight": self.weight, "temperature": self.temperature}
 
     def apply(self, frames: np.ndarray) -> np.ndarray:
-        """Frames that a system, normalising by its training set, reads as if it normalised by the recordings.
+        """Shift and scale frames, so that normalising by the training set equals normalising by the recordings.
 
         Args:
             frames: `[N, D]` or `[N, S, D]`, not normalised.
@@ -83,26 +83,26 @@ class Session:
 
     def __init__(self, trained: Statistics, temperature: float, calibrated: StoredCalibration | None = None) -> None:
         self.trained, self.temperature, self.calibrated = trained, temperature, calibrated
-        self._heard = RunningStatistics()
+        self._running = RunningStatistics()
 
     def add(self, frames: Tensor) -> None:
-        """Count a recording's frames, `[N, D]` or `[N, S, D]`, not normalised; after `MOST` recordings none."""
-        if len(frames) and self._heard.recordings < MOST:
-            self._heard.add(frames)
+        """Add a recording's frames, `[N, D]` or `[N, S, D]`, not normalised; after `MAX_RECORDINGS` nothing."""
+        if len(frames) and self._running.recordings < MAX_RECORDINGS:
+            self._running.add(frames)
 
     @property
     def adaptation(self) -> Adaptation:
-        """What the recordings so far say."""
-        count = self._heard.recordings
-        weight = count / (count + HALF) if count >= FEWEST else 0.0
-        found = blended(self.trained, self._heard.statistics, weight) if weight else self.trained
+        """The adaptation to the recordings added so far."""
+        count = self._running.recordings
+        weight = count / (count + HALF_WEIGHT_RECORDINGS) if count >= MIN_RECORDINGS else 0.0
+        found = blend_statistics(self.trained, self._running.statistics, weight) if weight else self.trained
         fitted = self.calibrated.adapted if self.calibrated is not None else None
         temperature = adapted_temperature(self.temperature, fitted, weight)
         return Adaptation(count, weight, temperature, self.trained, found)
 
     def add_all(self, clips: Iterable[Tensor]) -> Adaptation:
-        """Count recordings, of more than `MOST` the first, and give what they say."""
-        for clip in islice(clips, MOST):
+        """Add recordings, at most `MAX_RECORDINGS`, and return the adaptation to them."""
+        for clip in islice(clips, MAX_RECORDINGS):
             self.add(clip)
         return self.adaptation
 
@@ -113,12 +113,12 @@ def adapted(
     standing: Adaptation | None,
     temperature: float,
 ) -> tuple[list[np.ndarray | None], list[float]]:
-    """Frames to be read, and the temperature of their answers.
+    """The adapted frames of each clip, and the temperature of its answer.
 
     Args:
         clips: frames `[N, D]` or `[N, S, D]` of each clip, not normalised; `None` for text.
-        sessions: of each clip, to which it is added; `None` where it belongs to none.
-        standing: what the clips of no session are adapted to, if to anything.
+        sessions: the session of each clip, to which the clip is added; `None` without one.
+        standing: the adaptation of clips without a session; `None` for none.
         temperature: of the system as trained.
     """
     moved, temperatures = [], []
@@ -143,7 +143,7 @@ def adapted_temperature(plain: float, adapted: float | None, weight: float) -> f
     return plain if adapted is None else plain ** (1 - weight) * adapted**weight
 
 
-def blended(trained: Statistics, found: Statistics, weight: float) -> Statistics:
+def blend_statistics(trained: Statistics, found: Statistics, weight: float) -> Statistics:
     """Statistics between two: the mean linearly, the deviation by its logarithm."""
     mean = trained.mean + weight * (found.mean - trained.mean)
     least = HiddenStates.LEAST_DEVIATION

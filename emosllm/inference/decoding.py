@@ -144,7 +144,7 @@ def prompts_contain_cues(processor: SpeechProcessor) -> bool:
     return processor.settings.prompt is not None and processor.settings.prompt.cues is not None
 
 
-def hints(
+def prompt_context(
     processor: SpeechProcessor,
     utterance: Utterance,
     samples: np.ndarray | None = None,

@@ -18,7 +18,7 @@ from emosllm.inference.clips import Clip, ClipReader
 from emosllm.inference.decoding import (
     emotion_question,
     free_answers,
-    hints,
+    prompt_context,
     prompts_contain_cues,
     score_emotions,
     transcribe,
@@ -230,13 +230,13 @@ class Recogniser:
     def _recognise(self, clips: Sequence[Clip]) -> list[Prediction]:
         sessions = [clip.session for clip in clips]
         frames, temperatures = adapted(self._frames(clips), sessions, self.adaptation, self.temperature)
-        known = [hints(self.processor, clip.utterance, clip.samples, self.measured) for clip in clips]
+        known = [prompt_context(self.processor, clip.utterance, clip.samples, self.measured) for clip in clips]
         texts: list[str | None] = [clip.transcript for clip in clips]
         if self.strategy != "ser":
             texts = self._transcribe(frames, texts, known)
         questions = [
-            emotion_question(self.processor, self.strategy, text, self.labels, **hints)
-            for text, hints in zip(texts, known, strict=True)
+            emotion_question(self.processor, self.strategy, text, self.labels, **context)
+            for text, context in zip(texts, known, strict=True)
         ]
         samples = [Sample(question, frames=each) for question, each in zip(questions, frames, strict=True)]
         names = [clip.name for clip in clips]

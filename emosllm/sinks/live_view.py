@@ -38,7 +38,7 @@ class LiveView(Sink):
         self.labels = labels
         self.console = console
         self.segments: deque[Segment] = deque(maxlen=200)
-        self.heard = 0.0  # seconds of the stream so far
+        self.seconds = 0.0  # seconds of the stream so far
         self.level = 0.0
         self.behind = 0.0
         self._live = ExitStack()
@@ -69,7 +69,7 @@ class LiveView(Sink):
             waiting: returns how many seconds of the stream are waiting, as for a microphone.
         """
         for block in blocks:
-            self.heard += len(block) / SAMPLE_RATE
+            self.seconds += len(block) / SAMPLE_RATE
             self.level = float(np.abs(block).max(initial=0.0))
             self.behind = waiting() if waiting is not None else 0.0
             yield block
@@ -78,12 +78,12 @@ class LiveView(Sink):
         """The current view."""
         width = max(20, min(self.console.width - 2, 120))
         keys = ", ".join(f"{letter} {name}" for name, letter in initials(self.labels).items())
-        meter = Text(f"{clock(self.heard)}  {bar(min(1.0, self.level * 2), 12)}  ", style="bold")
+        meter = Text(f"{clock(self.seconds)}  {bar(min(1.0, self.level * 2), 12)}  ", style="bold")
         if self.behind > 1:
             meter.append(f"{self.behind:.0f} s behind  ", style="red")
         meter.append(keys, style="dim")
         turns = [self.line(segment) for segment in list(self.segments)[-_SHOWN:]]
-        return Group(ribbon(list(self.segments), self.labels, self.heard, _SECONDS, width), meter, *turns)
+        return Group(ribbon(list(self.segments), self.labels, self.seconds, _SECONDS, width), meter, *turns)
 
     def line(self, segment: Segment) -> Text:
         """A turn in one line: times, emotion, probability, words."""

@@ -10,12 +10,19 @@ import tiny
 import torch
 
 from emosllm.errors import UserError
-from emosllm.inference.adaptation import FEWEST, HALF, MOST, Session, adapted_temperature, blended
+from emosllm.inference.adaptation import (
+    HALF_WEIGHT_RECORDINGS,
+    MAX_RECORDINGS,
+    MIN_RECORDINGS,
+    Session,
+    adapted_temperature,
+    blend_statistics,
+)
 from emosllm.inference.recogniser import Recogniser, as_utterance
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.encoders.hidden_states import HiddenStates, Statistics
 
-CLIPS = [tiny.clip(0.5, seed) for seed in range(FEWEST + 1)]
+CLIPS = [tiny.clip(0.5, seed) for seed in range(MIN_RECORDINGS + 1)]
 
 
 def system(root: Path, *overrides: str) -> Recogniser:
@@ -42,12 +49,12 @@ def normalised_by(statistics: Statistics, clip: torch.Tensor) -> torch.Tensor:
 def test_the_weight_grows_with_the_number_of_recordings() -> None:
     clips = [torch.randn(9, 2, 3) * 2 + 5 for _ in range(40)]
     adaptation = Session(TRAINED, 1.0).add_all(clips)
-    weight = 40 / (40 + HALF)
+    weight = 40 / (40 + HALF_WEIGHT_RECORDINGS)
     assert (adaptation.recordings, adaptation.weight) == (40, weight)
     found = Statistics.of(clips)
     torch.testing.assert_close(adaptation.statistics.mean, weight * found.mean)
     torch.testing.assert_close(adaptation.statistics.deviation, found.deviation**weight)
-    assert Session(TRAINED, 1.0).add_all(clips[:FEWEST]).weight < weight
+    assert Session(TRAINED, 1.0).add_all(clips[:MIN_RECORDINGS]).weight < weight
 
 
 def test_moved_frames_are_read_as_if_the_system_had_the_other_statistics() -> None:
@@ -60,9 +67,9 @@ def test_moved_frames_are_read_as_if_the_system_had_the_other_statistics() -> No
 
 
 def test_too_few_recordings_change_nothing() -> None:
-    clips = [torch.randn(9, 2, 3) + 5] * (FEWEST - 1)
+    clips = [torch.randn(9, 2, 3) + 5] * (MIN_RECORDINGS - 1)
     adaptation = Session(TRAINED, 1.0).add_all(clips)
-    assert (adaptation.recordings, adaptation.weight) == (FEWEST - 1, 0.0)
+    assert (adaptation.recordings, adaptation.weight) == (MIN_RECORDINGS - 1, 0.0)
     assert np.array_equal(adaptation.apply(clips[0].numpy()), clips[0].numpy())
 
 
@@ -76,16 +83,16 @@ def test_no_more_recordings_are_heard_than_are_of_use() -> None:
             yield torch.randn(4, 2, 3)
 
     session = Session(TRAINED, 1.0)
-    assert session.add_all(clips()).recordings == MOST == heard
+    assert session.add_all(clips()).recordings == MAX_RECORDINGS == heard
     session.add(torch.randn(4, 2, 3))
-    assert session.adaptation.recordings == MOST
+    assert session.adaptation.recordings == MAX_RECORDINGS
 
 
 def test_blending_goes_from_one_end_to_the_other() -> None:
     trained = Statistics(torch.zeros(1, 2), torch.ones(1, 2), 100)
     found = Statistics(torch.full((1, 2), 4.0), torch.full((1, 2), 9.0), 20)
     for weight, mean, deviation in ((0.0, 0.0, 1.0), (0.5, 2.0, 3.0), (1.0, 4.0, 9.0)):
-        between = blended(trained, found, weight)
+        between = blend_statistics(trained, found, weight)
         assert between.mean[0, 0] == pytest.approx(mean)
         assert between.deviation[0, 0] == pytest.approx(deviation)
 

@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 
-from emosllm.inference.adaptation import FEWEST, Session
+from emosllm.inference.adaptation import MIN_RECORDINGS, Session
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.encoders.hidden_states import Statistics
@@ -36,9 +36,9 @@ def ask(client, audio, **fields):
 def test_answers_of_a_session_adapt_and_others_do_not(client, clip):
     plain = ask(client, clip).json()
     assert plain["adapted"] is None
-    found = [ask(client, clip, session="room 1").json() for _ in range(FEWEST)]
-    assert [answer["adapted"]["recordings"] for answer in found] == list(range(1, FEWEST + 1))
-    assert [answer["adapted"]["weight"] > 0 for answer in found] == [False] * (FEWEST - 1) + [True]
+    found = [ask(client, clip, session="room 1").json() for _ in range(MIN_RECORDINGS)]
+    assert [answer["adapted"]["recordings"] for answer in found] == list(range(1, MIN_RECORDINGS + 1))
+    assert [answer["adapted"]["weight"] > 0 for answer in found] == [False] * (MIN_RECORDINGS - 1) + [True]
     assert found[0]["emotion"]["probabilities"] == pytest.approx(plain["emotion"]["probabilities"], abs=1e-3)
     assert found[-1]["emotion"]["probabilities"] != pytest.approx(plain["emotion"]["probabilities"], abs=1e-3)
     assert ask(client, clip).json()["emotion"] == plain["emotion"]

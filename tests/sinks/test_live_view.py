@@ -48,7 +48,7 @@ def test_on_a_terminal_the_view_is_drawn_over_and_over(nano):
     letters = initials(view.labels)
     text = screen.getvalue()
     assert all(s.label in text and letters[s.label] in text for s in found)
-    assert view.heard == sum(map(len, blocks)) / 16_000
+    assert view.seconds == sum(map(len, blocks)) / 16_000
 
 
 def test_a_view_that_falls_behind_says_so(nano):
