@@ -1,18 +1,14 @@
-"""Middleware: limit the body size, set the security headers, refuse requests of other sites, hide unused routes.
+"""Middleware: limit the body size, set the security headers.
 
-Gradio adds routes that this page does not use (uploads to a folder, files, a proxy to the internet). They are answered
-with 404. Known limit: the connection of a client that sends gigabytes without `Expect: 100-continue` may be reset
-before the client has read the reason.
+Known limit: the connection of a client that sends gigabytes without `Expect: 100-continue` may be reset before the
+client has read the reason.
 """
 
 import asyncio
-import re
-from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emosllm.serving.error_responses import CrossSiteError, NotFoundError, TooLargeError, refusal
+from emosllm.serving.error_responses import TooLargeError, refusal
 
 _DRAIN_BYTES = 1 << 20  # bytes of a refused upload that are still read, so that the client reads the answer
 _DRAIN_SECONDS = 1.0
@@ -113,59 +109,3 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, sealed)
-
-
-class CrossSiteGuard:
-    """Middleware that refuses what another site's page makes a browser ask, and names that are not this machine's.
-
-    A page of another site may send a form to this server although it cannot read the answer. With a host name that
-    resolves to 127.0.0.1 it could also read the answer (DNS rebinding). Programs send no `Origin` and pass.
-
-    Args:
-        app: the next app.
-        only_local: whether the server listens on this machine alone, so that `Host` has to be one of its names.
-    """
-
-    _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
-
-    def __init__(self, app: ASGIApp, only_local: bool) -> None:
-        self.app, self.only_local = app, only_local
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, or answer 403."""
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            host, origin = headers.get("host", ""), headers.get("origin")
-            if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
-                refused = CrossSiteError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
-                await refusal(refused)(scope, receive, send)
-                return
-            if origin is not None and urlsplit(origin).netloc != host:
-                refused = CrossSiteError(f"pages of {origin} may not use this server: open the server's own page")
-                await refusal(refused)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-
-class AllowedPaths:
-    """Middleware for whom a path that no pattern matches does not exist.
-
-    Args:
-        app: the next app.
-        patterns: regular expressions of whole paths.
-    """
-
-    def __init__(self, app: ASGIApp, patterns: tuple[str, ...]) -> None:
-        self.app = app
-        self.known = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, or answer 404; WebSockets are never passed on."""
-        if scope["type"] == "http" and not self.known.fullmatch(scope["path"]):
-            nothing = NotFoundError("there is nothing here; the page is at /, the API is described at /openapi.json")
-            await refusal(nothing)(scope, receive, send)
-            return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        await self.app(scope, receive, send)
