@@ -7,13 +7,22 @@ requests for its page and its assets only, without body, query and the headers t
 
 import hmac
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emosllm.serving.error_responses import CrossSiteError, NotFoundError, UnauthorisedError, refusal
+from emosllm.serving.batcher import BusyError
+from emosllm.serving.error_responses import (
+    CrossSiteError,
+    NotFoundError,
+    TooLargeError,
+    TooSlowError,
+    UnauthorisedError,
+    refusal,
+)
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _READING = frozenset({"GET", "HEAD"})
@@ -155,8 +164,9 @@ def _without_body(receive: Receive) -> Receive:
         if not began:
             began = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        while (message := await receive())["type"] == "http.request":
-            pass
-        return message
+        with suppress(BusyError, TooLargeError, TooSlowError):  # the framework does not know these
+            while (await receive())["type"] == "http.request":
+                pass
+        return {"type": "http.disconnect"}
 
     return received

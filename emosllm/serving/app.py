@@ -69,6 +69,6 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     app.add_middleware(AccessGuard, allowed=allowed, token=token)
     app.add_middleware(CrossSiteGuard, only_local=only_local)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES)
+    app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES, uploads=service.uploads)
     app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
     return app

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from emosllm.errors import UserError
@@ -31,7 +32,7 @@ class TooLargeError(Exception):
 
 
 class TooSlowError(Exception):
-    """The upload did not arrive in time."""
+    """The upload arrives too slowly."""
 
 
 class ClientGoneError(Exception):
@@ -58,6 +59,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     TooLargeError: (413, "invalid_request_error"),
     MultiPartException: (422, "invalid_request_error"),
     UserError: (422, "invalid_request_error"),
+    ClientDisconnect: (499, "invalid_request_error"),
     ClientGoneError: (499, "invalid_request_error"),
     BusyError: (503, "server_busy"),
     StoppedError: (503, "server_busy"),

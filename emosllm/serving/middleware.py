@@ -1,4 +1,4 @@
-"""Middleware: limit the body size, set the security headers.
+"""Middleware: limit size and duration of bodies, set the security headers.
 
 Known limit: the connection of a client that sends gigabytes without `Expect: 100-continue` may be reset before the
 client has read the reason.
@@ -8,32 +8,37 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emosllm.serving.error_responses import TooLargeError, refusal
+from emosllm.serving.batcher import BusyError
+from emosllm.serving.error_responses import TooLargeError, TooSlowError, refusal
+from emosllm.serving.uploads_in_progress import IncomingBody, UploadsInProgress
 
 _DRAIN_BYTES = 1 << 20  # bytes of a refused upload that are still read, so that the client reads the answer
 _DRAIN_SECONDS = 1.0
 
 
 class BodyLimit:
-    """Middleware that answers 413 as soon as the length header of a body, or the body itself, exceeds the limit.
+    """Middleware that answers 413 to a body that is too large, and 408 to one that arrives too slowly.
+
+    A length header above the limit is refused before any of the body is read.
 
     Args:
         app: the next app.
         most: largest body, in bytes.
+        uploads: the bodies that are arriving.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
+    def __init__(self, app: ASGIApp, most: int, uploads: UploadsInProgress) -> None:
+        self.app, self.most, self.uploads = app, most, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app with a counted body, or refuse the request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, self.most)
+        body = _Body(receive, self.most, self.uploads)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.most:
-            await refusal(TooLargeError(self.most))(scope, receive, send)  # before any of the body is read
+            await refusal(TooLargeError(self.most))(scope, receive, send)
             return
 
         async def answering(message: Message) -> None:
@@ -41,38 +46,55 @@ class BodyLimit:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        await self.app(scope, body.receive, answering)
+        try:
+            await self.app(scope, body.receive, answering)
+        finally:
+            body.close()
 
 
 class _Body:
-    """The body of a request, with its bytes counted."""
+    """The body of a request, which is an upload in progress from its first part to its last one."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most = receive, most
-        self._seen, self._over = 0, False
+    def __init__(self, receive: Receive, most: int, uploads: UploadsInProgress) -> None:
+        self._receive, self._most, self._uploads = receive, most, uploads
+        self._incoming: IncomingBody | None = None
+        self._over = self._failed = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._seen += len(message.get("body", b""))
-            self._over = not message.get("more_body", False)
-            if self._seen > self._most:
-                raise TooLargeError(self._most)
-        else:
-            self._over = True
+        if self._over:
+            return await self._receive()
+        if self._incoming is None:
+            self._incoming = IncomingBody(self._uploads)
+            self._uploads.enter(self._incoming)
+        try:
+            message = await self._incoming.next(self._receive)
+        except (TooSlowError, BusyError):
+            self._failed = True  # its rest is not worth waiting for
+            raise
+        self._over = message["type"] != "http.request" or not message.get("more_body", False)
+        if self._over:
+            self.close()
+        if self._incoming.seen > self._most:
+            raise TooLargeError(self._most)
         return message
+
+    def close(self) -> None:
+        """Count this body no more."""
+        if self._incoming is not None:
+            self._uploads.leave(self._incoming)
 
     async def drained(self) -> bool:
         """Read a limited part of the remaining body before an early answer; return whether the body ended there.
 
         Closing the connection with unread bytes could lose the answer. Reading the whole body could take gigabytes.
         """
-        until = self._seen + _DRAIN_BYTES
+        self.close()
+        drained = 0
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._over and self._seen < until:
+                while not (self._over or self._failed) and drained < _DRAIN_BYTES:
                     message = await self._receive()
-                    self._seen += len(message.get("body", b""))
+                    drained += len(message.get("body", b""))
                     self._over = message["type"] != "http.request" or not message.get("more_body", False)
         except TimeoutError:
             return False

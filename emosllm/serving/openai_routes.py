@@ -46,12 +46,12 @@ def openai_routes(service: Service) -> APIRouter:
 
         Example: `client.audio.transcriptions.create(file=clip, model="nano", response_format="verbose_json")`
         """
+        service.batcher.check_room()  # before the upload, since a full queue would refuse it afterwards
+        upload = await read_upload(request, TranscriptionForm)
+        wanted = upload.fields.response_format
+        system = upload.fields.model if upload.fields.model in service.systems else None
+        _check_writes(service, system)
         with service.batcher.admit(client_of(request)) as line:
-            upload = await read_upload(request, TranscriptionForm)
-            wanted = upload.fields.response_format
-            system = upload.fields.model if upload.fields.model in service.systems else None
-            _check_writes(service, system)
-
             turns = wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system)
             options = RequestOptions(turns=turns, system=system)
             timeline = await unless_gone(request, service.recognise(line, upload.audio, upload.name, options))

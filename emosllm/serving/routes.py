@@ -30,10 +30,10 @@ def emotion_routes(service: Service) -> APIRouter:
 
         The recording is read into memory, recognised and forgotten.
         """
+        service.batcher.check_room()  # before the upload, since a full queue would refuse it afterwards
+        upload = await read_upload(request, EmotionsForm)
+        fields = upload.fields
         with service.batcher.admit(client_of(request)) as line:
-            upload = await read_upload(request, EmotionsForm)
-            fields = upload.fields
-
             options = RequestOptions(
                 turns=fields.segments,
                 system=fields.model or None,
@@ -72,7 +72,10 @@ def health_routes(service: Service) -> APIRouter:
         """Report whether requests are admitted: 200, or 503 while the server stops."""
         well = service.batcher.alive
         health = Health(
-            status="ok" if well else "stopping", models=list(service.systems), waiting=service.batcher.waiting
+            status="ok" if well else "stopping",
+            models=list(service.systems),
+            waiting=service.batcher.waiting,
+            uploads=len(service.uploads),
         )
         return JSONResponse(health.model_dump(), 200 if well else 503)
 

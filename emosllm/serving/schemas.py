@@ -196,6 +196,7 @@ class Health(BaseModel):
     status: Literal["ok", "stopping"]
     models: list[str]
     waiting: Annotated[int, Field(description="Number of clips that wait for the model.")]
+    uploads: Annotated[int, Field(description="Number of uploads in progress.")]
 
 
 class ErrorLine(BaseModel):
@@ -214,6 +215,7 @@ class Refusal(BaseModel):
 #: The error responses of every route that recognises, for OpenAPI.
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "The bearer token is missing or wrong."},
+    408: {"model": Refusal, "description": "The upload arrives too slowly."},
     413: {"model": Refusal, "description": "The upload is larger than the server's limit."},
     422: {"model": Refusal, "description": "The form or the recording cannot be used; the message says why."},
     503: {"model": Refusal, "description": "The queue is full; `Retry-After` says when to retry."},

@@ -8,7 +8,7 @@ memory of its file and not of its samples.
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from emosllm.audio import SAMPLE_RATE, Recording, open_recording
@@ -22,6 +22,7 @@ from emosllm.serving.batcher import Batcher
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
+from emosllm.serving.uploads_in_progress import UploadLimits, UploadsInProgress
 from emosllm.timeline.cues import cues_available
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.spoken_turns import TurnOptions, cut_turns
@@ -56,12 +57,14 @@ class Limits:
         max_bytes: the largest upload.
         queue: most requests admitted at a time.
         batch_size: clips recognised together.
+        uploads: how fast an upload has to arrive.
     """
 
     max_seconds: float = 3600.0
     max_bytes: int = 100_000_000
     queue: int = 32
     batch_size: int = 8
+    uploads: UploadLimits = field(default_factory=UploadLimits)
 
 
 class Service:
@@ -89,7 +92,8 @@ class Service:
             queue=self.limits.queue,
             observe=self.metrics.observe_batch,
         )
-        self.metrics.watch(self.batcher)
+        self.uploads = UploadsInProgress(self.limits.uploads, self.limits.queue * self.limits.max_bytes)
+        self.metrics.watch(self.batcher, self.uploads)
         self._sessions = Sessions()
         self._pool = ThreadPoolExecutor(self.limits.queue, thread_name_prefix="emosllm-request")
 

@@ -206,7 +206,7 @@ def test_the_token_is_asked_of_who_recognises(serve, clip):
         assert ask(client, clip).status_code == 200
         assert client.get("/metrics").status_code == 200
         del client.headers["Authorization"]
-        assert client.get("/healthz").json() == {"status": "ok", "models": ["nano"], "waiting": 0}
+        assert client.get("/healthz").json() == {"status": "ok", "models": ["nano"], "waiting": 0, "uploads": 0}
 
 
 def test_a_full_queue_is_a_clear_503(serve, clip):
@@ -317,7 +317,7 @@ def test_the_api_is_documented(client):
     form = route["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
     assert set(form["properties"]) == {"file", "segments", "model", "transcript", "cues", "session"}
-    assert set(route["responses"]) == {"200", "401", "413", "422", "503"}
+    assert set(route["responses"]) == {"200", "401", "408", "413", "422", "503"}
     assert route["security"]
     emotions = described["components"]["schemas"]["Emotions"]["properties"]
     assert all("description" in field for field in emotions.values())
