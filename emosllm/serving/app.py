@@ -58,7 +58,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     app.include_router(openai_routes(service), dependencies=known)
     app.include_router(metric_routes(service), dependencies=known)
     app.include_router(health_routes(service))
-    allowed = AllowedRequests(api=(*sorted(_PATHS - {*_PUBLIC}),), public=_PUBLIC)
+    allowed = AllowedRequests(api=(*sorted(_PATHS - {*_PUBLIC}), "/v1/models/.+"), public=_PUBLIC)
     if page:
         from emosllm.serving.page import PAGE_PATHS, RESULTS_PATH, mount_page, page_routes
 

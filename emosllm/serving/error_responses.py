@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse, Response
 from emosllm.errors import UserError
 from emosllm.serving.batcher import BusyError, StoppedError
 
+_MOST_REPEATED = 120  # characters of a client's text that an answer repeats
+
 log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,11 @@ def one_line(status: int, message: str, kind: str, headers: dict[str, str] | Non
     """A response with the body of an error."""
     line = " ".join(message.split())
     return JSONResponse({"error": {"message": line, "type": kind}}, status, headers)
+
+
+def shortened(text: str) -> str:
+    """Text of a client as an answer repeats it."""
+    return text if len(text) <= _MOST_REPEATED else f"{text[:_MOST_REPEATED]}..."
 
 
 def in_words(errors: Sequence[object]) -> str:

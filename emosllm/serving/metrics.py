@@ -66,7 +66,8 @@ class Measured:
             await self.app(scope, receive, send)
             return
         # Unknown paths share one name: with a name per path, arbitrary requests would grow the memory without limit.
-        path = scope["path"] if scope["path"] in self.paths else "page"
+        path = "/v1/models" if scope["path"].startswith("/v1/models/") else scope["path"]
+        path = path if path in self.paths else "page"
         status, began = "gone", time.monotonic()
 
         async def noted(message: Message) -> None:

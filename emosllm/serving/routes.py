@@ -5,7 +5,8 @@ import time
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models
+from emosllm.serving.error_responses import NotFoundError, shortened
+from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models, Refusal
 from emosllm.serving.service import RequestOptions, Service
 from emosllm.serving.uploads import body_of, read_upload, unless_gone
 
@@ -44,21 +45,27 @@ def emotion_routes(service: Service) -> APIRouter:
             timeline = service.recognise(line, upload.audio, upload.name, options)
             return Emotions.of(await unless_gone(request, timeline), whole=not fields.segments)
 
+    def described(name: str) -> Model:
+        system = service.systems[name]
+        return Model(
+            id=name,
+            created=began,
+            labels=list(system.labels.names),
+            longest=system.processor.longest,
+            transcribes=service.has_words(name),
+        )
+
     @routes.get("/models", response_model=Models)
     async def models() -> Models:
         """List the served systems; the first one is the default."""
-        return Models(
-            data=[
-                Model(
-                    id=name,
-                    created=began,
-                    labels=list(system.labels.names),
-                    longest=system.processor.longest,
-                    transcribes=service.has_words(name),
-                )
-                for name, system in service.systems.items()
-            ]
-        )
+        return Models(data=[described(name) for name in service.systems])
+
+    @routes.get("/models/{name:path}", response_model=Model, responses={404: {"model": Refusal}})
+    async def model(name: str) -> Model:
+        """Describe one system."""
+        if name not in service.systems:
+            raise NotFoundError(f"model {shortened(name)!r} is not served here; there is {', '.join(service.systems)}")
+        return described(name)
 
     return routes
 

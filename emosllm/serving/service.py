@@ -19,6 +19,7 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import Transcriber, TranscriptSources
 from emosllm.serving.batcher import Batcher
+from emosllm.serving.error_responses import shortened
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
@@ -114,7 +115,7 @@ class Service:
             UserError: no system has that name.
         """
         if name and name not in self.systems:
-            raise UserError(f"model {name!r} is not served here; there is {', '.join(self.systems)}")
+            raise UserError(f"model {shortened(name)!r} is not served here; there is {', '.join(self.systems)}")
         return name or next(iter(self.systems))
 
     def has_words(self, name: str) -> bool:
