@@ -25,6 +25,7 @@ from emosllm.serving.error_responses import (
 )
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_NOTHING = "there is nothing here; the page is at /, the API is described at /openapi.json"
 _READING = frozenset({"GET", "HEAD"})
 
 
@@ -110,7 +111,7 @@ class AccessGuard:
         if scope["type"] == "http":
             path, reading = scope["path"], scope["method"] in _READING
             if reading and self._page.fullmatch(path):
-                await self.app(_bare(scope), _without_body(receive), send)
+                await self._ask_framework(scope, receive, send)
                 return
             if not (self._api.fullmatch(path) or self._public.fullmatch(path)):
                 nothing = NotFoundError(
@@ -125,6 +126,20 @@ class AccessGuard:
                 await refusal(unknown)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+    async def _ask_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request of the page; an error of the framework is 404, without the framework's words."""
+        failed = False
+
+        async def checked(message: Message) -> None:
+            nonlocal failed
+            failed = failed or (message["type"] == "http.response.start" and message["status"] >= 400)
+            if not failed:
+                await send(message)
+
+        await self.app(_bare(scope), _without_body(receive), checked)
+        if failed:
+            await refusal(NotFoundError(_NOTHING))(scope, receive, send)
 
     def _knows_token(self, headers: Headers) -> bool:
         if self._token is None:
