@@ -21,7 +21,7 @@ from emosllm.inference.asr import load_asr
 from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe_parts import Strategy
 from emosllm.serving.app import STOP_SECONDS, build_app
-from emosllm.serving.connections import TimedConnection
+from emosllm.serving.connections import LimitedConnection
 from emosllm.serving.service import Limits, Service
 
 _CLOSE_SECONDS = 3  # that a stopping server waits for clients to read their answers
@@ -88,7 +88,8 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
             log_config=None,
             access_log=False,  # requests are not logged, to protect the clients' privacy
             timeout_graceful_shutdown=_CLOSE_SECONDS,
-            http=TimedConnection,
+            http=LimitedConnection,
+            ws="none",
             server_header=False,
         )
         _Server(config, service, url_of(listener)).serve_here(listener)
@@ -104,7 +105,8 @@ class _Server(uvicorn.Server):
     def serve_here(self, listener: socket.socket) -> None:
         """Run until a signal stops the server."""
         logging.basicConfig(level=logging.WARNING, format="emosllm: %(message)s")
-        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told of a malformed form
+        for library in ("python_multipart", "uvicorn"):  # they write a line for each malformed request
+            logging.getLogger(library).setLevel(logging.ERROR)
         # uvicorn raises the signal again after it has finished. A stopped server has not failed.
         before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
