@@ -1,23 +1,24 @@
 """Build the ASGI app: routes, middleware, error responses and the web page."""
 
-import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from dataclasses import replace
 
 from fastapi import Depends, FastAPI
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 
 from emosllm import __version__
 from emosllm.serving import error_responses
+from emosllm.serving.access import AccessGuard, AllowedRequests, CrossSiteGuard
 from emosllm.serving.metrics import Measured
-from emosllm.serving.middleware import AllowedPaths, BodyLimit, CrossSiteGuard, SecurityHeaders
+from emosllm.serving.middleware import BodyLimit, SecurityHeaders
 from emosllm.serving.openai_routes import openai_routes
 from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
 from emosllm.serving.service import Service
 
 STOP_SECONDS = 60.0  # seconds that a stopping server has to finish the admitted requests
 _PATHS = frozenset({"/v1/emotions", "/v1/models", "/v1/audio/transcriptions", "/healthz", "/metrics"})
+_PUBLIC = ("/healthz", "/openapi.json")  # read without the token
 _FORM_BYTES = 100_000  # bytes that a form may have besides its file
 
 
@@ -51,36 +52,23 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     )
     app.state.service = service
     error_responses.install_error_handlers(app)
-    known = [Depends(bearer(token))]
+    # `AccessGuard` checks the token. The scheme is here for OpenAPI's description of the routes.
+    known = [Depends(HTTPBearer(auto_error=False, description="The token of --token-file, where the server has one."))]
     app.include_router(emotion_routes(service), dependencies=known)
     app.include_router(openai_routes(service), dependencies=known)
     app.include_router(metric_routes(service), dependencies=known)
     app.include_router(health_routes(service))
-    patterns: tuple[str, ...] = (*_PATHS, "/openapi.json")
+    allowed = AllowedRequests(api=(*sorted(_PATHS - {*_PUBLIC}), "/v1/models/.+"), public=_PUBLIC)
     if page:
-        from emosllm.serving.page import PAGE_PATHS, mount_page
+        from emosllm.serving.page import PAGE_PATHS, RESULTS_PATH, mount_page, page_routes
 
+        app.include_router(page_routes(), dependencies=known)
         mount_page(app, service, asks_token=token is not None)
-        patterns += PAGE_PATHS
+        allowed = replace(allowed, api=(*allowed.api, RESULTS_PATH), page=PAGE_PATHS)
     # The last one added is the first one met.
-    app.add_middleware(AllowedPaths, patterns=patterns)
+    app.add_middleware(AccessGuard, allowed=allowed, token=token)
     app.add_middleware(CrossSiteGuard, only_local=only_local)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES)
+    app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES, uploads=service.uploads)
     app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
     return app
-
-
-def bearer(token: str | None) -> Callable[..., None]:
-    """A dependency that checks the bearer token; without a token every request passes."""
-    scheme = HTTPBearer(auto_error=False, description="The token of --token-file, where the server has one.")
-
-    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
-        if token is None:
-            return
-        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
-            raise error_responses.UnauthorisedError(
-                "this server requires its token: send the header Authorization: Bearer TOKEN"
-            )
-
-    return check

@@ -152,6 +152,18 @@ class Batcher(Generic[J, R]):
             BusyError: the queue is full, or the server is stopping.
         """
         with self._changed:
+            self.check_room()
+            line = Line(self, client)
+            self._lines.add(line)
+            return line
+
+    def check_room(self) -> None:
+        """Check whether a request would be admitted now.
+
+        Raises:
+            BusyError: the queue is full, or the server is stopping.
+        """
+        with self._changed:
             if self._stopping or self._ended:
                 raise BusyError("the server is stopping; retry later", self._retry_after())
             if len(self._lines) >= self._queue:
@@ -159,9 +171,6 @@ class Batcher(Generic[J, R]):
                     f"the queue is full ({self._queue} requests); retry in {self._retry_after()} s",
                     self._retry_after(),
                 )
-            line = Line(self, client)
-            self._lines.add(line)
-            return line
 
     def refuse_more(self) -> None:
         """Admit no new requests; admitted ones continue."""

@@ -12,10 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from emosllm.errors import UserError
 from emosllm.serving.batcher import BusyError, StoppedError
+
+_MOST_REPEATED = 120  # characters of a client's text that an answer repeats
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ class TooLargeError(Exception):
 
 
 class TooSlowError(Exception):
-    """The upload did not arrive in time."""
+    """The upload arrives too slowly."""
 
 
 class ClientGoneError(Exception):
@@ -58,6 +61,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     TooLargeError: (413, "invalid_request_error"),
     MultiPartException: (422, "invalid_request_error"),
     UserError: (422, "invalid_request_error"),
+    ClientDisconnect: (499, "invalid_request_error"),
     ClientGoneError: (499, "invalid_request_error"),
     BusyError: (503, "server_busy"),
     StoppedError: (503, "server_busy"),
@@ -79,6 +83,11 @@ def one_line(status: int, message: str, kind: str, headers: dict[str, str] | Non
     """A response with the body of an error."""
     line = " ".join(message.split())
     return JSONResponse({"error": {"message": line, "type": kind}}, status, headers)
+
+
+def shortened(text: str) -> str:
+    """Text of a client as an answer repeats it."""
+    return text if len(text) <= _MOST_REPEATED else f"{text[:_MOST_REPEATED]}..."
 
 
 def in_words(errors: Sequence[object]) -> str:

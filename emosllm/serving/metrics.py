@@ -4,6 +4,7 @@ They are numbers only and contain no file names, transcripts or client addresses
 """
 
 import time
+from collections.abc import Sized
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,12 +35,14 @@ class Metrics:
         )
         self.audio_seconds = Counter("emosllm_audio_seconds", "Seconds of audio recognised.", registry=self.registry)
 
-    def watch(self, batcher: Batcher) -> None:
-        """Report the queue of a batcher at each scrape."""
+    def watch(self, batcher: Batcher, uploads: Sized) -> None:
+        """Report the queue of a batcher and the number of uploads in progress at each scrape."""
         waiting = Gauge("emosllm_queue_clips", "Clips that wait for the model.", registry=self.registry)
         waiting.set_function(lambda: batcher.waiting)
         admitted = Gauge("emosllm_queue_requests", "Requests taken and not answered yet.", registry=self.registry)
         admitted.set_function(lambda: batcher.admitted)
+        arriving = Gauge("emosllm_uploads", "Uploads in progress.", registry=self.registry)
+        arriving.set_function(lambda: len(uploads))
 
     def observe_batch(self, size: int, seconds: float) -> None:
         """Record the size and the seconds of a batch."""
@@ -63,7 +66,8 @@ class Measured:
             await self.app(scope, receive, send)
             return
         # Unknown paths share one name: with a name per path, arbitrary requests would grow the memory without limit.
-        path = scope["path"] if scope["path"] in self.paths else "page"
+        path = "/v1/models" if scope["path"].startswith("/v1/models/") else scope["path"]
+        path = path if path in self.paths else "page"
         status, began = "gone", time.monotonic()
 
         async def noted(message: Message) -> None:

@@ -1,43 +1,44 @@
-"""Middleware: limit the body size, set the security headers, refuse requests of other sites, hide unused routes.
+"""Middleware: limit size and duration of bodies, set the security headers.
 
-Gradio adds routes that this page does not use (uploads to a folder, files, a proxy to the internet). They are answered
-with 404. Known limit: the connection of a client that sends gigabytes without `Expect: 100-continue` may be reset
-before the client has read the reason.
+Known limit: the connection of a client that sends gigabytes without `Expect: 100-continue` may be reset before the
+client has read the reason.
 """
 
 import asyncio
-import re
-from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emosllm.serving.error_responses import CrossSiteError, NotFoundError, TooLargeError, refusal
+from emosllm.serving.batcher import BusyError
+from emosllm.serving.error_responses import TooLargeError, TooSlowError, refusal
+from emosllm.serving.uploads_in_progress import IncomingBody, UploadsInProgress
 
 _DRAIN_BYTES = 1 << 20  # bytes of a refused upload that are still read, so that the client reads the answer
 _DRAIN_SECONDS = 1.0
 
 
 class BodyLimit:
-    """Middleware that answers 413 as soon as the length header of a body, or the body itself, exceeds the limit.
+    """Middleware that answers 413 to a body that is too large, and 408 to one that arrives too slowly.
+
+    A length header above the limit is refused before any of the body is read.
 
     Args:
         app: the next app.
         most: largest body, in bytes.
+        uploads: the bodies that are arriving.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
+    def __init__(self, app: ASGIApp, most: int, uploads: UploadsInProgress) -> None:
+        self.app, self.most, self.uploads = app, most, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app with a counted body, or refuse the request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, self.most)
+        body = _Body(receive, self.most, self.uploads)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.most:
-            await refusal(TooLargeError(self.most))(scope, receive, send)  # before any of the body is read
+            await refusal(TooLargeError(self.most))(scope, receive, send)
             return
 
         async def answering(message: Message) -> None:
@@ -45,38 +46,55 @@ class BodyLimit:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        await self.app(scope, body.receive, answering)
+        try:
+            await self.app(scope, body.receive, answering)
+        finally:
+            body.close()
 
 
 class _Body:
-    """The body of a request, with its bytes counted."""
+    """The body of a request, which is an upload in progress from its first part to its last one."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most = receive, most
-        self._seen, self._over = 0, False
+    def __init__(self, receive: Receive, most: int, uploads: UploadsInProgress) -> None:
+        self._receive, self._most, self._uploads = receive, most, uploads
+        self._incoming: IncomingBody | None = None
+        self._over = self._failed = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._seen += len(message.get("body", b""))
-            self._over = not message.get("more_body", False)
-            if self._seen > self._most:
-                raise TooLargeError(self._most)
-        else:
-            self._over = True
+        if self._over:
+            return await self._receive()
+        if self._incoming is None:
+            self._incoming = IncomingBody(self._uploads)
+            self._uploads.enter(self._incoming)
+        try:
+            message = await self._incoming.next(self._receive)
+        except (TooSlowError, BusyError):
+            self._failed = True  # its rest is not worth waiting for
+            raise
+        self._over = message["type"] != "http.request" or not message.get("more_body", False)
+        if self._over:
+            self.close()
+        if self._incoming.seen > self._most:
+            raise TooLargeError(self._most)
         return message
+
+    def close(self) -> None:
+        """Count this body no more."""
+        if self._incoming is not None:
+            self._uploads.leave(self._incoming)
 
     async def drained(self) -> bool:
         """Read a limited part of the remaining body before an early answer; return whether the body ended there.
 
         Closing the connection with unread bytes could lose the answer. Reading the whole body could take gigabytes.
         """
-        until = self._seen + _DRAIN_BYTES
+        self.close()
+        drained = 0
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._over and self._seen < until:
+                while not (self._over or self._failed) and drained < _DRAIN_BYTES:
                     message = await self._receive()
-                    self._seen += len(message.get("body", b""))
+                    drained += len(message.get("body", b""))
                     self._over = message["type"] != "http.request" or not message.get("more_body", False)
         except TimeoutError:
             return False
@@ -113,59 +131,3 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, sealed)
-
-
-class CrossSiteGuard:
-    """Middleware that refuses what another site's page makes a browser ask, and names that are not this machine's.
-
-    A page of another site may send a form to this server although it cannot read the answer. With a host name that
-    resolves to 127.0.0.1 it could also read the answer (DNS rebinding). Programs send no `Origin` and pass.
-
-    Args:
-        app: the next app.
-        only_local: whether the server listens on this machine alone, so that `Host` has to be one of its names.
-    """
-
-    _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
-
-    def __init__(self, app: ASGIApp, only_local: bool) -> None:
-        self.app, self.only_local = app, only_local
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, or answer 403."""
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            host, origin = headers.get("host", ""), headers.get("origin")
-            if self.only_local and urlsplit(f"//{host}").hostname not in self._LOCAL:
-                refused = CrossSiteError(f"this server is 127.0.0.1 or localhost, not {host!r}: ask it by that name")
-                await refusal(refused)(scope, receive, send)
-                return
-            if origin is not None and urlsplit(origin).netloc != host:
-                refused = CrossSiteError(f"pages of {origin} may not use this server: open the server's own page")
-                await refusal(refused)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-
-class AllowedPaths:
-    """Middleware for whom a path that no pattern matches does not exist.
-
-    Args:
-        app: the next app.
-        patterns: regular expressions of whole paths.
-    """
-
-    def __init__(self, app: ASGIApp, patterns: tuple[str, ...]) -> None:
-        self.app = app
-        self.known = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, or answer 404; WebSockets are never passed on."""
-        if scope["type"] == "http" and not self.known.fullmatch(scope["path"]):
-            nothing = NotFoundError("there is nothing here; the page is at /, the API is described at /openapi.json")
-            await refusal(nothing)(scope, receive, send)
-            return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        await self.app(scope, receive, send)

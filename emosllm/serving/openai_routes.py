@@ -7,6 +7,7 @@ recordings use the timeline.
 
 import zlib
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -46,12 +47,12 @@ def openai_routes(service: Service) -> APIRouter:
 
         Example: `client.audio.transcriptions.create(file=clip, model="nano", response_format="verbose_json")`
         """
+        service.batcher.check_room()  # before the upload, since a full queue would refuse it afterwards
+        upload = await read_upload(request, TranscriptionForm)
+        wanted = upload.fields.response_format
+        system = upload.fields.model if upload.fields.model in service.systems else None
+        _check_writes(service, system)
         with service.batcher.admit(client_of(request)) as line:
-            upload = await read_upload(request, TranscriptionForm)
-            wanted = upload.fields.response_format
-            system = upload.fields.model if upload.fields.model in service.systems else None
-            _check_writes(service, system)
-
             options = RequestOptions(turns=True if wanted in _WITH_TIMES else None, system=system)
             timeline = await unless_gone(request, service.recognise(line, upload.audio, upload.name, options))
         return _written(timeline, upload.fields)
@@ -71,23 +72,30 @@ def _check_writes(service: Service, system: str | None) -> None:
 
 
 def _written(timeline: Timeline, form: TranscriptionForm) -> Response:
+    """The answer in the requested format; headers name the system and the fields without an effect in all formats."""
+    headers, ignored = {"X-Emosllm-Model": quote(timeline.model)}, form.ignored()
+    if ignored:
+        headers["X-Emosllm-Ignored"] = ", ".join(map(quote, ignored))
     text = " ".join(segment.transcript for segment in timeline.segments if segment.transcript)
     if form.response_format == "text":
-        return PlainTextResponse(text + "\n")
+        return PlainTextResponse(text + "\n", headers=headers)
     if form.response_format == "srt":
-        return PlainTextResponse(srt(timeline), media_type="application/x-subrip")
+        return PlainTextResponse(srt(timeline), headers=headers, media_type="application/x-subrip")
     if form.response_format == "vtt":
-        return PlainTextResponse(vtt(timeline), media_type="text/vtt")
+        return PlainTextResponse(vtt(timeline), headers=headers, media_type="text/vtt")
     if form.response_format == "json":
-        return JSONResponse(Transcription(text=text).model_dump())
+        other = None if form.model in ("", timeline.model) else timeline.model
+        short = Transcription(text=text, model=other, ignored=ignored or None)
+        return JSONResponse(short.model_dump(exclude_none=True), headers=headers)
     verbose = VerboseTranscription(
         language=form.language,
         duration=round(timeline.duration, 3),
         text=text,
         model=timeline.model,
+        ignored=ignored,
         segments=[_segment(number, segment) for number, segment in enumerate(timeline.segments)],
     )
-    return JSONResponse(verbose.model_dump())
+    return JSONResponse(verbose.model_dump(), headers=headers)
 
 
 def _segment(number: int, segment: Segment) -> TranscriptionSegment:

@@ -1,9 +1,10 @@
 """The web page: record or upload, show emotions, words, cues and the timeline, compare systems, download results.
 
-Gradio draws the page. Gradio's uploads are files, so the recording does not pass through Gradio: the browser keeps it
-for playback and sends it to `/v1/emotions`, which reads it into memory. The answer is drawn here. For this reason only
-the paths in `PAGE_PATHS` are served and Gradio's cache stays empty. Page and API share their limits, queue and error
-messages. Not done: progress in per cent while a long recording is recognised.
+Gradio serves the page and its assets, and nothing else: `PAGE_PATHS` are the only paths of Gradio that are served. A
+call of Gradio could name a file of this machine, so the page makes none. The browser keeps the recording for playback
+and sends it to `/v1/emotions`, which reads it into memory. It sends the answers to `RESULTS_PATH`, which returns them
+as HTML. Page and API share their token, limits, queue and error messages. Not done: progress in per cent while a long
+recording is recognised.
 """
 
 import os
@@ -16,13 +17,18 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
 
+from emosllm.serving.error_responses import TooLargeError
 from emosllm.serving.results_html import show
 from emosllm.serving.service import Service
 from emosllm.timeline.cues import cues_available
 
-#: Paths that the page needs, as regular expressions; Gradio's other paths are not served.
+_FILE = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"  # no part begins with a dot
+
+#: Paths that the page reads from Gradio, as regular expressions; Gradio's other paths are not served.
 PAGE_PATHS = (
     "/",
     "/config",
@@ -30,9 +36,13 @@ PAGE_PATHS = (
     "/favicon.ico",
     "/manifest.json",
     "/robots.txt",
-    "/(?:assets|static|svelte)/.*",
-    "/gradio_api/run/predict",
+    f"/(?:assets|static|svelte)/{_FILE}",
 )
+
+#: Where the page has its results drawn.
+RESULTS_PATH = "/page/results"
+
+_MOST_BYTES = 10_000_000  # of the answers for one recording; two hours turn by turn are about 3 MB
 
 _MODES = [("automatic", "auto"), ("as one utterance", "whole"), ("turn by turn", "turns")]
 
@@ -68,6 +78,23 @@ _FOOT = """
   short clips.</p>
   <p>Programs ask <code>POST /v1/emotions</code>; <a href="openapi.json">all routes</a>.</p>
 </footer>"""
+
+
+def page_routes() -> APIRouter:
+    """The page's own route; it requires the token as the API does."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post(RESULTS_PATH)
+    async def results(request: Request) -> Response:
+        """Draw the API's answers, which the body holds as JSON."""
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > _MOST_BYTES:
+                raise TooLargeError(_MOST_BYTES)
+        return HTMLResponse(await run_in_threadpool(show, bytes(body)))
+
+    return routes
 
 
 def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
@@ -132,14 +159,14 @@ def page(systems: Mapping[str, bool], *, asks_token: bool) -> gr.Blocks:
                 label="Measure the voice" + ("" if cues_available() else " (needs the extra `cues`)"),
             )
             token = gr.Textbox(label="Token of this server", type="password", visible=asks_token, elem_id="em-token")
-        sent = gr.Textbox(visible="hidden")
         ask = gr.Button("Recognise", variant="primary", elem_id="em-go")
         gr.HTML(_STATUS, apply_default_css=False, elem_id="em-doing")
         results = gr.HTML(elem_id="em-results", apply_default_css=False)
         gr.HTML(_FOOT, apply_default_css=False)
+        # Without a function of the server, so Gradio sends nothing to it.
         ask.click(
-            lambda answers, *_: show(answers),
-            [sent, mode, chosen, transcript, cues, token],
+            None,
+            [mode, chosen, transcript, cues, token],
             results,
             js="(...given) => window.emosllm.ask(...given)",
             queue=False,

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emosllm.serving.schemas import Emotions, Turn
 from emosllm.timeline.clock import clock
@@ -30,11 +30,13 @@ _DOWNLOADS = (
 class Sent(BaseModel):
     """What the browser sends: the API's answers, or its error message."""
 
+    model_config = ConfigDict(extra="forbid")
+
     answers: list[Emotions] = []
     error: str = ""
 
 
-def show(sent: str) -> str:
+def show(sent: str | bytes) -> str:
     """The page's results as HTML.
 
     Args:

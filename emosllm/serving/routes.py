@@ -5,7 +5,8 @@ import time
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models
+from emosllm.serving.error_responses import NotFoundError, shortened
+from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models, Refusal
 from emosllm.serving.service import RequestOptions, Service
 from emosllm.serving.uploads import body_of, read_upload, unless_gone
 
@@ -30,10 +31,10 @@ def emotion_routes(service: Service) -> APIRouter:
 
         The recording is read into memory, recognised and forgotten.
         """
+        service.batcher.check_room()  # before the upload, since a full queue would refuse it afterwards
+        upload = await read_upload(request, EmotionsForm)
+        fields = upload.fields
         with service.batcher.admit(client_of(request)) as line:
-            upload = await read_upload(request, EmotionsForm)
-            fields = upload.fields
-
             options = RequestOptions(
                 turns=fields.segments,
                 system=fields.model or None,
@@ -44,21 +45,27 @@ def emotion_routes(service: Service) -> APIRouter:
             timeline = service.recognise(line, upload.audio, upload.name, options)
             return Emotions.of(await unless_gone(request, timeline), whole=not fields.segments)
 
+    def described(name: str) -> Model:
+        system = service.systems[name]
+        return Model(
+            id=name,
+            created=began,
+            labels=list(system.labels.names),
+            longest=system.processor.longest,
+            transcribes=service.has_words(name),
+        )
+
     @routes.get("/models", response_model=Models)
     async def models() -> Models:
         """List the served systems; the first one is the default."""
-        return Models(
-            data=[
-                Model(
-                    id=name,
-                    created=began,
-                    labels=list(system.labels.names),
-                    longest=system.processor.longest,
-                    transcribes=service.has_words(name),
-                )
-                for name, system in service.systems.items()
-            ]
-        )
+        return Models(data=[described(name) for name in service.systems])
+
+    @routes.get("/models/{name:path}", response_model=Model, responses={404: {"model": Refusal}})
+    async def model(name: str) -> Model:
+        """Describe one system."""
+        if name not in service.systems:
+            raise NotFoundError(f"model {shortened(name)!r} is not served here; there is {', '.join(service.systems)}")
+        return described(name)
 
     return routes
 
@@ -72,7 +79,10 @@ def health_routes(service: Service) -> APIRouter:
         """Report whether requests are admitted: 200, or 503 while the server stops."""
         well = service.batcher.alive
         health = Health(
-            status="ok" if well else "stopping", models=list(service.systems), waiting=service.batcher.waiting
+            status="ok" if well else "stopping",
+            models=list(service.systems),
+            waiting=service.batcher.waiting,
+            uploads=len(service.uploads),
         )
         return JSONResponse(health.model_dump(), 200 if well else 503)
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from emosllm.serving.error_responses import shortened
 from emosllm.timeline.cues import in_words
 from emosllm.timeline.segments import Segment, Timeline
 
@@ -18,7 +19,11 @@ class EmotionsForm(BaseModel):
     segments: Annotated[bool, Field(description="Recognise turn by turn, for recordings of any length.")] = False
     model: Annotated[str, Field(description="One of `GET /v1/models`; the first where none is named.")] = ""
     transcript: Annotated[
-        str, Field(description="What is said, if you know it. Without it, some systems transcribe the recording.")
+        str,
+        Field(
+            description="What is said, if you know it. Without it, some systems transcribe the recording.",
+            max_length=10_000,
+        ),
     ] = ""
     cues: Annotated[bool, Field(description="Measure the voice too: loudness, pitch, range, jitter, shimmer.")] = False
     session: Annotated[
@@ -32,9 +37,12 @@ class EmotionsForm(BaseModel):
 
 
 class TranscriptionForm(BaseModel):
-    """The fields beside `file` of `POST /v1/audio/transcriptions`, as OpenAI's clients send them."""
+    """The fields beside `file` of `POST /v1/audio/transcriptions`, as OpenAI's clients send them.
 
-    model_config = ConfigDict(extra="ignore")
+    The answer names every field without an effect.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     model: Annotated[str, Field(description="One of `GET /v1/models`; any other name stands for the first.")] = ""
     response_format: Annotated[
@@ -45,6 +53,11 @@ class TranscriptionForm(BaseModel):
         list[Literal["segment"]], Field(description="Only turns have times; words have none.")
     ] = []
     stream: Annotated[Literal[False, "false", "False"], Field(description="Streaming is not available.")] = False
+
+    def ignored(self) -> list[str]:
+        """The fields that have no effect, by name."""
+        language = ["language"] if self.language else []
+        return [shortened(name) for name in (*language, *sorted(self.model_extra or {}))]
 
 
 class Emotion(BaseModel):
@@ -136,9 +149,16 @@ class Emotions(BaseModel):
 
 
 class Transcription(BaseModel):
-    """OpenAI's `json`."""
+    """OpenAI's `json`, with what the answer has to say about the request."""
 
     text: Annotated[str, Field(examples=["I told you twice."])]
+    model: Annotated[
+        str | None,
+        Field(description="The system that answered, if the request named another model.", examples=["nano"]),
+    ] = None
+    ignored: Annotated[
+        list[str] | None, Field(description="Fields without an effect, if there are any.", examples=[["temperature"]])
+    ] = None
 
 
 class TranscriptionSegment(BaseModel):
@@ -168,6 +188,7 @@ class VerboseTranscription(BaseModel):
     duration: float
     text: str
     model: Annotated[str, Field(description="The system that answered.", examples=["nano"])]
+    ignored: Annotated[list[str], Field(description="Fields of the request without an effect.")]
     segments: list[TranscriptionSegment]
 
 
@@ -196,6 +217,7 @@ class Health(BaseModel):
     status: Literal["ok", "stopping"]
     models: list[str]
     waiting: Annotated[int, Field(description="Number of clips that wait for the model.")]
+    uploads: Annotated[int, Field(description="Number of uploads in progress.")]
 
 
 class ErrorLine(BaseModel):
@@ -214,6 +236,7 @@ class Refusal(BaseModel):
 #: The error responses of every route that recognises, for OpenAPI.
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "The bearer token is missing or wrong."},
+    408: {"model": Refusal, "description": "The upload arrives too slowly."},
     413: {"model": Refusal, "description": "The upload is larger than the server's limit."},
     422: {"model": Refusal, "description": "The form or the recording cannot be used; the message says why."},
     503: {"model": Refusal, "description": "The queue is full; `Retry-After` says when to retry."},

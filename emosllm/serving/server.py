@@ -1,15 +1,19 @@
 """Run a server: load the systems, bind the port, serve until a signal, finish the admitted requests."""
 
+import asyncio
 import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emosllm import load
 from emosllm.errors import UserError
@@ -17,8 +21,10 @@ from emosllm.inference.asr import load_asr
 from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe_parts import Strategy
 from emosllm.serving.app import STOP_SECONDS, build_app
+from emosllm.serving.connections import LimitedConnection
 from emosllm.serving.service import Limits, Service
 
+_CLOSE_SECONDS = 3  # that a stopping server waits for clients to read their answers
 _SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed
 
 
@@ -78,10 +84,12 @@ def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = Tr
         service = Service(load_systems(systems), limits, transcriber)
         app = build_app(service, token, page=page, only_local=only_local)
         config = uvicorn.Config(
-            app,
+            _cancellable(app),
             log_config=None,
             access_log=False,  # requests are not logged, to protect the clients' privacy
-            timeout_graceful_shutdown=round(STOP_SECONDS),
+            timeout_graceful_shutdown=_CLOSE_SECONDS,
+            http=LimitedConnection,
+            ws="none",
             server_header=False,
         )
         _Server(config, service, url_of(listener)).serve_here(listener)
@@ -97,6 +105,8 @@ class _Server(uvicorn.Server):
     def serve_here(self, listener: socket.socket) -> None:
         """Run until a signal stops the server."""
         logging.basicConfig(level=logging.WARNING, format="emosllm: %(message)s")
+        for library in ("python_multipart", "uvicorn"):  # they write a line for each malformed request
+            logging.getLogger(library).setLevel(logging.ERROR)
         # uvicorn raises the signal again after it has finished. A stopped server has not failed.
         before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -116,7 +126,21 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Admit nothing more, finish the admitted requests, stop."""
         self._service.batcher.refuse_more()
+        self._service.uploads.stop()
+        until = time.monotonic() + STOP_SECONDS
+        while self._service.batcher.admitted and not self.force_exit and time.monotonic() < until:
+            await asyncio.sleep(0.05)
         await super().shutdown(sockets)
+
+
+def _cancellable(app: ASGIApp) -> ASGIApp:
+    """An app whose requests end without a traceback when a stopping server cancels them."""
+
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return called
 
 
 def load_systems(systems: Systems) -> dict[str, Recogniser]:

@@ -8,7 +8,7 @@ memory of its file and not of its samples.
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from emosllm.audio import Recording, open_recording
 from emosllm.errors import UserError
@@ -17,9 +17,11 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import Transcriber, TranscriptSources
 from emosllm.serving.batcher import Batcher
+from emosllm.serving.error_responses import shortened
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
+from emosllm.serving.uploads_in_progress import UploadLimits, UploadsInProgress
 from emosllm.timeline.cues import cues_available
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.spoken_turns import SpokenTurns
@@ -55,12 +57,14 @@ class Limits:
         max_bytes: the largest upload.
         queue: most requests admitted at a time.
         batch_size: clips recognised together.
+        uploads: how fast an upload has to arrive.
     """
 
     max_seconds: float = 3600.0
     max_bytes: int = 100_000_000
     queue: int = 32
     batch_size: int = 8
+    uploads: UploadLimits = field(default_factory=UploadLimits)
 
 
 class Service:
@@ -88,7 +92,8 @@ class Service:
             queue=self.limits.queue,
             observe=self.metrics.observe_batch,
         )
-        self.metrics.watch(self.batcher)
+        self.uploads = UploadsInProgress(self.limits.uploads, self.limits.queue * self.limits.max_bytes)
+        self.metrics.watch(self.batcher, self.uploads)
         self._sessions = Sessions()
         self._pool = ThreadPoolExecutor(self.limits.queue, thread_name_prefix="emosllm-request")
 
@@ -109,7 +114,7 @@ class Service:
             UserError: no system has that name.
         """
         if name and name not in self.systems:
-            raise UserError(f"model {name!r} is not served here; there is {', '.join(self.systems)}")
+            raise UserError(f"model {shortened(name)!r} is not served here; there is {', '.join(self.systems)}")
         return name or next(iter(self.systems))
 
     def has_words(self, name: str) -> bool:

@@ -144,7 +144,7 @@ def test_the_api_is_documented(client):
     form = route["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
     assert set(form["properties"]) == {"file", "segments", "model", "transcript", "cues", "session"}
-    assert set(route["responses"]) == {"200", "401", "413", "422", "503"}
+    assert set(route["responses"]) == {"200", "401", "408", "413", "422", "503"}
     assert route["security"]
     emotions = described["components"]["schemas"]["Emotions"]["properties"]
     assert all("description" in field for field in emotions.values())

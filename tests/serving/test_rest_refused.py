@@ -96,7 +96,7 @@ def test_the_token_is_asked_of_who_recognises(serve, clip):
         assert ask(client, clip).status_code == 200
         assert client.get("/metrics").status_code == 200
         del client.headers["Authorization"]
-        assert client.get("/healthz").json() == {"status": "ok", "models": ["nano"], "waiting": 0}
+        assert client.get("/healthz").json() == {"status": "ok", "models": ["nano"], "waiting": 0, "uploads": 0}
 
 
 def test_a_full_queue_is_a_clear_503(serve, clip):

@@ -80,13 +80,15 @@
     try { return await asWav(file, file.name.replace(/\.[^.]*$/, "")); } catch (error) { return file; }
   }
 
+  const bearer = (token) => token ? { Authorization: `Bearer ${token}` } : {};
+
   async function post(fields, token) {
     const form = new FormData();
     Object.entries(fields).forEach(([key, value]) => form.append(key, value));
-    const headers = token ? { Authorization: `Bearer ${token}` } : {};
     let answer;
     try {
-      answer = await fetch(new URL("v1/emotions", document.baseURI), { method: "POST", body: form, headers });
+      answer = await fetch(new URL("v1/emotions", document.baseURI),
+        { method: "POST", body: form, headers: bearer(token) });
     } catch (error) {
       throw new Error("the server does not answer: check that it is running and that the file is not too large");
     }
@@ -107,7 +109,7 @@
     if (!state.file) throw new Error("there is no recording yet: record one, or choose a file");
     const file = await readable(state.file);
     const about = await fetch(new URL("v1/models", document.baseURI),
-      { headers: token ? { Authorization: `Bearer ${token}` } : {} }).then((answer) => answer.json());
+      { headers: bearer(token) }).then((answer) => answer.json());
     if (about.error) throw new Error(about.error.message);
     const chosen = systems.length ? systems : about.data.slice(0, 1).map((model) => model.id);
     const longest = Math.min(...about.data.map((model) => model.longest));
@@ -119,16 +121,32 @@
     }));
   }
 
-  async function ask(sent, mode, systems, transcript, cues, token) {
-    const rest = [mode, systems, transcript, cues, ""]; // the token is not sent to Gradio
+  // The server draws the results, since it escapes what comes from outside.
+  async function drawn(results, token) {
+    const headers = { "Content-Type": "application/json", ...bearer(token) };
+    const answer = await fetch(new URL("page/results", document.baseURI),
+      { method: "POST", body: JSON.stringify(results), headers });
+    if (!answer.ok) throw new Error((await answer.json()).error.message);
+    return answer.text();
+  }
+
+  function refused(message) {
+    const line = document.createElement("p");
+    line.className = "em-error";
+    line.setAttribute("role", "alert");
+    line.textContent = message;
+    return line.outerHTML;
+  }
+
+  async function ask(mode, systems, transcript, cues, token) {
     const began = performance.now(), button = $("em-go");
     const tick = setInterval(() =>
       say("em-status", `Recognising, ${((performance.now() - began) / 1000).toFixed(0)} s`), 500);
     if (button) button.disabled = true;
     try {
-      return [JSON.stringify({ answers: await asked(mode, systems || [], transcript, cues, token) }), ...rest];
+      return await drawn({ answers: await asked(mode, systems || [], transcript, cues, token) }, token);
     } catch (error) {
-      return [JSON.stringify({ error: error.message }), ...rest];
+      return refused(error.message);
     } finally {
       clearInterval(tick);
       say("em-status", "");
