@@ -104,7 +104,7 @@ def test_options_go_to_the_reader(tmp_path):
 
 def test_a_manifest_of_another_kind_is_refused_before_anything_is_read(tmp_path):
     message = refused("prepare", "emodb", tmp_path / "nowhere", "--out", tmp_path / "m.xlsx")
-    assert "m.xlsx is no manifest" in message
+    assert "m.xlsx is not a manifest" in message
 
 
 def test_the_list_has_every_reader_with_its_licence():
