@@ -32,7 +32,7 @@ CORPUS = read_manifest(ROOT / "demo" / "corpus" / "manifest.csv")
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Forty recordings of the demonstration; three of them can't be read."""
+    """Forty recordings of the demonstration; three of them cannot be read."""
     (tmp_path / "noise.wav").write_text("not audio " * 99)
     paths = [utterance.audio for utterance in CORPUS[::2]][:40]
     paths[7], paths[20], paths[39] = tmp_path / "noise.wav", tmp_path / "gone.wav", tmp_path / "gone too.wav"
