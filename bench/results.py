@@ -21,7 +21,17 @@ from emosllm.files import write_atomically
 
 # Least share of the cores, and most waiting processes beyond them. Otherwise, other processes made the run slower.
 _SHARE, _WAITING = 0.9, 0.5
-_HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit", "of the roofline")
+_HEAD = (
+    "case",
+    "plain",
+    "ours",
+    "times as fast",
+    "peak, plain",
+    "peak, ours",
+    "memory",
+    "of the limit",
+    "of the roofline",
+)
 
 ROOT = Path(__file__).parents[1]
 Result = dict[str, Any]

@@ -72,7 +72,7 @@ def test_nothing_that_can_be_used(emodb, tmp_path):
     message = refused("prepare", "emodb", emodb, "--out", tmp_path / "m.csv")
     assert f"no utterance of EMO-DB in {emodb} can be used: " in message
     assert "03a01Nc.wav is empty (0 bytes)" in message
-    assert "--text takes the words alone" in message
+    assert "--text reads the transcripts only" in message
 
 
 def test_no_words_to_take_alone(tmp_path):

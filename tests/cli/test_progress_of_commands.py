@@ -99,7 +99,7 @@ def test_info_of_a_checkpoint_needs_none_of_its_backbones(run, warm, tmp_path):
     assert found["trained"]["calibration"]["temperature"] == 1.625
     text = emosllm("info", folder).out
     assert f"calibrated: {NOTE}" in text
-    assert "trained: its run was not kept beside it" in text
+    assert "trained: no run is stored beside the checkpoint" in text
 
 
 def test_info_of_a_run_that_was_stopped_names_what_is_done(run, tmp_path):
