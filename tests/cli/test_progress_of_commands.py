@@ -70,7 +70,7 @@ def test_info_of_a_run_tells_recipe_weights_data_figures_and_hours(run):
     seconds = sum(phase["seconds"] for phase in notes["phases"].values())
     for words in (
         f"checkpoint: {run / 'model'}, ",
-        "its backbones by name",
+        "with the backbones' names",
         "recipe: emosllm; answers angry, happy, neutral, sad",
         f"trained: on 8 utterances, chosen by 4; data {notes['data']}, seed {notes['seed']}",
         f"took: {seconds:.1f} s on {notes['hardware']['machine']}",
