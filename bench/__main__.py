@@ -26,24 +26,34 @@ RESULTS = Path("bench/results")
 
 def main(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of cases; all by default.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Cases to run; all by default.")
     ] = None,
-    form: Annotated[Literal["table", "json"], typer.Option("--format")] = "table",
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="Format of the output.")] = "table",
     scale: Annotated[
-        str | None, typer.Option(help="full, large, published or small; by default published on cuda, else full.")
+        str | None,
+        typer.Option(
+            help="Size of the cases: full, large, published or small; by default published on cuda, else full."
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Number of cores.")] = cores(),
+    device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="Number of threads, by default the number of cores.")] = cores(),
     data: Annotated[
-        Path | None, typer.Option(help="Folder with manifest.csv, to measure the cues of real recordings.")
+        Path | None,
+        typer.Option(
+            help="Measure cues of the real recordings in this folder with manifest.csv; synthetic ones by default."
+        ),
     ] = None,
-    layers: Annotated[int | None, typer.Option(help="Number of layers of the LLM.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Number of clips in a batch.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Number of rounds for each implementation.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Number of layers of the LLM, by default that of the scale.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Number of clips in a batch, by default that of the scale.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Number of rounds for each implementation, by default that of the scale.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Store the results in this folder.")] = None,
     curves: Annotated[bool, typer.Option(help="Measure the growth of the cost instead of the cases.")] = False,
     write_docs: Annotated[
-        bool, typer.Option(help="Write the figures of docs/performance.md from the stored results.")
+        bool, typer.Option(help="Write the tables and curves of docs/performance.md from the stored results.")
     ] = False,
 ) -> None:
     """Compare emosllm with the plain implementation on the same data, with equal results."""

@@ -27,7 +27,7 @@ def alone(case: str, way: str, setting: Setting) -> dict[str, int]:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             return pool.submit(_measured, case, way, setting).result()
     except BrokenProcessPool:
-        raise RuntimeError(f"{case}, {way}: killed, for want of memory most likely") from None
+        raise RuntimeError(f"{case}, {way}: killed, probably out of memory") from None
     except Exception as error:
         raise RuntimeError(f"{case}, {way}: {error}") from error
 

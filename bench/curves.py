@@ -51,7 +51,7 @@ AXES = (
         "times the system prompt's length",
         (1, 2, 4),
         lambda s, n: recognise(s, 1, prompts=n),
-        "constant but for attention over it: it was read before",
+        "constant except for attention over the prompt, which is cached",
     ),
     Axis("labels of several tokens", (2, 4, 8), labels, "a constant for the clip, and a few tokens a label"),
 )

@@ -29,7 +29,9 @@ def main(
     scale: str = "full",
     layers: int = 4,
     batch: int = 8,
-    phase: Annotated[str, typer.Option(help="p1, p2, or text.")] = "p1",
+    phase: Annotated[
+        str, typer.Option(help="Trained parts: p1 (mapper), p2 (mapper and LoRA), or text (LoRA, no audio).")
+    ] = "p1",
     threads: int = 2,
 ) -> None:
     """Measure one size and print it as a line of JSON."""
@@ -42,7 +44,7 @@ def main(
     moments = [torch.ones_like(weight) for weight in model.parameters() if weight.requires_grad for _ in range(2)]
     pair.ours()  # reads the prefix, if it is cached
     peak = peak_of(pair.ours, "cpu") - before
-    assert moments, "nothing learns"
+    assert moments, "no weight is trained"
     facts = pair.facts
     load = Load(
         batch,

@@ -50,7 +50,7 @@ def provenance(results: Sequence[Result]) -> str:
     text = f"Measured on: {'; '.join(sorted(places))}. Measuring the usual size took {minutes:.0f} minutes.\n"
     if any(one["crowded"] for one in results):
         text += (
-            "\nRows marked *crowded* were measured while other processes computed: their ratios are less reliable.\n"
+            "\nRows marked *under load* were measured while other processes computed: their ratios are less reliable.\n"
         )
     return text
 

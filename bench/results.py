@@ -21,7 +21,17 @@ from emosllm.files import write_atomically
 
 # Least share of the cores, and most waiting processes beyond them. Otherwise, other processes made the run slower.
 _SHARE, _WAITING = 0.9, 0.5
-_HEAD = ("case", "plain", "ours", "times as fast", "peak, plain", "peak, ours", "memory", "of the limit", "of the roof")
+_HEAD = (
+    "case",
+    "plain",
+    "ours",
+    "times as fast",
+    "peak, plain",
+    "peak, ours",
+    "memory",
+    "of the limit",
+    "of the roofline",
+)
 
 ROOT = Path(__file__).parents[1]
 Result = dict[str, Any]
@@ -136,7 +146,7 @@ def _row(result: Result) -> tuple[str, ...]:
     peaks = [result[way].get("peak_bytes") for way in ("plain", "ours")]
     shares = [result.get(name) for name in ("of_the_limit", "of_the_roof")]
     return (
-        result["what"] + _size(result["settings"]) + (" (crowded)" if result["crowded"] else ""),
+        result["what"] + _size(result["settings"]) + (" (under load)" if result["crowded"] else ""),
         *(f"{median(result[way]['seconds']):.3g} s" for way in ("plain", "ours")),
         f"{result['times_as_fast']:.2f}",
         *("" if peak is None else f"{peak / 1e9:.2f} GB" for peak in peaks),

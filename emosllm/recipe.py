@@ -93,7 +93,7 @@ class Recipe(Part):
         if self.inference.answer == "generate" and self.llm is None:
             yield "inference.answer 'generate' needs an llm"
         if self.inference.fallback is not None and self.inference.fallback not in self.label_set.names:
-            yield f"inference.fallback {self.inference.fallback!r} is no class of {self.labels}"
+            yield f"inference.fallback {self.inference.fallback!r} is not a class of {self.labels}"
 
     @property
     def uses_transcript(self) -> bool:

@@ -17,11 +17,11 @@ from emosllm.reporting.evaluations import compare_evaluations
 
 
 def main(
-    described: Annotated[Path, typer.Argument(metavar="WITH", help="Evaluated with the acoustic description.")],
-    plain: Annotated[Path, typer.Argument(metavar="WITHOUT", help="Without it.")],
-    out: Annotated[Path, typer.Option(help="The JSON to write.")],
+    described: Annotated[Path, typer.Argument(metavar="WITH", help="Evaluation with the acoustic description.")],
+    plain: Annotated[Path, typer.Argument(metavar="WITHOUT", help="Evaluation without it.")],
+    out: Annotated[Path, typer.Option(help="Write the counts to this JSON file.")],
 ) -> None:
-    """Of the clips one system gets right and the other wrong, how many the other called neutral."""
+    """Count the clips that one system labels correctly and the other labels neutral."""
     first, second = compare_evaluations([described, plain]).runs
     without, with_description = confused_with(first.answers, second.answers)
     held = {"wrong_without": asdict(without), "wrong_with": asdict(with_description)}

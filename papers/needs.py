@@ -17,8 +17,9 @@ from papers.rows import Corpus
 
 RATE = 0.4 * 312e12  # operations a second: two fifths of an A100's bfloat16 peak; ASSUMED
 PRECISE = (
-    "Memory is what `emosllm info` estimates for a training step; hours are counted operations over 125 TFLOP/s, two "
-    "fifths of an A100's bfloat16 peak. Both are estimates, without evaluation. Behind the hours are these clips:"
+    "Memory is the estimate of `emosllm info` for a training step. Hours are the counted operations divided by 125 "
+    "TFLOP/s, two fifths of an A100's bfloat16 peak. Both are estimates, without evaluation. The hours assume these "
+    "clips:"
 )
 _GIB = 2**30
 

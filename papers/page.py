@@ -96,7 +96,7 @@ def _ours(row: Row, root: Path) -> str:
 
 def corpora_text(corpora: Mapping[str, Corpus]) -> str:
     """The basis of the hours."""
-    lines = [PRECISE, "", _line(("corpus", "licence", "clips learned from", "seconds a clip", "known from"))]
+    lines = [PRECISE, "", _line(("corpus", "licence", "training clips", "seconds a clip", "source"))]
     lines.append(_line(["---"] * 5))
     for corpus in corpora.values():
         clips = ", ".join(f"{task} {count:,}" for task, count in corpus.clips.items())
@@ -113,12 +113,13 @@ def studies_text(shown: Mapping[str, Shown], root: Path) -> str:
 
 
 def _study(study: Shown, held: Mapping[str, Any]) -> str:
-    learned = next(iter(held["folds"].values()))["train"]
+    clips = next(iter(held["folds"].values()))["train"]
+    each = " a fold" * (len(held["folds"]) > 1)
     tested = f"{held['rows'][0]['n']} {clips_of(held)}"
     runs = f"{held['seeds']} seed{'s' * (held['seeds'] > 1)}"
     figures = (f"{NAMES[held['figure']]}, 95 % interval", "WA", "macro F1", "weighted F1")
     lines = [f"### {study.title}", "", *[f"`{text}`<br>" for text in (study.first,) if text], f"`{study.command}`", ""]
-    lines += [f"Learned from {learned:,} clips a training, tested on {tested}, {runs}; `{RESULTS}/{study.file}`.", ""]
+    lines += [f"Trained on {clips:,} clips{each}, tested on {tested}, {runs}; `{RESULTS}/{study.file}`.", ""]
     lines += [_line((", ".join(held["keys"]) or "system", *figures)), _line(["---"] * 5)]
     lines += [_line((row["name"], with_interval(row), *_others(row))) for row in held["rows"]]
     return "\n".join([*lines, "", f"*What it shows:* {study.shows} *What it does not show:* {study.does_not}", ""])

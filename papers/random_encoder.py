@@ -18,7 +18,7 @@ from emosllm.models.checkpoints.locations import locate
 _EXTRACTOR = "preprocessor_config.json"
 
 
-def main(out: Annotated[Path, typer.Argument(help="Folder to write.")], seed: int = 0) -> None:
+def main(out: Annotated[Path, typer.Argument(help="Write the encoder into this folder.")], seed: int = 0) -> None:
     """Write the encoder with what transformers draws for it."""
     trained = Path(locate("builtin:nano-encoder"))
     torch.manual_seed(seed)

@@ -95,6 +95,6 @@ def _close(plain_way: Learned, ours: Learned) -> dict[str, float]:
 
 
 CASES = (
-    Case("cached-nano", "an epoch of nano, frames kept or made again", _nano),
-    Case("cached-head", "an epoch of a classifier on WavLM, frames kept or made again", _head),
+    Case("cached-nano", "an epoch of nano, frames cached or recomputed", _nano),
+    Case("cached-head", "an epoch of a classifier on WavLM, frames cached or recomputed", _head),
 )

@@ -127,8 +127,8 @@ def _text(setting: Setting) -> Pair:
 
 
 CASES = (
-    Case("phase-1", "training step, mapper learns", lambda s: speech(s, "asr", ["mapper"])),
-    Case("phases-2-3", "training step, mapper and LoRA learn", lambda s: speech(s, "joint", ["mapper", "lora"])),
-    Case("whisper-gemma", "training step, 1500 audio vectors, 256,000 tokens to choose from", _whisper_gemma),
-    Case("text-only", "training step of LoRA, no sound", _text),
+    Case("phase-1", "training step, mapper trained", lambda s: speech(s, "asr", ["mapper"])),
+    Case("phases-2-3", "training step, mapper and LoRA trained", lambda s: speech(s, "joint", ["mapper", "lora"])),
+    Case("whisper-gemma", "training step, 1500 audio vectors, vocabulary of 256,000 tokens", _whisper_gemma),
+    Case("text-only", "training step of LoRA, no audio", _text),
 )

@@ -1,7 +1,7 @@
 """The command line: each command parses its options, then calls one function.
 
-A user's mistake is reported as one line, with exit code 2. Each command has a file of its name; `options` holds what
-several of them share. Heavy libraries are imported inside the commands, so that `emosllm --help` is fast.
+A user's mistake is reported as one line, with exit code 2. Each command has a file of its name. `options` holds the
+options that several commands share. Heavy libraries are imported inside the commands, so that `emosllm --help` is fast.
 """
 
 import io
@@ -41,9 +41,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-recipes_app = typer.Typer(
-    no_args_is_help=True, help="The systems that can be trained, as data.\n\nExample: `emosllm recipes list`"
-)
+recipes_app = typer.Typer(no_args_is_help=True, help="List, show and check recipes.\n\nExample: `emosllm recipes list`")
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,7 +56,7 @@ def _emosllm(
     models: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of published models, where each is looked up before the hub. "
+            help="Folder of published models, searched before the hub. "
             "Example: `emosllm --models ~/models info emosllm`",
             envvar=MODELS,
         ),
@@ -112,7 +110,7 @@ def main() -> None:
 
 
 def _quiet() -> None:
-    """Hide the libraries' messages to developers; errors are still shown."""
+    """Hide the libraries' messages to developers. Errors are still shown."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # for names or transcripts that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -120,7 +118,7 @@ def _quiet() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", Caution)
-    warnings.showwarning = _tell  # our warnings are one line, without their place in the code
+    warnings.showwarning = _tell  # our warnings are one line, without the file and line number
 
 
 def _tell(message: Warning | str, *_: object, **__: object) -> None:

@@ -26,8 +26,11 @@ from emosllm.errors import UserError
 def calibrate(
     model: ModelArgument,
     data: DataOption,
-    split: Annotated[str | None, typer.Option(help="train, val or test; all utterances if not given.")] = "val",
-    out: Annotated[Path | None, typer.Option(help="Write this file instead of the one beside the weights.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of the manifest: train, val or test.")] = "val",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the temperature to this file; by default calibration.json beside the weights."),
+    ] = None,
     transcripts: TranscriptsOpt = TranscriptsOption.own,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
@@ -38,7 +41,7 @@ def calibrate(
 
     Example: `emosllm calibrate runs/mine --data manifest.csv --split val`
 
-    It is written to calibration.json beside the weights, and all later commands apply it. It changes no labels.
+    The temperature is written to calibration.json beside the weights. All later commands apply it. It changes no label.
     """
     from emosllm.corpora.manifest import read_manifest
     from emosllm.evaluation.temperature import fit_recogniser_temperature

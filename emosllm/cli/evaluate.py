@@ -37,22 +37,27 @@ if TYPE_CHECKING:
 
 AnswersOpt = Annotated[
     AnswersOption | None,
-    typer.Option(help="Compare the labels' probabilities, or find one in generated text; the recipe's if not given."),
+    typer.Option(
+        help="Compare the labels' probabilities, or search generated text for a label; the recipe's by default."
+    ),
 ]
 
 
 TemperatureOpt = Annotated[
-    float | None, typer.Option(help="Temperature of the probabilities; that of `calibrate` if not given.")
+    float | None, typer.Option(help="Temperature of the probabilities; that of `calibrate` by default.")
 ]
 
 
 AbstainOpt = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Also report the results without answers below this confidence.")
+    float | None, typer.Option(min=0, max=1, help="Also report the figures without answers below this confidence.")
 ]
 
 
 RobustnessOpt = Annotated[
-    str | None, typer.Option(help="Also evaluate on degraded recordings (slow): conditions with commas, or `all`.")
+    str | None,
+    typer.Option(
+        help="Also evaluate on degraded recordings (slow): names of conditions, separated by commas, or `all`."
+    ),
 ]
 
 
@@ -60,8 +65,12 @@ def evaluate(
     model: ModelArgument,
     data: ManifestsOption,
     overrides: OverridesArgument = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test; all utterances if not given.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md, predictions.jsonl.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the manifest: train, val or test; all utterances by default.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write report.json, report.md and predictions.jsonl into this folder.")
+    ] = None,
     transcripts: TranscriptsOpt = TranscriptsOption.own,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
@@ -71,7 +80,7 @@ def evaluate(
     robustness: RobustnessOpt = None,
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the bootstrap and of noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Set the random seed of the bootstrap and of noise.")] = 0,
     protocol: ProtocolOption = None,
     seeds: SeedsOption = 1,
     calibrate: CalibrateOption = False,
@@ -81,7 +90,7 @@ def evaluate(
     cache: CacheOption = None,
     keep_models: KeepOption = True,
 ) -> None:
-    """Evaluate a system on labelled recordings: UA, WA, F1s, intervals by speaker, confusions, WER.
+    """Evaluate a system on labelled recordings: UA, WA, F1 scores, intervals by speaker, confusions, WER.
 
     Example: `emosllm evaluate nano --data manifest.csv --split test --out report`
 

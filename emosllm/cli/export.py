@@ -13,7 +13,7 @@ from emosllm.cli.options import (
 
 def export(
     model: ModelArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the new checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Write the new checkpoint into this folder.")],
     self_contained: Annotated[bool, typer.Option(help="Include the backbones' weights.")] = True,
 ) -> None:
     """Save a trained system with its backbones as one self-contained folder.

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from emosllm.models.description import Description
 
 SystemArgument = Annotated[
-    str, typer.Argument(metavar="SYSTEM", help="A recipe's name, a YAML file, a run's folder, or a checkpoint.")
+    str, typer.Argument(metavar="SYSTEM", help="System: recipe name, YAML file, run folder, or checkpoint.")
 ]
 
 
 def info(
     system: SystemArgument,
     overrides: OverridesArgument = None,
-    format: Annotated[InfoFormat, typer.Option(help="Table or JSON.")] = InfoFormat.table,
+    format: Annotated[InfoFormat, typer.Option(help="Format of the output.")] = InfoFormat.table,
 ) -> None:
     """Describe a system: parts, counted weights, training memory, the paper's figures, assumptions.
 
     Example: `emosllm info emosllm --format json`
 
-    For a run or a checkpoint, also describe its training: `emosllm info runs/mine`
+    For a run or a checkpoint, the description includes its training: `emosllm info runs/mine`
     """
     from emosllm.recipe import load_recipe
 
@@ -87,7 +87,9 @@ def _tell_needs(console: Console, found: "Description") -> None:
     from emosllm.models.description import downloads
 
     memory = sum(found.memory.values()) / 2**30
-    console.print(f"learns: {', '.join(f'{name} {count:,}' for name, count in found.by_phase.items())}")
+    console.print(
+        f"trained weights by phase: {', '.join(f'{name} {count:,}' for name, count in found.by_phase.items())}"
+    )
     console.print(f"training memory, estimated: {memory:.1f} GiB at {found.recipe.training.micro_batch} samples a pass")
     for model, download in downloads(found.recipe).items():
         console.print(f"needs: {model}, {download.gigabytes:g} GB, {download.licence}")
@@ -101,13 +103,13 @@ def _tell_places(console: Console, found: "Description") -> None:
 
 
 def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
-    """What was trained, on what, how long, and what came of it."""
+    """Print the training of the system: its data, its duration and its result."""
     if trained.folder is None:
         done = ", ".join(trained.done) or "none"
         wanted = ", ".join(trained.description.recipe.phases)
         console.print(f"not finished: phases done: {done}, of {wanted}; `emosllm train` with --resume continues it")
     else:
-        inside = "its backbones inside" if trained.self_contained else "its backbones by name"
+        inside = "with the backbones' weights" if trained.self_contained else "with the backbones' names"
         console.print(f"checkpoint: {trained.folder}, {trained.megabytes:.1f} MB, {inside}")
     labels = trained.description.recipe.label_set
     console.print(f"recipe: {trained.description.recipe.name}; answers {', '.join(labels.names)}")
@@ -116,7 +118,7 @@ def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
     if trained.training is not None:
         _tell_run(console, trained.training)
     elif trained.folder is not None:
-        console.print("trained: its run was not kept beside it")
+        console.print("trained: no run is stored beside the checkpoint")
 
 
 def _tell_run(console: Console, run: "Training") -> None:

@@ -25,10 +25,13 @@ def listen(
     model: ModelArgument,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Use a file instead of the microphone. Example: `--from talk.wav`"),
+        typer.Option("--from", help="Read this file instead of the microphone. Example: `--from talk.wav`"),
     ] = None,
     microphone: Annotated[
-        str | None, typer.Option(help="The microphone's name or number. Example: `--microphone USB`")
+        str | None,
+        typer.Option(
+            help="Microphone, by name or number; the default microphone if not given. Example: `--microphone USB`"
+        ),
     ] = None,
     shortest: ShortestOpt = None,
     longest: LongestOpt = None,
@@ -40,12 +43,12 @@ def listen(
         bool,
         typer.Option(
             "--adapt",
-            help="Normalise by the previous turns, without labels, from the fifth on. This helps where they hold "
-            "varied emotions. Example: `--adapt`",
+            help="Normalise by the previous turns, without labels, from the fifth on. This helps if their "
+            "emotions vary. Example: `--adapt`",
         ),
     ] = False,
 ) -> None:
-    """Recognise emotions from the microphone and show them as they are spoken. Ctrl-C ends it; nothing is stored.
+    """Recognise emotions from the microphone, turn by turn, and show them. Ctrl-C ends it. Nothing is stored.
 
     Example: `emosllm listen nano`
 

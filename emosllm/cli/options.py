@@ -32,14 +32,14 @@ class InfoFormat(StrEnum):
 
 
 class AnswersOption(StrEnum):
-    """How a system answers."""
+    """How the answer is found."""
 
     score = "score"
     generate = "generate"
 
 
 class StrategyOption(StrEnum):
-    """Where the system's transcript is used."""
+    """How a transcript is used in recognition."""
 
     ser = "ser"
     transcript_in_prompt = "transcript-in-prompt"
@@ -53,13 +53,17 @@ class TranscriptsOption(StrEnum):
     given = "given"
 
 
-ModelArgument = Annotated[str, typer.Argument(help="Builtin name (nano), run folder, checkpoint folder, or hub id.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="System: builtin name (nano), run folder, checkpoint folder, or hub id.")
+]
 
 
-RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")]
+RecipeArgument = Annotated[str, typer.Argument(help="Recipe: a name, or a YAML file.")]
 
 
-OverridesArgument = Annotated[list[str] | None, typer.Argument(help="key=value, such as lora.rank=16.")]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(help="Changes to the recipe: key=value, such as lora.rank=16.")
+]
 
 
 DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or JSONL.")]
@@ -67,38 +71,40 @@ DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or 
 
 StrategyOpt = Annotated[
     StrategyOption | None,
-    typer.Option(help="How transcripts are used; the recipe's if not given. Example: `--strategy ser`"),
+    typer.Option(help="Use of transcripts in recognition; the recipe's by default. Example: `--strategy ser`"),
 ]
 
 
-ManifestsOption = Annotated[
-    list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; may be given several times.")
+ManifestsOption = Annotated[list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; repeatable.")]
+
+
+TranscriptsOpt = Annotated[
+    TranscriptsOption, typer.Option(help="Source of transcripts: the system (own), or the manifest (given).")
 ]
-
-
-TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="Use the system's transcripts, or the manifest's.")]
 
 
 LabelsOpt = Annotated[
     str | None,
     typer.Option(
-        help="Emotions to choose from, or `present`: those that occur in the data. Example: `--labels angry,sad`"
+        help="Restrict the answers to these emotions; `present` means those in the data; all by default. "
+        "Example: `--labels angry,sad`"
     ),
 ]
 
 
 DeviceOpt = Annotated[
-    str | None, typer.Option(help="Device; a GPU if there is one, by default. Example: `--device cpu`")
+    str | None, typer.Option(help="Compute on this device; by default a GPU if there is one. Example: `--device cpu`")
 ]
 
 
-BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together. Example: `--batch-size 16`")]
+BatchOpt = Annotated[int, typer.Option(min=1, help="Number of recordings in a batch. Example: `--batch-size 16`")]
 
 
 AsrOpt = Annotated[
     str | None,
     typer.Option(
-        help="Speech recogniser for recordings without a transcript: hub id, folder, or `faster-whisper:small`. "
+        help="Transcribe recordings without a transcript by this speech recogniser: hub id, folder, or "
+        "`faster-whisper:small`; none by default. "
         "Example: `--asr openai/whisper-small`"
     ),
 ]
@@ -106,13 +112,13 @@ AsrOpt = Annotated[
 
 ShortestOpt = Annotated[
     float | None,
-    typer.Option(help="Seconds that a turn should have at least; 2 if not given. Example: `--shortest 1.5`"),
+    typer.Option(help="Minimum length of a turn in seconds, 2 by default. Example: `--shortest 1.5`"),
 ]
 
 
 LongestOpt = Annotated[
     float | None,
-    typer.Option(help="Seconds above which a turn is cut; 15 if not given. Example: `--longest 10`"),
+    typer.Option(help="Maximum length of a turn in seconds, 15 by default (`listen`: 8). Example: `--longest 10`"),
 ]
 
 
@@ -127,7 +133,7 @@ def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[s
         return names
     present = sorted({utterance.emotion for utterance in utterances if utterance.emotion})
     if not present:
-        raise UserError("--labels present: there is no labelled data to take them from")
+        raise UserError("--labels present: no utterance has a label")
     return present
 
 
@@ -156,16 +162,16 @@ def tracked(predictions: Iterable[Prediction], total: int) -> Iterable[Predictio
     )
 
 
-OutOption = Annotated[Path, typer.Option(help="Folder of the runs, figures and results.")]
+OutOption = Annotated[Path, typer.Option(help="Write runs, figures and results into this folder.")]
 
 
 FoldsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Cross-validation folds, 5 if not given; 1 trains on train and reports val."),
+    typer.Option(min=1, help="Number of cross-validation folds, 5 by default; 1 trains on train and reports val."),
 ]
 
 
-SeedsOption = Annotated[int, typer.Option(min=1, help="Number of trainings, with different seeds.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Number of trainings of each system, with different seeds.")]
 
 
 ChooseOption = Annotated[
@@ -173,36 +179,43 @@ ChooseOption = Annotated[
 ]
 
 
-ResumeOption = Annotated[bool, typer.Option(help="Continue an interrupted experiment; finished runs are not repeated.")]
-
-
-TakeUpOption = Annotated[
-    bool, typer.Option("--resume", help="With --protocol or --robustness: continue what was interrupted in --out.")
+ResumeOption = Annotated[
+    bool, typer.Option(help="Continue an interrupted experiment, without repeating finished runs.")
 ]
 
 
-CacheOption = Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")]
+TakeUpOption = Annotated[
+    bool, typer.Option("--resume", help="Continue an interrupted evaluation in --out, with --protocol or --robustness.")
+]
 
 
-KeepOption = Annotated[bool, typer.Option("--keep-models/--drop-models", help="Keep the trained weights of every run.")]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(help="Store the encoder's frames in this folder, which runs can share; by default in --out."),
+]
 
 
-PartialOption = Annotated[bool, typer.Option(help="With --protocol: continue if counts are wrong, and report them.")]
+KeepOption = Annotated[
+    bool, typer.Option("--keep-models/--drop-models", help="Keep or delete the trained weights of every run.")
+]
 
 
-TestOnlyOption = Annotated[bool, typer.Option(help="With --protocol: score a recipe as published, without training.")]
+PartialOption = Annotated[bool, typer.Option(help="Continue if the counts of --protocol are wrong, and report them.")]
+
+
+TestOnlyOption = Annotated[bool, typer.Option(help="Score a recipe as published, without training, with --protocol.")]
 
 
 CalibrateOption = Annotated[
-    bool, typer.Option("--calibrate", help="With --protocol: fit a temperature on each fold's validation part.")
+    bool, typer.Option("--calibrate", help="Fit a temperature on each fold's validation part, with --protocol.")
 ]
 
 
 ProtocolOption = Annotated[
     str | None,
     typer.Option(
-        help="Measure as published: iemocap-loso, meld, msp-podcast, emospeech-cv, ... A recipe is trained for each "
-        "fold, a trained system is scored as it is."
+        help="Evaluate by a published protocol: iemocap-loso, meld, msp-podcast, emospeech-cv, ... A recipe is trained "
+        "for each fold. A trained system is scored without training."
     ),
 ]
 
@@ -211,10 +224,12 @@ DividedOption = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        help="Train on and evaluate a published protocol's train and val parts, in its classes and by its rules for "
-        "speakers in several splits, which are reported: meld, msp-podcast, lssed, emobox:CORPUS.",
+        help="Train on the train part of a published protocol and evaluate on its val part, in its classes: meld, "
+        "msp-podcast, lssed, emobox:CORPUS. The results list speakers that are in several parts.",
     ),
 ]
 
 
-GridArgument = Annotated[list[str] | None, typer.Argument(help="key=v1,v2,v3 is swept; key=value holds for all.")]
+GridArgument = Annotated[
+    list[str] | None, typer.Argument(help="Sweep key=v1,v2,v3; change key=value in all combinations.")
+]

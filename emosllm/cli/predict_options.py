@@ -17,41 +17,46 @@ if TYPE_CHECKING:
     from emosllm.inference.transcripts import TranscriptSources
     from emosllm.timeline.spoken_turns import TurnOptions
 
-FilesArgument = Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders of them.")]
+FilesArgument = Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders of recordings.")]
 ManifestOpt = Annotated[
-    Path | None, typer.Option(help="A manifest of recordings: CSV, TSV or JSONL. Example: `--data manifest.csv`")
+    Path | None, typer.Option(help="Manifest of recordings: CSV, TSV or JSONL. Example: `--data manifest.csv`")
 ]
 FormatOpt = Annotated[
-    Format, typer.Option(help="What is printed: table, one JSON object a line, or CSV. Example: `--format json`")
+    Format, typer.Option(help="Format of the output: table, one JSON object a line, or CSV. Example: `--format json`")
 ]
 OutOpt = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Write here instead of printing: .parquet, .jsonl or .csv; an interrupted run continues. "
-        "With --timeline, and repeatable: .json, .csv, .parquet, .TextGrid, .eaf (ELAN), .txt "
+        help="Write the results to this file instead of printing: .parquet, .jsonl or .csv. The same command continues "
+        "an interrupted run. "
+        "With --timeline, repeatable: .json, .csv, .parquet, .TextGrid, .eaf (ELAN), .txt "
         "(Audacity), .srt, .vtt, .rttm. Example: `--out results.parquet`"
     ),
 ]
 PictureOpt = Annotated[
-    Path | None, typer.Option(help="Draw the probabilities: PNG, SVG or PDF. Example: `--picture emotions.png`")
+    Path | None,
+    typer.Option(help="Draw the probabilities into this file: PNG, SVG or PDF. Example: `--picture emotions.png`"),
 ]
 TimelineOpt = Annotated[
     bool,
-    typer.Option("--timeline", help="One long recording, turn by turn. Example: `talk.wav --timeline`"),
+    typer.Option("--timeline", help="Recognise one long recording turn by turn. Example: `talk.wav --timeline`"),
 ]
-RttmOpt = Annotated[Path | None, typer.Option(help="Who speaks when, for --timeline. Example: `--rttm talk.rttm`")]
+RttmOpt = Annotated[
+    Path | None,
+    typer.Option(help="RTTM file with the speakers' times, for --timeline. Example: `--rttm talk.rttm`"),
+]
 CuesOpt = Annotated[
     bool | None,
     typer.Option(
         "--cues/--no-cues",
-        help="Measure each turn's pitch, loudness and other cues, if Praat's parselmouth is installed. "
+        help="Measure each turn's pitch, loudness and other cues, by default if Praat's parselmouth is installed. "
         "Example: `--cues`",
     ),
 ]
 WordsOpt = Annotated[
     str | None,
     typer.Option(
-        help="`own`: the system transcribes, if it can; `given`: the manifest's column; or a table with columns "
+        help="Source of transcripts: the system (`own`), the manifest's column (`given`), or a table with the columns "
         "path, start, end, transcript. Example: `--transcripts words.csv`"
     ),
 ]
@@ -60,10 +65,12 @@ AdaptOpt = Annotated[
     typer.Option(
         "--adapt",
         help="Normalise by all given recordings, or by the turns of one long recording, without labels. This helps "
-        "where they hold varied emotions. Example: `recordings --adapt`",
+        "if their emotions vary. Example: `recordings --adapt`",
     ),
 ]
-WorkersOpt = Annotated[int, typer.Option(min=0, help="Threads that decode recordings. Example: `--workers 4`")]
+WorkersOpt = Annotated[
+    int, typer.Option(min=0, help="Number of threads that decode recordings. Example: `--workers 4`")
+]
 
 
 def long_recording(utterances: Sequence[Utterance]) -> Path:
@@ -73,7 +80,7 @@ def long_recording(utterances: Sequence[Utterance]) -> Path:
         UserError: there is not exactly one recording.
     """
     if len(utterances) != 1 or not isinstance(utterances[0].audio, Path):
-        raise UserError(f"--timeline takes one recording at a time, and there are {len(utterances)}: name one")
+        raise UserError(f"--timeline takes one recording, not {len(utterances)}: name one")
     return utterances[0].audio
 
 

@@ -19,18 +19,24 @@ _SHOWN = 20  # broken files that the terminal shows; the datasheet lists all
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="Name of the corpus; `emosllm prepare list` lists them.")],
-    folder: Annotated[Path, typer.Argument(help="The unpacked corpus; for `audb`, the database's name.")] = Path(),
+    corpus: Annotated[str, typer.Argument(help="Corpus; `emosllm prepare list` prints the names.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the unpacked corpus; for `audb`, the database's name.")
+    ] = Path(),
     options: Annotated[list[str] | None, typer.Argument(help="Options of the reader, such as sets=Test2.")] = None,
-    out: Annotated[Path, typer.Option(help="Manifest to write: CSV, TSV or JSONL.")] = Path("manifest.csv"),
+    out: Annotated[Path, typer.Option(help="Write the manifest to this file: CSV, TSV or JSONL.")] = Path(
+        "manifest.csv"
+    ),
     text: Annotated[
-        bool, typer.Option("--text", help="Transcripts and labels only, for systems without audio.")
+        bool, typer.Option("--text", help="Read transcripts and labels only, for systems without audio.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if anything is missing or broken.")] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Files opened at a time.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Number of files opened at a time; four per processor core by default.")
+    ] = None,
     version: Annotated[str | None, typer.Option(help="Version of an `audb` database; the newest by default.")] = None,
 ) -> None:
-    """Check a corpus's folder; write its manifest and its datasheet.
+    """Check a corpus's folder and write its manifest and its datasheet.
 
     Example: `emosllm prepare ravdess ~/RAVDESS --out ravdess.csv`
 
@@ -103,8 +109,8 @@ def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs:
     usable, broken = measure(utterances, jobs)
     sheet = Datasheet.of(corpus_name(corpus), card_of(corpus, folder, options), utterances, usable, broken)
     if not sheet.utterances:
-        reason = next(iter(broken.values()), "its rows have no words: prepare it without --text")
-        way = "; --text takes the words alone" if not text and any(u.transcript for u in utterances) else ""
+        reason = next(iter(broken.values()), "its rows have no transcripts: prepare it without --text")
+        way = "; --text reads the transcripts only" if not text and any(u.transcript for u in utterances) else ""
         raise UserError(f"no utterance of {sheet.card.title} in {folder} can be used: {reason}{way}")
     return sheet
 
@@ -126,4 +132,4 @@ def _show(sheet: "Datasheet", page: Path) -> None:
     for line in list(sheet.broken.values())[:_SHOWN]:
         print(line, file=sys.stderr)
     if len(sheet.broken) > _SHOWN:
-        print(f"and {len(sheet.broken) - _SHOWN} more: {page} names them all", file=sys.stderr)
+        print(f"and {len(sheet.broken) - _SHOWN} more: {page} lists all", file=sys.stderr)

@@ -31,10 +31,10 @@ def recipes_show(recipe: RecipeArgument, overrides: OverridesArgument = None) ->
 
 def recipes_check(
     recipes: Annotated[
-        list[str] | None, typer.Argument(help="Names or files; all recipes of the package if none.")
+        list[str] | None, typer.Argument(help="Recipes: names or YAML files; all recipes of the package by default.")
     ] = None,
 ) -> None:
-    """Verify recipes: they can be parsed, and their models have the stated numbers of trained weights.
+    """Check that recipes can be parsed and that their models have the stated numbers of trained weights.
 
     Example: `emosllm recipes check my.yaml`
     """

@@ -23,11 +23,13 @@ _ENDINGS = {".html": PageFormat.html, ".htm": PageFormat.html, ".md": PageFormat
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `evaluate`, `sweep` or `study`.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; text goes to the screen if not given.")] = None,
-    format: Annotated[PageFormat | None, typer.Option(help="Format; by default, chosen by the file's ending.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report to this file; by default text is printed.")] = None,
+    format: Annotated[
+        PageFormat | None, typer.Option(help="Format of the report; by default chosen by the file's ending.")
+    ] = None,
     audio: Annotated[bool, typer.Option("--audio", help="Include the audio of the examples in the page.")] = False,
     examples: Annotated[
-        int, typer.Option(min=0, max=50, help="Examples to show: the most confident right and wrong answers.")
+        int, typer.Option(min=0, max=50, help="Number of examples: the most confident right and wrong answers.")
     ] = 4,
 ) -> None:
     """Write one page of evaluations: figures with intervals, tables, curves, examples, and settings.
@@ -35,7 +37,7 @@ def report(
     Example: `emosllm report reports/nano reports/mine --out report.html`
 
     Several evaluations of the same clips are compared with the first: McNemar's test and the paired bootstrap. The
-    folder of a protocol, a sweep or a study stands for its systems, over all folds. The page is one self-contained
+    folder of a protocol, a sweep or a study gives its systems, over all folds. The page is one self-contained
     file. Markdown has the same content as text. LaTeX is a table with one row per system.
     """
     from emosllm.files import write_atomically

@@ -8,20 +8,24 @@ import typer
 
 FromOption = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FOLDER", help="Take them from this copy of EMO-DB (wav/12a05Wb.wav, or .flac)."),
+    typer.Option(
+        "--from",
+        metavar="FOLDER",
+        help="Copy the recordings from this folder of EMO-DB (wav/12a05Wb.wav, or .flac).",
+    ),
 ]
 
 
 def samples(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path("samples"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the recordings.")] = Path("samples"),
     source: FromOption = None,
 ) -> None:
-    """Get eight recordings of EMO-DB under CC0: two speakers and four emotions, none of them used in training.
+    """Download eight recordings (EMO-DB, CC0).
 
     Example: `emosllm samples` and then `emosllm predict nano samples`
 
-    Writes WAV files, manifest.csv and the licence. Downloads by audb (`pip install 'emosllm[corpora]'`), or copies with
-    --from.
+    They have two speakers and four emotions. No builtin system was trained on these speakers. The command writes WAV
+    files, manifest.csv and the licence. It downloads by audb (`pip install 'emosllm[corpora]'`), or copies with --from.
     """
     from emosllm.corpora.samples import write_samples
 

@@ -11,24 +11,29 @@ from emosllm.cli.options import AsrOpt, DeviceOpt, LabelsOpt, ModelArgument, Str
 def serve(
     model: ModelArgument,
     compare: Annotated[
-        list[str] | None, typer.Option(help="Another system, for comparison and for requests by name; repeatable.")
+        list[str] | None,
+        typer.Option(help="Serve this system too, for comparison and for requests by name; repeatable."),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 7860,
-    host: Annotated[str, typer.Option(help="Address; 0.0.0.0 accepts requests of other machines.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0 chooses a free one.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address of the server; 0.0.0.0 accepts requests of other machines.")
+    ] = "127.0.0.1",
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the bearer token of the clients, one line.")
+        Path | None, typer.Option(help="Require the bearer token in this file, one line; no token by default.")
     ] = None,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 3600,
-    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Largest upload.")] = 100,
-    queue: Annotated[int, typer.Option(min=1, help="Requests admitted at a time; further ones get status 503.")] = 32,
-    batch_size: Annotated[int, typer.Option(min=1, help="Recordings of all clients computed together.")] = 8,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Maximum length of a recording in seconds.")] = 3600,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help="Maximum size of an upload in megabytes.")] = 100,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Maximum number of requests at a time; further requests get status 503.")
+    ] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of recordings in a batch, of all clients.")] = 8,
     asr: AsrOpt = None,
     strategy: StrategyOpt = None,
     labels: LabelsOpt = None,
     device: DeviceOpt = None,
     page: Annotated[bool, typer.Option(help="Serve the web page in addition to the API.")] = True,
 ) -> None:
-    """Serve a system: a web page, REST and OpenAI-style routes, on this machine; recordings are not stored.
+    """Serve a system on this machine: a web page, and REST and OpenAI-style routes. Recordings are not stored.
 
     Example: `emosllm serve nano --port 7860`
 

@@ -24,7 +24,9 @@ from emosllm.cli.options import (
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="Study, such as encoder, strategy, curriculum, size, or a YAML file.")],
+    name: Annotated[
+        str, typer.Argument(help="Study: a name, such as encoder, strategy, curriculum or size, or a YAML file.")
+    ],
     recipe: RecipeArgument,
     data: ManifestsOption,
     out: OutOption,
@@ -44,7 +46,7 @@ def study(
 
     Example: `emosllm study transcripts nano --data manifest.csv --out transcripts --folds 3`
 
-    The studies are data (`emosllm/studies`); `key=v1,v2` replaces a study's own values.
+    A study is a YAML file (`emosllm/studies`). `key=v1,v2` replaces a study's own values.
     """
     from emosllm.experiments.studies import load_study, study_variants
     from emosllm.experiments.sweep import SweepSettings, sweep_variants

@@ -35,7 +35,7 @@ def sweep(
     batch_size: BatchOpt = 8,
     device: DeviceOpt = None,
 ) -> None:
-    """Train every combination of settings on every fold; write a table and a heatmap of the figures.
+    """Train every combination of settings on every fold, and write a table and a heatmap of the figures.
 
     Example: `emosllm sweep gemma-text lora.rank=16,32,64 lora.alpha=16,32 --data manifest.csv --out grid`
 

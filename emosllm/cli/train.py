@@ -12,11 +12,16 @@ from emosllm.cli.options import DataOption, OverridesArgument, RecipeArgument
 def train(
     recipe: RecipeArgument,
     data: DataOption,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Annotated[Path, typer.Option(help="Write the run into this folder.")],
     overrides: OverridesArgument = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
-    cache: Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")] = None,
-    self_contained: Annotated[bool, typer.Option(help="Keep the backbones' weights in the checkpoint.")] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Store the encoder's frames in this folder, which runs can share; by default in the run's folder."
+        ),
+    ] = None,
+    self_contained: Annotated[bool, typer.Option(help="Include the backbones' weights in the checkpoint.")] = False,
 ) -> None:
     """Train a system through its recipe's phases.
 

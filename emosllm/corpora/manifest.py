@@ -114,7 +114,7 @@ def check_kind(path: Path) -> str:
     """
     suffix = path.suffix.lower()
     if suffix not in (*_DELIMITERS, ".jsonl"):
-        raise UserError(f"{path} is no manifest: its name has to end in {', '.join(_DELIMITERS)} or .jsonl")
+        raise UserError(f"{path} is not a manifest: its name must end in {', '.join(_DELIMITERS)} or .jsonl")
     return suffix
 
 
@@ -235,7 +235,7 @@ def _votes(text: str | None) -> dict[str, int] | None:
     for word, count in given.items():
         name = emotion_name(word)
         if name is None:
-            raise UserError(f"votes {text!r} name no emotion with {word!r}: leave it out, or call it other")
+            raise UserError(f"votes {text!r}: {word!r} is not an emotion: leave it out, or write other")
         votes[name] = votes.get(name, 0) + count
     return votes
 

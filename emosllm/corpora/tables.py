@@ -98,7 +98,7 @@ class Seen:
         self._row: dict[str, tuple[Path, int]] = {}
 
     def add(self, name: str, path: Path, number: int) -> None:
-        """Remember a name.
+        """Record a name.
 
         Raises:
             UserError: the name occurred before.

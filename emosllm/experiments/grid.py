@@ -91,7 +91,7 @@ def read_grid(name: str, overrides: Sequence[str]) -> tuple[list[Variant], dict[
         The variants, the last key's values changing first, and the swept keys with their values.
 
     Raises:
-        UserError: a combination is no valid recipe, or a key or a value occurs twice.
+        UserError: a combination is not a valid recipe, or a key or a value occurs twice.
     """
     keys: dict[str, list[str]] = {}
     for text in overrides:

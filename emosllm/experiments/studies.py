@@ -103,7 +103,7 @@ def study_variants(study: Study, recipe: str, overrides: Sequence[str] = ()) -> 
         overrides: apply to all; `key=v1,v2` for a key of the study's grid replaces its values.
 
     Raises:
-        UserError: a variant is no valid recipe, or has no such phase.
+        UserError: a variant is not a valid recipe, or has no such phase.
     """
     notes = (f"Source: {study.source}.", study.says)
     overrides = [*study.set, *overrides]

@@ -64,7 +64,7 @@ def sweep(
         console: shows the progress.
 
     Raises:
-        UserError: a combination is no valid recipe, data that cannot be divided or that leak, or a folder in use.
+        UserError: a combination is not a valid recipe, data that cannot be divided or that leak, or a folder in use.
     """
     settings = settings or SweepSettings()
     variants, keys = read_grid(recipe, protocol_overrides(settings.protocol, overrides))

@@ -231,7 +231,7 @@ def _published(reference: str, part: Part) -> tuple[Path, Layout]:
     """The folder and layout of a published model that contains the given part."""
     found = find_layout(locate(reference))
     if found is None:
-        raise UserError(f"{reference}: no model with a {part} of its own there; {_way_out(reference)}")
+        raise UserError(f"{reference}: this model has no {part} of its own; {_way_out(reference)}")
     _part_of(found[1].configs(found[0]), part, reference)
     return found
 

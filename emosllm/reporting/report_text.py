@@ -71,6 +71,6 @@ def _selective(found: AbstentionScores) -> str:
     """The figures of the clips that reach the confidence threshold."""
     kept = f"Answering only with a confidence of {found.threshold:g} or more: {found.covered} of {found.n} clips"
     if found.scores is None:
-        return f"{kept}, so nothing."
+        return f"{kept}, so no figures."
     figures = f"UA {found.scores.ua:.3f} (classes left: {len(found.scores.per_class)}), WA {found.scores.wa:.3f}"
     return f"{kept} ({found.coverage:.1%}), {figures}."

@@ -122,7 +122,7 @@ def test_letters_are_single_tokens() -> None:
 def test_a_table_has_a_row_a_result() -> None:
     result = {"what": "a step", "crowded": True, "plain": {"seconds": [2.0, 4.0]}, "ours": {"seconds": [1.0]}}
     lines = table([result | {"times_as_fast": 3.0, "settings": {"layers": 8, "batch": 1}}]).splitlines()
-    assert lines[2] == "| a step: 8 layers, 1 clip (crowded) | 3 s | 1 s | 3.00 |  |  |  |  |  |"
+    assert lines[2] == "| a step: 8 layers, 1 clip (under load) | 3 s | 1 s | 3.00 |  |  |  |  |  |"
 
 
 def test_growth_is_measured_against_what_is_expected() -> None:

@@ -15,7 +15,7 @@ from commandline import emosllm, refused
         ("sad,contempt", ["no contempt"]),
         ("glee", ["unknown emotion 'glee'", "known are"]),
         (",", ["--labels ',' names no emotion", "for example"]),
-        ("present", ["--labels present", "no labelled data"]),
+        ("present", ["--labels present", "no utterance has a label"]),
     ],
 )
 def test_labels_that_the_model_was_not_trained_for(run, clips, labels, words):

@@ -193,7 +193,7 @@ def never(monkeypatch):
 
 
 REFUSED = {
-    ("--timeline", "{voice}", "{voice}"): "one recording at a time, and there are 2",
+    ("--timeline", "{voice}", "{voice}"): "takes one recording, not 2",
     ("{voice}", "--rttm", "x.rttm"): "--rttm is for one long recording: add --timeline",
     ("{voice}", "--no-cues"): "--cues is for one long recording",
     ("{voice}", "--timeline", "--rttm", "{tmp}/x.rttm"): "cannot read {tmp}/x.rttm",

@@ -55,7 +55,7 @@ def test_broken_recordings_are_named_and_left_out(emodb, tmp_path):
     assert "09a01Wa.wav is empty (0 bytes)" in answer.err
     assert answer.err.count("is not audio") == 19
     page = tmp_path / "emodb.jsonl.datasheet.md"
-    assert f"and 1 more: {page} names them all" in answer.err
+    assert f"and 1 more: {page} lists all" in answer.err
     assert page.read_text("utf-8").count("is not audio") == 20
 
 
@@ -72,13 +72,13 @@ def test_nothing_that_can_be_used(emodb, tmp_path):
     message = refused("prepare", "emodb", emodb, "--out", tmp_path / "m.csv")
     assert f"no utterance of EMO-DB in {emodb} can be used: " in message
     assert "03a01Nc.wav is empty (0 bytes)" in message
-    assert "--text takes the words alone" in message
+    assert "--text reads the transcripts only" in message
 
 
 def test_no_words_to_take_alone(tmp_path):
     (tmp_path / "metadata_english_all.csv").write_text("name,faces\na,sad\n", "utf-8")
     message = refused("prepare", "lssed", tmp_path, "--text", "--out", tmp_path / "m.csv")
-    assert "its rows have no words: prepare it without --text" in message
+    assert "its rows have no transcripts: prepare it without --text" in message
     assert "--text takes" not in refused("prepare", "lssed", tmp_path, "--out", tmp_path / "m.csv")
 
 
@@ -104,7 +104,7 @@ def test_options_go_to_the_reader(tmp_path):
 
 def test_a_manifest_of_another_kind_is_refused_before_anything_is_read(tmp_path):
     message = refused("prepare", "emodb", tmp_path / "nowhere", "--out", tmp_path / "m.xlsx")
-    assert "m.xlsx is no manifest" in message
+    assert "m.xlsx is not a manifest" in message
 
 
 def test_the_list_has_every_reader_with_its_licence():

@@ -93,7 +93,7 @@ def test_names_and_versions_that_are_not_there(published, tmp_path):
     message = refused("prepare", "audb", "emodb", "--version", "9.9.9", *out)
     assert "audb has no version 9.9.9 of emodb: it has 1.3.0, 1.4.1" in message
     for name in ("../emodb", "a/b", ".."):
-        assert f"'{name}' is no name or version of a database" in refused("prepare", "audb", name, *out)
+        assert f"'{name}' is not a name or version of an audb database" in refused("prepare", "audb", name, *out)
     assert "--version 1 is for audb; emodb is read from a folder" in refused(
         "prepare", "emodb", tmp_path, "--version", "1", *out
     )

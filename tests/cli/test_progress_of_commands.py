@@ -70,7 +70,7 @@ def test_info_of_a_run_tells_recipe_weights_data_figures_and_hours(run):
     seconds = sum(phase["seconds"] for phase in notes["phases"].values())
     for words in (
         f"checkpoint: {run / 'model'}, ",
-        "its backbones by name",
+        "with the backbones' names",
         "recipe: emosllm; answers angry, happy, neutral, sad",
         f"trained: on 8 utterances, chosen by 4; data {notes['data']}, seed {notes['seed']}",
         f"took: {seconds:.1f} s on {notes['hardware']['machine']}",
@@ -99,7 +99,7 @@ def test_info_of_a_checkpoint_needs_none_of_its_backbones(run, warm, tmp_path):
     assert found["trained"]["calibration"]["temperature"] == 1.625
     text = emosllm("info", folder).out
     assert f"calibrated: {NOTE}" in text
-    assert "trained: its run was not kept beside it" in text
+    assert "trained: no run is stored beside the checkpoint" in text
 
 
 def test_info_of_a_run_that_was_stopped_names_what_is_done(run, tmp_path):

@@ -164,7 +164,7 @@ def test_wrong_times(times, words, tmp_path):
         ("votes", '"{""sad"": -1}"', ["are not raters"]),
         ("votes", '"{""sad"": 1.5}"', ["are not raters"]),
         ("votes", '"{""hangry"": 1}"', ["unknown emotion 'hangry'"]),
-        ("votes", '"{""X"": 1}"', ["name no emotion with 'X'"]),
+        ("votes", '"{""X"": 1}"', ["'X' is not an emotion"]),
     ],
 )
 def test_wrong_ratings(column, cell, words, tmp_path):
@@ -277,7 +277,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
     with pytest.raises(UserError, match=r"'mem' has its audio in memory: save it"):
         write_manifest(path, held)
     assert path.read_text() == "path\na.wav\n"
-    with pytest.raises(UserError, match=r"all.txt is no manifest.*\.jsonl"):
+    with pytest.raises(UserError, match=r"all.txt is not a manifest.*\.jsonl"):
         write_manifest(tmp_path / "all.txt", held[:1])
 
 

@@ -48,7 +48,7 @@ def test_markdown_holds_the_figures(side):
     for title in ("Differences", "Confusions", "Calibration", "Abstention", "Groups", "Examples", "Raters' votes"):
         assert f"## {title}\n" in text
     assert "UA gap " in text
-    assert "Answering only with a confidence of 0.99 or more: 0 of 240 clips, so nothing." in text
+    assert "Answering only with a confidence of 0.99 or more: 0 of 240 clips, so no figures." in text
 
 
 def test_latex_has_a_row_for_each_system(side):

@@ -69,7 +69,7 @@ def test_a_model_of_another_kind(qwen2, tmp_path):
     ears, mouth = tiny.folders(tmp_path)
     for part, words in (
         (f"encoder.model={mouth}", "'llama' is not a known speech encoder; known are "),
-        (f"mapper.model={ears}", "no model with a mapper of its own there; give a folder"),
+        (f"mapper.model={ears}", "this model has no mapper of its own; give a folder"),
         (f"llm.model={ears}", "no ModelForCausalLM there"),
     ):
         assert words in refusal(build, pointing(qwen2, "qwen2-audio", part))
@@ -104,7 +104,7 @@ def test_a_tokenizer_without_the_needed_tokens(qwen2, tmp_path):
         ("emosllm", "phases.p3.loss=classes", "phase.loss 'classes' compares emotions only; tasks are joint"),
         ("gemma-text", "inference.strategy=transcript-first", "needs a system that transcribes; use ser"),
         ("head-wavlm", "inference.answer=generate", "inference.answer 'generate' needs an llm"),
-        ("gemma-text", "inference.fallback=surprise", "inference.fallback 'surprise' is no class of ekman6"),
+        ("gemma-text", "inference.fallback=surprise", "inference.fallback 'surprise' is not a class of ekman6"),
         ("emotion2vec", "head.layers=1", "head.model: published heads are linear on the mean"),
         ("whisper-gemma", "mapper.queries=3", "unknown key 'mapper.queries'; known here: kind, ends, model"),
         ("gemma-text", "prompt.cues=librosa", "cues are measured on recordings, and this system has no encoder"),

@@ -141,7 +141,7 @@ def open_database(name: str, version: str | None = None) -> Iterator[AudbDatabas
         audb = import_module("audb")
     for word in (name, version or "0"):
         if not _NAME.fullmatch(word):
-            raise UserError(f"{word!r} is no name or version of a database of audb: give one such as emodb, 1.4.1")
+            raise UserError(f"{word!r} is not a name or version of an audb database: give one such as emodb, 1.4.1")
     with _one_line(name):
         repository, version = _find(audb, name, version)
     try:

@@ -104,7 +104,7 @@ def _turns(file: Path) -> Iterator[tuple[int, dict[str, str], Counter[str]]]:
             match = _TURN.fullmatch(line.strip())
             if match is None:
                 raise UserError(
-                    f"{file}, row {number}: {line[:60]!r} is no turn: expected times, name, label, [V, A, D]"
+                    f"{file}, row {number}: {line[:60]!r} is not a turn: expected times, name, label, [V, A, D]"
                 )
             turn = number, match.groupdict(), Counter()
         elif turn and (rater := _RATER.match(line)):
@@ -122,7 +122,7 @@ def _utterance(
     turn = fields["turn"]
     name = _NAME.fullmatch(turn)
     if name is None:
-        raise UserError(f"{file}, row {number}: {turn!r} is no turn of IEMOCAP: expected Ses01F_impro01_F000")
+        raise UserError(f"{file}, row {number}: {turn!r} is not a turn of IEMOCAP: expected Ses01F_impro01_F000")
     return Utterance(
         id=turn,
         audio=wavs / f"{turn}.wav",

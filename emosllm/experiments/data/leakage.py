@@ -208,7 +208,7 @@ def _remarks(folds: Sequence[Fold], shared_speakers: str | None, scored: str) ->
     tests = [utterance for fold in folds for utterance in _sides(fold)[scored]]
     unknown = sum(utterance.speaker is None for utterance in tests)
     if unknown == len(tests):
-        notes.append("The test clips name no speakers, so nobody can check that no speaker is on two sides.")
+        notes.append("The test clips name no speakers, so no check for speakers on two sides was possible.")
     elif unknown:
         notes.append(f"{unknown} of {len(tests)} test clips name no speaker, so their speakers may be on two sides.")
     repeated = sum(_repeated(fold.train, _sides(fold)[scored]) for fold in folds)

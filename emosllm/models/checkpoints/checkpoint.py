@@ -90,7 +90,7 @@ def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[s
         what = f"lacks {missing[0]}" if missing else f"has {surplus[0]}"
         more = len(missing) + len(surplus) - 1
         others = f" and {more} more differ" if more else ""
-        raise UserError(f"{folder}: not the weights of its own config.json: {what}{others}; fetch or save it again")
+        raise UserError(f"{folder}: the weights do not match config.json: {what}{others}; fetch or save it again")
     for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
             shapes = f"{list(tensor.shape)}, expected {list(own[name].shape)}"

@@ -22,7 +22,7 @@ def add_lora(llm: PreTrainedModel, part: LoraPart) -> None:
     unknown = [target for target in part.targets if target not in linears]
     if unknown:
         raise UserError(
-            f"lora.targets: {', '.join(unknown)} is no linear layer of {llm.config.model_type}; "
+            f"lora.targets: {', '.join(unknown)} is not a linear layer of {llm.config.model_type}; "
             f"it has {', '.join(sorted(linears))}"
         )
     _inject(llm, part, part.targets)

@@ -206,7 +206,7 @@ def _convolutions(text: str) -> list[tuple[int, int, int]]:
     for term in text.split("+"):
         found = _CONVOLUTIONS.fullmatch(term.strip())
         if found is None:
-            raise ValueError(f"feature_encoder_spec {text!r} is no sum of [(channels, kernel, stride)] * times")
+            raise ValueError(f"feature_encoder_spec {text!r} is not a sum of [(channels, kernel, stride)] * times")
         channels, kernel, stride, times = found.groups(default="1")
         layers += [(int(channels), int(kernel), int(stride))] * int(times)
     return layers

@@ -115,8 +115,11 @@ def test_the_counts_of_the_papers():
     [
         (TURNS.replace("\tneu\t", "\tnew\t"), ["row 3", "unknown emotion 'new'"]),
         (TURNS.replace("Neutral state", "Boredomness"), ["row 6", "unknown emotion 'Boredomness'"]),
-        (TURNS.replace(", 3.0000]", "]"), ["row 3", "is no turn"]),
-        (TURNS.replace("Ses01F_impro01_F000", "Ses09F_impro01_F000"), ["row 3", "'Ses09F_impro01_F000' is no turn of"]),
+        (TURNS.replace(", 3.0000]", "]"), ["row 3", "is not a turn"]),
+        (
+            TURNS.replace("Ses01F_impro01_F000", "Ses09F_impro01_F000"),
+            ["row 3", "'Ses09F_impro01_F000' is not a turn of"],
+        ),
         (TURNS + TURNS, ["row 15", "'Ses01F_impro01_F000' is already in row 3"]),
         ("", ["holds nothing of IEMOCAP", "dialog/EmoEvaluation"]),
     ],

@@ -123,7 +123,7 @@ def test_unknown_speakers_are_noted():
     nobody = [replace(u, speaker=None) for u in texts(48, 12)]
     folds = cross_validation(nobody, LABEL_SETS["iemocap4"], 4)
     assert check_folds(folds) == [
-        "The test clips name no speakers, so nobody can check that no speaker is on two sides."
+        "The test clips name no speakers, so no check for speakers on two sides was possible."
     ]
     fold = clean()
     some = replace(fold, test=(*fold.test[:-1], replace(fold.test[-1], speaker=None)))

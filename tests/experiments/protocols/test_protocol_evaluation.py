@@ -211,4 +211,4 @@ def test_real_spanish_text_in_five_stratified_folds(reader, tmp_path):
     assert report.scores.n == len(data)
     assert report.label_set == "ekman6"
     assert len(results.folds) == 5
-    assert "The test clips name no speakers, so nobody can check that no speaker is on two sides." in results.notes
+    assert "The test clips name no speakers, so no check for speakers on two sides was possible." in results.notes

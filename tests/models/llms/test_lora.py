@@ -81,7 +81,7 @@ def test_adapters_learn_in_float32_on_a_bfloat16_llm():
 
 def test_a_layer_that_is_not_there_is_named_beside_those_that_are():
     with pytest.raises(
-        UserError, match=r"lora.targets: c_attn is no linear layer of llama; it has down_proj, .*v_proj"
+        UserError, match=r"lora.targets: c_attn is not a linear layer of llama; it has down_proj, .*v_proj"
     ):
         adapted("q_proj", "c_attn")
 

@@ -130,7 +130,7 @@ def test_the_convolutions_are_read_and_not_run(tmp_path, monkeypatch, spec):
     monkeypatch.chdir(tmp_path)
     audio = {**SETTINGS["model_conf"]["modalities"]["audio"], "feature_encoder_spec": spec}
     settings = {**SETTINGS, "model_conf": {**SETTINGS["model_conf"], "modalities": {"audio": audio}}}
-    with pytest.raises(UserError, match="is no sum of"):
+    with pytest.raises(UserError, match="is not a sum of"):
         EMOTION2VEC.configs(folder(tmp_path / "model", None, settings))
     assert not (tmp_path / "trap").exists()
 
