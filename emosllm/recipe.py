@@ -57,11 +57,11 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         label_set(self.labels)
-        for dissent in self._dissents():
-            raise ValueError(dissent)
+        for contradiction in self._contradictions():
+            raise ValueError(contradiction)
         return self
 
-    def _dissents(self) -> Iterator[str]:
+    def _contradictions(self) -> Iterator[str]:
         """Yield one sentence for each contradiction between fields."""
         if (self.llm is None) == (self.head is None):
             yield "a system answers through an llm or through a head: give one of the two"
@@ -119,9 +119,9 @@ class Recipe(Part):
         return list(dict.fromkeys(name for part in parts if (name := getattr(part, "model", None)) is not None))
 
     @property
-    def learned(self) -> set[str]:
+    def trained_parts(self) -> set[str]:
         """The parts that any phase trains."""
-        return {learner for phase in self.phases.values() for learner in phase.learns}
+        return {part for phase in self.phases.values() for part in phase.learns}
 
     @property
     def unpublished(self) -> list[str]:

@@ -15,7 +15,7 @@ from emosllm.models.description import downloads
 from emosllm.prompting.processor import Sample
 from emosllm.recipe import Recipe, dump, load_recipe, names, parse
 from emosllm.recipe_parts import EncoderPart, LoraPart, TrainingPart
-from emosllm.training.run import set_learning
+from emosllm.training.run import set_trainable
 
 TINY_PARTS = {
     "emosllm-qwen3-4b": {"llm_name": "qwen3"},
@@ -78,7 +78,7 @@ def test_what_learns_has_the_stated_count(name):
     recipe = load_recipe(name)
     assert recipe.trainable == STATED.get(name, recipe.trainable)
     model = build_empty(recipe)
-    set_learning(model, sorted(recipe.learned), lora_learned=True)
+    set_trainable(model, sorted(recipe.trained_parts), lora_trained=True)
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     held = sum(parameter.numel() for parameter in model.parameters() if parameter.device.type != "meta")
     assert held < 10_000  # transformers makes one vector of some encoders without asking where
@@ -92,7 +92,7 @@ def test_built_tiny_it_learns(tmp_path, name):
     torch.manual_seed(0)
     model, processor = build_model(recipe).train(), build_processor(recipe)
     samples = [
-        Sample(processor.converse("joint", transcript=text, emotion=emotion), tiny.clip(0.4, seed))
+        Sample(processor.build_conversation("joint", transcript=text, emotion=emotion), tiny.clip(0.4, seed))
         for seed, (text, emotion) in enumerate((("Yes.", "happy"), ("No, never!", "angry")))
     ]
     batch = processor(samples)

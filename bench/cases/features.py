@@ -17,7 +17,7 @@ from emosllm.recipe import Recipe, load_recipe
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.feature_cache import FeatureCache
 from emosllm.training.phase_plan import plan_phase
-from emosllm.training.run import set_learning
+from emosllm.training.run import set_trainable
 
 _SECONDS = 3.7
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # deleted when the process ends
@@ -54,7 +54,7 @@ def _epoch(
     utterances = [utterance(Path(folder.name), number, _SECONDS, recipe.label_set.names) for number in range(clips)]
     name, phase = next(iter(recipe.phases.items()))
     plan = plan_phase(name, phase.model_copy(update={"epochs": 1}), utterances, recipe.label_set, (0, 1))
-    set_learning(model, phase.learns, lora_learned=False)
+    set_trainable(model, phase.learns, lora_trained=False)
     model.train()
     assert model.encoder is not None
     cache = FeatureCache(Path(folder.name) / "frames", model.encoder, processor)

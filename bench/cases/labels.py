@@ -30,7 +30,7 @@ def labels(setting: Setting, count: int) -> Pair:
     processor = in_words(both.processor)
     wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels
     clip = voice(_SECONDS, 0)
-    question = processor.converse("ser", emotion=wanted.names[0], labels=wanted)
+    question = processor.build_conversation("ser", emotion=wanted.names[0], labels=wanted)
     sample = Sample(question, samples=clip)
     batch = processor.for_labels([sample], wanted)
     assert processor.chat is not None

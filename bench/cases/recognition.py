@@ -102,7 +102,7 @@ def parsed(processor: SpeechProcessor, answers: Sequence[str]) -> list[str]:
 
 def row_lengths(processor: SpeechProcessor, task: Task, seconds: float) -> dict[str, int]:
     """The number of tokens of a prompt that are shared with the others, and of its own tokens."""
-    conversation = processor.converse(task, emotion=processor.labels.names[0])
+    conversation = processor.build_conversation(task, emotion=processor.labels.names[0])
     batch = processor.for_labels([Sample(conversation, samples=voice(seconds, 0))])
     vectors = int(batch["audio_mask"].sum())
     return {

@@ -13,27 +13,31 @@ from bench.scale import Setting
 from bench.systems import SENTENCES, speech_system, text_only, voice, whisper_gemma
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import Sample, SpeechProcessor
-from emosllm.recipe_parts import Learner, Task
-from emosllm.training.run import set_learning
+from emosllm.recipe_parts import Task, TrainablePart
+from emosllm.training.run import set_trainable
 
 _SECONDS = 3.7  # the mean of acted corpora
 
 
 def speech(
-    setting: Setting, task: Task, learns: Sequence[Learner], clips: int | None = None, seconds: float = _SECONDS
+    setting: Setting,
+    task: Task,
+    trained_parts: Sequence[TrainablePart],
+    clips: int | None = None,
+    seconds: float = _SECONDS,
 ) -> Pair:
     """A training step of one of EmoSLLM's phases.
 
     Args:
         setting: device and size.
         task: of the samples.
-        learns: the parts that are trained.
+        trained_parts: the parts that are trained.
         clips: of the batch.
         seconds: of each clip.
     """
     layers = setting.layers or setting.sizes.layers
     model, processor = speech_system(setting, layers)
-    return step(setting, model, processor, task, learns, clips or setting.clips, seconds, {"layers": layers})
+    return step(setting, model, processor, task, trained_parts, clips or setting.clips, seconds, {"layers": layers})
 
 
 def step(
@@ -41,13 +45,13 @@ def step(
     model: SpeechLLM,
     processor: SpeechProcessor,
     task: Task,
-    learns: Sequence[Learner],
+    trained_parts: Sequence[TrainablePart],
     clips: int,
     seconds: float,
     facts: dict[str, float],
 ) -> Pair:
     """Forward and backward over one batch, in both implementations; the optimiser's step would be the same in both."""
-    set_learning(model, learns, lora_learned="lora" in learns)
+    set_trainable(model, trained_parts, lora_trained="lora" in trained_parts)
     model.train()
     batch = samples_of(processor, task, clips, seconds)
     known = _remembered(model, processor, batch)
@@ -88,7 +92,7 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
     for number in range(clips):
         sentence, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
         hint = sentence if processor.takes_transcript else None
-        conversation = processor.converse(
+        conversation = processor.build_conversation(
             task, transcript=sentence, emotion=names[number % len(names)], hint=hint, rng=rng
         )
         samples.append(Sample(conversation, samples=voice(seconds, number) if processor.takes_audio else None))

@@ -31,14 +31,14 @@ class InfoFormat(StrEnum):
     json = "json"
 
 
-class AnswersOption(StrEnum):
+class AnswersChoice(StrEnum):
     """How a system answers."""
 
     score = "score"
     generate = "generate"
 
 
-class StrategyOption(StrEnum):
+class StrategyChoice(StrEnum):
     """Where the system's transcript is used."""
 
     ser = "ser"
@@ -46,7 +46,7 @@ class StrategyOption(StrEnum):
     transcript_first = "transcript-first"
 
 
-class TranscriptsOption(StrEnum):
+class TranscriptsChoice(StrEnum):
     """Sources of transcripts."""
 
     own = "own"
@@ -65,8 +65,8 @@ OverridesArgument = Annotated[list[str] | None, typer.Argument(help="key=value, 
 DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or JSONL.")]
 
 
-StrategyOpt = Annotated[
-    StrategyOption | None,
+StrategyOption = Annotated[
+    StrategyChoice | None,
     typer.Option(help="How transcripts are used; the recipe's if not given. Example: `--strategy ser`"),
 ]
 
@@ -76,10 +76,10 @@ ManifestsOption = Annotated[
 ]
 
 
-TranscriptsOpt = Annotated[TranscriptsOption, typer.Option(help="Use the system's transcripts, or the manifest's.")]
+TranscriptsOption = Annotated[TranscriptsChoice, typer.Option(help="Use the system's transcripts, or the manifest's.")]
 
 
-LabelsOpt = Annotated[
+LabelsOption = Annotated[
     str | None,
     typer.Option(
         help="Emotions to choose from, or `present`: those that occur in the data. Example: `--labels angry,sad`"
@@ -87,15 +87,15 @@ LabelsOpt = Annotated[
 ]
 
 
-DeviceOpt = Annotated[
+DeviceOption = Annotated[
     str | None, typer.Option(help="Device; a GPU if there is one, by default. Example: `--device cpu`")
 ]
 
 
-BatchOpt = Annotated[int, typer.Option(min=1, help="Recordings computed together. Example: `--batch-size 16`")]
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="Recordings computed together. Example: `--batch-size 16`")]
 
 
-AsrOpt = Annotated[
+AsrOption = Annotated[
     str | None,
     typer.Option(
         help="Speech recogniser for recordings without a transcript: hub id, folder, or `faster-whisper:small`. "
@@ -104,13 +104,13 @@ AsrOpt = Annotated[
 ]
 
 
-ShortestOpt = Annotated[
+ShortestOption = Annotated[
     float | None,
     typer.Option(help="Seconds that a turn should have at least; 2 if not given. Example: `--shortest 1.5`"),
 ]
 
 
-LongestOpt = Annotated[
+LongestOption = Annotated[
     float | None,
     typer.Option(help="Seconds above which a turn is cut; 15 if not given. Example: `--longest 10`"),
 ]
@@ -131,7 +131,7 @@ def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[s
     return present
 
 
-def chosen_strategy(option: StrategyOption | None) -> "Strategy | None":
+def chosen_strategy(option: StrategyChoice | None) -> "Strategy | None":
     """The strategy that `--strategy` names."""
     return None if option is None else option.value
 
@@ -146,7 +146,7 @@ def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path 
     return chosen
 
 
-def tracked(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
+def with_progress(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
     """Show a progress bar and the remaining time on the error stream, if it is a terminal."""
     from rich.progress import track
 
@@ -168,7 +168,7 @@ FoldsOption = Annotated[
 SeedsOption = Annotated[int, typer.Option(min=1, help="Number of trainings, with different seeds.")]
 
 
-ChooseOption = Annotated[
+ChooseWeightsOption = Annotated[
     bool, typer.Option("--choose-weights", help="Choose each training's weights on the part that is reported.")
 ]
 
@@ -176,7 +176,7 @@ ChooseOption = Annotated[
 ResumeOption = Annotated[bool, typer.Option(help="Continue an interrupted experiment; finished runs are not repeated.")]
 
 
-TakeUpOption = Annotated[
+ResumeEvaluationOption = Annotated[
     bool, typer.Option("--resume", help="With --protocol or --robustness: continue what was interrupted in --out.")
 ]
 
@@ -184,7 +184,9 @@ TakeUpOption = Annotated[
 CacheOption = Annotated[Path | None, typer.Option(help="Folder for the encoder's frames, shared by runs.")]
 
 
-KeepOption = Annotated[bool, typer.Option("--keep-models/--drop-models", help="Keep the trained weights of every run.")]
+KeepModelsOption = Annotated[
+    bool, typer.Option("--keep-models/--drop-models", help="Keep the trained weights of every run.")
+]
 
 
 PartialOption = Annotated[bool, typer.Option(help="With --protocol: continue if counts are wrong, and report them.")]
@@ -207,7 +209,7 @@ ProtocolOption = Annotated[
 ]
 
 
-DividedOption = Annotated[
+TrainValProtocolOption = Annotated[
     str | None,
     typer.Option(
         "--protocol",

@@ -85,12 +85,12 @@ def turn_options(rttm: Path | None, shortest: float | None, longest: float | Non
     from emosllm.timeline.silero_vad import installed_weights
     from emosllm.timeline.speakers import read_rttm
     from emosllm.timeline.spoken_turns import TurnOptions
-    from emosllm.timeline.turns import Limits
+    from emosllm.timeline.turns import TurnLimits
 
     if cues and not cues_available():
         raise UserError("--cues needs parselmouth: pip install 'emosllm[cues]'")
     installed_weights()
-    return TurnOptions(Limits.of(shortest, longest), speakers=read_rttm(rttm) if rttm else None)
+    return TurnOptions(TurnLimits.of(shortest, longest), speakers=read_rttm(rttm) if rttm else None)
 
 
 def transcript_sources(

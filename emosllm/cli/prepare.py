@@ -40,10 +40,10 @@ def prepare(
     if corpus == "list":
         _list()
         return
-    from emosllm.corpora.manifest import check_kind, write_manifest
+    from emosllm.corpora.manifest import check_ending, write_manifest
     from emosllm.files import write_atomically
 
-    check_kind(out)  # check the ending before opening all files, which may take an hour
+    check_ending(out)  # check the ending before opening all files, which may take an hour
     chosen = dict(_option(word) for word in options or ())
     corpus, folder = _downloaded(corpus, folder, chosen, out.parent, version, text)
     sheet = _sheet(corpus, folder, chosen, text, jobs)

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from emosllm.cli.options import AsrOpt, DeviceOpt, LabelsOpt, ModelArgument, StrategyOpt, chosen_labels, chosen_strategy
+from emosllm.cli.options import (
+    AsrOption,
+    DeviceOption,
+    LabelsOption,
+    ModelArgument,
+    StrategyOption,
+    chosen_labels,
+    chosen_strategy,
+)
 
 
 def serve(
@@ -22,10 +30,10 @@ def serve(
     max_megabytes: Annotated[float, typer.Option(min=0.1, help="Largest upload.")] = 100,
     queue: Annotated[int, typer.Option(min=1, help="Requests admitted at a time; further ones get status 503.")] = 32,
     batch_size: Annotated[int, typer.Option(min=1, help="Recordings of all clients computed together.")] = 8,
-    asr: AsrOpt = None,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    device: DeviceOpt = None,
+    asr: AsrOption = None,
+    strategy: StrategyOption = None,
+    labels: LabelsOption = None,
+    device: DeviceOption = None,
     page: Annotated[bool, typer.Option(help="Serve the web page in addition to the API.")] = True,
 ) -> None:
     """Serve a system: a web page, REST and OpenAI-style routes, on this machine; recordings are not stored.

@@ -87,7 +87,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
             to.
     """
     path = Path(path)
-    suffix = check_kind(path)
+    suffix = check_ending(path)
     rows = [_cells(utterance, path.parent) for utterance in utterances]
     if suffix == ".jsonl":
         lines = [json.dumps({k: v for k, v in row.items() if v not in ("", None)}, ensure_ascii=False) for row in rows]
@@ -106,7 +106,7 @@ def missing_files(utterances: Iterable[Utterance]) -> list[Path]:
     return sorted({u.audio for u in utterances if isinstance(u.audio, Path) and not u.audio.is_file()})
 
 
-def check_kind(path: Path) -> str:
+def check_ending(path: Path) -> str:
     """Return the ending of a manifest's name in lower case.
 
     Raises:
@@ -120,7 +120,7 @@ def check_kind(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each row's number and its stripped cells by column."""
-    suffix = check_kind(path)
+    suffix = check_ending(path)
     text = read_text(path)
     if suffix == ".jsonl":
         return _json_rows(path, text)

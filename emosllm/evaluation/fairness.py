@@ -15,7 +15,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.metrics import Interval, encode, score
 from emosllm.evaluation.statistics.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
-from emosllm.evaluation.statistics.speaker_resamples import BLOCK, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import BLOCK, resampling_units, sum_by_unit
 
 Figure = Literal["ua", "wa"]
 
@@ -211,7 +211,7 @@ def _group(
     }
     return GroupFigures(
         n=scores.n,
-        speakers=int(units_of(speakers).max()) + 1,
+        speakers=int(resampling_units(speakers).max()) + 1,
         classes=len(scores.per_class),
         ua=scores.ua,
         wa=scores.wa,
@@ -244,7 +244,7 @@ def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: 
     """Gaps of `FIGURES` with speakers assigned to groups at random; groups keep their number of speakers `[4, R]`."""
     reference, predicted, groups, speakers = rows
     true, answers = encode(reference, predicted, labels)
-    units, kinds = units_of(speakers), units_of(groups)
+    units, kinds = resampling_units(speakers), resampling_units(groups)
     homes = set(zip(units.tolist(), kinds.tolist(), strict=True))
     units_n, kinds_n = int(units.max()) + 1, int(kinds.max()) + 1
     if len(homes) > units_n or units_n <= kinds_n:

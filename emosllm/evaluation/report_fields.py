@@ -38,7 +38,7 @@ def report_fields(
     *,
     temperature: float | Sequence[float],
     abstain_below: float | None,
-    learned: Sequence[Utterance],
+    reference_clips: Sequence[Utterance],
     resamples: int,
     seed: int,
     level: float,
@@ -51,7 +51,7 @@ def report_fields(
         labels: the classes to score in.
         temperature: the temperature of the probabilities; one for each prediction if they differ.
         abstain_below: the least confidence at which a clip is answered; `None` for no such figures.
-        learned: clips for the measurement of the classes' mean valence, arousal and dominance.
+        reference_clips: clips for the measurement of the classes' mean valence, arousal and dominance.
         resamples: of the speakers, for the groups.
         seed: of the resampling.
         level: of the intervals.
@@ -75,7 +75,7 @@ def report_fields(
     if any(votes):
         soft = _or_why(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
     draws = {"resamples": resamples, "seed": seed, "level": level}
-    dimensions, unread = estimate_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
+    dimensions, unread = estimate_dimensions(scored, answers.probabilities, reference_clips, labels, **draws)  # type: ignore[arg-type]
     return {
         "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, heats)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),

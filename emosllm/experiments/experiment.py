@@ -34,7 +34,7 @@ from emosllm.files import write_atomically
 from emosllm.prompting.prompt_template import check_templates
 from emosllm.reporting.evaluation_folders import read_report
 from emosllm.reporting.report_files import write_report
-from emosllm.training.phase_trainer import these_processes
+from emosllm.training.phase_trainer import process_state
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.utterance import Utterance
@@ -79,7 +79,7 @@ class Experiment:
     @property
     def writes(self) -> bool:
         """Whether this process writes the files, if several processes train together."""
-        return bool(these_processes().is_main_process)
+        return bool(process_state().is_main_process)
 
     def run(self, resume: bool = False) -> Iterator[list[Outcome]]:
         """Train and score the variants without figures; yield the outcomes of each finished group of variants.
@@ -91,7 +91,7 @@ class Experiment:
         self.check()
         if self.writes:
             self._begin(resume)
-        these_processes().wait_for_everyone()
+        process_state().wait_for_everyone()
         self._began = time.monotonic()
         for variants in self._groups():
             for repetition in range(self.plan.seeds):
@@ -152,7 +152,7 @@ class Experiment:
 
     def _one(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
         """Run one training, if it is needed, and compute the figures of all variants that share it."""
-        processes = these_processes()
+        processes = process_state()
         waiting = [v for v in variants if not (self._scores(v, repetition) / fold.name / "report.json").is_file()]
         processes.wait_for_everyone()  # no process reads before another has finished its writing
         self._seen += 1

@@ -45,7 +45,7 @@ def fold_report(
         utterances,
         scored.predictions,
         split=fold.name,
-        learned=[*fold.train, *fold.val],
+        reference_clips=[*fold.train, *fold.val],
         seconds=seconds,
         temperature=scored.temperature,
         robustness=scored.robustness,
@@ -83,7 +83,7 @@ def pooled_report(
         utterances,
         predictions,
         split=_tested(plan.folds),
-        learned=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
+        reference_clips=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
         temperature=temperatures,
         robustness=_pooled_sweep(variant, folder, reports),
         provenance=Provenance.over({name: each.provenance for name, each in reports.items()}, digest_of(utterances)),
@@ -139,7 +139,9 @@ def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report])
     if len(reports) == 1:
         return next(iter(reports.values())).robustness
     from emosllm.evaluation.robustness.conditions import condition
-    from emosllm.evaluation.robustness.sweep import pool
+    from emosllm.evaluation.robustness.sweep import pool_sweeps
 
     parts = [AnswerCache(folder / fold / SWEEP) for fold in reports]
-    return pool(parts, variant.classes.names, [condition(name) for name in scoring.conditions], seed=scoring.seed)
+    return pool_sweeps(
+        parts, variant.classes.names, [condition(name) for name in scoring.conditions], seed=scoring.seed
+    )

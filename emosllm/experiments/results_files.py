@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emosllm.evaluation.report import count
-from emosllm.evaluation.statistics.significance import OverSeeds
+from emosllm.evaluation.statistics.significance import SeedSpread
 from emosllm.experiments.results import Results, Row
 from emosllm.files import write_atomically
 from emosllm.reporting.markdown_blocks import table_text
@@ -82,7 +82,7 @@ def _by_seed(results: Results, row: Row) -> list[str]:
     return [_seeds(each) for each in found]
 
 
-def _seeds(found: OverSeeds | None) -> str:
+def _seeds(found: SeedSpread | None) -> str:
     if found is None or found.sd is None:
         return "–"
     return with_interval(found.mean, found.interval).replace(" [", f" ± {found.sd:.3f} [")

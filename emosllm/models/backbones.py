@@ -36,7 +36,7 @@ from emosllm.errors import UserError
 from emosllm.models.checkpoints.int8_weights import WEIGHTS, is_int8, load_int8
 from emosllm.models.checkpoints.locations import is_hub_name, locate
 from emosllm.models.encoders.emotion2vec import register as register_emotion2vec
-from emosllm.models.encoders.families import cut, cut_weights, depth, family
+from emosllm.models.encoders.families import cut_layers, cut_weights, depth, family
 from emosllm.models.encoders.qwen_audio import register as register_qwen_audio
 from emosllm.models.heads import ClassHead
 from emosllm.models.llms.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
@@ -108,12 +108,12 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Lay
         folder, layout = found
         whole = config_of(_part_of(layout.configs(folder), "encoder", reference))
         with no_init_weights():
-            encoder = new_encoder(cut(whole, layers), dtype)
+            encoder = new_encoder(cut_layers(whole, layers), dtype)
         cut_weights(encoder, layers)
         load_part(folder, layout, "encoder", encoder, _unread(whole, encoder))
         return encoder.eval()
     whole = _load(AutoConfig, reference)
-    shorter = cut(whole, layers)
+    shorter = cut_layers(whole, layers)
     if is_int8(path := Path(locate(reference)) / WEIGHTS):
         encoder = new_encoder(shorter, dtype)
         cut_weights(encoder, layers)

@@ -14,7 +14,7 @@ from emosllm.models.build import System, audio_vectors, build_empty
 from emosllm.models.checkpoints.locations import describe_place
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.encoders.families import depth
-from emosllm.models.training_memory import Load, training_memory
+from emosllm.models.training_memory import BatchShape, training_memory
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import EncoderPart, LinearMapperPart, QPMapperPart
 from emosllm.safe_yaml import read_yaml
@@ -124,10 +124,10 @@ def describe(recipe: Recipe, model: System | None = None) -> Description:
             part = getattr(model, name)
             counts[name] = count_weights(part) - count_weights(part, "lora_")
     parts = {
-        name: PartCount(*what, counts[name], counts[name] if name in recipe.learned else 0)
+        name: PartCount(*what, counts[name], counts[name] if name in recipe.trained_parts else 0)
         for name, what in words.items()
     }
-    by_phase = {name: sum(parts[learner].total for learner in phase.learns) for name, phase in recipe.phases.items()}
+    by_phase = {name: sum(parts[part].total for part in phase.learns) for name, phase in recipe.phases.items()}
     last = list(by_phase.values())[-1] if by_phase else 0
     return Description(recipe, parts, sum(counts.values()), last, by_phase, _memory(recipe, model))
 
@@ -178,10 +178,10 @@ def count_weights(module: nn.Module, kind: str = "") -> int:
 
 
 def _memory(recipe: Recipe, model: System) -> dict[str, int]:
-    """Peak memory in bytes of a training that trains all learned parts at once."""
+    """Peak memory in bytes of a training that trains all trained parts at once."""
     seconds, samples = recipe.audio.max_seconds, recipe.training.micro_batch
     frames = round(_FRAMES_A_SECOND * seconds) if recipe.mapper else 0
     encoder_config = model.encoder.model.config if model.encoder is not None else None
     clip = audio_vectors(recipe, encoder_config).of_frames(frames) if recipe.mapper else 0
-    load = Load(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
-    return training_memory(model, recipe.learned, load, _BYTES[recipe.training.precision])
+    shape = BatchShape(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
+    return training_memory(model, recipe.trained_parts, shape, _BYTES[recipe.training.precision])

@@ -127,7 +127,7 @@ class Chat:
         first = rows[0]
         return Tokens(first.head, first.tail[:common], first.kinds[:common], first.audio), named
 
-    def defused(self, text: str) -> str:
+    def without_special_tokens(self, text: str) -> str:
         """Replace the tokenizer's special tokens in a text, for example a transcript, by spaces (prompt injection)."""
         return self._markup.sub(" ", text)
 

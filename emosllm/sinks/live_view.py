@@ -91,7 +91,7 @@ class LiveView(Sink):
             return Text(f"{times(segment)}  {segment.error}", style="red")
         text = Text(f"{times(segment)}  ")
         text.append(f"{segment.label:<9}", style="bold")
-        text.append(f" {segment.sureness:<4} {bar(segment.confidence or 0.0, 5)}")
+        text.append(f" {segment.confidence_text:<4} {bar(segment.confidence or 0.0, 5)}")
         if segment.transcript:
             text.append(f"  {' '.join(segment.transcript.split())}", style="dim italic")
         return text

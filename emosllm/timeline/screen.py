@@ -39,10 +39,12 @@ def timeline_table(timeline: Timeline) -> Table:
             table.add_row(when, Text(" –", style="red"))
             continue
         bars = [
-            Text(bar(segment.odds.get(name, 0.0), _BAR), style="bold" if name == segment.label else "dim")
+            Text(
+                bar(segment.shown_probabilities.get(name, 0.0), _BAR), style="bold" if name == segment.label else "dim"
+            )
             for name in timeline.labels
         ]
-        table.add_row(when, Text(f" {segment.label}", style="bold"), Text(f" {segment.sureness} "), *bars)
+        table.add_row(when, Text(f" {segment.label}", style="bold"), Text(f" {segment.confidence_text} "), *bars)
     return table
 
 

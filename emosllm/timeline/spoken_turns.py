@@ -19,7 +19,7 @@ from emosllm.audio import SAMPLE_RATE, Recording
 from emosllm.inference.clips import Clip
 from emosllm.timeline.silero_vad import VERSION
 from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.turns import Limits, Turn, TurnMaker
+from emosllm.timeline.turns import Turn, TurnLimits, TurnMaker
 from emosllm.timeline.voice_activity import DetectionOptions, SpeechDetector, SpeechSegment
 from emosllm.utterance import Utterance
 
@@ -36,7 +36,7 @@ class TurnOptions:
         speakers: who speaks when, if known.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: TurnLimits = field(default_factory=TurnLimits)
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     speakers: Speakers | None = None
 

@@ -33,7 +33,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """How turns are made, in seconds.
 
     Attributes:
@@ -49,10 +49,12 @@ class Limits:
     far: float = 1.5
 
     @staticmethod
-    def of(shortest: float | None, longest: float | None) -> "Limits":
+    def of(shortest: float | None, longest: float | None) -> "TurnLimits":
         """The usual limits, with these lengths where they are given."""
-        usual = Limits()
-        return Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
+        usual = TurnLimits()
+        return TurnLimits(
+            usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest
+        )
 
     def __post_init__(self) -> None:
         if not 0 < self.shortest <= self.longest / 2:
@@ -73,7 +75,7 @@ class TurnMaker:
         speakers: who speaks when, if known.
     """
 
-    def __init__(self, limits: Limits, quietest: Quietest, speakers: Speakers | None = None) -> None:
+    def __init__(self, limits: TurnLimits, quietest: Quietest, speakers: Speakers | None = None) -> None:
         self.limits = limits
         self.quietest = quietest
         self.speakers = speakers

@@ -37,7 +37,7 @@ def exact():
 def rows(processor):
     names = processor.labels.names
     return [
-        Sample(processor.converse("ser", transcript=text, emotion=emotion if emotion in names else names[0]))
+        Sample(processor.build_conversation("ser", transcript=text, emotion=emotion if emotion in names else names[0]))
         for text, emotion in SAID
     ]
 

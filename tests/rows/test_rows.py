@@ -93,7 +93,7 @@ def test_a_row_trains_evaluates_and_predicts(trained, speech, tmp_path, name):
 def test_what_learns_has_changed_and_nothing_else_is_saved(trained, parts, name):
     recipe = load_recipe(name, parts(name))
     saved = load_file(trained(name) / "model" / "model.safetensors")
-    assert {"lora" if ".lora_" in key else key.partition(".")[0] for key in saved} == recipe.learned
+    assert {"lora" if ".lora_" in key else key.partition(".")[0] for key in saved} == recipe.trained_parts
     for key, tensor in saved.items():
         assert torch.isfinite(tensor).all(), key
     if recipe.lora is not None:
@@ -182,11 +182,11 @@ def test_medians_are_saved_with_the_run_and_used_again(trained, speech, monkeypa
     recognise = face.load(run)
     assert json.loads(recognise.processor.settings.thresholds.model_dump_json()) == medians
     told = []
-    converse = type(recognise.processor).converse
+    build = type(recognise.processor).build_conversation
     monkeypatch.setattr(
         type(recognise.processor),
-        "converse",
-        lambda self, task, **known: told.append(known["cues"]) or converse(self, task, **known),
+        "build_conversation",
+        lambda self, task, **known: told.append(known["cues"]) or build(self, task, **known),
     )
     recognise(next(u for u in read_manifest(speech) if u.split == "test"))
     assert set(told[0]) <= {"pitch", "intensity", "speech rate", "articulation rate"}

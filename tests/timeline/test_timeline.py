@@ -19,7 +19,7 @@ from emosllm.timeline.segments import Segment, gaps_filled
 from emosllm.timeline.speakers import Speakers
 from emosllm.timeline.spoken_turns import TurnOptions, cut_turns, spoken_turns
 from emosllm.timeline.timeline import make_timeline
-from emosllm.timeline.turns import Limits, TurnMaker
+from emosllm.timeline.turns import TurnLimits, TurnMaker
 from emosllm.timeline.voice_activity import SpeechDetector
 from emosllm.utterance import Utterance
 
@@ -65,7 +65,7 @@ def test_the_size_of_blocks_changes_nothing(nano, interview, timeline, size):
     if size == 1:  # a sample at a time is slow: the turns alone are compared
         detector = SpeechDetector()
         blocks = (samples[at : at + 37] for at in range(0, len(samples), 37))
-        turns = [turn for turn, _ in spoken_turns(blocks, detector, TurnMaker(Limits(), detector.quietest))]
+        turns = [turn for turn, _ in spoken_turns(blocks, detector, TurnMaker(TurnLimits(), detector.quietest))]
     else:
         turns = recognise_turns(nano, blocks)
         assert [s.label for s in turns] == [s.label for s in timeline.segments]
@@ -100,7 +100,7 @@ def test_speakers_are_told_and_turns_end_with_them(nano, interview, timeline):
 
 
 def test_turns_are_no_longer_than_asked_or_than_the_system_takes(nano, interview, monkeypatch):
-    found = recognise_turns(nano, interview, TurnOptions(Limits(0.4, 0.8)))
+    found = recognise_turns(nano, interview, TurnOptions(TurnLimits(0.4, 0.8)))
     assert max(round(s.end * 16_000) - round(s.start * 16_000) for s in found) <= 0.8 * 16_000
     monkeypatch.setattr(type(nano.processor), "longest", 0.9, raising=False)
     found = recognise_turns(nano, interview)
@@ -128,7 +128,7 @@ def peak_of(minutes):
     blocks = (second if n % 45 < 37 else second * 0 for n in range(minutes * 60))
     detector = SpeechDetector(judge=speaks)
     tracemalloc.start()
-    turns = sum(1 for _ in spoken_turns(blocks, detector, TurnMaker(Limits(), detector.quietest)))
+    turns = sum(1 for _ in spoken_turns(blocks, detector, TurnMaker(TurnLimits(), detector.quietest)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak, turns

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, nothing_of
-from emosllm.corpora.tables import Seen, emotion_in, read_text
+from emosllm.corpora.corpus_folder import check_folder, missing_corpus_error
+from emosllm.corpora.tables import UniqueNames, emotion_in, read_text
 from emosllm.errors import UserError
 from emosllm.labels import LabelSet, emotion_name
 from emosllm.utterance import Split, Utterance
@@ -94,7 +94,7 @@ def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test
     check_folder(root, CARD)
     home = _home(root)
     if not any((home / name).is_dir() for name in CORPORA):
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     if corpus not in CORPORA or not (home / corpus).is_dir():
         there = ", ".join(name for name in CORPORA if (home / name).is_dir())
         raise UserError(f"EmoBox has no corpus {corpus!r} in {home}: there are {there or 'none'}")
@@ -106,12 +106,12 @@ def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test
     classes = _label_map(home / corpus, corpus)
     downloads = audio or home.parent / "downloads"
     lists: tuple[tuple[Split, str], ...] = (("train", "train"), ("val", "valid"), ("test", test))
-    seen = Seen()
+    seen = UniqueNames()
     found: list[Utterance] = []
     for split, kind in lists:
         path = folder / f"{corpus}_{kind}_fold_{fold}.jsonl"
         if not path.is_file() and split != "val":
-            raise nothing_of(root, CARD, f", {corpus}, fold {fold}, {kind}")
+            raise missing_corpus_error(root, CARD, f", {corpus}, fold {fold}, {kind}")
         before = len(found)
         for number, entry in _lines(path) if path.is_file() else ():
             seen.add(str(entry["key"]), path, number)
@@ -155,7 +155,7 @@ def draw_validation(train: Sequence[Utterance]) -> tuple[tuple[Utterance, ...], 
     return tuple(train[place] for place in places[:kept]), tuple(train[place] for place in places[kept:])
 
 
-def our_name(corpus: str) -> str:
+def corpus_value(corpus: str) -> str:
     """Return the value of `corpus` of the utterances of a corpus of the lists."""
     return _OUR_NAME.get(corpus, corpus)
 
@@ -214,7 +214,7 @@ def _utterance(
         raise UserError(f"{path}, row {number}: {word!r} is not in label_map.json: download the repository again")
     length = entry.get("length")
     start, end = float(entry.get("start_time") or 0.0), entry.get("end_time")
-    ours = our_name(corpus)
+    ours = corpus_value(corpus)
     return Utterance(
         id=key,
         audio=downloads / str(entry["wav"]).removeprefix("downloads/"),

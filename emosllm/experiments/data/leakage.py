@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from emosllm.corpora.overlap import check_not_mixed
+from emosllm.corpora.overlap import check_overlap
 from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold
 from emosllm.utterance import Utterance
@@ -49,7 +49,7 @@ def check_folds(
             a speaker on two sides; corpora that contain each other's clips; a clip that is tested twice.
     """
     everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
-    check_not_mixed(everything.values())
+    check_overlap(everything.values())
     contents = contents_of(everything.values())
     for fold in folds:
         _check_validation(fold, contents)

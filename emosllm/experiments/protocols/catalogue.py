@@ -85,7 +85,7 @@ def _emobox(corpus: str) -> Protocol:
     return Protocol(
         name=f"emobox:{corpus}",
         title=f"EmoBox's folds of {corpus}",
-        corpus=emobox.our_name(corpus),
+        corpus=emobox.corpus_value(corpus),
         labels=f"emobox_{corpus}",
         headline="ua",
         folds=_emobox_folds,

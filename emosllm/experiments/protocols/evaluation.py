@@ -22,7 +22,7 @@ from emosllm.inference.loader import checkpoint_folder
 from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, read_config
 from emosllm.recipe import Recipe, load_recipe, names, parse
 from emosllm.recipe_parts import Answer, Strategy
-from emosllm.training.phase_trainer import these_processes
+from emosllm.training.phase_trainer import process_state
 
 _AS_IT_IS = (
     "The system was not trained under this protocol: its training data may contain clips or speakers that are tested "
@@ -112,7 +112,7 @@ def evaluate_protocol(
         return _carry_out(plan, protocol, settings, settings.out, console)
     if not trained:
         raise UserError(f"protocol {name} trains {system} {len(divided.folds)} times: give --out DIR for the runs")
-    if these_processes().num_processes > 1:
+    if process_state().num_processes > 1:
         raise UserError("several processes need one folder for their results: give --out DIR")
     with TemporaryDirectory(prefix="emosllm-") as folder:
         return _carry_out(plan, protocol, settings, Path(folder), console)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
-from emosllm.models.encoders.families import FAMILIES, cut, cut_weights, family, states_read
+from emosllm.models.encoders.families import FAMILIES, cut_layers, cut_weights, family, states_read
 from emosllm.models.encoders.hidden_states import HiddenStates
-from emosllm.models.encoders.layer_states import collect, watch
+from emosllm.models.encoders.layer_states import collect, register_hooks
 from emosllm.models.encoders.whisper import read_clips
 from emosllm.prompting.audio_vectors import convolved
 from emosllm.recipe_parts import EncoderPart
@@ -34,13 +34,13 @@ class SpeechEncoder(nn.Module):
     def __init__(self, model: PreTrainedModel, part: EncoderPart | None = None) -> None:
         super().__init__()
         self.part = part or EncoderPart(model="")
-        cut(model.config, self.part.layers, self.part.window)
+        cut_layers(model.config, self.part.layers, self.part.window)
         cut_weights(model, self.part.layers)
         self.model = model
         self.family = family(model.config)
         self.family.prepare(model)
         if self.part.mixes:
-            watch([layer for name in self.family.layers for layer in model.get_submodule(name)])
+            register_hooks([layer for name in self.family.layers for layer in model.get_submodule(name)])
         self.requires_grad_(False)
 
     @property

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 _COLLECTED: ContextVar[list[Tensor] | None] = ContextVar("collected", default=None)
 
 
-def watch(layers: Sequence[nn.Module]) -> None:
+def register_hooks(layers: Sequence[nn.Module]) -> None:
     """Register the hooks that collect states on layers, given in order."""
     layers[0].register_forward_pre_hook(_entered, with_kwargs=True)
     for layer in layers:
@@ -23,7 +23,7 @@ def watch(layers: Sequence[nn.Module]) -> None:
 
 
 def collect(run: Callable[[], Tensor], numbers: Sequence[int]) -> Tensor:
-    """Run an encoder and return selected hidden states of its watched layers.
+    """Run an encoder and return selected hidden states of the layers with hooks.
 
     Args:
         run: calls the encoder and returns its last hidden state `[A, N, D]`.

@@ -31,7 +31,7 @@ from transformers.initialization import no_init_weights
 
 from emosllm.errors import UserError
 from emosllm.models.checkpoints.locations import is_hub_name, locate
-from emosllm.models.checkpoints.module_weights import put_loaded
+from emosllm.models.checkpoints.module_weights import load_all_weights
 
 _READ: dict[tuple[Path, int], PreTrainedConfig] = {}  # by the file and the time of its last change
 
@@ -73,7 +73,7 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
         del config.quantization_config
     with no_init_weights():  # a new model, because the loaded one keeps the attributes of a quantised model
         plain = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
-    put_loaded(plain, stored.state_dict())
+    load_all_weights(plain, stored.state_dict())
     plain.generation_config = stored.generation_config
     return plain.eval()
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from emosllm.errors import UserError
-from emosllm.models.published.layout import Part, Place, Read, whole
+from emosllm.models.published.layout import Part, Place, Read, identity
 
 #: A pattern that a whole key must match, the part it belongs to, and its name there (`\\1` as in `re`).
 Rule = tuple[str, Part, str]
@@ -25,7 +25,7 @@ _NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read a folder's `config.json`; an unreadable file gives an empty dict, which no layout recognises."""
+    """Read a folder's `config.json`; an unreadable file gives an empty dict, which no layout matches."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -51,7 +51,7 @@ def renamed(key: str, rules: Sequence[Rule]) -> list[Place] | None:
     for pattern, part, name in rules:
         match = re.fullmatch(pattern, key)
         if match:
-            return [(part, match.expand(name), whole)]
+            return [(part, match.expand(name), identity)]
     return None
 
 
@@ -97,4 +97,4 @@ def _files(folder: Path) -> list[Path]:
 def _pickled(path: Path) -> Iterator[tuple[str, Read]]:
     """Yield tensors of a file in torch's format, memory-mapped: their bytes are read only when they are copied."""
     for key, tensor in torch.load(path, map_location="cpu", weights_only=True, mmap=True).items():
-        yield key, partial(whole, tensor)
+        yield key, partial(identity, tensor)

@@ -81,7 +81,7 @@ def _tiers(timeline: Timeline) -> dict[str, Mapping[int, str]]:
     segments = timeline.segments
     tiers = {
         "emotion": {id(s): s.label or "not recognised" for s in segments},
-        "probability": {id(s): s.sureness for s in segments if s.confidence is not None},
+        "probability": {id(s): s.confidence_text for s in segments if s.confidence is not None},
         "transcript": {id(s): _printable(s.transcript) for s in segments if s.transcript},
         "speaker": {id(s): _printable(s.speaker) for s in segments if s.speaker},
         "cues": {

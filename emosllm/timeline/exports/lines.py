@@ -60,7 +60,7 @@ def _told(segment: Segment, *, with_words: bool) -> str:
         return f"not recognised: {segment.error}"
     who = f"{segment.speaker}: " if segment.speaker else ""
     words = f" {segment.transcript}" if with_words and segment.transcript else ""
-    return f"{who}{segment.label} {segment.sureness}".rstrip() + words
+    return f"{who}{segment.label} {segment.confidence_text}".rstrip() + words
 
 
 def _subtitle(segment: Segment, *, speaker: bool = True) -> str:

@@ -129,11 +129,11 @@ def test_longer_than_the_window_is_refused_not_cut():
 
 
 def test_the_layout_is_recognised_by_its_config(folder, tmp_path, keys):
-    assert QWEN_AUDIO.recognises(folder)
-    assert not QWEN_AUDIO.recognises(tmp_path)
+    assert QWEN_AUDIO.matches(folder)
+    assert not QWEN_AUDIO.matches(tmp_path)
     plain = {name: value for name, value in keys["config"].items() if name != "audio"}  # Qwen-7B
-    assert not QWEN_AUDIO.recognises(published_keys.folder(tmp_path / "text", plain, {"a": torch.ones(1)}))
-    assert not QWEN_AUDIO.recognises(published_keys.folder(tmp_path / "other", {"model_type": "qwen2"}, {}))
+    assert not QWEN_AUDIO.matches(published_keys.folder(tmp_path / "text", plain, {"a": torch.ones(1)}))
+    assert not QWEN_AUDIO.matches(published_keys.folder(tmp_path / "other", {"model_type": "qwen2"}, {}))
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ def system(tmp_path):
 @needs_bfloat16
 def test_a_prepared_system_gives_the_same_answers(system):
     model, processor = system
-    rows = [Sample(processor.converse("ser", emotion="sad"), tiny.clip(0.5 + 0.3 * seed, seed)) for seed in range(2)]
+    rows = [
+        Sample(processor.build_conversation("ser", emotion="sad"), tiny.clip(0.5 + 0.3 * seed, seed))
+        for seed in range(2)
+    ]
     batch = processor.for_labels(rows)
     before = model.score(**batch)
     make_ready(model)

@@ -139,9 +139,9 @@ def test_all_parts_together_read_a_checkpoint_once(folder, monkeypatch):
 
 
 def test_only_its_own_config_is_recognised(folder, tmp_path):
-    assert QWEN2_AUDIO.recognises(folder)
-    assert not QWEN2_AUDIO.recognises(tmp_path)
-    assert not QWEN2_AUDIO.recognises(published_keys.folder(tmp_path / "text", {"model_type": "qwen2"}, {}))
+    assert QWEN2_AUDIO.matches(folder)
+    assert not QWEN2_AUDIO.matches(tmp_path)
+    assert not QWEN2_AUDIO.matches(published_keys.folder(tmp_path / "text", {"model_type": "qwen2"}, {}))
 
 
 def test_another_size_is_refused_in_one_line(tmp_path, folder, parts):
