@@ -16,7 +16,7 @@ from bench.cases.labels import labels
 from bench.cases.recognition import recognise
 from bench.cases.training import speech
 from bench.measure import alternate, operations
-from bench.scale import Setting
+from bench.sizes import Setting
 
 _CLIPS = 2  # processed together, where batches are counted
 

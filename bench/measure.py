@@ -123,7 +123,7 @@ def matrix_rate(dtype: torch.dtype, device: str) -> tuple[float, float]:
     a = torch.ones(rows, width, dtype=dtype, device=device)
     weight = torch.ones(outputs, width, dtype=dtype, device=device)
     cpu = time.process_time()
-    products, wall = _again_and_again(lambda: torch.nn.functional.linear(a, weight), device)
+    products, wall = _repeat(lambda: torch.nn.functional.linear(a, weight), device)
     share = (time.process_time() - cpu) / wall / torch.get_num_threads() if device == "cpu" else 1.0
     return 2 * rows * width * outputs * products / wall, min(1.0, share)
 
@@ -133,11 +133,11 @@ def reading_rate(dtype: torch.dtype, device: str) -> float:
     _, width, outputs = _PRODUCT
     a = torch.ones(1, width, dtype=dtype, device=device)
     weights = [torch.ones(outputs, width, dtype=dtype, device=device) for _ in range(_WEIGHTS)]
-    rounds, wall = _again_and_again(lambda: [torch.nn.functional.linear(a, weight) for weight in weights], device)
+    rounds, wall = _repeat(lambda: [torch.nn.functional.linear(a, weight) for weight in weights], device)
     return sum(weight.nbytes for weight in weights) * rounds / wall
 
 
-def _again_and_again(call: Callable[[], Any], device: str) -> tuple[int, float]:
+def _repeat(call: Callable[[], Any], device: str) -> tuple[int, float]:
     """Repeat a call for some time: the number of calls, and the seconds. On a GPU many calls are in flight."""
     call()
     _wait(device)

@@ -16,7 +16,7 @@ import typer
 
 from bench.cases.training import step
 from bench.measure import peak_of
-from bench.scale import Setting
+from bench.sizes import Setting
 from bench.systems import speech_system, text_only
 from emosllm.models.training_memory import BatchShape, training_memory
 from emosllm.recipe_parts import TrainablePart

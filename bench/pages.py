@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill as fill_lines
 from typing import Any
 
-from bench.results import Result, read, table
+from bench.results import Result, read_results, table
 from emosllm.files import write_atomically
 from emosllm.reporting.style import SERIES, house_style, write_picture
 
@@ -19,7 +19,7 @@ _WAYS = ("plain", "ours")
 
 def write_pages(folder: Path, names: Sequence[str]) -> None:
     """Put what is measured into the blocks of docs/performance.md that are marked for it."""
-    results = read(folder, names)
+    results = read_results(folder, names)
     blocks = {"cases": table(results) + "\n" + provenance(results)} if results else {}
     if (folder / CURVES).is_file():
         kept = json.loads((folder / CURVES).read_text(encoding="utf-8"))

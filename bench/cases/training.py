@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bench import plain
-from bench.case import Case, Learned, Pair, same_learning
-from bench.scale import Setting
-from bench.systems import SENTENCES, speech_system, text_only, voice, whisper_gemma
+from bench import plain_transformers
+from bench.case import Case, Pair, TrainingStep, equal_training_steps
+from bench.sizes import Setting
+from bench.systems import SENTENCES, speech_system, synthetic_clip, text_only, whisper_gemma
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Task, TrainablePart
@@ -54,26 +54,26 @@ def step(
     set_trainable(model, trained_parts, lora_trained="lora" in trained_parts)
     model.train()
     batch = samples_of(processor, task, clips, seconds)
-    known = _remembered(model, processor, batch)
+    known = _with_cached_frames(model, processor, batch)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def learned(loss: torch.Tensor) -> Learned:
+    def backward(loss: torch.Tensor) -> TrainingStep:
         loss.backward()
         gradient = torch.cat([parameter.grad.flatten().float() for parameter in learning])
         for parameter in learning:
             parameter.grad = None
-        return Learned(float(loss.detach()), gradient)
+        return TrainingStep(float(loss.detach()), gradient)
 
-    def plain_way() -> Learned:
+    def plain_way() -> TrainingStep:
         with _mixed(setting):
-            loss = plain.loss_of(model, processor, batch)
-        return learned(loss)
+            loss = plain_transformers.loss_of(model, processor, batch)
+        return backward(loss)
 
-    def ours() -> Learned:
+    def ours() -> TrainingStep:
         batch = processor(known).to(model.device)
         with _mixed(setting):
             loss = model(**batch).loss
-        return learned(loss)
+        return backward(loss)
 
     rows = processor(known)
     shared = len(rows.get("prefix_ids", ()))
@@ -82,7 +82,8 @@ def step(
     facts = {**facts, "batch": clips, "prefix_tokens": shared, "audio_vectors": vectors}
     facts |= {"other_tokens": round(float(lengths.float().mean())) - vectors, "seconds_a_clip": seconds}
     facts["answer_tokens"] = int((rows["labels"] != -100).sum())
-    return Pair(plain_way, ours, same_learning(setting.sizes.dtype), clips, facts)
+    limits = (1e-5, 1e-3) if setting.sizes.dtype == torch.float32 else (0.01, 0.1)
+    return Pair(plain_way, ours, equal_training_steps(*limits), clips, facts)
 
 
 def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: float) -> list[Sample]:
@@ -95,12 +96,12 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
         conversation = processor.build_conversation(
             task, transcript=sentence, emotion=names[number % len(names)], hint=hint, rng=rng
         )
-        samples.append(Sample(conversation, samples=voice(seconds, number) if processor.takes_audio else None))
+        samples.append(Sample(conversation, samples=synthetic_clip(seconds, number) if processor.takes_audio else None))
     return samples
 
 
 @torch.inference_mode()
-def _remembered(model: SpeechLLM, processor: SpeechProcessor, batch: Sequence[Sample]) -> list[Sample]:
+def _with_cached_frames(model: SpeechLLM, processor: SpeechProcessor, batch: Sequence[Sample]) -> list[Sample]:
     """The same samples with the encoder's frames in half precision, as the feature cache stores them."""
     known = []
     for sample in batch:

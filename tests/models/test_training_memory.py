@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench.cases.training import step
-from bench.scale import Setting
+from bench.sizes import Setting
 from bench.systems import speech_system, text_only
 from emosllm.models.description import describe
 from emosllm.models.training_memory import BatchShape, training_memory

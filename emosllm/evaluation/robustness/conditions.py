@@ -15,6 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.extras import extra
 
@@ -25,7 +26,6 @@ with extra("eval", "changing recordings"):
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 BackgroundClips = Sequence[np.ndarray]
 
-_RATE = augmentation.RATE
 _TELEPHONE = 8_000  # Hz, the rate of GSM and G.711
 _MP3_DELAY = 576 + 529  # samples of delay by LAME and every decoder; only files with a tag state it
 
@@ -139,14 +139,16 @@ def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator,
     """A codec at 8 kHz: resampling removes everything above 4 kHz."""
 
     def make(samples: np.ndarray, _: np.random.Generator, __: float, ___: BackgroundClips) -> np.ndarray:
-        down = soxr.resample(samples, _RATE, _TELEPHONE)
+        down = soxr.resample(samples, SAMPLE_RATE, _TELEPHONE)
         decoded = _fitted(_through("WAV", subtype, down, rate=_TELEPHONE), len(down))
-        return _fitted(soxr.resample(decoded, _TELEPHONE, _RATE).astype(np.float32), len(samples))
+        return _fitted(soxr.resample(decoded, _TELEPHONE, SAMPLE_RATE).astype(np.float32), len(samples))
 
     return make
 
 
-def _through(container: str, subtype: str, samples: np.ndarray, *, rate: int = _RATE, **options: object) -> np.ndarray:
+def _through(
+    container: str, subtype: str, samples: np.ndarray, *, rate: int = SAMPLE_RATE, **options: object
+) -> np.ndarray:
     """Encode in memory and decode again, at the original level."""
     scale = min(1.0, 0.99 / max(float(np.abs(samples).max(initial=0.0)), 1e-9))
     buffer = io.BytesIO()

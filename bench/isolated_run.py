@@ -8,10 +8,10 @@ import torch
 
 from bench.cases import CASES
 from bench.measure import operations, peak_of
-from bench.scale import Setting
+from bench.sizes import Setting
 
 
-def alone(case: str, way: str, setting: Setting) -> dict[str, int]:
+def measure_in_process(case: str, way: str, setting: Setting) -> dict[str, int]:
     """Return the bytes at the peak and the number of operations, as `peak_bytes` and `operations`.
 
     If possible, the process is forked from one that has imported everything and computed nothing, which saves the
