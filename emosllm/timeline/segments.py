@@ -140,15 +140,6 @@ class Timeline:
         total = sum(seconds.values())
         return {name: value / total if total else 0.0 for name, value in seconds.items()}
 
-    def labelled_shares(self) -> dict[str, float]:
-        """Emotion -> share of the recognised speech that it labels, by time: only the most probable emotion counts."""
-        seconds = dict.fromkeys(self.labels, 0.0)
-        for segment in self.segments:
-            if segment.label is not None:
-                seconds[segment.label] += segment.end - segment.start
-        total = sum(seconds.values())
-        return {name: value / total if total else 0.0 for name, value in seconds.items()}
-
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {

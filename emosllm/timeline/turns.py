@@ -88,7 +88,7 @@ class TurnMaker:
         return self._run[0].start if self._run else None
 
     def push(self, speech: SpeechSegment) -> list[Turn]:
-        """The turns that are settled now that this stretch is known."""
+        """The turns that are complete after this segment."""
         found: list[Turn] = []
         for start, end, who in self.speakers.split(speech.start, speech.end) if self.speakers else [_alone(speech)]:
             piece = SpeechSegment(start, end)

@@ -23,7 +23,7 @@ _BLOCK = 64 * FRAME  # samples per call of the model: 2 s
 
 @dataclass(frozen=True, slots=True)
 class SpeechSegment:
-    """A stretch of speech.
+    """A segment of speech.
 
     Attributes:
         start: seconds from the recording's beginning.
@@ -94,7 +94,7 @@ class SpeechDetector:
         return max(self._out, _time(start) - self.settings.margin)
 
     def push(self, samples: np.ndarray) -> list[SpeechSegment]:
-        """The stretches that are known to be over after these samples `[n]`, mono at 16 kHz."""
+        """The segments that are complete after these samples `[n]`, mono at 16 kHz."""
         self._taken += len(samples)
         stream = np.concatenate([self._rest, samples])
         whole = len(stream) // FRAME * FRAME
@@ -105,7 +105,7 @@ class SpeechDetector:
         return found
 
     def finish(self) -> list[SpeechSegment]:
-        """The stretches that the stream's end closes."""
+        """The segments that are complete at the stream's end."""
         found: list[SpeechSegment] = []
         if len(self._rest):
             found = self._judge(np.pad(self._rest, (0, FRAME - len(self._rest))))

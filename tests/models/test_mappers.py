@@ -6,6 +6,7 @@ import math
 import golden
 import pytest
 import torch
+from layer_norm import layer_norm
 from safetensors.torch import load_file
 from spread import Spread
 from torch import nn
@@ -41,18 +42,12 @@ def plain(mapper, frames):
         q, k, v = (part.view(len(x), heads, wide).transpose(0, 1) for part in packed.chunk(3, -1))
         read = ((q @ k.transpose(1, 2) / math.sqrt(wide)).softmax(-1) @ v).transpose(0, 1).reshape(len(x), -1)
         read = read @ layer["self_attn.out_proj.weight"].T + layer["self_attn.out_proj.bias"]
-        x = norm(x + read, layer["norm1.weight"], layer["norm1.bias"])
+        x = layer_norm(x + read, layer["norm1.weight"], layer["norm1.bias"], 1e-4)
         inner = x @ layer["linear1.weight"].T + layer["linear1.bias"]
         inner = inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2)))  # GELU
-        x = norm(
-            x + inner @ layer["linear2.weight"].T + layer["linear2.bias"], layer["norm2.weight"], layer["norm2.bias"]
-        )
+        inner = inner @ layer["linear2.weight"].T + layer["linear2.bias"]
+        x = layer_norm(x + inner, layer["norm2.weight"], layer["norm2.bias"], 1e-4)
     return x[len(frames) :] @ weights["output.weight"].T + weights["output.bias"]
-
-
-def norm(x, weight, bias):
-    centred = x - x.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + 1e-4).sqrt() * weight + bias
 
 
 def test_it_is_a_plain_post_norm_transformer(mapper, frames):

@@ -196,16 +196,15 @@ def test_a_table_without_words_is_refused(tmp_path):
 
 
 def test_gaps_are_filled_end_to_end(timeline):
-    stretches = list(gaps_filled(timeline))
-    assert stretches[0][0] == 0
-    assert stretches[-1][1] == timeline.duration
-    assert all(one[1] == other[0] for one, other in pairwise(stretches))
-    assert [s for *_, s in stretches if s] == list(timeline.segments)
+    intervals = list(gaps_filled(timeline))
+    assert intervals[0][0] == 0
+    assert intervals[-1][1] == timeline.duration
+    assert all(one[1] == other[0] for one, other in pairwise(intervals))
+    assert [s for *_, s in intervals if s] == list(timeline.segments)
 
 
 def test_shares_are_of_the_speech_by_time(timeline):
     assert sum(timeline.shares().values()) == pytest.approx(1)
-    assert sum(timeline.labelled_shares().values()) == pytest.approx(1)
     by_hand = sum(s.probabilities["sad"] * (s.end - s.start) for s in timeline.segments) / timeline.speech
     assert timeline.shares()["sad"] == pytest.approx(by_hand)
 

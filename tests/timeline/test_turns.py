@@ -35,14 +35,14 @@ def speeches(draw):
 
 @st.composite
 def labels(draw):
-    """Labelled stretches, overlapping or not."""
-    stretches = draw(st.lists(st.tuples(times, times, st.sampled_from("ABC")), max_size=8))
-    return Speakers([(start, start + length, name) for start, length, name in stretches])
+    """Labelled segments, overlapping or not."""
+    segments = draw(st.lists(st.tuples(times, times, st.sampled_from("ABC")), max_size=8))
+    return Speakers([(start, start + length, name) for start, length, name in segments])
 
 
 def turns_of(speech, chosen, quietest, speakers=None):
     maker = TurnMaker(chosen, quietest, speakers)
-    found = [turn for stretch in speech for turn in maker.push(stretch)]
+    found = [turn for segment in speech for turn in maker.push(segment)]
     return found + maker.finish()
 
 
@@ -62,7 +62,7 @@ def test_turns_cover_all_speech_and_nobody_overlaps(speech, chosen, where, speak
     assert all(one.end <= other.start for one, other in pairwise(turns))
     assert all(turn.start < turn.end for turn in turns)
     assert all(turn.end - turn.start <= chosen.longest + 1e-9 for turn in turns)
-    assert all(covers(turns, stretch.start, stretch.end) for stretch in speech)
+    assert all(covers(turns, segment.start, segment.end) for segment in speech)
     if speech:
         assert turns[0].start == speech[0].start
         assert turns[-1].end == speech[-1].end

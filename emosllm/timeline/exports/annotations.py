@@ -19,11 +19,11 @@ def textgrid(timeline: Timeline) -> str:
     end = _number(timeline.duration)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
-    stretches = list(gaps_filled(timeline))
+    intervals = list(gaps_filled(timeline))
     for place, (name, texts) in enumerate(tiers.items(), start=1):
         lines += [f"    item [{place}]:", '        class = "IntervalTier"', f'        name = "{name}"']
-        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(stretches)}"]
-        for number, (start, stop, segment) in enumerate(stretches, start=1):
+        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
+        for number, (start, stop, segment) in enumerate(intervals, start=1):
             text = texts.get(id(segment), "").replace('"', '""')
             lines += [f"        intervals [{number}]:", f"            xmin = {_number(start)}"]
             lines += [f"            xmax = {_number(stop)}", f'            text = "{text}"']
