@@ -85,10 +85,10 @@ def evaluate_once(
     predictions = list(with_progress(found, len(utterances)))
     report = _report(recogniser, utterances, predictions, call, reference_clips, time.monotonic() - began)
     if call.conditions:
-        kept = _kept(report, call)
+        kept = _stored_answers(report, call)
         if call.out is not None:
             write_report(report, utterances, predictions, call.out)
-        report = replace(report, robustness=_swept(recogniser, utterances, call, kept))
+        report = replace(report, robustness=_run_sweep(recogniser, utterances, call, kept))
     print_report(report, Console())
     if call.out is not None:
         write_report(report, utterances, predictions, call.out)
@@ -161,7 +161,7 @@ def _report(
     )
 
 
-def _swept(
+def _run_sweep(
     recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, kept: "AnswerCache | None"
 ) -> "Robustness":
     """Run the sweep of `--robustness`, and print each point as soon as it is computed."""
@@ -182,7 +182,7 @@ def _swept(
     )
 
 
-def _kept(report: "Report", call: EvaluationCall) -> "AnswerCache | None":
+def _stored_answers(report: "Report", call: EvaluationCall) -> "AnswerCache | None":
     """The stored answers on degraded recordings, from which an interrupted sweep continues."""
     if call.out is None:
         return None

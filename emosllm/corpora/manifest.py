@@ -180,7 +180,7 @@ def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance
         raise UserError(f"unknown split {split!r}: known are {', '.join(_SPLITS)}")
     return Utterance(
         id=cell("id") or (f"{audio}{part}" if audio else f"row-{number}"),
-        audio=_inside(folder, audio) if audio else None,
+        audio=_resolve_inside(folder, audio) if audio else None,
         start=start or 0.0,
         end=end,
         transcript=transcript,
@@ -240,7 +240,7 @@ def _votes(text: str | None) -> dict[str, int] | None:
     return votes
 
 
-def _inside(folder: Path, audio: str) -> Path:
+def _resolve_inside(folder: Path, audio: str) -> Path:
     """Resolve a path in the manifest; a relative path must stay in its folder, since manifests can be unsafe."""
     if Path(os.path.normpath(audio)).parts[:1] == (os.pardir,):
         raise UserError(f"{audio!r} is a path outside the manifest's folder: move the manifest, or write it absolute")

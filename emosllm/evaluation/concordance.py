@@ -139,17 +139,17 @@ def concordance_difference(
     rows = np.zeros((int(units.max()) + 1, 12))
     np.add.at(rows, units, np.concatenate([_products(x, one), _products(x, other)], axis=1))
 
-    def both(sums: np.ndarray) -> np.ndarray:
+    def both_coefficients(sums: np.ndarray) -> np.ndarray:
         return np.stack([_coefficients(half)[0] for half in np.split(sums, 2, axis=1)])
 
-    point = both(rows.sum(axis=0, keepdims=True))[:, 0]
+    point = both_coefficients(rows.sum(axis=0, keepdims=True))[:, 0]
     if not np.isfinite(point).all():
         raise UserError("no difference of CCC: the raters and one system have the same constant value")
     draws = None
     if len(rows) > 1:
         counts = np.ones(len(rows), dtype=int)
         blocks = resampled_sums(rows, counts, resamples, np.random.default_rng(seed))
-        draws = np.concatenate([np.diff(both(block), axis=0)[0] for block in blocks])
+        draws = np.concatenate([np.diff(both_coefficients(block), axis=0)[0] for block in blocks])
         draws = draws[np.isfinite(draws)]
     return difference_of(point[0], point[1], draws if draws is not None and draws.size else None, level)
 

@@ -109,14 +109,14 @@ def estimate_dimensions(
             if all(getattr(clip, dimension) is None for clip in clips):
                 continue
             try:
-                reading = _read(dimension, corpus, clips, answers, known, labels, (resamples, seed, level))
+                reading = _estimate(dimension, corpus, clips, answers, known, labels, (resamples, seed, level))
                 found.setdefault(corpus, {})[dimension] = reading
             except UserError as error:
                 missing[f"{dimension} of {corpus}"] = str(error)
     return found, missing
 
 
-def _read(
+def _estimate(
     dimension: str,
     corpus: str,
     clips: Sequence[Utterance],

@@ -186,10 +186,10 @@ def confused_with(first: Answers, second: Answers, name: str = "neutral") -> tup
     second = paired(first, second)
     if name not in first.labels:
         raise UserError(f"{name} is not among the labels {', '.join(first.labels)}")
-    return _called(first, second, name), _called(second, first, name)
+    return _count_confused(first, second, name), _count_confused(second, first, name)
 
 
-def _called(right: Answers, wrong: Answers, name: str) -> ConfusedWith:
+def _count_confused(right: Answers, wrong: Answers, name: str) -> ConfusedWith:
     table = {label: (0, 0) for label in right.labels if label in set(right.reference) - {name}}
     everything = 0
     for true, good, answer in zip(right.reference, right.correct, wrong.predicted, strict=True):

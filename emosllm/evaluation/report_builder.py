@@ -108,7 +108,7 @@ def build_report(
         label_set=labels.name,
         labels=labels.names,
         merges=dict(labels.merges),
-        **_scored(utterances, predictions, labels, draws),
+        **_score_fields(utterances, predictions, labels, draws),
         **draws,
         wer=wer,
         wer_transcripts=wer_transcripts,
@@ -118,7 +118,7 @@ def build_report(
     )
 
 
-def _scored(
+def _score_fields(
     utterances: Sequence[Utterance], predictions: Sequence[Prediction], labels: LabelSet, draws: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The scores with their intervals, of all clips and by corpus, and the numbers of clips scored and left out."""

@@ -6,6 +6,7 @@ as `predictions.jsonl` stores them, with four decimals, so that the same figures
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -61,23 +62,25 @@ def report_fields(
     """
     answers = answers_of(utterances, list(map(_as_kept, predictions)), labels, "")
     heats = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
-    at_one = [_at_one(prediction, heat) for prediction, heat in zip(predictions, heats, strict=True)]
+    at_one = [_without_temperature(prediction, heat) for prediction, heat in zip(predictions, heats, strict=True)]
     given = answers_of(utterances, at_one, labels, "")
     missing: dict[str, str] = {}
     fair = {}
     for group, column in GROUPS.items():
-        found = _or_why(missing, f"fairness by {group}", lambda: _by(answers, column, resamples, seed, level))  # noqa: B023
+        found = _or_reason(
+            missing, f"fairness by {group}", partial(_fairness_by, answers, column, resamples, seed, level)
+        )
         if found is not None:
             fair[group] = found
     scored = [utterance for utterance in utterances if labels.classify(utterance.emotion)]
     votes = [soft_label(utterance.votes, labels) if utterance.votes else None for utterance in scored]
     soft = None
     if any(votes):
-        soft = _or_why(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
+        soft = _or_reason(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
     draws = {"resamples": resamples, "seed": seed, "level": level}
     dimensions, unread = estimate_dimensions(scored, answers.probabilities, reference_clips, labels, **draws)  # type: ignore[arg-type]
     return {
-        "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, heats)),
+        "confidence": _or_reason(missing, "confidence", lambda: _confidence(answers, given, heats)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),
         "fairness": fair,
         "soft": soft,
@@ -111,7 +114,7 @@ def _selective(answers: Answers, threshold: float) -> AbstentionScores:
     return abstention_scores(answers.reference, answers.predicted, answers.confidences, answers.labels, threshold)
 
 
-def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:
+def _fairness_by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:
     groups = getattr(answers, column)
     if len(set(groups) - {None}) < 2:
         raise UserError("the data name fewer than two groups")
@@ -124,7 +127,7 @@ def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) 
     return fairness(*sides, answers.labels, resamples=resamples, seed=seed, level=level)
 
 
-def _or_why(missing: dict[str, str], section: str, compute: Callable[[], _T]) -> _T | None:
+def _or_reason(missing: dict[str, str], section: str, compute: Callable[[], _T]) -> _T | None:
     """Compute a section; on failure return `None` and add the reason to `missing`."""
     try:
         return compute()
@@ -138,7 +141,7 @@ def _as_kept(prediction: Prediction) -> Prediction:
     return replace(prediction, probabilities=kept)
 
 
-def _at_one(prediction: Prediction, temperature: float) -> Prediction:
+def _without_temperature(prediction: Prediction, temperature: float) -> Prediction:
     """Undo the temperature: probabilities p ** T, normalised to 1, with four decimals."""
     if temperature == 1 or not prediction.probabilities:
         return _as_kept(prediction)

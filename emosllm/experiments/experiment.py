@@ -96,7 +96,7 @@ class Experiment:
         for variants in self._groups():
             for repetition in range(self.plan.seeds):
                 for place, fold in enumerate(self.plan.folds):
-                    self._one(variants, repetition, place, fold)
+                    self._run_training(variants, repetition, place, fold)
             yield [self._outcome(variant, r) for variant in variants for r in range(self.plan.seeds)]
 
     def check(self) -> None:
@@ -150,7 +150,7 @@ class Experiment:
             raise UserError(f"{self.folder} is not empty and holds no experiment: give another --out")
         write_atomically(notes, json.dumps({"title": self.plan.title, **ours}, indent=2) + "\n")
 
-    def _one(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
+    def _run_training(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
         """Run one training, if it is needed, and compute the figures of all variants that share it."""
         processes = process_state()
         waiting = [v for v in variants if not (self._scores(v, repetition) / fold.name / "report.json").is_file()]
@@ -160,7 +160,7 @@ class Experiment:
             return
         first = waiting[0]
         seed = first.recipe.training.seed + SEED_STEP * repetition + place
-        runs = _place(self.folder / "runs", first.training_key(self.plan.chooses != "never"))
+        runs = _folder_of(self.folder / "runs", first.training_key(self.plan.chooses != "never"))
         run = runs / f"{fold.name}-seed-{seed}"
         self._print_progress(first, fold, seed)
         self._computed += 1
@@ -194,7 +194,7 @@ class Experiment:
         return RunData.of(sides, variant.recipe, self.plan.shared_speakers)
 
     def _scores(self, variant: Variant, repetition: int) -> Path:
-        return _place(self.folder / "scores", variant.key) / f"seed-{repetition}"
+        return _folder_of(self.folder / "scores", variant.key) / f"seed-{repetition}"
 
     def _score(self, variant: Variant, repetition: int, fold: Fold, run: Path) -> None:
         utterances = variant.transform.test(fold.test)
@@ -235,6 +235,6 @@ class Experiment:
         self.console.print(f"{where}: {variant.name}, {fold.name}, seed {seed}: {counts}{left}", markup=False)
 
 
-def _place(parent: Path, key: str) -> Path:
+def _folder_of(parent: Path, key: str) -> Path:
     """The folder of a key. Its last word identifies it; the others describe the varied values."""
     return next(iter(sorted(parent.glob(f"*-{digest_of(key)}"))), parent / key)

@@ -82,11 +82,13 @@ def pooled_report(
         variant,
         utterances,
         predictions,
-        split=_tested(plan.folds),
+        split=_tested_split(plan.folds),
         reference_clips=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
         temperature=temperatures,
         robustness=_pooled_sweep(variant, folder, reports),
-        provenance=Provenance.over({name: each.provenance for name, each in reports.items()}, digest_of(utterances)),
+        provenance=Provenance.of_folds(
+            {name: each.provenance for name, each in reports.items()}, digest_of(utterances)
+        ),
         doubts=tuple(dict.fromkeys(doubts)),
     )
     if len(plan.folds) > 1:
@@ -95,7 +97,7 @@ def pooled_report(
     return report, utterances, predictions
 
 
-def _tested(folds: Sequence[Fold]) -> str:
+def _tested_split(folds: Sequence[Fold]) -> str:
     """The name of the tested split for a report over all folds: with one fold its own split, which may be val."""
     if len(folds) > 1:
         return f"{len(folds)} folds, each clip tested once"

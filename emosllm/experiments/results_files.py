@@ -44,7 +44,7 @@ def markdown(results: Results) -> str:
     parts += [_by_fold(results)] if len(results.folds) > 1 and len(results.rows) == 1 else []
     failed = [f"- {row.name}: {what}" for row in results.rows for what in row.failed]
     parts += ["## Failed\n\n" + "\n".join(failed)] if failed else []
-    return "\n\n".join([*parts, _how(results)]) + "\n"
+    return "\n\n".join([*parts, _method_section(results)]) + "\n"
 
 
 def screen_table(results: Results) -> Table:
@@ -104,7 +104,7 @@ def _by_fold(results: Results) -> str:
     return "## Folds\n\n" + table_text(("fold", "seed", *NAMES.values(), "clips"), rows)
 
 
-def _how(results: Results) -> str:
+def _method_section(results: Results) -> str:
     sizes = list(results.folds.values())
     clips = ", ".join(f"{name} {size['train']}/{size['val']}/{size['test']}" for name, size in results.folds.items())
     lines = [
@@ -114,13 +114,13 @@ def _how(results: Results) -> str:
         "Intervals of all clips: percentile bootstrap by speaker, first seed. Intervals over seeds: Student's t."
         if results.seeds > 1
         else "Intervals of all clips: percentile bootstrap by speaker.",
-        *_origins(results),
+        *_origin_lines(results),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in results.versions.items()) + ".",
     ]
     return "## How this was computed\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _origins(results: Results) -> list[str]:
+def _origin_lines(results: Results) -> list[str]:
     """Data, hours, machine and temperatures, one sentence each."""
     hashes = "; ".join(
         f"{name} {'/'.join(sides[side][:_LETTERS] if results.folds[name][side] else '–' for side in sides)}"

@@ -65,7 +65,7 @@ def build_model(recipe: Recipe) -> System:
     Raises:
         UserError: a backbone or the start is not available, or the start has other shapes.
     """
-    _bound_kept_shapes()
+    _limit_cached_shapes()
     model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
     if recipe.start is not None:
         folder = fetch_checkpoint(locate(recipe.start))
@@ -85,7 +85,7 @@ def load_model(name: str) -> System:
     Raises:
         UserError: there is no such checkpoint, or it is broken.
     """
-    _bound_kept_shapes()
+    _limit_cached_shapes()
     folder = fetch_checkpoint(name)
     kind = SpeechHead if isinstance(read_config(folder), SpeechHeadConfig) else SpeechLLM
     return kind.from_pretrained(folder)
@@ -114,7 +114,7 @@ def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> Aud
     return AudioVectors(convolutions=convolutions, extra=2 * recipe.mapper.ends)
 
 
-def _bound_kept_shapes() -> None:
+def _limit_cached_shapes() -> None:
     """Limit the number of shapes that oneDNN caches; it reads the environment variable at its first product."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_SHAPES))
 

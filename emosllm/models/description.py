@@ -77,7 +77,7 @@ class Description:
                 "by_phase": self.by_phase,
             },
             "training_memory_bytes": {**self.memory, "total": sum(self.memory.values())},
-            "places": places(recipe),
+            "places": backbone_locations(recipe),
             "downloads": {name: asdict(found) for name, found in downloads(recipe).items()},
             "paper": dict(recipe.paper),
             "assumed": list(recipe.assumed),
@@ -103,7 +103,7 @@ def downloads(recipe: Recipe) -> dict[str, Download]:
     return {name: Download(**known[name]) for name in recipe.models if name in known}
 
 
-def places(recipe: Recipe) -> dict[str, str]:
+def backbone_locations(recipe: Recipe) -> dict[str, str]:
     """Current location of each published model that a recipe needs, in words."""
     files = {recipe.llm.model: recipe.llm.file} if recipe.llm is not None else {}
     return {name: describe_place(name, files.get(name)) for name in recipe.models}
@@ -117,7 +117,7 @@ def describe(recipe: Recipe, model: System | None = None) -> Description:
         model: the system on the meta device, if it is already built, for example from a checkpoint.
     """
     model = model or build_empty(recipe)
-    words = _words(recipe, model)
+    words = _part_descriptions(recipe, model)
     counts = {"lora": count_weights(model, ".lora_")} if recipe.lora is not None else {}
     for name in ("encoder", "mapper", "llm", "head"):
         if name in words:
@@ -132,11 +132,11 @@ def describe(recipe: Recipe, model: System | None = None) -> Description:
     return Description(recipe, parts, sum(counts.values()), last, by_phase, _memory(recipe, model))
 
 
-def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
+def _part_descriptions(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
     """Name and size of each part, in words."""
     words = {}
     if recipe.encoder is not None and model.encoder is not None:
-        words["encoder"] = (recipe.encoder.model, _heard(recipe.encoder, model.encoder))
+        words["encoder"] = (recipe.encoder.model, _encoder_description(recipe.encoder, model.encoder))
     if isinstance(recipe.mapper, QPMapperPart):
         shape = f"{recipe.mapper.queries} queries, {recipe.mapper.layers} layers of {recipe.mapper.width}"
         words["mapper"] = ("qp", shape)
@@ -155,7 +155,7 @@ def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
     return words
 
 
-def _heard(part: EncoderPart, encoder: SpeechEncoder) -> str:
+def _encoder_description(part: EncoderPart, encoder: SpeechEncoder) -> str:
     """The encoder's size, and the settings in which its use differs from the published model."""
     layers = depth(encoder.model.config)
     words = [f"{layers} layer{'s' * (layers != 1)} of {encoder.width}"]

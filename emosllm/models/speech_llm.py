@@ -101,7 +101,7 @@ class SpeechLLM(CheckpointModel):
     def train(self, mode: bool = True) -> "SpeechLLM":
         """Set the training mode, without dropout in a frozen LLM, so that its cached prefix stays valid."""
         if mode != self.training or self._llm_is_trained():  # the Trainer calls this before every batch
-            self._forget()
+            self._clear_prefix()
         super().train(mode)
         if not self._llm_is_trained():
             self.llm.eval()
@@ -280,17 +280,17 @@ class SpeechLLM(CheckpointModel):
         where = scored.nonzero()[:, 0]
         return totals.index_add(0, where, log_probs.gather(1, ids[:, 1:][scored][:, None])[:, 0]).view(B, K)
 
-    def _forget(self) -> None:
+    def _clear_prefix(self) -> None:
         """Clear the cached prefix, which is valid only for the weights that it was computed with."""
         self._prefix = None
 
     def load_state_dict(self, *args: Any, **options: Any) -> Any:
         """Load weights as in torch, and clear the cached prefix."""
-        self._forget()
+        self._clear_prefix()
         return super().load_state_dict(*args, **options)
 
     def _apply(self, *args: Any, **options: Any) -> "SpeechLLM":
-        self._forget()  # after `to`, `float` or `cuda` it would have another device or precision
+        self._clear_prefix()  # after `to`, `float` or `cuda` it would have another device or precision
         return super()._apply(*args, **options)
 
     def _llm_is_trained(self) -> bool:

@@ -17,7 +17,7 @@ from emosllm.errors import UserError
 from emosllm.reporting.screen import shorten
 from emosllm.reporting.style import FAINT, INK, check_picture, house_style, write_picture
 from emosllm.timeline.clock import clock
-from emosllm.timeline.segments import Timeline, gaps_filled
+from emosllm.timeline.segments import Timeline, segments_and_gaps
 
 #: Emotion -> colour (Okabe and Ito's, and greys) and hatching, the same in every picture and label set.
 STYLES = {
@@ -132,14 +132,14 @@ def _steps(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:
     if 2 * len(timeline.segments) > _BINS:
         return np.linspace(0, timeline.duration, _BINS + 1), bin_probabilities(timeline, _BINS)
     edges, heights = [0.0], []
-    for _, end, segment in gaps_filled(timeline):
+    for _, end, segment in segments_and_gaps(timeline):
         odds = segment.shown_probabilities if segment else {}
         heights.append([odds.get(name, 0.0) for name in timeline.labels])
         edges.append(end)
     return np.array(edges), np.array(heights).reshape(-1, len(timeline.labels)).T
 
 
-def _looks(labels: Sequence[str]) -> list[dict[str, Any]]:
+def _styles(labels: Sequence[str]) -> list[dict[str, Any]]:
     """Colour and hatching of each emotion."""
     spare = iter(_SPARE)
     chosen = [STYLES[name] if name in STYLES else next(spare) for name in labels]
@@ -178,7 +178,7 @@ def _draw_ribbon(axes: Any, timeline: Timeline) -> None:
     axes.axhspan(0, 1, color=_TRACK, linewidth=0)
     _name(axes, 0.5, "most probable")
     inches = _WIDTH - _LEFT - _RIGHT - _GAP
-    looks = _looks(timeline.labels)
+    looks = _styles(timeline.labels)
     for start, end, place in ribbon_intervals(timeline, _RIBBON_BINS):
         axes.axvspan(start, end, 0, 1, **looks[place])
         name = timeline.labels[place]
@@ -200,7 +200,7 @@ def _draw_rows(axes: Any, timeline: Timeline) -> None:
     axes.spines["bottom"].set_color(FAINT)
     axes.set_yticks([])
     times, heights = _steps(timeline)
-    looks = _looks(timeline.labels)
+    looks = _styles(timeline.labels)
     for row, name in enumerate(timeline.labels):
         floor = row + 0.94
         axes.axhspan(row + 0.08, floor, color=_TRACK, linewidth=0, alpha=0.55)
@@ -217,7 +217,7 @@ def _draw_rows(axes: Any, timeline: Timeline) -> None:
 def _draw_shares(axes: Any, timeline: Timeline) -> None:
     """The share of the recognised speech of each emotion."""
     rows = len(timeline.labels)
-    shares, looks = timeline.shares(), _looks(timeline.labels)
+    shares, looks = timeline.shares(), _styles(timeline.labels)
     axes.set(xlim=(0, 1), ylim=(rows, 0))
     axes.set_axis_off()
     axes.text(0, -0.02, "share of speech", size=8.5, color=FAINT, va="bottom")

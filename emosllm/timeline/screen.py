@@ -8,7 +8,7 @@ from rich.text import Text
 
 from emosllm.reporting.screen import BAR_CELLS, TEXT_CELLS, probability_bars, short_names, shorten
 from emosllm.timeline.clock import clock
-from emosllm.timeline.cues import in_words
+from emosllm.timeline.cues import cue_levels
 from emosllm.timeline.plot import STYLES
 from emosllm.timeline.segments import Segment, Timeline
 
@@ -21,7 +21,7 @@ def timeline_table(timeline: Timeline) -> Table:
     table.add_column("p ", justify="right", no_wrap=True)
     for head in short_names(timeline.labels):
         table.add_column(Text(head), no_wrap=True, min_width=BAR_CELLS)
-    for segment, words in zip(timeline.segments, in_words(timeline.segments), strict=True):
+    for segment, words in zip(timeline.segments, cue_levels(timeline.segments), strict=True):
         when = Text(times(segment))
         if segment.speaker:
             both = " at once" if len(segment.speakers) > 1 else ""
@@ -53,7 +53,7 @@ def summary(timeline: Timeline) -> Text:
 
 def times(segment: Segment) -> str:
     """`0:07.2 – 0:09.4`."""
-    return f"{_exact(segment.start)} – {_exact(segment.end)}"
+    return f"{_exact_time(segment.start)} – {_exact_time(segment.end)}"
 
 
 def ribbon(segments: Sequence[Segment], labels: Sequence[str], until: float, seconds: float, cells: int) -> Text:
@@ -81,7 +81,7 @@ def initials(labels: Sequence[str]) -> dict[str, str]:
     return taken
 
 
-def _exact(seconds: float) -> str:
+def _exact_time(seconds: float) -> str:
     minutes, rest = divmod(round(seconds * 10), 600)
     hours, minutes = divmod(minutes, 60)
     front = f"{hours}:{minutes:02}" if hours else f"{minutes}"

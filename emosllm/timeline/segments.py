@@ -155,7 +155,7 @@ class Timeline:
         }
 
 
-def gaps_filled(timeline: Timeline) -> Iterator[tuple[float, float, Segment | None]]:
+def segments_and_gaps(timeline: Timeline) -> Iterator[tuple[float, float, Segment | None]]:
     """The whole recording in order: the segments, and `None` for each interval between them."""
     at = 0.0
     for segment in timeline.segments:

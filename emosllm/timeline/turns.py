@@ -90,7 +90,9 @@ class TurnMaker:
     def push(self, speech: SpeechSegment) -> list[Turn]:
         """The turns that are complete after this segment."""
         found: list[Turn] = []
-        for start, end, who in self.speakers.split(speech.start, speech.end) if self.speakers else [_alone(speech)]:
+        for start, end, who in (
+            self.speakers.split(speech.start, speech.end) if self.speakers else [_unlabelled(speech)]
+        ):
             piece = SpeechSegment(start, end)
             if self._run and not (who == self._who and self._joins(piece)):
                 found += self.finish()
@@ -141,5 +143,5 @@ class TurnMaker:
         return Turn(pieces[0].start, pieces[-1].end, self._who)
 
 
-def _alone(speech: SpeechSegment) -> tuple[float, float, tuple[str, ...]]:
+def _unlabelled(speech: SpeechSegment) -> tuple[float, float, tuple[str, ...]]:
     return speech.start, speech.end, ()

@@ -110,7 +110,7 @@ class SpeechDetector:
         if len(self._rest):
             found = self._judge(np.pad(self._rest, (0, FRAME - len(self._rest))))
             self._rest = self._rest[:0]
-        return found + self._close()
+        return found + self._close_segment()
 
     def quietest(self, low: float, high: float) -> float:
         """The quietest time between `low` and `high`, in seconds."""
@@ -143,10 +143,10 @@ class SpeechDetector:
             return []
         if probability >= settings.threshold - 0.15:
             self._last = self._frame
-            return self._piece()
-        return self._close() if (self._frame - self._last) * STEP >= settings.pause else []
+            return self._unfinished_segment()
+        return self._close_segment() if (self._frame - self._last) * STEP >= settings.pause else []
 
-    def _piece(self) -> list[SpeechSegment]:
+    def _unfinished_segment(self) -> list[SpeechSegment]:
         """A piece of speech that has not ended, once it is long enough."""
         assert self._begun is not None
         start = max(self._out, _time(self._begun) - self.settings.margin)
@@ -156,7 +156,7 @@ class SpeechDetector:
         self._out = end
         return [SpeechSegment(start, end)]
 
-    def _close(self) -> list[SpeechSegment]:
+    def _close_segment(self) -> list[SpeechSegment]:
         """The speech that is over, if it was long enough to be one."""
         if self._begun is None:
             return []

@@ -87,13 +87,13 @@ def plan_phase(
     """
     rng = np.random.default_rng(seed)
     fitting = {
-        task: [index for index, one in enumerate(utterances) if _fits(one, task, phase.corpora, labels, reads)]
+        task: [index for index, one in enumerate(utterances) if _is_usable(one, task, phase.corpora, labels, reads)]
         for task, share in phase.tasks.items()
         if share > 0
     }
     for task, found in fitting.items():
         if not found:
-            raise UserError(_nothing(name, task, phase, utterances, reads))
+            raise UserError(_no_samples_message(name, task, phase, utterances, reads))
     total = round(phase.epochs * len(set().union(*fitting.values())))
     shares = sum(phase.tasks.values())
     items: list[Item] = []
@@ -128,7 +128,9 @@ def by_length(
     return [item for window in windows for item in sorted(window, key=length)]
 
 
-def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool) -> bool:
+def _is_usable(
+    utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool
+) -> bool:
     if corpora is not None and utterance.corpus not in corpora:
         return False
     has_text = (task == "ser" and not reads) or bool(utterance.transcript)
@@ -155,7 +157,7 @@ def _draw(groups: Sequence[Sequence[int]], count: int, rng: np.random.Generator)
     return drawn
 
 
-def _nothing(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance], reads: bool) -> str:
+def _no_samples_message(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance], reads: bool) -> str:
     both = "a transcript and an emotion"
     needs = {"asr": "a transcript", "ser": both if reads else "an emotion", "joint": both}[task]
     found = ", ".join(sorted({utterance.corpus or "(none)" for utterance in utterances})) or "none"

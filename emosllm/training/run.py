@@ -199,7 +199,7 @@ class Run:
         finally:
             progress.bar.stop()
         if trainer.is_world_process_zero():
-            self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
+            self._store_result(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
         trainer.accelerator.wait_for_everyone()
 
     def _dataset(
@@ -241,7 +241,7 @@ class Run:
                 check_row_lengths(name, self._dataset(number, name, plan, processor), config)
         return processor
 
-    def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
+    def _store_result(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
         """Store the phase's result: the best weights by validation, or the last weights without validation."""
         best = folder / "best"
         if best.is_dir():

@@ -153,7 +153,7 @@ def test_samples_and_tokens_a_second_are_those_of_whole_rows() -> None:
 
 def test_layers_laid_out_for_the_processor_count_as_any_other() -> None:
     layer = torch.nn.Linear(64, 48, bias=False).to(torch.bfloat16).requires_grad_(False)
-    if not packed_linear._of_use():
+    if not packed_linear._is_supported():
         pytest.skip("oneDNN multiplies no bfloat16 on this processor")
     inputs = torch.randn(2, 5, 64, dtype=torch.bfloat16)
     with torch.inference_mode():

@@ -8,7 +8,7 @@ from bench.sizes import Setting
 from bench.systems import speech_system, text_only
 from emosllm.models.description import describe
 from emosllm.models.training_memory import BatchShape, training_memory
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 
 LEARNS = {"p1": ("mapper",), "p2": ("mapper", "lora"), "text": ("lora",)}
 
@@ -41,7 +41,7 @@ def test_what_a_layer_keeps_for_the_backward_pass(phase: str) -> None:
 
 
 def test_every_recipe_has_an_estimate() -> None:
-    for name in names():
+    for name in recipe_names():
         memory = describe(load_recipe(name)).memory
         assert all(size >= 0 for size in memory.values()), name
         assert memory["frozen_weights"] > 0, name

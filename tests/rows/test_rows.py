@@ -12,13 +12,16 @@ from safetensors.torch import load_file
 
 import emosllm as face
 from emosllm.corpora.manifest import read_manifest
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 
-OURS = ("nano", *(name for name in names() if name.startswith("emosllm")))  # tests/training and tests/cli have these
-ROWS = tuple(name for name in names() if name not in OURS)
+OURS = (
+    "nano",
+    *(name for name in recipe_names() if name.startswith("emosllm")),
+)  # tests/training and tests/cli have these
+ROWS = tuple(name for name in recipe_names() if name not in OURS)
 UNTRAINED = tuple(name for name in ROWS if not load_recipe(name).phases)
 TRAINED = tuple(name for name in ROWS if name not in UNTRAINED)
 LABELS = {"emotion2vec": "emotion2vec9"}

@@ -14,8 +14,8 @@ from emosllm.errors import UserError
 from emosllm.inference.given_transcripts import GivenTranscripts
 from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import TranscriptSources
-from emosllm.timeline.cues import in_words
-from emosllm.timeline.segments import Segment, gaps_filled
+from emosllm.timeline.cues import cue_levels
+from emosllm.timeline.segments import Segment, segments_and_gaps
 from emosllm.timeline.speakers import Speakers
 from emosllm.timeline.spoken_turns import TurnOptions, cut_turns, spoken_turns
 from emosllm.timeline.timeline import make_timeline
@@ -148,14 +148,14 @@ def test_cues_are_measured_and_said_in_words(nano, interview):
     pytest.importorskip("parselmouth")
     found = recognise_turns(nano, interview, cues=True)
     assert all(s.cues["pitch"] > 60 for s in found)
-    words = in_words(found)
+    words = cue_levels(found)
     assert {word["pitch"] for word in words} == {"low", "medium", "high"}
     highest = max(range(len(found)), key=lambda n: found[n].cues["pitch"])
     assert words[highest]["pitch"] == "high"
 
 
 def test_two_turns_have_values_and_no_words():
-    assert in_words([Segment(0, 1, cues={"pitch": 100.0}), Segment(1, 2, cues={"pitch": 200.0})]) == [{}, {}]
+    assert cue_levels([Segment(0, 1, cues={"pitch": 100.0}), Segment(1, 2, cues={"pitch": 200.0})]) == [{}, {}]
 
 
 # --- transcripts
@@ -196,7 +196,7 @@ def test_a_table_without_words_is_refused(tmp_path):
 
 
 def test_gaps_are_filled_end_to_end(timeline):
-    intervals = list(gaps_filled(timeline))
+    intervals = list(segments_and_gaps(timeline))
     assert intervals[0][0] == 0
     assert intervals[-1][1] == timeline.duration
     assert all(one[1] == other[0] for one, other in pairwise(intervals))

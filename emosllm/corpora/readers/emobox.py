@@ -92,7 +92,7 @@ def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test
             twice.
     """
     check_folder(root, CARD)
-    home = _home(root)
+    home = _data_folder(root)
     if not any((home / name).is_dir() for name in CORPORA):
         raise missing_corpus_error(root, CARD)
     if corpus not in CORPORA or not (home / corpus).is_dir():
@@ -131,7 +131,7 @@ def card(corpus: str) -> Card:
 
 def label_set(root: Path, corpus: str) -> LabelSet:
     """Return the classes that EmoBox scores for a corpus, in the order of its `label_map.json`, without X."""
-    classes = dict.fromkeys(name for name in _label_map(_home(root) / corpus, corpus).values() if name)
+    classes = dict.fromkeys(name for name in _label_map(_data_folder(root) / corpus, corpus).values() if name)
     return LabelSet(f"emobox_{corpus}", tuple(classes))
 
 
@@ -160,7 +160,7 @@ def corpus_value(corpus: str) -> str:
     return _OUR_NAME.get(corpus, corpus)
 
 
-def _home(root: Path) -> Path:
+def _data_folder(root: Path) -> Path:
     return root / "data" if (root / "data").is_dir() else root
 
 

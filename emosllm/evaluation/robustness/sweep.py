@@ -69,10 +69,12 @@ def sweep(
     def answers(each: Condition | None, severity: float | None) -> Answers:
         def predict_degraded() -> Sequence[str | None]:
             spoilt = clips if each is None else degrade(clips, each, severity or 0.0, seed=seed, voices=voices)
-            return _asked(predict, spoilt)
+            return _predict_all(predict, spoilt)
 
         name = "clean" if each is None else each.name
-        return _answers(name, _read_or_asked(kept, name, severity, reference, speakers, predict_degraded), labels)
+        return _answers(
+            name, _stored_or_new_answers(kept, name, severity, reference, speakers, predict_degraded), labels
+        )
 
     clean_answers = answers(None, None)
     clean = _point("clean", None, clean_answers, None, settings)
@@ -168,14 +170,14 @@ def degrade(
     return spoilt
 
 
-def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
+def _predict_all(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
     answers = predict(clips)
     if len(answers) != len(clips):
         raise UserError(f"{len(clips)} clips but {len(answers)} answers: one answer per clip is needed")
     return answers
 
 
-def _read_or_asked(
+def _stored_or_new_answers(
     kept: AnswerCache | None,
     name: str,
     severity: float | None,

@@ -213,8 +213,8 @@ class CheckpointModel(PreTrainedModel):
         write_weights(folder, {name: state[name] for name in names}, max_shard_size)
         if push_to_hub:
             repo = hub.pop("repo_id", folder.name)
-            create_repo(repo, exist_ok=True, **_only(hub, *_CREATE))
-            upload_folder(repo_id=repo, folder_path=folder, **_only(hub, *_UPLOAD))
+            create_repo(repo, exist_ok=True, **_select(hub, *_CREATE))
+            upload_folder(repo_id=repo, folder_path=folder, **_select(hub, *_UPLOAD))
 
     @classmethod
     def from_pretrained(
@@ -279,5 +279,5 @@ def _reason(error: Exception) -> str:
     return shorten(str(inner if isinstance(inner, UserError) else error), 160, placeholder=" …")
 
 
-def _only(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _select(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}

@@ -82,8 +82,8 @@ class SpeechEncoder(nn.Module):
         else:
             frames = self._run(**{self.family.audio: audio}, attention_mask=mask)
             keep = _frame_mask(self._frames(mask), frames)
-            frames = _silenced(frames, keep)
-        return (frames, keep) if windows is None else _joined(frames, keep, windows)
+            frames = _zero_padding(frames, keep)
+        return (frames, keep) if windows is None else _join_windows(frames, keep, windows)
 
     def _run(self, **inputs: Tensor) -> Tensor:
         """The hidden states that are read in one call of the encoder, `[A, N, D]` or `[A, N, S, D]`."""
@@ -118,7 +118,7 @@ class SpeechEncoder(nn.Module):
             hidden = self._run(**inputs)
         keep = _frame_mask(self._frames(mask), hidden)
         longest = int(keep.sum(-1).max())
-        return _silenced(hidden, keep)[:, :longest], keep[:, :longest]
+        return _zero_padding(hidden, keep)[:, :longest], keep[:, :longest]
 
     def _before_layers(self, mask: Tensor) -> Tensor:
         """Number of positions of each row at the input of the layers, `[W]`."""
@@ -138,12 +138,12 @@ def _frame_mask(lengths: Tensor, hidden: Tensor) -> Tensor:
     return torch.arange(hidden.shape[1], device=hidden.device)[None] < lengths[:, None]
 
 
-def _silenced(frames: Tensor, keep: Tensor) -> Tensor:
+def _zero_padding(frames: Tensor, keep: Tensor) -> Tensor:
     """Frames `[A, N, ...]` with zeros where `keep` `[A, N]` is false."""
     return frames * keep.view(*keep.shape, *[1] * (frames.dim() - 2))
 
 
-def _joined(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
+def _join_windows(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
     """Frames of each clip with its windows concatenated, `[A, N, ...]`, and their mask `[A, N]`."""
     clips = [
         part[mask] for part, mask in zip(frames.split(windows.tolist()), keep.split(windows.tolist()), strict=True)

@@ -20,12 +20,12 @@ def prepare(llm: PreTrainedModel) -> None:
     The input of the output layer is made contiguous. transformers passes the last position as a three-dimensional
     slice. PyTorch then copies the weight, half a gigabyte for 128,256 tokens, for every token that is generated.
     """
-    llm.get_output_embeddings().register_forward_pre_hook(_laid_out)
+    llm.get_output_embeddings().register_forward_pre_hook(_make_contiguous)
     group_heads(llm)
     restrict_last_layer(llm)
 
 
-def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _make_contiguous(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     hidden, *rest = inputs
     return hidden.reshape(-1, hidden.shape[-1]).contiguous().view(hidden.shape), *rest
 

@@ -92,7 +92,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unrea
                 ours[name]._is_hf_initialized = True  # otherwise a model that contains the module initialises it again
             missing.discard(name)
     faults = [
-        f"{what} {_some(keys)}"
+        f"{what} {_shorten_list(keys)}"
         for what, keys in (("lacks", sorted(missing)), ("has unknown", surplus), ("has misshapen", misshapen))
         if keys
     ]
@@ -103,7 +103,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unrea
         )
 
 
-def _some(keys: Iterable[str], most: int = 3) -> str:
+def _shorten_list(keys: Iterable[str], most: int = 3) -> str:
     """The first keys of a list, and the number of the others."""
     keys = list(keys)
     more = f" and {len(keys) - most} more" if len(keys) > most else ""

@@ -40,7 +40,7 @@ def read_tensors(folder: Path) -> Iterator[tuple[str, Read]]:
         UserError: there are no weights, a shard is missing, or a file is truncated or has another format.
     """
     for path in _files(folder):
-        with _told(path):
+        with _one_line_errors(path):
             shard = (safetensors if path.suffix == ".safetensors" else _pickled)(path)
             for key, read in shard:
                 yield key, partial(_read, path, read)
@@ -63,12 +63,12 @@ def safetensors(path: Path) -> Iterator[tuple[str, Read]]:
 
 
 def _read(path: Path, read: Read) -> Tensor:
-    with _told(path):
+    with _one_line_errors(path):
         return read()
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _one_line_errors(path: Path) -> Iterator[None]:
     """Convert a library's error about a broken file to a `UserError` of one line."""
     try:
         yield

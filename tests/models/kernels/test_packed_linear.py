@@ -7,12 +7,12 @@ import torch
 from emosllm.inference.loader import make_ready
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.encoders.encoder import SpeechEncoder
-from emosllm.models.kernels.packed_linear import PackedLinear, _of_use, pack_linears
+from emosllm.models.kernels.packed_linear import PackedLinear, _is_supported, pack_linears
 from emosllm.models.llms.lora import lora_layers
 from emosllm.prompting.processor import Sample
 from emosllm.training.feature_cache import fingerprint
 
-needs_bfloat16 = pytest.mark.skipif(not _of_use(), reason="oneDNN multiplies no bfloat16 on this processor")
+needs_bfloat16 = pytest.mark.skipif(not _is_supported(), reason="oneDNN multiplies no bfloat16 on this processor")
 
 
 def packed_layers(model):
