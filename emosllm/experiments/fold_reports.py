@@ -16,7 +16,7 @@ from emosllm.evaluation.report_builder import build_report
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.records import Robustness
 from emosllm.experiments.data.folds import Fold
-from emosllm.experiments.fold_predictions import Scored, read_predictions
+from emosllm.experiments.fold_predictions import SystemAnswers, read_predictions
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.plan import Plan
 from emosllm.utterance import Prediction, Utterance
@@ -27,7 +27,7 @@ _FOLD_BY_FOLD = "each fold has its own means of the classes; the folds' reports 
 
 
 def fold_report(
-    plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: Scored, seconds: float
+    plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: SystemAnswers, seconds: float
 ) -> Report:
     """Build the report of one fold.
 

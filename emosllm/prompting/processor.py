@@ -154,17 +154,13 @@ class SpeechProcessor(SavedProcessor):
         assert settings.templates is not None
         assert settings.prompt is not None
         assert self.chat is not None
-        labels = known.pop("labels", self.labels)
-        audio = known.pop("audio", self.takes_audio)
-        return build_conversation(
-            task,
-            settings.templates,
-            settings.prompt,
-            labels,
-            audio=audio,
-            sanitise=self.chat.without_special_tokens,
+        known = {
+            "labels": self.labels,
+            "audio": self.takes_audio,
+            "sanitise": self.chat.without_special_tokens,
             **known,
-        )
+        }
+        return build_conversation(task, settings.templates, settings.prompt, **known)
 
     def __call__(self, samples: Sequence[Sample], closed: bool = True) -> BatchFeature:
         """Batch of rows: with complete answers for training (`closed`), with the start of the answers for generation.
@@ -177,7 +173,7 @@ class SpeechProcessor(SavedProcessor):
             AudioError: a clip is longer than this system's limit.
         """
         assert self.chat is not None, "a system without an LLM has no rows; see for_labels"
-        rows = [self.chat.encode(_conversation_of(sample), closed) for sample in samples]
+        rows = [self.chat.encode(_conversation(sample), closed) for sample in samples]
         clips, lengths = self._clips(samples)
         batch = self._rows(rows, lengths, [sample.transcript_weight for sample in samples])
         return BatchFeature({**(batch if closed else without_labels(batch)), **clips})
@@ -196,9 +192,7 @@ class SpeechProcessor(SavedProcessor):
             columns = [[self.labels.names.index(name)] for name in labels.names]
             batch["candidates"] = torch.tensor([columns] * len(samples))
         else:
-            encoded = [
-                self.chat.candidates(self._with_emotions(_conversation_of(sample), labels)) for sample in samples
-            ]
+            encoded = [self.chat.candidates(self._with_emotions(_conversation(sample), labels)) for sample in samples]
             batch |= without_labels(self._rows([tokens for tokens, _ in encoded], lengths, [1.0] * len(samples)))
             batch["candidates"] = pad_candidates([named for _, named in encoded])
         if all(sample.target is not None for sample in samples):
@@ -300,6 +294,6 @@ class SpeechProcessor(SavedProcessor):
         return batch
 
 
-def _conversation_of(sample: Sample) -> Conversation:
+def _conversation(sample: Sample) -> Conversation:
     assert sample.conversation is not None
     return sample.conversation

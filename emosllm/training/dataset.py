@@ -13,7 +13,7 @@ from emosllm.augmentation import Augment, augment
 from emosllm.errors import UserError
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Phase
-from emosllm.training.phase_plan import Item
+from emosllm.training.phase_plan import PlannedSample
 from emosllm.utterance import Utterance
 
 
@@ -34,7 +34,7 @@ class PhaseDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        plan: Sequence[Item],
+        plan: Sequence[PlannedSample],
         utterances: Sequence[Utterance],
         processor: SpeechProcessor,
         phase: Phase,

@@ -37,7 +37,7 @@ from emosllm.training.cue_cache import MeasuredCues
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.encoder_statistics import store_statistics
 from emosllm.training.feature_cache import FeatureCache
-from emosllm.training.phase_plan import Item, plan_phases
+from emosllm.training.phase_plan import PlannedSample, plan_phases
 from emosllm.training.phase_trainer import (
     PhaseTrainer,
     Validate,
@@ -172,7 +172,7 @@ class Run:
         self,
         number: int,
         name: str,
-        plan: Sequence[Item],
+        plan: Sequence[PlannedSample],
         folder: Path,
         model: System,
         processor: SpeechProcessor,
@@ -206,7 +206,7 @@ class Run:
         self,
         number: int,
         name: str,
-        plan: Sequence[Item],
+        plan: Sequence[PlannedSample],
         processor: SpeechProcessor,
         frames: FeatureCache | None = None,
     ) -> PhaseDataset:
@@ -226,7 +226,7 @@ class Run:
             training.kept_views,
         )
 
-    def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:
+    def _processor(self, plans: Mapping[str, Sequence[PlannedSample]]) -> SpeechProcessor:
         """Build the processor, and check before training that every row of the plans fits the LLM's positions."""
         cues = self.recipe.prompt.cues if self.recipe.prompt is not None else None
         thresholds = None
