@@ -79,7 +79,7 @@ def test_no_row_is_put_into_words_where_all_have_room(make_run, utterances, tmp_
     silent(monkeypatch)
     run = make_run(tmp_path / "run")
     monkeypatch.setattr(PhaseDataset, "sample", lambda *_: pytest.fail("a row was made"))
-    monkeypatch.setattr(LengthBounds, "close", lambda *_: pytest.fail("a transcript was tokenised"))
+    monkeypatch.setattr(LengthBounds, "tight_bound", lambda *_: pytest.fail("a transcript was tokenised"))
     run._processor(plan_phases(run.recipe, run.data.train))
 
 

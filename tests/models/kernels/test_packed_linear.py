@@ -85,6 +85,6 @@ def test_every_encoder_gives_the_same_frames(name):
 def test_in_float32_and_where_torch_cannot_layers_stay(system, monkeypatch):
     llm = tiny.llm("llama")
     assert pack_linears(llm.get_decoder()) == 0
-    monkeypatch.setattr("emosllm.models.kernels.packed_linear._of_use", lambda: False)
+    monkeypatch.setattr("emosllm.models.kernels.packed_linear._is_supported", lambda: False)
     make_ready(system[0])
     assert not packed_layers(system[0])
