@@ -14,7 +14,7 @@ from emosllm.reporting.style import SERIES, house_style, write_picture
 PAGE = Path("docs/performance.md")
 PICTURE = Path("docs/performance/curves.svg")
 CURVES = "curves.json"
-_WAYS = ("plain", "ours")
+_IMPLEMENTATIONS = ("plain", "ours")
 
 
 def write_pages(folder: Path, names: Sequence[str]) -> None:
@@ -76,9 +76,9 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
         panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
         for axes, curve in zip(panels, curves, strict=True):
             values = [point["value"] for point in curve["points"]]
-            for way, (colour, marker, dash) in zip(_WAYS, SERIES, strict=False):
-                seconds = [point[way]["seconds"] for point in curve["points"]]
-                axes.loglog(values, seconds, color=colour, marker=marker, linestyle=dash, label=way)
+            for implementation, (colour, marker, dash) in zip(_IMPLEMENTATIONS, SERIES, strict=False):
+                seconds = [point[implementation]["seconds"] for point in curve["points"]]
+                axes.loglog(values, seconds, color=colour, marker=marker, linestyle=dash, label=implementation)
             axes.set_xticks(values, [str(value) for value in values])
             axes.minorticks_off()
             axes.set_xlabel(fill_lines(curve["axis"], 18))

@@ -35,7 +35,11 @@ def measure(case: Case, setting: Setting) -> Result:
     """
     load, began = os.getloadavg()[0], time.perf_counter()
     # First, while this process has not loaded a model.
-    peaks = {way: measure_in_process(case.name, way, setting) for way in ("plain", "ours")} if case.computes else {}
+    peaks = (
+        {implementation: measure_in_process(case.name, implementation, setting) for implementation in ("plain", "ours")}
+        if case.computes
+        else {}
+    )
     pair = case.prepare(setting)
     dtype = setting.sizes.dtype if case.computes else None
     timing = alternate(pair, setting.rounds or setting.sizes.rounds, dtype, setting.device)
@@ -89,9 +93,9 @@ def throughput(result: Result) -> Result:
     facts = result["settings"]
     tokens = sum(facts.get(name, 0) for name in ("prefix_tokens", "audio_vectors", "other_tokens"))
     found = {}
-    for way in ("plain", "ours"):
-        samples = facts["samples"] / median(result[way]["seconds"])
-        found[way] = {"samples": samples} | ({"tokens": samples * tokens} if tokens else {})
+    for implementation in ("plain", "ours"):
+        samples = facts["samples"] / median(result[implementation]["seconds"])
+        found[implementation] = {"samples": samples} | ({"tokens": samples * tokens} if tokens else {})
     return {"a_second": found}
 
 
@@ -133,11 +137,11 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _row(result: Result) -> tuple[str, ...]:
-    peaks = [result[way].get("peak_bytes") for way in ("plain", "ours")]
+    peaks = [result[implementation].get("peak_bytes") for implementation in ("plain", "ours")]
     shares = [result.get(name) for name in ("of_the_limit", "of_the_roof")]
     return (
         result["what"] + _size(result["settings"]) + (" (crowded)" if result["crowded"] else ""),
-        *(f"{median(result[way]['seconds']):.3g} s" for way in ("plain", "ours")),
+        *(f"{median(result[implementation]['seconds']):.3g} s" for implementation in ("plain", "ours")),
         f"{result['times_as_fast']:.2f}",
         *("" if peak is None else f"{peak / 1e9:.2f} GB" for peak in peaks),
         f"{result['memory_ratio']:.2f}" if "memory_ratio" in result else "",

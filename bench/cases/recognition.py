@@ -19,7 +19,7 @@ from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Strategy, Task
 from emosllm.utterance import Prediction, Utterance
 
-Way = Literal["published", "ready"]
+SystemName = Literal["published", "ready"]
 
 _SECONDS = 3.7  # the mean of acted corpora
 _WINDOW = 5.0  # seconds, of the long recording
@@ -57,9 +57,9 @@ def recognise(
     signals = [synthetic_clip(seconds, number) for number in range(clips)]
 
     @cache
-    def frames(way: Way) -> list[np.ndarray]:
+    def frames(name: SystemName) -> list[np.ndarray]:
         """The encoder's frames of the clips, if the encoder is excluded."""
-        return [_frames(getattr(systems, way), processor, clip) for clip in signals] if without_encoder else []
+        return [_frames(getattr(systems, name), processor, clip) for clip in signals] if without_encoder else []
 
     @cache
     def recogniser() -> Recogniser:

@@ -252,8 +252,8 @@ def _cells(utterance: Utterance, folder: Path) -> dict[str, Any]:
         raise UserError(f"utterance {utterance.id!r} has its audio in memory: save it to a file first")
     path = ""
     if utterance.audio is not None:
-        audio, home = Path(os.path.abspath(utterance.audio)), Path(os.path.abspath(folder))  # noqa: PTH100
-        path = (audio.relative_to(home) if audio.is_relative_to(home) else audio).as_posix()
+        audio, base = Path(os.path.abspath(utterance.audio)), Path(os.path.abspath(folder))  # noqa: PTH100
+        path = (audio.relative_to(base) if audio.is_relative_to(base) else audio).as_posix()
     return {name: getattr(utterance, name, None) for name in COLUMNS} | {
         "path": path,
         "start": utterance.start or None,

@@ -251,11 +251,11 @@ def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: 
         return None
     classes = len(labels)
     matrices = sum_by_unit(true * (classes + 1) + answers, units, classes * (classes + 1)).astype(float)
-    home = np.empty(units_n, dtype=np.intp)
+    group_of_unit = np.empty(units_n, dtype=np.intp)
     for unit, kind in homes:
-        home[unit] = kind
-    by_kind = np.argsort(home, kind="stable")
-    starts = np.searchsorted(home[by_kind], np.arange(kinds_n))
+        group_of_unit[unit] = kind
+    by_kind = np.argsort(group_of_unit, kind="stable")
+    starts = np.searchsorted(group_of_unit[by_kind], np.arange(kinds_n))
     rng = np.random.default_rng([seed, 1])
     gaps = []
     step = max(1, BLOCK // (kinds_n * matrices.shape[1]))

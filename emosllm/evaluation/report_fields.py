@@ -61,9 +61,11 @@ def report_fields(
         UserError: `abstain_below` is not between 0 and 1, or is set although there are no probabilities.
     """
     answers = answers_of(utterances, list(map(_as_kept, predictions)), labels, "")
-    heats = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
-    at_one = [_without_temperature(prediction, heat) for prediction, heat in zip(predictions, heats, strict=True)]
-    given = answers_of(utterances, at_one, labels, "")
+    temperatures = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
+    without_temperature = [
+        _without_temperature(prediction, value) for prediction, value in zip(predictions, temperatures, strict=True)
+    ]
+    given = answers_of(utterances, without_temperature, labels, "")
     missing: dict[str, str] = {}
     fair = {}
     for group, column in GROUPS.items():
@@ -80,7 +82,7 @@ def report_fields(
     draws = {"resamples": resamples, "seed": seed, "level": level}
     dimensions, unread = estimate_dimensions(scored, answers.probabilities, reference_clips, labels, **draws)  # type: ignore[arg-type]
     return {
-        "confidence": _or_reason(missing, "confidence", lambda: _confidence(answers, given, heats)),
+        "confidence": _or_reason(missing, "confidence", lambda: _confidence(answers, given, temperatures)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),
         "fairness": fair,
         "soft": soft,
@@ -89,14 +91,14 @@ def report_fields(
     }
 
 
-def _confidence(answers: Answers, given: Answers, heats: Sequence[float]) -> Confidence:
+def _confidence(answers: Answers, given: Answers, temperatures: Sequence[float]) -> Confidence:
     calibration = _calibration(answers)
     curve = risk_coverage(answers.reference, answers.predicted, answers.confidences)
-    differ = len(set(heats)) > 1
+    differ = len(set(temperatures)) > 1
     return Confidence(
-        temperature=None if differ else heats[0],
-        temperatures=(min(heats), max(heats)) if differ else None,
-        as_given=None if set(heats) == {1} else _calibration(given),
+        temperature=None if differ else temperatures[0],
+        temperatures=(min(temperatures), max(temperatures)) if differ else None,
+        as_given=None if set(temperatures) == {1} else _calibration(given),
         calibration=calibration,
         aurc=curve.aurc,
         aurc_best=curve.aurc_best,

@@ -136,7 +136,7 @@ def _origin_lines(results: Results) -> list[str]:
         lines.append(f"Hours: {scored} of scoring.")
     lines.append(f"Machine: {hardware_text(results.hardware)}.")
     for row in results.rows:
-        warm = ", ".join(f"{name} {each['temperature']:.3f}" for name, each in row.origin.calibrations.items())
-        if warm:
-            lines.append(f"Temperatures of {row.name}: {warm}.")
+        temperatures = ", ".join(f"{name} {each['temperature']:.3f}" for name, each in row.origin.calibrations.items())
+        if temperatures:
+            lines.append(f"Temperatures of {row.name}: {temperatures}.")
     return [*lines, "Each row's resolved recipe, and each training's data, seed, versions and machine: results.json."]

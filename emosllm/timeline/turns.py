@@ -123,8 +123,8 @@ class TurnMaker:
         # A label may name another speaker in a pause in which the detector found no speech.
         if self.speakers and any(who not in ((), self._who) for _, _, who in self.speakers.split(before, piece.start)):
             return False
-        lonely = min(self._length(), piece.end - piece.start) < self.limits.shortest
-        return gap <= self.limits.close or (lonely and gap <= self.limits.far)
+        too_short = min(self._length(), piece.end - piece.start) < self.limits.shortest
+        return gap <= self.limits.close or (too_short and gap <= self.limits.far)
 
     def _length(self) -> float:
         return self._run[-1].end - self._run[0].start if self._run else 0.0

@@ -23,7 +23,7 @@ def frames():
     return torch.randn(3, 9, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def plain(head, frames):
+def by_definition(head, frames):
     """One clip `[N, D]` without padding, by the definition."""
     layer = head.layers.layers[0]
     x = frames @ head.input.weight.T + head.input.bias
@@ -47,7 +47,7 @@ def plain(head, frames):
 def test_it_is_one_transformer_layer_pooled(frames, pooling):
     head = make(pooling=pooling)
     logits = head(frames, torch.ones(3, 9, dtype=torch.bool))
-    expected = torch.stack([plain(head, clip) for clip in frames])
+    expected = torch.stack([by_definition(head, clip) for clip in frames])
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
 
 

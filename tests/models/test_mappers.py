@@ -31,7 +31,7 @@ def frames():
     return torch.randn(2, 7, 10, dtype=torch.float64)
 
 
-def plain(mapper, frames):
+def by_definition(mapper, frames):
     """One clip without padding, `[N, D]` to `[Q, D_llm]`, from the weights alone."""
     weights = mapper.state_dict()
     x = torch.cat([frames @ weights["input.weight"].T + weights["input.bias"], weights["queries"]])
@@ -53,7 +53,7 @@ def plain(mapper, frames):
 def test_it_is_a_plain_post_norm_transformer(mapper, frames):
     pooled, _ = mapper(frames, torch.ones(2, 7, dtype=torch.bool))
     for row in range(2):
-        torch.testing.assert_close(pooled[row], plain(mapper, frames[row]), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(pooled[row], by_definition(mapper, frames[row]), rtol=1e-9, atol=1e-9)
 
 
 def test_padding_changes_nothing(mapper, frames):

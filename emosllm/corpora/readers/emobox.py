@@ -92,19 +92,19 @@ def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test
             twice.
     """
     check_folder(root, CARD)
-    home = _data_folder(root)
-    if not any((home / name).is_dir() for name in CORPORA):
+    data = _data_folder(root)
+    if not any((data / name).is_dir() for name in CORPORA):
         raise missing_corpus_error(root, CARD)
-    if corpus not in CORPORA or not (home / corpus).is_dir():
-        there = ", ".join(name for name in CORPORA if (home / name).is_dir())
-        raise UserError(f"EmoBox has no corpus {corpus!r} in {home}: there are {there or 'none'}")
-    folder = home / corpus / f"fold_{fold}"
+    if corpus not in CORPORA or not (data / corpus).is_dir():
+        there = ", ".join(name for name in CORPORA if (data / name).is_dir())
+        raise UserError(f"EmoBox has no corpus {corpus!r} in {data}: there are {there or 'none'}")
+    folder = data / corpus / f"fold_{fold}"
     if not folder.is_dir():
-        folds = sorted(path.name.removeprefix("fold_") for path in (home / corpus).glob("fold_*"))
-        raise UserError(f"EmoBox has no fold {fold} of {corpus} in {home}: there are {', '.join(folds) or 'none'}")
-    speakers = _speakers(home / corpus / "data.seg.wrd.stm", corpus)
-    classes = _label_map(home / corpus, corpus)
-    downloads = audio or home.parent / "downloads"
+        folds = sorted(path.name.removeprefix("fold_") for path in (data / corpus).glob("fold_*"))
+        raise UserError(f"EmoBox has no fold {fold} of {corpus} in {data}: there are {', '.join(folds) or 'none'}")
+    speakers = _speakers(data / corpus / "data.seg.wrd.stm", corpus)
+    classes = _label_map(data / corpus, corpus)
+    downloads = audio or data.parent / "downloads"
     lists: tuple[tuple[Split, str], ...] = (("train", "train"), ("val", "valid"), ("test", test))
     seen = UniqueNames()
     found: list[Utterance] = []

@@ -68,8 +68,8 @@ def sweep(
 
     def answers(each: Condition | None, severity: float | None) -> Answers:
         def predict_degraded() -> Sequence[str | None]:
-            spoilt = clips if each is None else degrade(clips, each, severity or 0.0, seed=seed, voices=voices)
-            return _predict_all(predict, spoilt)
+            degraded = clips if each is None else degrade(clips, each, severity or 0.0, seed=seed, voices=voices)
+            return _predict_all(predict, degraded)
 
         name = "clean" if each is None else each.name
         return _answers(
@@ -160,14 +160,14 @@ def degrade(
     Raises:
         UserError: for the reasons of `Condition.degrade_at`.
     """
-    spoilt = []
+    degraded = []
     for place, samples in enumerate(clips):
         around: BackgroundClips = ()
         if condition.needs_voices:
             around = voices if voices is not None else [*clips[:place], *clips[place + 1 :]]
         rng = np.random.default_rng([seed, zlib.crc32(condition.name.encode()), place])
-        spoilt.append(condition.degrade_at(severity, around)(samples, rng))
-    return spoilt
+        degraded.append(condition.degrade_at(severity, around)(samples, rng))
+    return degraded
 
 
 def _predict_all(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
