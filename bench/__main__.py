@@ -17,8 +17,8 @@ from bench.cases import CASES
 from bench.curves import measure_curves
 from bench.measure import cores
 from bench.pages import CURVES, write_pages
-from bench.results import measure, save, table, where
-from bench.scale import SCALES, Setting
+from bench.results import describe_run, measure, save_result, table
+from bench.sizes import SCALES, Setting
 from emosllm.files import write_atomically
 
 RESULTS = Path("bench/results")
@@ -71,7 +71,7 @@ def main(
     torch.set_num_threads(threads)
     setting = Setting(scale, device, threads, data, layers, batch, rounds)
     if curves:
-        text = json.dumps({**where(setting), "curves": measure_curves(setting)}, indent=2)
+        text = json.dumps({**describe_run(setting), "curves": measure_curves(setting)}, indent=2)
         write_atomically((out or RESULTS) / CURVES, text + "\n")
         print(text)
         return
@@ -80,7 +80,7 @@ def main(
         print(f"{name}: {CASES[name].what}", file=sys.stderr, flush=True)
         results.append(measure(CASES[name], setting))
         if out is not None:
-            save(results[-1], out)
+            save_result(results[-1], out)
     print(json.dumps(results, indent=2) if form == "json" else table(results))
 
 

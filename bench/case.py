@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bench.scale import Setting
+from bench.sizes import Setting
 from emosllm.utterance import Prediction
 
 
@@ -52,7 +52,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainingStep:
     """The result of a training step.
 
     Attributes:
@@ -64,11 +64,17 @@ class Learned:
     gradient: torch.Tensor
 
 
-def same_learning(dtype: torch.dtype) -> Callable[[Learned, Learned], dict[str, float]]:
-    """Compare two training steps: they must be equal up to rounding."""
-    loss_limit, gradient_limit = (1e-5, 1e-3) if dtype == torch.float32 else (0.01, 0.1)
+def equal_training_steps(
+    loss_limit: float, gradient_limit: float
+) -> Callable[[TrainingStep, TrainingStep], dict[str, float]]:
+    """Return a comparison of two training steps, which must be equal up to rounding.
 
-    def compare(plain: Learned, ours: Learned) -> dict[str, float]:
+    Args:
+        loss_limit: largest relative difference of the losses.
+        gradient_limit: largest length of the gradients' difference, relative to the gradient's length.
+    """
+
+    def compare(plain: TrainingStep, ours: TrainingStep) -> dict[str, float]:
         loss = abs(ours.loss - plain.loss) / abs(plain.loss)
         gradient = float((ours.gradient - plain.gradient).norm() / plain.gradient.norm())
         assert loss <= loss_limit, f"losses differ: {plain.loss} and {ours.loss}"

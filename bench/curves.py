@@ -16,7 +16,7 @@ from bench.cases.labels import labels
 from bench.cases.recognition import recognise
 from bench.cases.training import speech
 from bench.measure import alternate, operations
-from bench.scale import Setting
+from bench.sizes import Setting
 
 _CLIPS = 2  # processed together, where batches are counted
 
@@ -63,9 +63,11 @@ def measure_curves(setting: Setting) -> list[dict[str, Any]]:
     for axis in AXES:
         points = [_point(setting, axis, value) for value in axis.values]
         curve: dict[str, Any] = {"axis": axis.name, "expected": axis.expected, "points": points}
-        for way in ("plain", "ours"):
+        for implementation in ("plain", "ours"):
             for what in ("operations", "seconds"):
-                curve[f"{way}_order_by_{what}"] = order(axis.values, [point[way][what] for point in points])
+                curve[f"{implementation}_order_by_{what}"] = order(
+                    axis.values, [point[implementation][what] for point in points]
+                )
         found.append(curve)
     return found
 

@@ -91,27 +91,29 @@ def alternate(pair: Pair, rounds: int, dtype: torch.dtype | None, device: str) -
     compared: dict[str, float] = {}
     for number in range(rounds):
         given = {}
-        for way in ("plain", "ours") if number % 2 == 0 else ("ours", "plain"):
-            reading = reading_rate(dtype, device) if dtype is not None and weights and way == "ours" else None
+        for implementation in ("plain", "ours") if number % 2 == 0 else ("ours", "plain"):
+            reading = (
+                reading_rate(dtype, device) if dtype is not None and weights and implementation == "ours" else None
+            )
             before = matrix_rate(dtype, device) if dtype is not None else None
-            given[way], runs = _runs(getattr(pair, way), device)
-            seconds[way] += runs
+            given[implementation], runs = _runs(getattr(pair, implementation), device)
+            seconds[implementation] += runs
             if dtype is not None and before is not None:
                 after = matrix_rate(dtype, device)
                 shares += [before[1], after[1]]
-                if way == "ours":
+                if implementation == "ours":
                     rounds_of_ours.append(Round(median(runs), (before[0] + after[0]) / 2, reading))
         compared = pair.compare(given["plain"], given["ours"])
     return Timing(seconds["plain"], seconds["ours"], rounds_of_ours, median(shares) if shares else 1.0, compared)
 
 
-def _runs(way: Callable[[], Any], device: str) -> tuple[Any, list[float]]:
+def _runs(implementation: Callable[[], Any], device: str) -> tuple[Any, list[float]]:
     """Return the result and the seconds of each run. Short runs are repeated, since a single one is mostly noise."""
     runs: list[float] = []
     given = None
     while len(runs) < _RUNS and sum(runs) < _ROUND_SECONDS:
         began = time.perf_counter()
-        given = way()
+        given = implementation()
         _wait(device)
         runs.append(time.perf_counter() - began)
     return given, runs
@@ -123,7 +125,7 @@ def matrix_rate(dtype: torch.dtype, device: str) -> tuple[float, float]:
     a = torch.ones(rows, width, dtype=dtype, device=device)
     weight = torch.ones(outputs, width, dtype=dtype, device=device)
     cpu = time.process_time()
-    products, wall = _again_and_again(lambda: torch.nn.functional.linear(a, weight), device)
+    products, wall = _repeat(lambda: torch.nn.functional.linear(a, weight), device)
     share = (time.process_time() - cpu) / wall / torch.get_num_threads() if device == "cpu" else 1.0
     return 2 * rows * width * outputs * products / wall, min(1.0, share)
 
@@ -133,11 +135,11 @@ def reading_rate(dtype: torch.dtype, device: str) -> float:
     _, width, outputs = _PRODUCT
     a = torch.ones(1, width, dtype=dtype, device=device)
     weights = [torch.ones(outputs, width, dtype=dtype, device=device) for _ in range(_WEIGHTS)]
-    rounds, wall = _again_and_again(lambda: [torch.nn.functional.linear(a, weight) for weight in weights], device)
+    rounds, wall = _repeat(lambda: [torch.nn.functional.linear(a, weight) for weight in weights], device)
     return sum(weight.nbytes for weight in weights) * rounds / wall
 
 
-def _again_and_again(call: Callable[[], Any], device: str) -> tuple[int, float]:
+def _repeat(call: Callable[[], Any], device: str) -> tuple[int, float]:
     """Repeat a call for some time: the number of calls, and the seconds. On a GPU many calls are in flight."""
     call()
     _wait(device)
@@ -150,25 +152,25 @@ def _again_and_again(call: Callable[[], Any], device: str) -> tuple[int, float]:
     return calls, time.perf_counter() - began
 
 
-def operations(way: Callable[[], Any]) -> int:
+def operations(implementation: Callable[[], Any]) -> int:
     """Count multiplications and additions of the matrix products and convolutions of one call."""
     with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
-        way()
+        implementation()
     return int(counter.get_total_flops())
 
 
-def peak_of(way: Callable[[], Any], device: str) -> int:
+def peak_of(implementation: Callable[[], Any], device: str) -> int:
     """Measure the bytes at the peak of one call, including weights."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        way()
+        implementation()
         return int(torch.cuda.max_memory_allocated())
     if _STATUS.is_file():
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the high-water mark
-        way()
+        implementation()
         line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
-    way()
+    implementation()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

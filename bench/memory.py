@@ -16,13 +16,13 @@ import typer
 
 from bench.cases.training import step
 from bench.measure import peak_of
-from bench.scale import Setting
+from bench.sizes import Setting
 from bench.systems import speech_system, text_only
-from emosllm.models.training_memory import Load, training_memory
-from emosllm.recipe_parts import Learner
+from emosllm.models.training_memory import BatchShape, training_memory
+from emosllm.recipe_parts import TrainablePart
 
 _SECONDS = 3.7
-_LEARNS: dict[str, tuple[Learner, ...]] = {"p1": ("mapper",), "p2": ("mapper", "lora"), "text": ("lora",)}
+_TRAINED_PARTS: dict[str, tuple[TrainablePart, ...]] = {"p1": ("mapper",), "p2": ("mapper", "lora"), "text": ("lora",)}
 
 
 def main(
@@ -39,21 +39,21 @@ def main(
     setting = Setting(scale, "cpu", threads, layers=layers, batch=batch)
     before = _resident()
     model, processor = text_only(setting, layers) if phase == "text" else speech_system(setting, layers)
-    learns = _LEARNS[phase]
-    pair = step(setting, model, processor, "ser" if phase == "text" else "asr", learns, batch, _SECONDS, {})
+    trained_parts = _TRAINED_PARTS[phase]
+    pair = step(setting, model, processor, "ser" if phase == "text" else "asr", trained_parts, batch, _SECONDS, {})
     moments = [torch.ones_like(weight) for weight in model.parameters() if weight.requires_grad for _ in range(2)]
     pair.ours()  # reads the prefix, if it is cached
     peak = peak_of(pair.ours, "cpu") - before
     assert moments, "no weight is trained"
     facts = pair.facts
-    load = Load(
+    shape = BatchShape(
         batch,
         facts["prefix_tokens"],
         facts["audio_vectors"] + facts["other_tokens"],
         round(facts["answer_tokens"] / batch),
         0 if phase == "text" else round(50 * _SECONDS),
     )
-    estimate = training_memory(model, learns, load, setting.sizes.dtype.itemsize)
+    estimate = training_memory(model, trained_parts, shape, setting.sizes.dtype.itemsize)
     print(json.dumps({"phase": phase, "layers": layers, "batch": batch, "measured": peak, **estimate}))
 
 

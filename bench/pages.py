@@ -7,19 +7,19 @@ from pathlib import Path
 from textwrap import fill as fill_lines
 from typing import Any
 
-from bench.results import Result, read, table
+from bench.results import Result, read_results, table
 from emosllm.files import write_atomically
 from emosllm.reporting.style import SERIES, house_style, write_picture
 
 PAGE = Path("docs/performance.md")
 PICTURE = Path("docs/performance/curves.svg")
 CURVES = "curves.json"
-_WAYS = ("plain", "ours")
+_IMPLEMENTATIONS = ("plain", "ours")
 
 
 def write_pages(folder: Path, names: Sequence[str]) -> None:
     """Put what is measured into the blocks of docs/performance.md that are marked for it."""
-    results = read(folder, names)
+    results = read_results(folder, names)
     blocks = {"cases": table(results) + "\n" + provenance(results)} if results else {}
     if (folder / CURVES).is_file():
         kept = json.loads((folder / CURVES).read_text(encoding="utf-8"))
@@ -76,9 +76,9 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
         panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
         for axes, curve in zip(panels, curves, strict=True):
             values = [point["value"] for point in curve["points"]]
-            for way, (colour, marker, dash) in zip(_WAYS, SERIES, strict=False):
-                seconds = [point[way]["seconds"] for point in curve["points"]]
-                axes.loglog(values, seconds, color=colour, marker=marker, linestyle=dash, label=way)
+            for implementation, (colour, marker, dash) in zip(_IMPLEMENTATIONS, SERIES, strict=False):
+                seconds = [point[implementation]["seconds"] for point in curve["points"]]
+                axes.loglog(values, seconds, color=colour, marker=marker, linestyle=dash, label=implementation)
             axes.set_xticks(values, [str(value) for value in values])
             axes.minorticks_off()
             axes.set_xlabel(fill_lines(curve["axis"], 18))

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from bench.alone import alone
 from bench.case import Case
+from bench.isolated_run import measure_in_process
 from bench.measure import Round, alternate, cores
-from bench.scale import Setting
+from bench.sizes import Setting
 from emosllm.evaluation.report_builder import versions_here
 from emosllm.files import write_atomically
 
@@ -45,11 +45,15 @@ def measure(case: Case, setting: Setting) -> Result:
     """
     load, began = os.getloadavg()[0], time.perf_counter()
     # First, while this process has not loaded a model.
-    peaks = {way: alone(case.name, way, setting) for way in ("plain", "ours")} if case.computes else {}
+    peaks = (
+        {implementation: measure_in_process(case.name, implementation, setting) for implementation in ("plain", "ours")}
+        if case.computes
+        else {}
+    )
     pair = case.prepare(setting)
     dtype = setting.sizes.dtype if case.computes else None
     timing = alternate(pair, setting.rounds or setting.sizes.rounds, dtype, setting.device)
-    given = where(setting)
+    given = describe_run(setting)
     result: Result = {
         "case": case.name,
         "what": case.what,
@@ -65,11 +69,11 @@ def measure(case: Case, setting: Setting) -> Result:
     result["took_seconds"] = time.perf_counter() - began
     if peaks:
         result["memory_ratio"] = peaks["ours"]["peak_bytes"] / peaks["plain"]["peak_bytes"]
-        result |= limits(timing.rounds, peaks["ours"]["operations"], pair.facts.get("weight_bytes"))
-    return result | speeds(result)
+        result |= share_of_limit(timing.rounds, peaks["ours"]["operations"], pair.facts.get("weight_bytes"))
+    return result | throughput(result)
 
 
-def limits(rounds: Sequence[Round], operations: float, weight_bytes: float | None) -> Result:
+def share_of_limit(rounds: Sequence[Round], operations: float, weight_bytes: float | None) -> Result:
     """How near ours comes to the machine's speed in the same round, as the median of the rounds.
 
     Args:
@@ -91,7 +95,7 @@ def limits(rounds: Sequence[Round], operations: float, weight_bytes: float | Non
     return found
 
 
-def speeds(result: Result) -> Result:
+def throughput(result: Result) -> Result:
     """Add samples and, if there are rows, tokens a second of each implementation, as `a_second`.
 
     A sample's tokens are those of its whole row, however often an implementation reads them.
@@ -99,13 +103,13 @@ def speeds(result: Result) -> Result:
     facts = result["settings"]
     tokens = sum(facts.get(name, 0) for name in ("prefix_tokens", "audio_vectors", "other_tokens"))
     found = {}
-    for way in ("plain", "ours"):
-        samples = facts["samples"] / median(result[way]["seconds"])
-        found[way] = {"samples": samples} | ({"tokens": samples * tokens} if tokens else {})
+    for implementation in ("plain", "ours"):
+        samples = facts["samples"] / median(result[implementation]["seconds"])
+        found[implementation] = {"samples": samples} | ({"tokens": samples * tokens} if tokens else {})
     return {"a_second": found}
 
 
-def where(setting: Setting) -> Result:
+def describe_run(setting: Setting) -> Result:
     """The settings, machine, versions and commit that all figures of a run depend on."""
     dtype = str(setting.sizes.dtype).removeprefix("torch.")
     settings = {"scale": setting.scale, "device": _device(setting), "threads": setting.threads, "dtype": dtype}
@@ -118,7 +122,7 @@ def where(setting: Setting) -> Result:
     }
 
 
-def save(result: Result, folder: Path) -> Path:
+def save_result(result: Result, folder: Path) -> Path:
     """Write one result under its case's name, with the scale's name if that is not the default one."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file(result["case"], result["settings"]["scale"])
@@ -126,7 +130,7 @@ def save(result: Result, folder: Path) -> Path:
     return path
 
 
-def read(folder: Path, names: Iterable[str]) -> list[Result]:
+def read_results(folder: Path, names: Iterable[str]) -> list[Result]:
     """Read the stored results, in the order of the names, at the default scale and the large one."""
     paths = [folder / _file(name, scale) for name in names for scale in ("full", "large")]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
@@ -143,11 +147,11 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _row(result: Result) -> tuple[str, ...]:
-    peaks = [result[way].get("peak_bytes") for way in ("plain", "ours")]
+    peaks = [result[implementation].get("peak_bytes") for implementation in ("plain", "ours")]
     shares = [result.get(name) for name in ("of_the_limit", "of_the_roof")]
     return (
         result["what"] + _size(result["settings"]) + (" (under load)" if result["crowded"] else ""),
-        *(f"{median(result[way]['seconds']):.3g} s" for way in ("plain", "ours")),
+        *(f"{median(result[implementation]['seconds']):.3g} s" for implementation in ("plain", "ours")),
         f"{result['times_as_fast']:.2f}",
         *("" if peak is None else f"{peak / 1e9:.2f} GB" for peak in peaks),
         f"{result['memory_ratio']:.2f}" if "memory_ratio" in result else "",

@@ -37,7 +37,7 @@ _BOUNDARY = "a-boundary-that-no-recording-holds"
 
 
 @dataclass
-class Load:
+class LoadTest:
     """The record of a load test.
 
     Attributes:
@@ -93,7 +93,7 @@ class Load:
         return float(np.median(values[quarter : quarter + few])), float(np.median(values[-few:]))
 
 
-def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Load:
+def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> LoadTest:
     """Start a server, send requests from many threads, and stop it.
 
     Args:
@@ -102,10 +102,10 @@ def put_load(seconds: float, clients: int, options: Sequence[object] = ()) -> Lo
         options: of `emosllm serve`.
     """
     expected = {Path(p.path).name: p for p in load("nano", device="cpu").predict(map(as_utterance, CLIPS))}
-    found, lock = Load(seconds), threading.Lock()
+    found, lock = LoadTest(seconds), threading.Lock()
     with serving("--no-page", *options) as server:
         place = server.url.removeprefix("http://")
-        warm = Load(0.0)
+        warm = LoadTest(0.0)
         for thread in _start_clients(clients, place, lambda: warm.statuses[200] < WARM_UP, expected, warm, lock):
             thread.join()
         found.broken += warm.broken
@@ -127,7 +127,7 @@ def _start_clients(
     place: str,
     going: Callable[[], bool],
     expected: Mapping[str, Prediction],
-    found: Load,
+    found: LoadTest,
     lock: threading.Lock,
 ) -> list[threading.Thread]:
     """Start clients, which send requests while `going` returns true."""
@@ -145,7 +145,7 @@ def _send_clips(
     place: str,
     going: Callable[[], bool],
     expected: Mapping[str, Prediction],
-    found: Load,
+    found: LoadTest,
     lock: threading.Lock,
 ) -> None:
     """Send one clip after another; after a 503, wait as long as its Retry-After states."""

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 from transformers.initialization import no_init_weights
 
-from bench.scale import Setting
+from bench.sizes import Setting
 from emosllm.inference.loader import make_ready
 from emosllm.labels import LABEL_SETS
 from emosllm.models.backbones import config_of, load_config, new_encoder, new_llm
@@ -100,7 +100,7 @@ def speech_system(
     return model, SpeechProcessor.build(recipe, extractor, tokenizer(), vectors)
 
 
-def in_words(processor: SpeechProcessor) -> SpeechProcessor:
+def with_multi_token_labels(processor: SpeechProcessor) -> SpeechProcessor:
     """The same processor with emotions named by words, which this tokenizer splits into several tokens."""
     words = {name: name.capitalize() for name in processor.labels.names}
     assert processor.settings.templates is not None
@@ -109,7 +109,7 @@ def in_words(processor: SpeechProcessor) -> SpeechProcessor:
     return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
 
 
-def longer(processor: SpeechProcessor, times: int) -> SpeechProcessor:
+def with_longer_prompt(processor: SpeechProcessor, times: int) -> SpeechProcessor:
     """The same processor with the system prompt repeated several times."""
     assert processor.settings.templates is not None
     system = "\n".join([processor.settings.templates.system] * times)
@@ -118,14 +118,14 @@ def longer(processor: SpeechProcessor, times: int) -> SpeechProcessor:
     return SpeechProcessor(processor.feature_extractor, processor.tokenizer, settings)
 
 
-def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
+def head_system(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
     """WavLM with a classifier and no LLM."""
     recipe = load_recipe("head-wavlm", ("head.dropout=0.0",))  # so that both ways can be compared
     encoder_config = _config("microsoft/wavlm-large", "encoder", setting.sizes.wavlm)
     with no_init_weights():
         encoder = new_encoder(encoder_config, setting.sizes.dtype).eval()
         _fill(encoder, 0.02)
-    _keep(encoder)
+    _mark_loaded(encoder)
     torch.manual_seed(0)
     config = SpeechHeadConfig(recipe=recipe.model_dump(mode="json"), encoder_config=encoder_config.to_dict())
     model = SpeechHead(config, encoder).to(setting.device)
@@ -133,7 +133,7 @@ def head(setting: Setting) -> tuple[SpeechHead, SpeechProcessor]:
     return model, SpeechProcessor.build(recipe, extractor, None, AudioVectors())
 
 
-class Both:
+class PairOfSystems:
     """One system twice with the same weights: as published, and as emosllm prepares it for inference.
 
     Each is built on first use, so that a process that runs one implementation holds one system.
@@ -205,7 +205,7 @@ def whisper_gemma(setting: Setting) -> tuple[SpeechLLM, SpeechProcessor]:
     return model, SpeechProcessor.build(recipe, extractor, tokenizer(), vectors)
 
 
-def voice(seconds: float, seed: int) -> np.ndarray:
+def synthetic_clip(seconds: float, seed: int) -> np.ndarray:
     """Synthesize a signal similar to a voice, `[T]` at 16 kHz: harmonics with vibrato, syllables, a little noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * 16_000)) / 16_000
@@ -216,10 +216,10 @@ def voice(seconds: float, seed: int) -> np.ndarray:
     return (0.08 * syllables * tones + 0.002 * rng.standard_normal(len(t))).astype(np.float32)
 
 
-def utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str] = ("neutral",)) -> Utterance:
-    """Write a `voice` to disk, as an utterance of one of the sentences with one of the emotions."""
+def write_utterance(folder: Path, number: int, seconds: float, emotions: Sequence[str] = ("neutral",)) -> Utterance:
+    """Write a `synthetic_clip` to disk, as an utterance of one of the sentences with one of the emotions."""
     path = folder / f"{number}.wav"
-    soundfile.write(path, voice(seconds, number), 16_000)
+    soundfile.write(path, synthetic_clip(seconds, number), 16_000)
     sentence, emotion = SENTENCES[number % len(SENTENCES)], emotions[number % len(emotions)]
     return Utterance(str(number), path, transcript=sentence, emotion=emotion, split="train", duration=seconds)
 
@@ -247,9 +247,9 @@ def _build(recipe: Recipe, setting: Setting, llm_config: Any, encoder_config: An
         _fill_one(llm.get_input_embeddings().weight, embeddings, 1)
         if encoder is not None:
             _fill(encoder.eval(), 0.02)
-    _keep(llm)
+    _mark_loaded(llm)
     if encoder is not None:
-        _keep(encoder)
+        _mark_loaded(encoder)
     torch.manual_seed(0)
     model = SpeechLLM(config, encoder, llm)
     for name, parameter in model.named_parameters():
@@ -258,7 +258,7 @@ def _build(recipe: Recipe, setting: Setting, llm_config: Any, encoder_config: An
     return model.to(setting.device)
 
 
-def _keep(model: PreTrainedModel) -> None:
+def _mark_loaded(model: PreTrainedModel) -> None:
     """Mark the weights as loaded; otherwise transformers would initialise them again."""
     for parameter in model.parameters():
         parameter._is_hf_initialized = True

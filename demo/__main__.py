@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 from transformers.utils.logging import disable_progress_bar
 
-from demo.answers import answers_table, right
-from demo.row import write_row
+from demo.answers_table import answers_table, count_right
+from demo.joined_recording import write_joined_recording
 from emosllm import load
 from emosllm.corpora.manifest import read_manifest
 from emosllm.inference.recogniser import Recogniser
@@ -90,13 +90,14 @@ def show(outcome: Outcome, console: Console) -> None:
     test, before, after = outcome.test, outcome.before, outcome.after
     console.print(answers_table(test, before, after))
     console.print(
-        f"before: {right(test, before)} of {len(test)} right; after: {right(test, after)} of {len(test)} right"
+        f"before: {count_right(test, before)} of {len(test)} right; "
+        f"after: {count_right(test, after)} of {len(test)} right"
     )
     console.print(_CAVEAT, style="bold", soft_wrap=True)
     picture, row, timeline = OUT / "recordings.png", OUT / "row.wav", OUT / "timeline.png"
     draw_predictions(after, picture, "Synthetic voices, after training on others")
     turns = sorted(test, key=lambda utterance: utterance.emotion or "")
-    write_row([utterance.audio for utterance in turns if isinstance(utterance.audio, Path)], row)
+    write_joined_recording([utterance.audio for utterance in turns if isinstance(utterance.audio, Path)], row)
     draw_timeline(make_timeline(load(OUT / "run"), row, "runs/demo/run"), timeline)
     console.print(f"picture: {picture}; the clips in a row: {row}, its timeline: {timeline}", soft_wrap=True)
 

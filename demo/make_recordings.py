@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from demo.synthetic_voice import DELIVERIES, RATE, Delivery, say
+from demo.synthetic_voice import DELIVERIES, Delivery, say
+from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
 
@@ -88,8 +89,8 @@ def _make_clip(folder: Path, voice: str, emotion: str, number: int) -> dict[str,
 def _write_clip(path: Path, voice: str, text: str, delivery: Delivery, rng: np.random.Generator) -> float:
     """Write mono 16-bit FLAC at 16 kHz; return its length in seconds."""
     samples = say(voice, text, delivery, rng)
-    soundfile.write(path, samples, RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
-    return len(samples) / RATE
+    soundfile.write(path, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
+    return len(samples) / SAMPLE_RATE
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 import soxr
 
-RATE = 16_000  # Hz
+from emosllm.audio import SAMPLE_RATE
+
 LEVEL = -33.0  # dB below full scale: the mean power of speech with 0 dB gain
 LOUDEST = 0.5  # largest peak, of full scale 1
 
@@ -76,7 +77,7 @@ def _speak(voice: str, text: str, delivery: Delivery) -> np.ndarray:
     command = ["espeak-ng", "-m", "--stdout", "-v", f"en+{voice}", "-p", f"{pitch:.0f}", "-s", f"{speed:.0f}", ssml]
     wav = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="float64")
-    samples = soxr.resample(samples, rate, RATE)
+    samples = soxr.resample(samples, rate, SAMPLE_RATE)
     loud = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
     return samples[loud[0] : loud[-1] + 1]
 
@@ -84,7 +85,7 @@ def _speak(voice: str, text: str, delivery: Delivery) -> np.ndarray:
 def _colour(samples: np.ndarray, delivery: Delivery, rng: np.random.Generator) -> np.ndarray:
     """Add the effects that espeak-ng has no options for: `[T]` to `[T + silence]`."""
     # A modulated reading speed modulates the pitch: d sin(wt) semitones shift the time by -d ln2/12 cos(wt)/w.
-    time, omega = np.arange(len(samples)) / RATE, 2 * np.pi * 6
+    time, omega = np.arange(len(samples)) / SAMPLE_RATE, 2 * np.pi * 6
     shift = -delivery.tremor * np.log(2) / 12 * np.cos(omega * time + rng.uniform(0, 2 * np.pi)) / omega
     samples = np.interp(time + shift, time, samples)
 
@@ -98,6 +99,6 @@ def _colour(samples: np.ndarray, delivery: Delivery, rng: np.random.Generator) -
 
     samples = samples / np.sqrt(np.mean(samples**2)) * 10 ** ((LEVEL + delivery.gain) / 20)
     before, after = rng.uniform(0.02, 0.08, size=2)
-    samples = np.pad(samples, (int(before * RATE), int(after * RATE)))
+    samples = np.pad(samples, (int(before * SAMPLE_RATE), int(after * SAMPLE_RATE)))
     samples = samples + 10 ** (rng.uniform(-92, -86) / 20) * rng.normal(size=len(samples))
     return samples * min(1.0, LOUDEST / np.abs(samples).max())

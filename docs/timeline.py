@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from demo.row import write_row
+from demo.joined_recording import write_joined_recording
 from emosllm import load
 from emosllm.timeline.plot import draw_timeline
 from emosllm.timeline.timeline import make_timeline
@@ -25,7 +25,7 @@ def draw(picture: Path) -> None:
     """Draw the timeline of the clips into `picture`."""
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "synthetic_voices.wav"
-        write_row(CLIPS, recording)
+        write_joined_recording(CLIPS, recording)
         draw_timeline(make_timeline(load("nano"), recording, "nano"), picture)
     with Image.open(picture) as drawn:
         small = drawn.convert("RGB").quantize(64)  # a third of the size, which every clone downloads

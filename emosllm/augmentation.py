@@ -14,7 +14,8 @@ import soxr
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import fft as sfft
 
-RATE = 16_000  # Hz, of every array here
+from emosllm.audio import SAMPLE_RATE
+
 Range = tuple[float, float]
 
 
@@ -109,12 +110,12 @@ def colour(
 
 def change_speed(samples: np.ndarray, ratio: float) -> np.ndarray:
     """Play `[T]` `ratio` times as fast: about T / ratio samples, pitch and formants times `ratio`."""
-    return soxr.resample(samples, RATE, RATE / ratio, quality="MQ").astype(np.float32)
+    return soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE / ratio, quality="MQ").astype(np.float32)
 
 
 def trim_ends(samples: np.ndarray, threshold_db: float) -> np.ndarray:
     """Cut both ends where 25 ms frames are `threshold_db` (negative) below the loudest; keep a margin of 50 ms."""
-    frame, keep = RATE // 40, RATE // 20
+    frame, keep = SAMPLE_RATE // 40, SAMPLE_RATE // 20
     if len(samples) < 4 * frame:
         return samples
     levels = level_db(samples[: len(samples) // frame * frame].reshape(-1, frame))
@@ -126,7 +127,9 @@ def trim_ends(samples: np.ndarray, threshold_db: float) -> np.ndarray:
 def pad_silence(samples: np.ndarray, rng: np.random.Generator, before_s: float, after_s: float) -> np.ndarray:
     """Add seconds of noise 50 to 90 dB below the clip's level at both ends; real silence is rarely digital zero."""
     level = 10 ** (-rng.uniform(50.0, 90.0) / 20) * rms(samples)
-    ends = [rng.standard_normal(round(seconds * RATE)).astype(np.float32) * level for seconds in (before_s, after_s)]
+    ends = [
+        rng.standard_normal(round(seconds * SAMPLE_RATE)).astype(np.float32) * level for seconds in (before_s, after_s)
+    ]
     return np.concatenate([ends[0], samples, ends[1]]).astype(np.float32)
 
 
@@ -137,7 +140,7 @@ def add_room(samples: np.ndarray, rng: np.random.Generator, rt60_s: float, drr_d
     """
     from scipy.signal import fftconvolve  # here, because it takes 0.3 s and few commands need it
 
-    time = np.arange(1, max(2, round(rt60_s * RATE))) / RATE  # s
+    time = np.arange(1, max(2, round(rt60_s * SAMPLE_RATE))) / SAMPLE_RATE  # s
     tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / rt60_s)
     tail *= 10 ** (-drr_db / 20) / max(float(np.linalg.norm(tail)), 1e-9)
     wet = fftconvolve(samples, np.concatenate([[1.0], tail]).astype(np.float32))[: len(samples)]
@@ -204,7 +207,7 @@ def level_db(frames: np.ndarray) -> np.ndarray:
 
 def _frequencies(length: int) -> np.ndarray:
     """Return the frequencies in Hz of the padded transform that `_filter` uses for `[length]` samples."""
-    return sfft.rfftfreq(sfft.next_fast_len(max(length, 1), real=True), 1 / RATE)
+    return sfft.rfftfreq(sfft.next_fast_len(max(length, 1), real=True), 1 / SAMPLE_RATE)
 
 
 def _filter(samples: np.ndarray, gain: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def emotion_name(word: str) -> str | None:
     return _NAME_OF[key]
 
 
-def spellings(name: str) -> tuple[str, ...]:
+def words_of_emotion(name: str) -> tuple[str, ...]:
     """Return the known words for an emotion of the vocabulary, its name first."""
     return (name, *(word.replace("_", " ") for word in _SYNONYMS.get(name, ())))
 

@@ -55,13 +55,13 @@ class Recipe(Part):
     assumed: tuple[str, ...] = Field((), description="choices that the source does not state")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_fields(self) -> Self:
         label_set(self.labels)
-        for dissent in self._dissents():
-            raise ValueError(dissent)
+        for contradiction in self._contradictions():
+            raise ValueError(contradiction)
         return self
 
-    def _dissents(self) -> Iterator[str]:
+    def _contradictions(self) -> Iterator[str]:
         """Yield one sentence for each contradiction between fields."""
         if (self.llm is None) == (self.head is None):
             yield "a system answers through an llm or through a head: give one of the two"
@@ -119,9 +119,9 @@ class Recipe(Part):
         return list(dict.fromkeys(name for part in parts if (name := getattr(part, "model", None)) is not None))
 
     @property
-    def learned(self) -> set[str]:
+    def trained_parts(self) -> set[str]:
         """The parts that any phase trains."""
-        return {learner for phase in self.phases.values() for learner in phase.learns}
+        return {part for phase in self.phases.values() for part in phase.learns}
 
     @property
     def unpublished(self) -> list[str]:
@@ -133,7 +133,7 @@ class Recipe(Part):
 _KINDS = ("qp", "linear")  # pydantic adds the kind of a mapper to an error's path; the recipe has no such key
 
 
-def names() -> list[str]:
+def recipe_names() -> list[str]:
     """Return the names of the recipes in the package, without the base recipes."""
     found = [Path(entry.name).stem for entry in files("emosllm.recipes").iterdir() if entry.name.endswith(".yaml")]
     return sorted(name for name in found if not name.startswith("_"))
@@ -143,7 +143,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Load a recipe by its name or from a file, and apply `key=value` overrides.
 
     Args:
-        name: a name of `names()`, or the path of a YAML file (which may `include: NAME`).
+        name: a name of `recipe_names()`, or the path of a YAML file (which may `include: NAME`).
         overrides: such as `lora.rank=16` or `phases.p3.epochs=2`; values are YAML.
 
     Raises:
@@ -194,8 +194,10 @@ def _find(name: str, folder: Path | None) -> Path:
     path = ((folder or Path()) / name).resolve()
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         return path
-    near = did_you_mean(name, names())
-    raise UserError(f"no recipe {name!r}{near}: known are {', '.join(names())}, or give the path of a .yaml file")
+    near = did_you_mean(name, recipe_names())
+    raise UserError(
+        f"no recipe {name!r}{near}: known are {', '.join(recipe_names())}, or give the path of a .yaml file"
+    )
 
 
 def _merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,7 +220,7 @@ def _override(text: str) -> dict[str, Any]:
     key, sign, value = text.partition("=")
     if not sign or not key:
         raise UserError(f"override {text!r} is not key=value; for example lora.rank=16")
-    tree: Any = parse_yaml(value, f"override {_shown(text)}: the value {_shown(value)} is")
+    tree: Any = parse_yaml(value, f"override {_short_value(text)}: the value {_short_value(value)} is")
     if isinstance(tree, str):
         with contextlib.suppress(ValueError):  # YAML 1.1 reads 5e-4 as a string
             tree = float(tree)
@@ -237,11 +239,11 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{where!r} is missing"
     value = first["input"]
-    shown = "" if isinstance(value, Mapping) else f", not {_shown(value)}"
+    shown = "" if isinstance(value, Mapping) else f", not {_short_value(value)}"
     return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}{shown}"
 
 
-def _shown(value: Any) -> str:
+def _short_value(value: Any) -> str:
     """A value in a message, cut to a line: a recipe may hold a list of thousands."""
     text = repr(value)
     return text if len(text) <= 160 else f"{text[:160]} …"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from emosllm.augmentation import Augment
 
 Task = Literal["asr", "ser", "joint"]
-Learner = Literal["mapper", "lora", "head"]
+TrainablePart = Literal["mapper", "lora", "head"]
 Strategy = Literal["ser", "transcript-in-prompt", "transcript-first"]
 Answer = Literal["score", "generate"]
 Metric = Literal["ua", "wa", "macro_f1", "weighted_f1"]
@@ -183,7 +183,7 @@ class Optimiser(Part):
 class Phase(Part):
     """One phase of the curriculum."""
 
-    learns: tuple[Learner, ...] = Field(min_length=1)
+    learns: tuple[TrainablePart, ...] = Field(min_length=1)
     tasks: Mapping[Task, float] = Field(description="task -> share of the samples")
     corpora: tuple[str, ...] | None = Field(None, description="names in the manifest's corpus column; null is all")
     epochs: float = Field(gt=0, description="passes over the utterances that fit the tasks")

@@ -36,7 +36,7 @@ def open_sound_file(source: Path | str | bytes, name: str) -> Iterator[sf.SoundF
         fault = truncation.truncation(stream)
         if fault:
             raise AudioError(f"{name} is truncated: {fault}; copy or download it again")
-        whole = truncation.with_honest_size(stream)
+        whole = truncation.with_true_size(stream)
         whole.seek(0)
         try:
             sound = sf.SoundFile(whole)

@@ -37,7 +37,7 @@ def truncation(stream: BinaryIO) -> str | None:
     return None
 
 
-def with_honest_size(stream: BinaryIO) -> BinaryIO:
+def with_true_size(stream: BinaryIO) -> BinaryIO:
     """Return the stream, or a copy with the true size if the header states an audio size of 0, as after a pipe."""
     size = stream.seek(0, 2)
     for at, length, number in _samples_chunk(stream):

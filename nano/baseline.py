@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from emosllm.augmentation import RATE
+from emosllm.audio import SAMPLE_RATE
 from nano.data import Clip, read_clips
 
 CEPSTRA = 20
@@ -35,7 +35,7 @@ def statistics(samples: np.ndarray) -> np.ndarray:
         `[8 * CEPSTRA]`.
     """
     loud = samples / max(float(np.abs(samples).max(initial=0.0)), 1e-6)
-    cepstra = librosa.feature.mfcc(y=loud, sr=RATE, n_mfcc=CEPSTRA, n_fft=512, win_length=400, hop_length=160)
+    cepstra = librosa.feature.mfcc(y=loud, sr=SAMPLE_RATE, n_mfcc=CEPSTRA, n_fft=512, win_length=400, hop_length=160)
     rows = np.concatenate([cepstra, np.diff(cepstra, axis=1, prepend=cepstra[:, :1])])
     low, high = np.percentile(rows, [10, 90], axis=1)
     return np.concatenate([rows.mean(1), rows.std(1), low, high]).astype(np.float32)

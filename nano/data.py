@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from emosllm.augmentation import RATE
+from emosllm.audio import SAMPLE_RATE
 
 LETTERS = "ASHUFDN"  # anger, sadness, happiness, surprise, fear, disgust, neutral (calm counts as neutral)
 MAX_SECONDS = 12.0  # longer recordings are a few read sentences without an emotion
@@ -32,7 +32,7 @@ def read_clips(manifest: Path, split: str) -> list[Clip]:
             if row["split"] != split or float(row["duration"]) > MAX_SECONDS:
                 continue
             samples, rate = sf.read(manifest.parent / row["path"], dtype="float32")
-            if rate != RATE or samples.ndim != 1:
+            if rate != SAMPLE_RATE or samples.ndim != 1:
                 raise ValueError(f"{row['path']}: {rate} Hz, {samples.ndim} axes; the manifest must hold 16 kHz mono")
             emotion = LETTERS.find(row["msp"]) if row["msp"] else -1
             clips.append(Clip(samples, emotion, row["corpus"]))

@@ -121,7 +121,7 @@ def _narrowed(
 
 def _spoilt(recogniser: Recogniser, chosen: Sequence[Utterance], name: str, severity: float) -> float:
     """Compute UA on recordings with a degradation."""
-    change = condition(name).at(severity)
+    change = condition(name).degrade_at(severity)
     changed = []
     for number, utterance in enumerate(chosen):
         assert isinstance(utterance.audio, Path)

@@ -93,7 +93,9 @@ def answering_loss(
 def _conversation(processor: SpeechProcessor, line: Line, rng: np.random.Generator) -> Conversation:
     felt: tuple[Task, ...] = ("ser", "joint")
     task = "asr" if line.emotion is None else felt[int(rng.integers(2))]
-    return processor.converse(task, audio=False, transcript=line.text, hint=line.text, emotion=line.emotion, rng=rng)
+    return processor.build_conversation(
+        task, audio=False, transcript=line.text, hint=line.text, emotion=line.emotion, rng=rng
+    )
 
 
 def main(

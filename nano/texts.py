@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emosllm.corpora.manifest import read_manifest
-from emosllm.prompting.conversation import plain
+from emosllm.prompting.conversation import without_markup
 
 #: GoEmotions' label (Demszky et al. 2020) -> emotion of the vocabulary; a line with two emotions counts as unlabelled.
 EMOTION_OF: Mapping[str, str] = MappingProxyType(
@@ -43,7 +43,7 @@ class Line:
 
 def transcripts(manifest: Path) -> list[Line]:
     """Read the transcripts of the train split, each sentence once."""
-    sentences = {plain(u.transcript) for u in read_manifest(manifest) if u.split == "train" and u.transcript}
+    sentences = {without_markup(u.transcript) for u in read_manifest(manifest) if u.split == "train" and u.transcript}
     return [Line(text) for text in sorted(sentences)]
 
 
@@ -54,5 +54,5 @@ def goemotions(folder: Path) -> list[Line]:
     with (folder / "train.tsv").open(encoding="utf-8", newline="") as rows:
         for text, labels, _ in csv.reader(rows, delimiter="\t", quoting=csv.QUOTE_NONE):
             emotions = {EMOTION_OF.get(names[int(label)]) for label in labels.split(",")}
-            lines.append(Line(plain(text), emotions.pop() if len(emotions) == 1 else None))
+            lines.append(Line(without_markup(text), emotions.pop() if len(emotions) == 1 else None))
     return lines

@@ -14,7 +14,7 @@ from emosllm.errors import UserError
 from emosllm.experiments.grid import read_grid
 from emosllm.experiments.protocols.catalogue import find_protocol
 from emosllm.experiments.studies import load_study, study_variants
-from emosllm.recipe import Recipe, load_recipe, names
+from emosllm.recipe import Recipe, load_recipe, recipe_names
 
 #: The number of trainings of a protocol; one if not listed.
 FOLDS = {"iemocap-loso": 5, "iemocap-speakers": 10, "emospeech-cv": 5}
@@ -74,6 +74,6 @@ def _trained(verb: str, given: dict[str, Any]) -> tuple[tuple[Recipe, ...], int,
         labels = [f"labels={protocol.labels}"] if protocol.labels else []
         return (load_recipe(given["model"], [*overrides, *labels]),), FOLDS.get(protocol.name, 1), ()
     name = given.get("recipe") or given.get("model")
-    if name in names():
+    if name in recipe_names():
         return (load_recipe(name, overrides),), 1, ()
     return (), 0, ()

@@ -37,22 +37,22 @@ class Layers:
     depth: int
     width: int
 
-    def over(self, places: float, seen: float) -> float:
+    def pass_operations(self, places: float, seen: float) -> float:
         """Operations of one pass over `places` positions, each of which attends to `seen` positions."""
         return places * (2.0 * self.weights + 4.0 * self.depth * seen * self.width)
 
 
-def hearing(system: System, seconds: float) -> float:
+def encoder_operations(system: System, seconds: float) -> float:
     """Operations of the encoder for one clip."""
     if system.encoder is None:
         return 0.0
     encoder = system.encoder
     fixed = encoder.family.window == "max_length" and encoder.part.window == "model"
     frames = WINDOW if fixed else FRAMES_A_SECOND * seconds
-    return Layers(count_weights(encoder), depth(encoder.model.config), encoder.width).over(frames, frames)
+    return Layers(count_weights(encoder), depth(encoder.model.config), encoder.width).pass_operations(frames, frames)
 
 
-def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> float:
+def training_operations(system: System, recipe: Recipe, phase: str, seconds: float) -> float:
     """Operations of one training sample of a phase, forward and backward, without the encoder.
 
     Args:
@@ -62,22 +62,24 @@ def learning(system: System, recipe: Recipe, phase: str, seconds: float) -> floa
         seconds: length of the clip.
     """
     frames = FRAMES_A_SECOND * seconds
-    learns = recipe.phases[phase].learns
+    trained_parts = recipe.phases[phase].learns
     if isinstance(system, SpeechHead):
         return 3 * 2.0 * count_weights(system.head) * frames
     vectors = audio_vectors(recipe).of_frames(round(frames)) if recipe.mapper is not None else 0
-    return _mapping(system, recipe, frames, vectors, "mapper" in learns) + reading(system, recipe, vectors, learns)
+    return _mapper_operations(system, recipe, frames, vectors, "mapper" in trained_parts) + llm_operations(
+        system, recipe, vectors, trained_parts
+    )
 
 
-def _mapping(system: SpeechLLM, recipe: Recipe, frames: float, vectors: int, learns: bool) -> float:
+def _mapper_operations(system: SpeechLLM, recipe: Recipe, frames: float, vectors: int, is_trained: bool) -> float:
     if system.mapper is None:
         return 0.0
     places = frames + (vectors if recipe.mapper is not None and recipe.mapper.kind == "qp" else 0)
-    return (3 if learns else 1) * 2.0 * count_weights(system.mapper) * places
+    return (3 if is_trained else 1) * 2.0 * count_weights(system.mapper) * places
 
 
-def reading(
-    system: SpeechLLM, recipe: Recipe, vectors: int, learns: Collection[str], prefix: int = PREFIX_TOKENS
+def llm_operations(
+    system: SpeechLLM, recipe: Recipe, vectors: int, trained_parts: Collection[str], prefix: int = PREFIX_TOKENS
 ) -> float:
     """Operations of the LLM for one row; if it is trained, with the row's share of the batch's common prefix.
 
@@ -85,13 +87,13 @@ def reading(
         system: with the LLM.
         recipe: of the system.
         vectors: number of vectors of the row's clip.
-        learns: the parts that are trained.
+        trained_parts: the parts that are trained.
         prefix: number of tokens that the rows of a batch have in common at the start.
     """
     layers, adapters, vocabulary = _llm(system)
     row = ROW_TOKENS + vectors
     # Backward, a frozen product costs one product, an adapter's two, and attention 2.5 times its forward pass.
-    lora = "lora" in learns
+    lora = "lora" in trained_parts
     each = 2 * 2.0 * layers.weights + (3 if lora else 2) * 2.0 * adapters
     attention = 3.5 * 4.0 * layers.depth * layers.width
     total = row * (each + attention * (prefix + row / 2)) + 2 * 2.0 * vocabulary * ANSWER_TOKENS

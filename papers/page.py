@@ -9,9 +9,9 @@ from typing import Any
 from emosllm.recipe import Recipe
 from emosllm.reporting.report_text import NAMES
 from papers.commands import Command, read_command
-from papers.needs import PRECISE, needs_of
-from papers.ours import clips_of, find_ours, with_interval
-from papers.rows import RESULTS, Corpus, Paper, Row, Shown, read_corpora, read_papers, read_shown
+from papers.our_figures import clips_of, find_our_figure, with_interval
+from papers.requirements import BASIS, requirements_of
+from papers.rows import RESULTS, Corpus, Paper, Row, ShownStudy, read_corpora, read_papers, read_shown_studies
 
 PAGE = Path("docs/results.md")
 _HEAD = ("where", "what", "figure", "command that reproduces it", "what it needs", "ours, at nano scale")
@@ -29,7 +29,7 @@ def blocks(root: Path) -> dict[str, str]:
     """Every block, by name."""
     corpora = read_corpora(root)
     found = {name: paper_text(paper, corpora, root) for name, paper in read_papers(root).items()}
-    return {**found, "corpora": corpora_text(corpora), "studies": studies_text(read_shown(root), root)}
+    return {**found, "corpora": corpora_text(corpora), "studies": studies_text(read_shown_studies(root), root)}
 
 
 def fill(page: str, texts: Mapping[str, str]) -> str:
@@ -63,40 +63,47 @@ def _cells(row: Row, paper: Paper, corpora: Mapping[str, Corpus], root: Path, be
         return [row.where, row.what, figure, "the same", "", _ours(row, root)]
     commands = [read_command(text) for text in row.commands]
     corpus = corpora[row.corpus or paper.corpus]
-    return [row.where, row.what, figure, _shown(row.commands), needs_text(row, commands, corpus), _ours(row, root)]
+    return [
+        row.where,
+        row.what,
+        figure,
+        _shown(row.commands),
+        requirements_text(row, commands, corpus),
+        _ours(row, root),
+    ]
 
 
 def _shown(commands: tuple[str, ...]) -> str:
     return "<br>".join(f"`{text}`" for text in commands) or "none of ours"
 
 
-def needs_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
-    """The needs of a row's commands: data, weights, memory and hours."""
+def requirements_text(row: Row, commands: list[Command], corpus: Corpus) -> str:
+    """The requirements of a row's commands: data, weights, memory and hours."""
     recipes = [(recipe, command) for command in commands for recipe in command.recipes]
     if not recipes:
         return "" if not commands else "nothing"
     if commands[0].verb in ("info", "show"):
         return "nothing: shapes alone are counted"
-    texts = dict.fromkeys(_needs(command, corpus, row.trainings) for command in commands if command.recipes)
+    texts = dict.fromkeys(_requirements(command, corpus, row.trainings) for command in commands if command.recipes)
     return "; ".join([corpus.title, *texts])
 
 
-def _needs(command: Command, corpus: Corpus, trainings: int | None) -> str:
+def _requirements(command: Command, corpus: Corpus, trainings: int | None) -> str:
     largest: Recipe = command.recipes[-1]  # the last recipe of a grid is the largest
-    return needs_of(largest, corpus, command.folds, len(command.recipes), trainings != 0).text()
+    return requirements_of(largest, corpus, command.folds, len(command.recipes), trainings != 0).text()
 
 
 def _ours(row: Row, root: Path) -> str:
     if row.ours is None:
         return str(row.without)
-    found = find_ours(root, row.ours)
+    found = find_our_figure(root, row.ours)
     remark = f"; {row.remark}" if row.remark else ""
     return f"{found.value} (`{found.source}`){remark}"
 
 
 def corpora_text(corpora: Mapping[str, Corpus]) -> str:
     """The basis of the hours."""
-    lines = [PRECISE, "", _line(("corpus", "licence", "training clips", "seconds a clip", "source"))]
+    lines = [BASIS, "", _line(("corpus", "licence", "training clips", "seconds a clip", "source"))]
     lines.append(_line(["---"] * 5))
     for corpus in corpora.values():
         clips = ", ".join(f"{task} {count:,}" for task, count in corpus.clips.items())
@@ -104,7 +111,7 @@ def corpora_text(corpora: Mapping[str, Corpus]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def studies_text(shown: Mapping[str, Shown], root: Path) -> str:
+def studies_text(shown: Mapping[str, ShownStudy], root: Path) -> str:
     """A section for each of our studies."""
     held = {
         name: json.loads((root / RESULTS / study.file).read_text(encoding="utf-8")) for name, study in shown.items()
@@ -112,7 +119,7 @@ def studies_text(shown: Mapping[str, Shown], root: Path) -> str:
     return "\n".join(_study(study, held[name]) for name, study in shown.items())
 
 
-def _study(study: Shown, held: Mapping[str, Any]) -> str:
+def _study(study: ShownStudy, held: Mapping[str, Any]) -> str:
     clips = next(iter(held["folds"].values()))["train"]
     each = " a fold" * (len(held["folds"]) > 1)
     tested = f"{held['rows'][0]['n']} {clips_of(held)}"

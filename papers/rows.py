@@ -78,7 +78,7 @@ class Corpus(_Part):
     source: str
 
 
-class Shown(_Part):
+class ShownStudy(_Part):
     """One of our studies, and its conclusion."""
 
     file: str
@@ -102,11 +102,11 @@ def read_corpora(root: Path) -> dict[str, Corpus]:
     return {name: Corpus.model_validate(corpus) for name, corpus in tree.items()}
 
 
-def read_shown(root: Path) -> dict[str, Shown]:
+def read_shown_studies(root: Path) -> dict[str, ShownStudy]:
     """Our studies at nano scale, in the order of the page."""
     tree = read_yaml(root / RESULTS / "studies.yaml", "studies.yaml is")
     settings = tree.pop("settings", {})
-    shown = {name: Shown.model_validate(study) for name, study in tree.items()}
+    shown = {name: ShownStudy.model_validate(study) for name, study in tree.items()}
     return {
         name: study.model_copy(update={"command": f"{study.command} {settings.get(study.settings, '')}".strip()})
         for name, study in shown.items()

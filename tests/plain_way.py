@@ -16,7 +16,7 @@ def whole(model, processor, sample, closed=True):
     scale = model.get_input_embeddings()(torch.tensor([7]))[0, 0] / model.get_input_embeddings().weight[7, 0]
     parts = [embed(torch.tensor(tokens.head, dtype=torch.long)) * scale]
     if sample.samples is not None:
-        parts += [model.hear(**processor.features([sample.samples]))]
+        parts += [model.audio_embeddings(**processor.features([sample.samples]))]
     parts += [embed(torch.tensor(tokens.tail, dtype=torch.long)) * scale]
     before = sum(len(part) for part in parts[:-1])
     labels = [token if kind else IGNORED for token, kind in zip(tokens.tail, tokens.kinds, strict=True)]

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+import tones
 from pydantic import ValidationError
 
 from emosllm import augmentation as aug
+from emosllm.audio import SAMPLE_RATE
 
-RATE = aug.RATE
-
-
-def tone(seconds: float = 1.5, hertz: float = 440.0, level: float = 0.1) -> np.ndarray:
-    """A sine `[T]`."""
-    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+tone = partial(tones.tone, seconds=1.5, level=0.1)
 
 
 def voice(seed: int = 0, seconds: float = 1.5) -> np.ndarray:
     """Noise bursts with pauses, similar to speech in level."""
     rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * RATE)) / RATE
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return (0.1 * rng.standard_normal(len(time)) * (np.sin(2 * np.pi * 3 * time) > 0)).astype(np.float32)
 
 
 def spectral_peak(samples: np.ndarray) -> float:
     """Frequency of the strongest line in Hz."""
-    return float(np.argmax(np.abs(np.fft.rfft(samples))) * RATE / len(samples))
+    return float(np.argmax(np.abs(np.fft.rfft(samples))) * SAMPLE_RATE / len(samples))
 
 
 ALWAYS = aug.Augment(**{name: 1.0 for name in aug.Augment.model_fields if name.endswith("_p")})
@@ -49,7 +48,7 @@ def test_never_changes_nothing_and_input_is_left_alone() -> None:
     np.testing.assert_array_equal(samples, before)
 
 
-@pytest.mark.parametrize("samples", [np.zeros(RATE, np.float32), np.zeros(1, np.float32), tone(0.05)])
+@pytest.mark.parametrize("samples", [np.zeros(SAMPLE_RATE, np.float32), np.zeros(1, np.float32), tone(seconds=0.05)])
 def test_silent_and_tiny_clips_stay_finite(samples: np.ndarray) -> None:
     out = aug.augment(samples, np.random.default_rng(3), ALWAYS, [voice()])
     assert len(out) > 0
@@ -65,7 +64,7 @@ def test_noise_has_the_requested_ratio(snr_db: float) -> None:
 
 
 def test_noise_slope_is_in_its_spectrum() -> None:
-    power = np.abs(np.fft.rfft(aug.make_noise(RATE * 8, np.random.default_rng(0), 1.0))) ** 2
+    power = np.abs(np.fft.rfft(aug.make_noise(SAMPLE_RATE * 8, np.random.default_rng(0), 1.0))) ** 2
     low, high = power[8 * 200 : 8 * 400].mean(), power[8 * 3200 : 8 * 6400].mean()
     assert 10 * np.log10(low / high) == pytest.approx(12.0, abs=1.0)  # pink: 3 dB per octave, four octaves
 
@@ -79,10 +78,10 @@ def test_speed_changes_length_and_pitch() -> None:
 def test_ends() -> None:
     rng = np.random.default_rng(0)
     padded = aug.pad_silence(tone(), rng, 0.5, 0.25)
-    assert len(padded) == len(tone()) + 0.75 * RATE
+    assert len(padded) == len(tone()) + 0.75 * SAMPLE_RATE
     trimmed = aug.trim_ends(padded, -40.0)
-    assert len(trimmed) == pytest.approx(len(tone()) + 0.1 * RATE, abs=0.05 * RATE)
-    assert len(aug.trim_ends(tone(), -40.0)) == pytest.approx(len(tone()), abs=0.025 * RATE)
+    assert len(trimmed) == pytest.approx(len(tone()) + 0.1 * SAMPLE_RATE, abs=0.05 * SAMPLE_RATE)
+    assert len(aug.trim_ends(tone(), -40.0)) == pytest.approx(len(tone()), abs=0.025 * SAMPLE_RATE)
 
 
 def test_telephone_keeps_only_its_band() -> None:
@@ -92,7 +91,7 @@ def test_telephone_keeps_only_its_band() -> None:
 
 
 def test_room_rings_on_and_keeps_length_and_level() -> None:
-    click = np.zeros(RATE, np.float32)
+    click = np.zeros(SAMPLE_RATE, np.float32)
     click[100] = 0.5
     out = aug.add_room(click, np.random.default_rng(0), 0.5, 0.0)
     early, late = out[101:1701], out[4101:5701]  # 0.25 s apart: half of 0.5 s, so 30 dB
@@ -103,8 +102,8 @@ def test_room_rings_on_and_keeps_length_and_level() -> None:
 
 def test_tilt_is_per_octave() -> None:
     pair = tone(hertz=500.0) + tone(hertz=2000.0)
-    spectrum = np.abs(np.fft.rfft(aug.shape_spectrum(pair, 3.0))[: RATE // 2])
-    at = [round(hertz * len(pair) / RATE) for hertz in (500, 2000)]
+    spectrum = np.abs(np.fft.rfft(aug.shape_spectrum(pair, 3.0))[: SAMPLE_RATE // 2])
+    at = [round(hertz * len(pair) / SAMPLE_RATE) for hertz in (500, 2000)]
     assert 20 * np.log10(spectrum[at[1]] / spectrum[at[0]]) == pytest.approx(6.0, abs=0.5)
 
 

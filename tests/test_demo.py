@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 import demo.__main__ as demonstration
-from demo.answers import answers_table, right
+from demo.answers_table import answers_table, count_right
 from emosllm.corpora.manifest import read_manifest
 from emosllm.utterance import Prediction, Utterance
 
@@ -28,8 +28,8 @@ def test_all_but_one_are_right_after_the_training(shown: tuple[demonstration.Out
     outcome, _, _ = shown
     assert len(outcome.test) >= 12
     assert len({utterance.emotion for utterance in outcome.test}) == 4
-    assert right(outcome.test, outcome.after) >= len(outcome.test) - 1
-    assert right(outcome.test, outcome.before) < right(outcome.test, outcome.after)
+    assert count_right(outcome.test, outcome.after) >= len(outcome.test) - 1
+    assert count_right(outcome.test, outcome.before) < count_right(outcome.test, outcome.after)
 
 
 def test_it_did_not_learn_from_the_voices_that_it_shows(shown: tuple[demonstration.Outcome, Path, str]) -> None:
@@ -39,7 +39,7 @@ def test_it_did_not_learn_from_the_voices_that_it_shows(shown: tuple[demonstrati
 
 def test_the_output_states_the_result_and_its_limits(shown: tuple[demonstration.Outcome, Path, str]) -> None:
     outcome, folder, text = shown
-    after = f"after: {right(outcome.test, outcome.after)} of {len(outcome.test)} right"
+    after = f"after: {count_right(outcome.test, outcome.after)} of {len(outcome.test)} right"
     assert after in text
     assert "nothing about people" in text
     assert all(Path(prediction.path).stem.removeprefix("synthetic_") in text for prediction in outcome.after)
@@ -58,4 +58,4 @@ def test_the_table_marks_each_answer() -> None:
     lines = [line.split() for line in console.file.getvalue().splitlines() if "right" in line]
     assert lines[0] == ["a", "sad", "wrong", "happy", "0.75", "right", "sad", "0.50"]
     assert lines[1] == ["b", "happy", "wrong", "b.flac", "is", "empty", "right", "happy", "0.88"]
-    assert (right(clips, before), right(clips, after)) == (0, 2)
+    assert (count_right(clips, before), count_right(clips, after)) == (0, 2)

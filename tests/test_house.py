@@ -9,7 +9,7 @@ import yaml
 
 from docs import architecture
 from emosllm.models.description import describe, downloads
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 
 ROOT = Path(__file__).parents[1]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def test_each_file_says_what_it_is(path: Path) -> None:
 
 def test_the_models_page_states_each_recipes_weights_and_downloads() -> None:
     rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([\d,]+ \| [\d.]+ B \| [\d.]+ GB) \|", MODELS, re.MULTILINE))
-    assert set(rows) == set(names()) - {"nano"}
+    assert set(rows) == set(recipe_names()) - {"nano"}
     for name, stated in rows.items():
         found = describe(load_recipe(name))
         size = sum(download.gigabytes for download in downloads(found.recipe).values())

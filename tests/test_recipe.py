@@ -13,9 +13,9 @@ from emosllm.errors import UserError
 from emosllm.models.build import build_empty, build_model, build_processor
 from emosllm.models.description import downloads
 from emosllm.prompting.processor import Sample
-from emosllm.recipe import Recipe, dump, load_recipe, names, parse
+from emosllm.recipe import Recipe, dump, load_recipe, parse, recipe_names
 from emosllm.recipe_parts import EncoderPart, LoraPart, TrainingPart
-from emosllm.training.run import set_learning
+from emosllm.training.run import set_trainable
 
 TINY_PARTS = {
     "emosllm-qwen3-4b": {"llm_name": "qwen3"},
@@ -25,11 +25,11 @@ TINY_PARTS = {
 
 
 def test_the_papers_systems_are_there():
-    assert {"emosllm", "emosllm-12m5", "emosllm-qwen3-4b", "emosllm-wav2vec2", "nano"} <= set(names())
-    assert not any(name.startswith("_") for name in names())
+    assert {"emosllm", "emosllm-12m5", "emosllm-qwen3-4b", "emosllm-wav2vec2", "nano"} <= set(recipe_names())
+    assert not any(name.startswith("_") for name in recipe_names())
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_is_called_as_its_file_and_says_where_it_comes_from(name):
     recipe = load_recipe(name)
     assert recipe.name == name
@@ -39,14 +39,14 @@ def test_a_recipe_is_called_as_its_file_and_says_where_it_comes_from(name):
     assert fetched == set(downloads(recipe)), "size and licence of each"
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_printed_and_read_back_it_is_the_same(name):
     recipe = load_recipe(name)
     assert parse(yaml.safe_load(dump(recipe)), name) == recipe
     assert parse(recipe.model_dump(mode="json"), name) == recipe
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_a_printed_recipe_is_a_recipe_file(tmp_path, name):
     (tmp_path / "mine.yaml").write_text(dump(load_recipe(name)), encoding="utf-8")
     assert load_recipe(tmp_path / "mine.yaml") == load_recipe(name)
@@ -73,26 +73,26 @@ STATED = {
 }
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_what_learns_has_the_stated_count(name):
     recipe = load_recipe(name)
     assert recipe.trainable == STATED.get(name, recipe.trainable)
     model = build_empty(recipe)
-    set_learning(model, sorted(recipe.learned), lora_learned=True)
+    set_trainable(model, sorted(recipe.trained_parts), lora_trained=True)
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     held = sum(parameter.numel() for parameter in model.parameters() if parameter.device.type != "meta")
     assert held < 10_000  # transformers makes one vector of some encoders without asking where
     assert recipe.trainable in (None, learning)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name == "nano" or name.startswith("emosllm")])
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name == "nano" or name.startswith("emosllm")])
 def test_built_tiny_it_learns(tmp_path, name):
     shallow = ["encoder.layers=[1, 2]"] if name == "nano" else []  # the tiny encoder has two layers
     recipe = tiny.recipe(tmp_path, name, "prompt.examples=0", *shallow, **TINY_PARTS.get(name, {}))
     torch.manual_seed(0)
     model, processor = build_model(recipe).train(), build_processor(recipe)
     samples = [
-        Sample(processor.converse("joint", transcript=text, emotion=emotion), tiny.clip(0.4, seed))
+        Sample(processor.build_conversation("joint", transcript=text, emotion=emotion), tiny.clip(0.4, seed))
         for seed, (text, emotion) in enumerate((("Yes.", "happy"), ("No, never!", "angry")))
     ]
     batch = processor(samples)
@@ -202,7 +202,7 @@ def test_a_recipe_is_frozen():
         load_recipe("emosllm").name = "other"
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_the_corpora_of_a_phase_are_named_as_their_readers_name_them(name):
     wanted = {corpus for phase in load_recipe(name).phases.values() for corpus in phase.corpora or ()}
     assert wanted <= set(READERS)

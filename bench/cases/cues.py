@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.case import Case, Pair
-from bench.scale import Setting
-from bench.systems import utterance
+from bench.sizes import Setting
+from bench.systems import write_utterance
 from emosllm.corpora.manifest import read_manifest
 from emosllm.prompting.cues.sets import measure_all
 from emosllm.utterance import Utterance
@@ -97,7 +97,7 @@ def _clips(setting: Setting) -> list[Utterance]:
         return known[:: max(1, len(known) // count)][:count]
     folder = tempfile.TemporaryDirectory()
     _FOLDERS.append(folder)
-    return [utterance(Path(folder.name), number, 1.5 + 4.4 * (number % 11) / 10) for number in range(count)]
+    return [write_utterance(Path(folder.name), number, 1.5 + 4.4 * (number % 11) / 10) for number in range(count)]
 
 
 def _equal(plain: Values, ours: Values) -> dict[str, float]:

@@ -4,10 +4,10 @@ from functools import partial
 
 import torch
 
-from bench import plain
+from bench import plain_transformers
 from bench.case import Case, Pair
-from bench.scale import Setting
-from bench.systems import Both, in_words, speech_system, voice
+from bench.sizes import Setting
+from bench.systems import PairOfSystems, speech_system, synthetic_clip, with_multi_token_labels
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.prompting.token_rows import IGNORED
 
@@ -26,11 +26,11 @@ def labels(setting: Setting, count: int) -> Pair:
         count: number of labels; all nine of EmoSLLM's if 0.
     """
     layers = setting.layers or setting.sizes.layers_long
-    both = Both(partial(speech_system, setting, layers))
-    processor = in_words(both.processor)
+    systems = PairOfSystems(partial(speech_system, setting, layers))
+    processor = with_multi_token_labels(systems.processor)
     wanted = processor.labels.only(processor.labels.names[:count]) if count else processor.labels
-    clip = voice(_SECONDS, 0)
-    question = processor.converse("ser", emotion=wanted.names[0], labels=wanted)
+    clip = synthetic_clip(_SECONDS, 0)
+    question = processor.build_conversation("ser", emotion=wanted.names[0], labels=wanted)
     sample = Sample(question, samples=clip)
     batch = processor.for_labels([sample], wanted)
     assert processor.chat is not None
@@ -39,8 +39,8 @@ def labels(setting: Setting, count: int) -> Pair:
     @torch.inference_mode()
     def plain_way() -> torch.Tensor:
         """Log-probability of each label, from one whole row for each label."""
-        model = both.published
-        vector = plain.vectors_of(model, processor, [clip])[0]
+        model = systems.published
+        vector = plain_transformers.vectors_of(model, processor, [clip])[0]
         embed = model.get_input_embeddings()
         before, after = (embed(torch.tensor(ids, device=model.device)) for ids in (tokens.head, tokens.tail))
         prompt = torch.cat([before, vector.to(before.dtype), after])
@@ -48,7 +48,7 @@ def labels(setting: Setting, count: int) -> Pair:
         rows = [torch.cat([prompt, embed(ids)]) for ids in ends]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row)) for row in rows], batch_first=True)
-        with plain.as_published(model.llm):
+        with plain_transformers.as_published(model.llm):
             logits = model.llm(inputs_embeds=padded, attention_mask=mask.long().to(model.device)).logits
         first = len(prompt) - 1
         scores = [
@@ -59,8 +59,8 @@ def labels(setting: Setting, count: int) -> Pair:
 
     def ours() -> torch.Tensor:
         with torch.inference_mode():
-            fresh = processor.for_labels([sample], wanted).to(both.ready.device)
-            return both.ready.score(**fresh)[0].cpu()
+            fresh = processor.for_labels([sample], wanted).to(systems.ready.device)
+            return systems.ready.score(**fresh)[0].cpu()
 
     # Compare numbers, not labels: the largest probability of nine, and those of the others.
     limit = 1e-3 if setting.sizes.dtype == torch.float32 else 0.1
@@ -73,7 +73,7 @@ def labels(setting: Setting, count: int) -> Pair:
     longest = int((batch["candidates"] != IGNORED).sum(-1).max())
     facts = {"layers": layers, "labels": len(wanted.names), "tokens_of_the_longest_label": longest}
     facts |= {"prefix_tokens": len(batch["prefix_ids"]), "other_tokens": batch["input_ids"].shape[1]}
-    build = {"before_plain": lambda: both.published, "before_ours": lambda: both.ready}
+    build = {"before_plain": lambda: systems.published, "before_ours": lambda: systems.ready}
     return Pair(plain_way, ours, compare, 1, facts, **build)
 
 

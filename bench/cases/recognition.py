@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from bench import plain
+from bench import plain_transformers
 from bench.case import Case, Pair, same_labels
-from bench.scale import Setting
-from bench.systems import Both, longer, speech_system, voice
+from bench.sizes import Setting
+from bench.systems import PairOfSystems, speech_system, synthetic_clip, with_longer_prompt
 from emosllm.inference.loader import load
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.speech_llm import SpeechLLM
@@ -19,7 +19,7 @@ from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Strategy, Task
 from emosllm.utterance import Prediction, Utterance
 
-Way = Literal["published", "ready"]
+SystemName = Literal["published", "ready"]
 
 _SECONDS = 3.7  # the mean of acted corpora
 _WINDOW = 5.0  # seconds, of the long recording
@@ -47,31 +47,32 @@ def recognise(
         without_encoder: exclude the encoder from both implementations.
     """
     short = clips == 1 and strategy == "ser"
-    layers = setting.layers or (setting.sizes.layers_asked if short else setting.sizes.layers_long)
+    layers = setting.layers or (setting.sizes.layers_single_clip if short else setting.sizes.layers_long)
     changes = (f"inference={{max_new_tokens: {_TRANSCRIPT}}}",)
-    both = Both(partial(speech_system, setting, layers, 1.0, *changes))
+    systems = PairOfSystems(partial(speech_system, setting, layers, 1.0, *changes))
     free = 0 if strategy == "ser" else _TRANSCRIPT
-    processor, weight_bytes = longer(both.processor, prompts), both.weight_bytes(not without_encoder, free)
+    processor = with_longer_prompt(systems.processor, prompts)
+    weight_bytes = systems.weight_bytes(not without_encoder, free)
     together = together or clips
-    signals = [voice(seconds, number) for number in range(clips)]
+    signals = [synthetic_clip(seconds, number) for number in range(clips)]
 
     @cache
-    def frames(way: Way) -> list[np.ndarray]:
+    def frames(name: SystemName) -> list[np.ndarray]:
         """The encoder's frames of the clips, if the encoder is excluded."""
-        return [_frames(getattr(both, way), processor, clip) for clip in signals] if without_encoder else []
+        return [_frames(getattr(systems, name), processor, clip) for clip in signals] if without_encoder else []
 
     @cache
     def recogniser() -> Recogniser:
         known = frames("ready")
         remembered = (lambda utterance: known[int(utterance.id)]) if known else None
-        return Recogniser(both.ready, processor, strategy=strategy, answer="score", remembered=remembered)
+        return Recogniser(systems.ready, processor, strategy=strategy, answer="score", remembered=remembered)
 
     task: Task = "ser" if strategy == "ser" else "joint"
 
     def plain_way() -> list[str]:
         given = frames("published") or signals
         batches = [given[start : start + together] for start in range(0, clips, together)]
-        answers = partial(plain.answers_of, both.published, processor)
+        answers = partial(plain_transformers.answers_of, systems.published, processor)
         texts = [answer for batch in batches for answer in answers(batch, task, free)]
         return parsed(processor, texts)
 
@@ -87,7 +88,7 @@ def recognise(
         same_labels(setting.sizes.dtype),
         clips,
         facts,
-        before_plain=lambda: both.published and frames("published"),
+        before_plain=lambda: systems.published and frames("published"),
         before_ours=recogniser,
     )
 
@@ -102,8 +103,8 @@ def parsed(processor: SpeechProcessor, answers: Sequence[str]) -> list[str]:
 
 def row_lengths(processor: SpeechProcessor, task: Task, seconds: float) -> dict[str, int]:
     """The number of tokens of a prompt that are shared with the others, and of its own tokens."""
-    conversation = processor.converse(task, emotion=processor.labels.names[0])
-    batch = processor.for_labels([Sample(conversation, samples=voice(seconds, 0))])
+    conversation = processor.build_conversation(task, emotion=processor.labels.names[0])
+    batch = processor.for_labels([Sample(conversation, samples=synthetic_clip(seconds, 0))])
     vectors = int(batch["audio_mask"].sum())
     return {
         "prefix_tokens": len(batch["prefix_ids"]),
@@ -117,12 +118,13 @@ def _long(setting: Setting) -> Pair:
     recogniser = load("nano", device=setting.device)
     recogniser = Recogniser(recogniser.model, recogniser.processor, strategy="ser", answer="score")
     model, processor = recogniser.model, recogniser.processor
-    recording = voice(setting.sizes.recording, 0)
+    recording = synthetic_clip(setting.sizes.recording, 0)
     starts = np.arange(0, setting.sizes.recording, _WINDOW)
     cut = [recording[int(start * 16_000) : int((start + _WINDOW) * 16_000)] for start in starts]
 
     def plain_way() -> list[str]:
-        return [label for clip in cut for label in parsed(processor, plain.answers_of(model, processor, [clip]))]
+        answers = [plain_transformers.answers_of(model, processor, [clip]) for clip in cut]
+        return [label for texts in answers for label in parsed(processor, texts)]
 
     def ours() -> list[Prediction]:
         windows = [Utterance(f"{start:g}", recording, start=start, end=start + _WINDOW) for start in starts]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from bench.case import Case, Pair
-from bench.scale import Setting
+from bench.sizes import Setting
 
 _ALL = "import torch, transformers, peft, accelerate"
 _HELP = f"{_ALL}; import argparse; p = argparse.ArgumentParser(); p.add_argument('audio'); p.parse_args(['--help'])"

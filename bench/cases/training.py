@@ -7,33 +7,37 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bench import plain
-from bench.case import Case, Learned, Pair, same_learning
-from bench.scale import Setting
-from bench.systems import SENTENCES, speech_system, text_only, voice, whisper_gemma
+from bench import plain_transformers
+from bench.case import Case, Pair, TrainingStep, equal_training_steps
+from bench.sizes import Setting
+from bench.systems import SENTENCES, speech_system, synthetic_clip, text_only, whisper_gemma
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import Sample, SpeechProcessor
-from emosllm.recipe_parts import Learner, Task
-from emosllm.training.run import set_learning
+from emosllm.recipe_parts import Task, TrainablePart
+from emosllm.training.run import set_trainable
 
 _SECONDS = 3.7  # the mean of acted corpora
 
 
 def speech(
-    setting: Setting, task: Task, learns: Sequence[Learner], clips: int | None = None, seconds: float = _SECONDS
+    setting: Setting,
+    task: Task,
+    trained_parts: Sequence[TrainablePart],
+    clips: int | None = None,
+    seconds: float = _SECONDS,
 ) -> Pair:
     """A training step of one of EmoSLLM's phases.
 
     Args:
         setting: device and size.
         task: of the samples.
-        learns: the parts that are trained.
+        trained_parts: the parts that are trained.
         clips: of the batch.
         seconds: of each clip.
     """
     layers = setting.layers or setting.sizes.layers
     model, processor = speech_system(setting, layers)
-    return step(setting, model, processor, task, learns, clips or setting.clips, seconds, {"layers": layers})
+    return step(setting, model, processor, task, trained_parts, clips or setting.clips, seconds, {"layers": layers})
 
 
 def step(
@@ -41,35 +45,35 @@ def step(
     model: SpeechLLM,
     processor: SpeechProcessor,
     task: Task,
-    learns: Sequence[Learner],
+    trained_parts: Sequence[TrainablePart],
     clips: int,
     seconds: float,
     facts: dict[str, float],
 ) -> Pair:
     """Forward and backward over one batch, in both implementations; the optimiser's step would be the same in both."""
-    set_learning(model, learns, lora_learned="lora" in learns)
+    set_trainable(model, trained_parts, lora_trained="lora" in trained_parts)
     model.train()
     batch = samples_of(processor, task, clips, seconds)
-    known = _remembered(model, processor, batch)
+    known = _with_cached_frames(model, processor, batch)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def learned(loss: torch.Tensor) -> Learned:
+    def backward(loss: torch.Tensor) -> TrainingStep:
         loss.backward()
         gradient = torch.cat([parameter.grad.flatten().float() for parameter in learning])
         for parameter in learning:
             parameter.grad = None
-        return Learned(float(loss.detach()), gradient)
+        return TrainingStep(float(loss.detach()), gradient)
 
-    def plain_way() -> Learned:
+    def plain_way() -> TrainingStep:
         with _mixed(setting):
-            loss = plain.loss_of(model, processor, batch)
-        return learned(loss)
+            loss = plain_transformers.loss_of(model, processor, batch)
+        return backward(loss)
 
-    def ours() -> Learned:
+    def ours() -> TrainingStep:
         batch = processor(known).to(model.device)
         with _mixed(setting):
             loss = model(**batch).loss
-        return learned(loss)
+        return backward(loss)
 
     rows = processor(known)
     shared = len(rows.get("prefix_ids", ()))
@@ -78,7 +82,8 @@ def step(
     facts = {**facts, "batch": clips, "prefix_tokens": shared, "audio_vectors": vectors}
     facts |= {"other_tokens": round(float(lengths.float().mean())) - vectors, "seconds_a_clip": seconds}
     facts["answer_tokens"] = int((rows["labels"] != -100).sum())
-    return Pair(plain_way, ours, same_learning(setting.sizes.dtype), clips, facts)
+    limits = (1e-5, 1e-3) if setting.sizes.dtype == torch.float32 else (0.01, 0.1)
+    return Pair(plain_way, ours, equal_training_steps(*limits), clips, facts)
 
 
 def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: float) -> list[Sample]:
@@ -88,15 +93,15 @@ def samples_of(processor: SpeechProcessor, task: Task, clips: int, seconds: floa
     for number in range(clips):
         sentence, names = SENTENCES[number % len(SENTENCES)], processor.labels.names
         hint = sentence if processor.takes_transcript else None
-        conversation = processor.converse(
+        conversation = processor.build_conversation(
             task, transcript=sentence, emotion=names[number % len(names)], hint=hint, rng=rng
         )
-        samples.append(Sample(conversation, samples=voice(seconds, number) if processor.takes_audio else None))
+        samples.append(Sample(conversation, samples=synthetic_clip(seconds, number) if processor.takes_audio else None))
     return samples
 
 
 @torch.inference_mode()
-def _remembered(model: SpeechLLM, processor: SpeechProcessor, batch: Sequence[Sample]) -> list[Sample]:
+def _with_cached_frames(model: SpeechLLM, processor: SpeechProcessor, batch: Sequence[Sample]) -> list[Sample]:
     """The same samples with the encoder's frames in half precision, as the feature cache stores them."""
     known = []
     for sample in batch:

@@ -7,18 +7,18 @@ from typing import Annotated
 import typer
 
 from emosllm.cli.options import (
-    BatchOpt,
+    BatchSizeOption,
     DataOption,
-    DeviceOpt,
-    LabelsOpt,
+    DeviceOption,
+    LabelsOption,
     ModelArgument,
-    StrategyOpt,
-    TranscriptsOpt,
+    StrategyOption,
+    TranscriptsChoice,
     TranscriptsOption,
     chosen_labels,
     chosen_split,
     chosen_strategy,
-    tracked,
+    with_progress,
 )
 from emosllm.errors import UserError
 
@@ -31,11 +31,11 @@ def calibrate(
         Path | None,
         typer.Option(help="Write the temperature to this file; by default calibration.json beside the weights."),
     ] = None,
-    transcripts: TranscriptsOpt = TranscriptsOption.own,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    batch_size: BatchOpt = 8,
-    device: DeviceOpt = None,
+    transcripts: TranscriptsOption = TranscriptsChoice.own,
+    strategy: StrategyOption = None,
+    labels: LabelsOption = None,
+    batch_size: BatchSizeOption = 8,
+    device: DeviceOption = None,
 ) -> None:
     """Fit one temperature on validation data, so that a system's probabilities are calibrated.
 
@@ -63,7 +63,7 @@ def calibrate(
         split=split,
         transcripts=transcripts.value,
         batch_size=batch_size,
-        tracked=lambda predictions: tracked(predictions, len(utterances)),
+        with_progress=lambda predictions: with_progress(predictions, len(utterances)),
     )
     write_calibration(found, place)
     print(

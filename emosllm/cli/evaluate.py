@@ -5,26 +5,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emosllm.cli.evaluate_dataset import EvaluationCall, check_scorable, conditions_of, evaluate_once, reference_clips
-from emosllm.cli.evaluate_protocol import evaluate_protocol, never_with_protocol, only_with_protocol
+from emosllm.cli.evaluate_dataset import (
+    EvaluationCall,
+    check_scorable,
+    choose_reference_clips,
+    conditions_of,
+    evaluate_once,
+)
+from emosllm.cli.evaluate_protocol import evaluate_protocol, refuse_with_protocol, refuse_without_protocol
 from emosllm.cli.options import (
-    AnswersOption,
-    BatchOpt,
+    AnswersChoice,
+    BatchSizeOption,
     CacheOption,
     CalibrateOption,
-    DeviceOpt,
-    KeepOption,
-    LabelsOpt,
+    DeviceOption,
+    KeepModelsOption,
+    LabelsOption,
     ManifestsOption,
     ModelArgument,
     OverridesArgument,
     PartialOption,
     ProtocolOption,
+    ResumeEvaluationOption,
     SeedsOption,
-    StrategyOpt,
-    TakeUpOption,
+    StrategyOption,
     TestOnlyOption,
-    TranscriptsOpt,
+    TranscriptsChoice,
     TranscriptsOption,
     chosen_labels,
     chosen_split,
@@ -35,25 +41,25 @@ from emosllm.errors import UserError
 if TYPE_CHECKING:
     from emosllm.recipe_parts import Answer
 
-AnswersOpt = Annotated[
-    AnswersOption | None,
+AnswersOption = Annotated[
+    AnswersChoice | None,
     typer.Option(
         help="Compare the labels' probabilities, or search generated text for a label; the recipe's by default."
     ),
 ]
 
 
-TemperatureOpt = Annotated[
+TemperatureOption = Annotated[
     float | None, typer.Option(help="Temperature of the probabilities; that of `calibrate` by default.")
 ]
 
 
-AbstainOpt = Annotated[
+AbstainOption = Annotated[
     float | None, typer.Option(min=0, max=1, help="Also report the figures without answers below this confidence.")
 ]
 
 
-RobustnessOpt = Annotated[
+RobustnessOption = Annotated[
     str | None,
     typer.Option(
         help="Also evaluate on degraded recordings (slow): names of conditions, separated by commas, or `all`."
@@ -71,24 +77,24 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Write report.json, report.md and predictions.jsonl into this folder.")
     ] = None,
-    transcripts: TranscriptsOpt = TranscriptsOption.own,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    answers: AnswersOpt = None,
-    temperature: TemperatureOpt = None,
-    abstain_below: AbstainOpt = None,
-    robustness: RobustnessOpt = None,
-    batch_size: BatchOpt = 8,
-    device: DeviceOpt = None,
+    transcripts: TranscriptsOption = TranscriptsChoice.own,
+    strategy: StrategyOption = None,
+    labels: LabelsOption = None,
+    answers: AnswersOption = None,
+    temperature: TemperatureOption = None,
+    abstain_below: AbstainOption = None,
+    robustness: RobustnessOption = None,
+    batch_size: BatchSizeOption = 8,
+    device: DeviceOption = None,
     seed: Annotated[int, typer.Option(help="Set the random seed of the bootstrap and of noise.")] = 0,
     protocol: ProtocolOption = None,
     seeds: SeedsOption = 1,
     calibrate: CalibrateOption = False,
-    resume: TakeUpOption = False,
+    resume: ResumeEvaluationOption = False,
     partial: PartialOption = False,
     test_only: TestOnlyOption = False,
     cache: CacheOption = None,
-    keep_models: KeepOption = True,
+    keep_models: KeepModelsOption = True,
 ) -> None:
     """Evaluate a system on labelled recordings: UA, WA, F1 scores, intervals by speaker, confusions, WER.
 
@@ -107,7 +113,7 @@ def evaluate(
         from emosllm.experiments.protocols.evaluation import ProtocolSettings
         from emosllm.experiments.scoring_options import ScoringOptions
 
-        never_with_protocol(split=split, labels=labels)
+        refuse_with_protocol(split=split, labels=labels)
         scoring = ScoringOptions(temperature, calibrate, abstain_below, tuple(conditions), seed)
         settings = ProtocolSettings(
             out=out,
@@ -126,24 +132,24 @@ def evaluate(
         )
         evaluate_protocol(protocol, model, data, overrides or (), settings)
         return
-    taken_up = resume and not conditions
-    only_with_protocol(
-        seeds=seeds > 1, calibrate=calibrate, resume=taken_up, partial=partial, test_only=test_only, cache=cache
+    resumed = resume and not conditions
+    refuse_without_protocol(
+        seeds=seeds > 1, calibrate=calibrate, resume=resumed, partial=partial, test_only=test_only, cache=cache
     )
     if resume and out is None:
         raise UserError("--resume continues a sweep over degraded recordings in a folder: give --out DIR")
     from emosllm.experiments.data.manifests import read_manifests
     from emosllm.inference.loader import load
 
-    told = ", ".join(map(str, data))
+    names = ", ".join(map(str, data))
     known = read_manifests(data)
-    utterances = chosen_split(known, split, told)
+    utterances = chosen_split(known, split, names)
     recogniser = load(
         model, device=device, strategy=asked, answer=answer, temperature=temperature, overrides=overrides or ()
     )
     recogniser.labels = recogniser.labels.only(chosen_labels(labels, utterances) or recogniser.labels.names)
-    check_scorable(recogniser, utterances, told, abstain_below)
+    check_scorable(recogniser, utterances, names, abstain_below)
     call = EvaluationCall(
-        model, told, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume
+        model, names, split, transcripts.value, abstain_below, conditions, batch_size, seed, out, resume
     )
-    raise typer.Exit(evaluate_once(recogniser, utterances, call, reference_clips(known, split)))
+    raise typer.Exit(evaluate_once(recogniser, utterances, call, choose_reference_clips(known, split)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
-from emosllm.cli.options import tracked
+from emosllm.cli.options import with_progress
 from emosllm.errors import UserError
 from emosllm.utterance import Prediction, Utterance
 
@@ -55,7 +55,10 @@ class EvaluationCall:
 
 
 def evaluate_once(
-    recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, learned: Sequence[Utterance] = ()
+    recogniser: "Recogniser",
+    utterances: Sequence[Utterance],
+    call: EvaluationCall,
+    reference_clips: Sequence[Utterance] = (),
 ) -> int:
     """Recognise the utterances, print the report, and write it if a folder is given.
 
@@ -63,7 +66,7 @@ def evaluate_once(
         recogniser: the system.
         utterances: the utterances to score.
         call: the options of the user.
-        learned: clips from which the mean valence, arousal and dominance of each class are computed.
+        reference_clips: clips from which the mean valence, arousal and dominance of each class are computed.
 
     Returns:
         The exit code: 1 if some recordings failed, 2 if all failed.
@@ -79,13 +82,13 @@ def evaluate_once(
         make_folder(call.out)  # reports an unwritable folder before the recognition, not after it
     began = time.monotonic()
     found = recogniser.predict(utterances, call.batch_size, call.transcripts)
-    predictions = list(tracked(found, len(utterances)))
-    report = _report(recogniser, utterances, predictions, call, learned, time.monotonic() - began)
+    predictions = list(with_progress(found, len(utterances)))
+    report = _report(recogniser, utterances, predictions, call, reference_clips, time.monotonic() - began)
     if call.conditions:
-        kept = _kept(report, call)
+        kept = _stored_answers(report, call)
         if call.out is not None:
             write_report(report, utterances, predictions, call.out)
-        report = replace(report, robustness=_swept(recogniser, utterances, call, kept))
+        report = replace(report, robustness=_run_sweep(recogniser, utterances, call, kept))
     print_report(report, Console())
     if call.out is not None:
         write_report(report, utterances, predictions, call.out)
@@ -93,7 +96,7 @@ def evaluate_once(
     return 0 if not failed else 2 if failed == len(predictions) else 1
 
 
-def reference_clips(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
+def choose_reference_clips(known: Sequence[Utterance], split: str | None) -> list[Utterance]:
     """Return the clips for the mean valence of each class: the training and validation parts, without scored clips."""
     return [each for each in known if split is not None and each.split in ("train", "val") and each.split != split]
 
@@ -130,7 +133,7 @@ def _report(
     utterances: Sequence[Utterance],
     predictions: Sequence[Prediction],
     call: EvaluationCall,
-    learned: Sequence[Utterance],
+    reference_clips: Sequence[Utterance],
     seconds: float,
 ) -> "Report":
     from emosllm.evaluation.recogniser_provenance import calibration_warnings, recogniser_provenance
@@ -144,7 +147,7 @@ def _report(
         model=call.model,
         data=call.data,
         split=call.split,
-        learned=learned,
+        reference_clips=reference_clips,
         strategy=recogniser.strategy,
         transcripts_from=None if recogniser.strategy == "ser" else wrote,
         seconds=seconds,
@@ -158,7 +161,7 @@ def _report(
     )
 
 
-def _swept(
+def _run_sweep(
     recogniser: "Recogniser", utterances: Sequence[Utterance], call: EvaluationCall, kept: "AnswerCache | None"
 ) -> "Robustness":
     """Run the sweep of `--robustness`, and print each point as soon as it is computed."""
@@ -179,7 +182,7 @@ def _swept(
     )
 
 
-def _kept(report: "Report", call: EvaluationCall) -> "AnswerCache | None":
+def _stored_answers(report: "Report", call: EvaluationCall) -> "AnswerCache | None":
     """The stored answers on degraded recordings, from which an interrupted sweep continues."""
     if call.out is None:
         return None

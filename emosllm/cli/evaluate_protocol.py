@@ -27,17 +27,17 @@ def evaluate_protocol(
     """
     from emosllm.experiments.protocols.evaluation import evaluate_protocol
     from emosllm.reporting.screen import print_report
-    from emosllm.training.phase_trainer import these_processes
+    from emosllm.training.phase_trainer import process_state
 
     results, report = evaluate_protocol(name, system, manifests, overrides, settings)
-    if not these_processes().is_main_process:
+    if not process_state().is_main_process:
         return
     print_report(report, Console())
     if settings.out is not None:
         print_results(results, settings.out, notes=False)  # the report contains the notes
 
 
-def never_with_protocol(**given: object) -> None:
+def refuse_with_protocol(**given: object) -> None:
     """Refuse options whose value a protocol decides itself.
 
     Args:
@@ -48,7 +48,7 @@ def never_with_protocol(**given: object) -> None:
             raise UserError(f"--{option} and --protocol cannot be used together: a protocol decides what is tested")
 
 
-def only_with_protocol(**given: object) -> None:
+def refuse_without_protocol(**given: object) -> None:
     """Refuse options that have no effect without `--protocol`.
 
     Args:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def print_results(results: "Results", out: Path, notes: bool = True) -> None:
     """Print the table, and the paths of its files."""
     from emosllm.experiments.results_files import screen_table
-    from emosllm.training.phase_trainer import these_processes
+    from emosllm.training.phase_trainer import process_state
 
-    if not these_processes().is_main_process:
+    if not process_state().is_main_process:
         return
     console = Console()
     console.print(screen_table(results))

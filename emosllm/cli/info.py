@@ -52,25 +52,25 @@ def info(
         print(json.dumps(found.to_dict() | more, indent=2, ensure_ascii=False))
         return
     console = Console(markup=False, soft_wrap=True)  # square brackets in a recipe's text are not markup
-    _tell_parts(console, found)
+    _print_parts(console, found)
     if trained is None:
-        _tell_needs(console, found)
+        _print_requirements(console, found)
     else:
-        _tell_trained(console, trained)
-    _tell_places(console, found)
-    _tell_origin(console, found)
+        _print_trained(console, trained)
+    _print_locations(console, found)
+    _print_origin(console, found)
 
 
 def _is_trained(system: str) -> bool:
     """Whether the name is a folder or a possible checkpoint on the hub; a recipe precedes a folder of the same name."""
-    from emosllm.recipe import names
+    from emosllm.recipe import recipe_names
 
-    if system in names() or system.endswith((".yaml", ".yml")):
+    if system in recipe_names() or system.endswith((".yaml", ".yml")):
         return False
     return Path(system).is_dir() or system.count("/") == 1
 
 
-def _tell_parts(console: Console, found: "Description") -> None:
+def _print_parts(console: Console, found: "Description") -> None:
     table = Table(title=found.recipe.title, title_justify="left")
     for column in ("part", "what", "shape"):
         table.add_column(column)
@@ -82,7 +82,7 @@ def _tell_parts(console: Console, found: "Description") -> None:
     console.print(table)
 
 
-def _tell_needs(console: Console, found: "Description") -> None:
+def _print_requirements(console: Console, found: "Description") -> None:
     """Print what the training requires."""
     from emosllm.models.description import downloads
 
@@ -95,14 +95,14 @@ def _tell_needs(console: Console, found: "Description") -> None:
         console.print(f"needs: {model}, {download.gigabytes:g} GB, {download.licence}")
 
 
-def _tell_places(console: Console, found: "Description") -> None:
-    from emosllm.models.description import places
+def _print_locations(console: Console, found: "Description") -> None:
+    from emosllm.models.description import backbone_locations
 
-    for model, place in places(found.recipe).items():
+    for model, place in backbone_locations(found.recipe).items():
         console.print(f"found: {model}: {place}")
 
 
-def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
+def _print_trained(console: Console, trained: "TrainedSystem") -> None:
     """Print the training of the system: its data, its duration and its result."""
     if trained.folder is None:
         done = ", ".join(trained.done) or "none"
@@ -116,12 +116,12 @@ def _tell_trained(console: Console, trained: "TrainedSystem") -> None:
     if trained.calibration is not None:
         console.print(f"calibrated: {trained.calibration.note}")
     if trained.training is not None:
-        _tell_run(console, trained.training)
+        _print_run(console, trained.training)
     elif trained.folder is not None:
         console.print("trained: no run is stored beside the checkpoint")
 
 
-def _tell_run(console: Console, run: "Training") -> None:
+def _print_run(console: Console, run: "Training") -> None:
     from emosllm.reporting.sections.origin import hours
 
     machine = run.hardware.get("gpu") or run.hardware.get("machine", "an unknown machine")
@@ -137,7 +137,7 @@ def _tell_run(console: Console, run: "Training") -> None:
     console.print(f"with: {', '.join(f'{name} {version}' for name, version in run.versions.items())}")
 
 
-def _tell_origin(console: Console, found: "Description") -> None:
+def _print_origin(console: Console, found: "Description") -> None:
     console.print(f"source: {found.recipe.source}")
     for what, value in found.recipe.paper.items():
         console.print(f"paper: {what.replace('_', ' ')} = {value}")

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from emosllm.cli.options import (
-    AsrOpt,
-    DeviceOpt,
-    LabelsOpt,
-    LongestOpt,
+    AsrOption,
+    DeviceOption,
+    LabelsOption,
+    LongestOption,
     ModelArgument,
-    ShortestOpt,
-    StrategyOpt,
+    ShortestOption,
+    StrategyOption,
     chosen_labels,
     chosen_strategy,
 )
@@ -33,12 +33,12 @@ def listen(
             help="Microphone, by name or number; the default microphone if not given. Example: `--microphone USB`"
         ),
     ] = None,
-    shortest: ShortestOpt = None,
-    longest: LongestOpt = None,
-    asr: AsrOpt = None,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    device: DeviceOpt = None,
+    shortest: ShortestOption = None,
+    longest: LongestOption = None,
+    asr: AsrOption = None,
+    strategy: StrategyOption = None,
+    labels: LabelsOption = None,
+    device: DeviceOption = None,
     adapt: Annotated[
         bool,
         typer.Option(
@@ -62,10 +62,10 @@ def listen(
     from emosllm.timeline.microphone import open_microphone
     from emosllm.timeline.silero_vad import installed_weights
     from emosllm.timeline.spoken_turns import TurnOptions, cut_turns
-    from emosllm.timeline.turns import Limits
+    from emosllm.timeline.turns import TurnLimits
 
     # A live view should not wait for the end of a long turn.
-    turns = TurnOptions(Limits.of(shortest, 8.0 if longest is None else longest))
+    turns = TurnOptions(TurnLimits.of(shortest, 8.0 if longest is None else longest))
     installed_weights()
     with ExitStack() as stack:
         recording = stack.enter_context(open_recording(source)) if source else None

@@ -31,14 +31,14 @@ class InfoFormat(StrEnum):
     json = "json"
 
 
-class AnswersOption(StrEnum):
+class AnswersChoice(StrEnum):
     """How the answer is found."""
 
     score = "score"
     generate = "generate"
 
 
-class StrategyOption(StrEnum):
+class StrategyChoice(StrEnum):
     """How a transcript is used in recognition."""
 
     ser = "ser"
@@ -46,7 +46,7 @@ class StrategyOption(StrEnum):
     transcript_first = "transcript-first"
 
 
-class TranscriptsOption(StrEnum):
+class TranscriptsChoice(StrEnum):
     """Sources of transcripts."""
 
     own = "own"
@@ -69,8 +69,8 @@ OverridesArgument = Annotated[
 DataOption = Annotated[Path, typer.Option("--data", help="Manifest: CSV, TSV or JSONL.")]
 
 
-StrategyOpt = Annotated[
-    StrategyOption | None,
+StrategyOption = Annotated[
+    StrategyChoice | None,
     typer.Option(help="Use of transcripts in recognition; the recipe's by default. Example: `--strategy ser`"),
 ]
 
@@ -78,12 +78,12 @@ StrategyOpt = Annotated[
 ManifestsOption = Annotated[list[Path], typer.Option("--data", help="Manifest: CSV, TSV or JSONL; repeatable.")]
 
 
-TranscriptsOpt = Annotated[
-    TranscriptsOption, typer.Option(help="Source of transcripts: the system (own), or the manifest (given).")
+TranscriptsOption = Annotated[
+    TranscriptsChoice, typer.Option(help="Source of transcripts: the system (own), or the manifest (given).")
 ]
 
 
-LabelsOpt = Annotated[
+LabelsOption = Annotated[
     str | None,
     typer.Option(
         help="Restrict the answers to these emotions; `present` means those in the data; all by default. "
@@ -92,15 +92,17 @@ LabelsOpt = Annotated[
 ]
 
 
-DeviceOpt = Annotated[
+DeviceOption = Annotated[
     str | None, typer.Option(help="Compute on this device; by default a GPU if there is one. Example: `--device cpu`")
 ]
 
 
-BatchOpt = Annotated[int, typer.Option(min=1, help="Number of recordings in a batch. Example: `--batch-size 16`")]
+BatchSizeOption = Annotated[
+    int, typer.Option(min=1, help="Number of recordings in a batch. Example: `--batch-size 16`")
+]
 
 
-AsrOpt = Annotated[
+AsrOption = Annotated[
     str | None,
     typer.Option(
         help="Transcribe recordings without a transcript by this speech recogniser: hub id, folder, or "
@@ -110,13 +112,13 @@ AsrOpt = Annotated[
 ]
 
 
-ShortestOpt = Annotated[
+ShortestOption = Annotated[
     float | None,
     typer.Option(help="Minimum length of a turn in seconds, 2 by default. Example: `--shortest 1.5`"),
 ]
 
 
-LongestOpt = Annotated[
+LongestOption = Annotated[
     float | None,
     typer.Option(help="Maximum length of a turn in seconds, 15 by default (`listen`: 8). Example: `--longest 10`"),
 ]
@@ -137,7 +139,7 @@ def chosen_labels(option: str | None, utterances: Sequence[Utterance]) -> list[s
     return present
 
 
-def chosen_strategy(option: StrategyOption | None) -> "Strategy | None":
+def chosen_strategy(option: StrategyChoice | None) -> "Strategy | None":
     """The strategy that `--strategy` names."""
     return None if option is None else option.value
 
@@ -152,7 +154,7 @@ def chosen_split(utterances: Sequence[Utterance], split: str | None, data: Path 
     return chosen
 
 
-def tracked(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
+def with_progress(predictions: Iterable[Prediction], total: int) -> Iterable[Prediction]:
     """Show a progress bar and the remaining time on the error stream, if it is a terminal."""
     from rich.progress import track
 
@@ -174,7 +176,7 @@ FoldsOption = Annotated[
 SeedsOption = Annotated[int, typer.Option(min=1, help="Number of trainings of each system, with different seeds.")]
 
 
-ChooseOption = Annotated[
+ChooseWeightsOption = Annotated[
     bool, typer.Option("--choose-weights", help="Choose each training's weights on the part that is reported.")
 ]
 
@@ -184,7 +186,7 @@ ResumeOption = Annotated[
 ]
 
 
-TakeUpOption = Annotated[
+ResumeEvaluationOption = Annotated[
     bool, typer.Option("--resume", help="Continue an interrupted evaluation in --out, with --protocol or --robustness.")
 ]
 
@@ -195,7 +197,7 @@ CacheOption = Annotated[
 ]
 
 
-KeepOption = Annotated[
+KeepModelsOption = Annotated[
     bool, typer.Option("--keep-models/--drop-models", help="Keep or delete the trained weights of every run.")
 ]
 
@@ -220,7 +222,7 @@ ProtocolOption = Annotated[
 ]
 
 
-DividedOption = Annotated[
+TrainValProtocolOption = Annotated[
     str | None,
     typer.Option(
         "--protocol",

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from emosllm.timeline.spoken_turns import TurnOptions
 
 FilesArgument = Annotated[list[Path] | None, typer.Argument(help="Recordings, or folders of recordings.")]
-ManifestOpt = Annotated[
+ManifestOption = Annotated[
     Path | None, typer.Option(help="Manifest of recordings: CSV, TSV or JSONL. Example: `--data manifest.csv`")
 ]
-FormatOpt = Annotated[
+FormatOption = Annotated[
     Format, typer.Option(help="Format of the output: table, one JSON object a line, or CSV. Example: `--format json`")
 ]
-OutOpt = Annotated[
+OutOption = Annotated[
     list[Path] | None,
     typer.Option(
         help="Write the results to this file instead of printing: .parquet, .jsonl or .csv. The same command continues "
@@ -33,19 +33,19 @@ OutOpt = Annotated[
         "(Audacity), .srt, .vtt, .rttm. Example: `--out results.parquet`"
     ),
 ]
-PictureOpt = Annotated[
+PictureOption = Annotated[
     Path | None,
     typer.Option(help="Draw the probabilities into this file: PNG, SVG or PDF. Example: `--picture emotions.png`"),
 ]
-TimelineOpt = Annotated[
+TimelineOption = Annotated[
     bool,
     typer.Option("--timeline", help="Recognise one long recording turn by turn. Example: `talk.wav --timeline`"),
 ]
-RttmOpt = Annotated[
+RttmOption = Annotated[
     Path | None,
     typer.Option(help="RTTM file with the speakers' times, for --timeline. Example: `--rttm talk.rttm`"),
 ]
-CuesOpt = Annotated[
+CuesOption = Annotated[
     bool | None,
     typer.Option(
         "--cues/--no-cues",
@@ -53,14 +53,14 @@ CuesOpt = Annotated[
         "Example: `--cues`",
     ),
 ]
-WordsOpt = Annotated[
+WordsOption = Annotated[
     str | None,
     typer.Option(
         help="Source of transcripts: the system (`own`), the manifest's column (`given`), or a table with the columns "
         "path, start, end, transcript. Example: `--transcripts words.csv`"
     ),
 ]
-AdaptOpt = Annotated[
+AdaptOption = Annotated[
     bool,
     typer.Option(
         "--adapt",
@@ -68,7 +68,7 @@ AdaptOpt = Annotated[
         "if their emotions vary. Example: `recordings --adapt`",
     ),
 ]
-WorkersOpt = Annotated[
+WorkersOption = Annotated[
     int, typer.Option(min=0, help="Number of threads that decode recordings. Example: `--workers 4`")
 ]
 
@@ -94,12 +94,12 @@ def turn_options(rttm: Path | None, shortest: float | None, longest: float | Non
     from emosllm.timeline.silero_vad import installed_weights
     from emosllm.timeline.speakers import read_rttm
     from emosllm.timeline.spoken_turns import TurnOptions
-    from emosllm.timeline.turns import Limits
+    from emosllm.timeline.turns import TurnLimits
 
     if cues and not cues_available():
         raise UserError("--cues needs parselmouth: pip install 'emosllm[cues]'")
     installed_weights()
-    return TurnOptions(Limits.of(shortest, longest), speakers=read_rttm(rttm) if rttm else None)
+    return TurnOptions(TurnLimits.of(shortest, longest), speakers=read_rttm(rttm) if rttm else None)
 
 
 @dataclass(frozen=True)

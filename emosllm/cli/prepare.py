@@ -44,26 +44,26 @@ def prepare(
     the manifest.
     """
     if corpus == "list":
-        _list()
+        _print_corpora()
         return
-    from emosllm.corpora.manifest import check_kind, write_manifest
+    from emosllm.corpora.manifest import check_ending, write_manifest
     from emosllm.files import write_atomically
 
-    check_kind(out)  # check the ending before opening all files, which may take an hour
-    chosen = dict(_option(word) for word in options or ())
-    corpus, folder = _downloaded(corpus, folder, chosen, out.parent, version, text)
-    sheet = _sheet(corpus, folder, chosen, text, jobs)
+    check_ending(out)  # check the ending before opening all files, which may take an hour
+    chosen = dict(_parse_option(word) for word in options or ())
+    corpus, folder = _download(corpus, folder, chosen, out.parent, version, text)
+    sheet = _make_datasheet(corpus, folder, chosen, text, jobs)
     if strict and (lines := [*sheet.differences, *sheet.broken.values()]):
         raise UserError(f"{lines[0]} ({len(lines)} such lines in all; without --strict the rest is written)")
     write_manifest(out, sheet.utterances)
     page = out.with_name(f"{out.name}.datasheet.md")
     write_atomically(page, sheet.to_markdown())
     write_atomically(page.with_suffix(".json"), json.dumps(sheet.to_dict(), indent=1, ensure_ascii=False) + "\n")
-    _show(sheet, page)
+    _print_datasheet(sheet, page)
     print(f"{out}: {len(sheet.utterances)} utterances of {sheet.speakers} speakers", file=sys.stderr)
 
 
-def _list() -> None:
+def _print_corpora() -> None:
     from emosllm.corpora import CARDS, DOWNLOADS
 
     cards = {**CARDS, **{name: download.card for name, download in DOWNLOADS.items()}}
@@ -71,7 +71,7 @@ def _list() -> None:
         print(f"{name:12} {card.title}: {card.licence}")
 
 
-def _downloaded(
+def _download(
     corpus: str, folder: Path, options: dict[str, str], parent: Path, version: str | None, text: bool
 ) -> tuple[str, Path]:
     """The reader and the folder of a corpus, after a download if the corpus needs one.
@@ -96,7 +96,7 @@ def _downloaded(
     return reader, DOWNLOADS[corpus].fetch(str(folder), parent, version, read)
 
 
-def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs: int | None) -> "Datasheet":
+def _make_datasheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs: int | None) -> "Datasheet":
     from dataclasses import replace
 
     from emosllm.corpora import card_of, corpus_name, read_corpus
@@ -115,14 +115,14 @@ def _sheet(corpus: str, folder: Path, options: dict[str, str], text: bool, jobs:
     return sheet
 
 
-def _option(word: str) -> tuple[str, str]:
+def _parse_option(word: str) -> tuple[str, str]:
     key, sign, value = word.partition("=")
     if not sign or not key:
         raise UserError(f"{word!r} is not an option of a reader: write key=value, such as sets=Test2")
     return key, value
 
 
-def _show(sheet: "Datasheet", page: Path) -> None:
+def _print_datasheet(sheet: "Datasheet", page: Path) -> None:
     """Print the datasheet, and the first warning and broken files on the error stream."""
     lines = sheet.to_markdown().splitlines()
     shown = [line for line in lines if not line.startswith("    - ")]

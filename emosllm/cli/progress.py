@@ -63,7 +63,7 @@ class CommandProgress:
         now = time.monotonic()
         if not self.console.is_terminal and now - self._last >= _EVERY:
             self._last = now
-            self.console.print(f"{self.what}: {self._count()}, {self._left(now)} left", highlight=False)
+            self.console.print(f"{self.what}: {self._count()}, {self._time_left(now)} left", highlight=False)
 
     def reach(self, done: float) -> None:
         """Set the work done."""
@@ -74,6 +74,6 @@ class CommandProgress:
             return f"{clock(self.done)} of {clock(self.total)}"
         return f"{self.done:,.0f} of {self.total:,.0f} {self.unit}"
 
-    def _left(self, now: float) -> str:
+    def _time_left(self, now: float) -> str:
         speed = (self.done - self._earlier) / max(now - self._began, 1e-9)
         return clock((self.total - self.done) / speed) if speed > 0 else "unknown time"

@@ -13,9 +13,9 @@ def recipes_list() -> None:
 
     Example: `emosllm recipes list`
     """
-    from emosllm.recipe import load_recipe, names
+    from emosllm.recipe import load_recipe, recipe_names
 
-    for name in names():
+    for name in recipe_names():
         print(f"{name:24} {load_recipe(name).title}")
 
 
@@ -40,9 +40,9 @@ def recipes_check(
     """
     from emosllm.models.description import describe
     from emosllm.prompting.prompt_template import check_templates
-    from emosllm.recipe import load_recipe, names
+    from emosllm.recipe import load_recipe, recipe_names
 
-    for name, recipe in [(name, load_recipe(name)) for name in recipes or names()]:
+    for name, recipe in [(name, load_recipe(name)) for name in recipes or recipe_names()]:
         check_templates(recipe)
         found = describe(recipe)
         if found.recipe.trainable not in (None, found.trainable):

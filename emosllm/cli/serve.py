@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from emosllm.cli.options import AsrOpt, DeviceOpt, LabelsOpt, ModelArgument, StrategyOpt, chosen_labels, chosen_strategy
+from emosllm.cli.options import (
+    AsrOption,
+    DeviceOption,
+    LabelsOption,
+    ModelArgument,
+    StrategyOption,
+    chosen_labels,
+    chosen_strategy,
+)
 
 
 def serve(
@@ -27,10 +35,10 @@ def serve(
         int, typer.Option(min=1, help="Maximum number of requests at a time; further requests get status 503.")
     ] = 32,
     batch_size: Annotated[int, typer.Option(min=1, help="Number of recordings in a batch, of all clients.")] = 8,
-    asr: AsrOpt = None,
-    strategy: StrategyOpt = None,
-    labels: LabelsOpt = None,
-    device: DeviceOpt = None,
+    asr: AsrOption = None,
+    strategy: StrategyOption = None,
+    labels: LabelsOption = None,
+    device: DeviceOption = None,
     page: Annotated[bool, typer.Option(help="Serve the web page in addition to the API.")] = True,
 ) -> None:
     """Serve a system on this machine: a web page, and REST and OpenAI-style routes. Recordings are not stored.

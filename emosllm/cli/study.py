@@ -6,13 +6,12 @@ import typer
 
 from emosllm.cli.experiment_results import print_results
 from emosllm.cli.options import (
-    BatchOpt,
+    BatchSizeOption,
     CacheOption,
-    ChooseOption,
-    DeviceOpt,
-    DividedOption,
+    ChooseWeightsOption,
+    DeviceOption,
     FoldsOption,
-    KeepOption,
+    KeepModelsOption,
     ManifestsOption,
     OutOption,
     OverridesArgument,
@@ -20,6 +19,7 @@ from emosllm.cli.options import (
     RecipeArgument,
     ResumeOption,
     SeedsOption,
+    TrainValProtocolOption,
 )
 
 
@@ -32,15 +32,15 @@ def study(
     out: OutOption,
     overrides: OverridesArgument = None,
     folds: FoldsOption = None,
-    protocol: DividedOption = None,
+    protocol: TrainValProtocolOption = None,
     partial: PartialOption = False,
     seeds: SeedsOption = 1,
-    choose_weights: ChooseOption = False,
+    choose_weights: ChooseWeightsOption = False,
     resume: ResumeOption = False,
     cache: CacheOption = None,
-    keep_models: KeepOption = True,
-    batch_size: BatchOpt = 8,
-    device: DeviceOpt = None,
+    keep_models: KeepModelsOption = True,
+    batch_size: BatchSizeOption = 8,
+    device: DeviceOption = None,
 ) -> None:
     """Run a study of a recipe: an ablation of the papers, or a question that they leave open.
 

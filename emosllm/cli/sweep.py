@@ -2,20 +2,20 @@
 
 from emosllm.cli.experiment_results import print_results
 from emosllm.cli.options import (
-    BatchOpt,
+    BatchSizeOption,
     CacheOption,
-    ChooseOption,
-    DeviceOpt,
-    DividedOption,
+    ChooseWeightsOption,
+    DeviceOption,
     FoldsOption,
     GridArgument,
-    KeepOption,
+    KeepModelsOption,
     ManifestsOption,
     OutOption,
     PartialOption,
     RecipeArgument,
     ResumeOption,
     SeedsOption,
+    TrainValProtocolOption,
 )
 
 
@@ -25,15 +25,15 @@ def sweep(
     out: OutOption,
     overrides: GridArgument = None,
     folds: FoldsOption = None,
-    protocol: DividedOption = None,
+    protocol: TrainValProtocolOption = None,
     partial: PartialOption = False,
     seeds: SeedsOption = 1,
-    choose_weights: ChooseOption = False,
+    choose_weights: ChooseWeightsOption = False,
     resume: ResumeOption = False,
     cache: CacheOption = None,
-    keep_models: KeepOption = True,
-    batch_size: BatchOpt = 8,
-    device: DeviceOpt = None,
+    keep_models: KeepModelsOption = True,
+    batch_size: BatchSizeOption = 8,
+    device: DeviceOption = None,
 ) -> None:
     """Train every combination of settings on every fold, and write a table and a heatmap of the figures.
 

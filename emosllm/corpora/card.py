@@ -58,17 +58,17 @@ def _differences(card: Card, utterances: Sequence[Utterance]) -> Iterator[str]:
     speakers = {utterance.speaker for utterance in utterances} - {None}
     if card.speakers not in (None, len(speakers)):
         yield f"{len(speakers)} speakers, the complete corpus has {card.speakers}"
-    yield from _wrong("splits", card.splits, Counter(utterance.split for utterance in utterances))
-    yield from _wrong("emotions", card.emotions, Counter(utterance.emotion for utterance in utterances))
+    yield from _wrong_counts("splits", card.splits, Counter(utterance.split for utterance in utterances))
+    yield from _wrong_counts("emotions", card.emotions, Counter(utterance.emotion for utterance in utterances))
     for name, classes in card.classes.items():
         found = Counter(LABEL_SETS[name].classify(utterance.emotion) for utterance in utterances)
-        yield from _wrong(f"classes of {name}", classes, found)
+        yield from _wrong_counts(f"classes of {name}", classes, found)
     for name, sessions in card.sessions.items():
         kept = [utterance for utterance in utterances if LABEL_SETS[name].classify(utterance.emotion)]
-        yield from _wrong(f"sessions with {name}", sessions, Counter(utterance.session for utterance in kept))
+        yield from _wrong_counts(f"sessions with {name}", sessions, Counter(utterance.session for utterance in kept))
 
 
-def _wrong(what: str, expected: Mapping[str, int], found: Mapping[str | None, int]) -> Iterator[str]:
+def _wrong_counts(what: str, expected: Mapping[str, int], found: Mapping[str | None, int]) -> Iterator[str]:
     pairs = [(name, found.get(name, 0), count) for name, count in expected.items()]
     wrong = ", ".join(f"{name} {here} (complete: {count})" for name, here, count in pairs if here != count)
     if wrong:

@@ -30,7 +30,7 @@ def recordings(root: Path, card: Card) -> list[Path]:
     found = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     found.sort(key=lambda path: (path.stem, path))
     if not found:
-        raise nothing_of(root, card)
+        raise missing_corpus_error(root, card)
     for one, other in pairwise(found):
         if one.stem == other.stem:  # some distributed copies of RAVDESS and TESS contain the whole corpus twice
             raise UserError(f"{root} holds {card.title} twice: {one} and {other}; give the folder with one of them")
@@ -68,6 +68,6 @@ def check_folder(root: Path, card: Card) -> None:
         raise UserError(f"{root} is not a folder: {card.title} needs {card.layout}")
 
 
-def nothing_of(root: Path, card: Card, part: str = "") -> UserError:
+def missing_corpus_error(root: Path, card: Card, part: str = "") -> UserError:
     """Return the error for a folder without the corpus, or without the requested part of it (` speech`)."""
     return UserError(f"{root} holds nothing of {card.title}{part}: expected {card.layout}")

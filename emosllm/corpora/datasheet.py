@@ -92,10 +92,10 @@ class Datasheet:
             "utterances": len(self.utterances),
             "hours": round(self.hours, 4),
             "speakers": self.speakers,
-            "languages": _counted(u.language for u in self.utterances),
-            "genders": _counted(u.gender for u in self.utterances),
-            "splits": _counted(u.split for u in self.utterances),
-            "emotions": _counted(u.emotion for u in self.utterances),
+            "languages": _count_values(u.language for u in self.utterances),
+            "genders": _count_values(u.gender for u in self.utterances),
+            "splits": _count_values(u.split for u in self.utterances),
+            "emotions": _count_values(u.emotion for u in self.utterances),
             "rated": {key: sum(getattr(u, key) is not None for u in self.utterances) for key in _RATINGS},
             "scales": {key: list(ends) for key, ends in self.card.scales.items()},
             "differences": list(self.differences),
@@ -106,7 +106,10 @@ class Datasheet:
 
     def to_markdown(self) -> str:
         """Return the datasheet as Markdown: head, classes, splits, licence, what is missing."""
-        return "\n".join([*self._head(), *self._classes(), *self._splits(), *self._conditions(), *self._lacks()]) + "\n"
+        return (
+            "\n".join([*self._head(), *self._classes(), *self._splits(), *self._conditions(), *self._missing_lines()])
+            + "\n"
+        )
 
     def _head(self) -> Iterator[str]:
         languages = ", ".join(sorted({u.language for u in self.utterances if u.language})) or "not stated"
@@ -118,11 +121,11 @@ class Datasheet:
         if genders["female"] + genders["male"]:
             women, men = f"women {genders['female']:,}", f"men {genders['male']:,}"
             yield f"Spoken by {women}, {men}, not stated {genders[None]:,}.\n"
-        rated = [line for key in _RATINGS if (line := self._rated(key))]
+        rated = [line for key in _RATINGS if (line := self._rating_text(key))]
         if rated:
             yield f"Also rated: {', '.join(rated)}.\n"
 
-    def _rated(self, key: str) -> str:
+    def _rating_text(self, key: str) -> str:
         """Format `valence (10,039, on 1 to 5)`; values outside the scale are counted and not changed."""
         values = [value for utterance in self.utterances if (value := getattr(utterance, key)) is not None]
         if not values:
@@ -166,7 +169,7 @@ class Datasheet:
             yield f"- Note: {note}"
         yield ""
 
-    def _lacks(self) -> Iterator[str]:
+    def _missing_lines(self) -> Iterator[str]:
         yield "## What is missing\n"
         lines = [*self.differences, *self.missing]
         yield from (f"- {line}" for line in lines)
@@ -180,6 +183,6 @@ class Datasheet:
 _RATINGS = ("valence", "arousal", "dominance", "votes")
 
 
-def _counted(values: Iterator[str | None]) -> dict[str, int]:
+def _count_values(values: Iterator[str | None]) -> dict[str, int]:
     """Count the values, the most frequent first; `none` is a missing value."""
     return {value or "none": count for value, count in Counter(values).most_common()}

@@ -87,7 +87,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
             to.
     """
     path = Path(path)
-    suffix = check_kind(path)
+    suffix = check_ending(path)
     rows = [_cells(utterance, path.parent) for utterance in utterances]
     if suffix == ".jsonl":
         lines = [json.dumps({k: v for k, v in row.items() if v not in ("", None)}, ensure_ascii=False) for row in rows]
@@ -106,7 +106,7 @@ def missing_files(utterances: Iterable[Utterance]) -> list[Path]:
     return sorted({u.audio for u in utterances if isinstance(u.audio, Path) and not u.audio.is_file()})
 
 
-def check_kind(path: Path) -> str:
+def check_ending(path: Path) -> str:
     """Return the ending of a manifest's name in lower case.
 
     Raises:
@@ -120,7 +120,7 @@ def check_kind(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each row's number and its stripped cells by column."""
-    suffix = check_kind(path)
+    suffix = check_ending(path)
     text = read_text(path)
     if suffix == ".jsonl":
         return _json_rows(path, text)
@@ -180,7 +180,7 @@ def _utterance(cells: Mapping[str, str], number: int, folder: Path) -> Utterance
         raise UserError(f"unknown split {split!r}: known are {', '.join(_SPLITS)}")
     return Utterance(
         id=cell("id") or (f"{audio}{part}" if audio else f"row-{number}"),
-        audio=_inside(folder, audio) if audio else None,
+        audio=_resolve_inside(folder, audio) if audio else None,
         start=start or 0.0,
         end=end,
         transcript=transcript,
@@ -240,7 +240,7 @@ def _votes(text: str | None) -> dict[str, int] | None:
     return votes
 
 
-def _inside(folder: Path, audio: str) -> Path:
+def _resolve_inside(folder: Path, audio: str) -> Path:
     """Resolve a path in the manifest; a relative path must stay in its folder, since manifests can be unsafe."""
     if Path(os.path.normpath(audio)).parts[:1] == (os.pardir,):
         raise UserError(f"{audio!r} is a path outside the manifest's folder: move the manifest, or write it absolute")
@@ -252,8 +252,8 @@ def _cells(utterance: Utterance, folder: Path) -> dict[str, Any]:
         raise UserError(f"utterance {utterance.id!r} has its audio in memory: save it to a file first")
     path = ""
     if utterance.audio is not None:
-        audio, home = Path(os.path.abspath(utterance.audio)), Path(os.path.abspath(folder))  # noqa: PTH100
-        path = (audio.relative_to(home) if audio.is_relative_to(home) else audio).as_posix()
+        audio, base = Path(os.path.abspath(utterance.audio)), Path(os.path.abspath(folder))  # noqa: PTH100
+        path = (audio.relative_to(base) if audio.is_relative_to(base) else audio).as_posix()
     return {name: getattr(utterance, name, None) for name in COLUMNS} | {
         "path": path,
         "start": utterance.start or None,

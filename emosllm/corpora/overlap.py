@@ -15,7 +15,7 @@ OVERLAPS: dict[frozenset[str], str] = {
 }
 
 
-def check_not_mixed(*groups: Iterable[Utterance]) -> None:
+def check_overlap(*groups: Iterable[Utterance]) -> None:
     """Check that the corpora share no recordings, by documented overlaps and by equal file names.
 
     Args:

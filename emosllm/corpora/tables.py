@@ -91,7 +91,7 @@ def emotion_in(path: Path, number: int, word: str) -> str | None:
         raise UserError(f"{path}, row {number}: {error}") from None
 
 
-class Seen:
+class UniqueNames:
     """Detect a name that occurs twice in a corpus's tables; the error says where it occurred first."""
 
     def __init__(self) -> None:

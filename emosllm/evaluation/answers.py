@@ -89,7 +89,7 @@ def answers_of(
     for utterance, prediction in zip(utterances, predictions, strict=True):
         true = labels.classify(utterance.emotion)
         if true is not None:
-            merged = _merged(prediction.probabilities, labels)
+            merged = _merge_probabilities(prediction.probabilities, labels)
             who = (utterance.speaker, utterance.gender, utterance.language)
             rows.append((utterance.id, true, labels.classify(prediction.label), *who, merged))
     columns = [tuple(column) for column in zip(*rows, strict=True)] or [()] * 7
@@ -153,7 +153,7 @@ def paired(first: Answers, second: Answers) -> Answers:
     return ordered
 
 
-def _merged(probabilities: Mapping[str, float], labels: LabelSet) -> dict[str, float]:
+def _merge_probabilities(probabilities: Mapping[str, float], labels: LabelSet) -> dict[str, float]:
     merged = dict.fromkeys(labels.names, 0.0) if probabilities else {}
     for emotion, probability in probabilities.items():
         name = labels.classify(emotion)

@@ -13,7 +13,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.statistics.bootstrap import percentile_interval
 from emosllm.evaluation.statistics.significance import Difference, difference_of
-from emosllm.evaluation.statistics.speaker_resamples import resampled_sums, units_of
+from emosllm.evaluation.statistics.speaker_resamples import resampled_sums, resampling_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def concordance(
     values = np.array([(true, given) for true, given, _ in kept], float)
     if not np.isfinite(values).all():
         raise UserError(f"a value is {values[~np.isfinite(values)][0]}: finite numbers are needed, None where unknown")
-    units = units_of([who for _, _, who in kept])
+    units = resampling_units([who for _, _, who in kept])
     # Centre the values near 0; otherwise the sums of squares lose the digits of the variances.
     x, y = (values - values[:, :1].mean()).T
     rows = np.zeros((int(units.max()) + 1, 6))
@@ -133,23 +133,23 @@ def concordance_difference(
     Raises:
         UserError: a coefficient is not defined, since both sides are the same constant.
     """
-    units = units_of(speakers)
+    units = resampling_units(speakers)
     centre = np.mean(reference)
     x, one, other = (np.asarray(values, float) - centre for values in (reference, first, second))
     rows = np.zeros((int(units.max()) + 1, 12))
     np.add.at(rows, units, np.concatenate([_products(x, one), _products(x, other)], axis=1))
 
-    def both(sums: np.ndarray) -> np.ndarray:
+    def both_coefficients(sums: np.ndarray) -> np.ndarray:
         return np.stack([_coefficients(half)[0] for half in np.split(sums, 2, axis=1)])
 
-    point = both(rows.sum(axis=0, keepdims=True))[:, 0]
+    point = both_coefficients(rows.sum(axis=0, keepdims=True))[:, 0]
     if not np.isfinite(point).all():
         raise UserError("no difference of CCC: the raters and one system have the same constant value")
     draws = None
     if len(rows) > 1:
         counts = np.ones(len(rows), dtype=int)
         blocks = resampled_sums(rows, counts, resamples, np.random.default_rng(seed))
-        draws = np.concatenate([np.diff(both(block), axis=0)[0] for block in blocks])
+        draws = np.concatenate([np.diff(both_coefficients(block), axis=0)[0] for block in blocks])
         draws = draws[np.isfinite(draws)]
     return difference_of(point[0], point[1], draws if draws is not None and draws.size else None, level)
 

@@ -74,7 +74,7 @@ def expected_value(probabilities: Mapping[str, float], means: Mapping[str, float
 def estimate_dimensions(
     utterances: Sequence[Utterance],
     probabilities: Sequence[Mapping[str, float]],
-    learned: Sequence[Utterance],
+    reference_clips: Sequence[Utterance],
     labels: LabelSet,
     *,
     resamples: int = 1000,
@@ -86,7 +86,7 @@ def estimate_dimensions(
     Args:
         utterances: the clips scored, each of a class of `labels`.
         probabilities: class -> probability of each; empty if there is no answer.
-        learned: clips of the training and validation part; clips that are scored are skipped.
+        reference_clips: clips of the training and validation part; clips that are scored are skipped.
         labels: the classes.
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
@@ -104,31 +104,31 @@ def estimate_dimensions(
         places.setdefault(utterance.corpus or UNNAMED, []).append(place)
     for corpus, those in places.items():
         clips, answers = [utterances[place] for place in those], [probabilities[place] for place in those]
-        known = [each for each in learned if (each.corpus or UNNAMED) == corpus and each.id not in scored]
+        known = [each for each in reference_clips if (each.corpus or UNNAMED) == corpus and each.id not in scored]
         for dimension in DIMENSIONS:
             if all(getattr(clip, dimension) is None for clip in clips):
                 continue
             try:
-                reading = _read(dimension, corpus, clips, answers, known, labels, (resamples, seed, level))
+                reading = _estimate(dimension, corpus, clips, answers, known, labels, (resamples, seed, level))
                 found.setdefault(corpus, {})[dimension] = reading
             except UserError as error:
                 missing[f"{dimension} of {corpus}"] = str(error)
     return found, missing
 
 
-def _read(
+def _estimate(
     dimension: str,
     corpus: str,
     clips: Sequence[Utterance],
     answers: Sequence[Mapping[str, float]],
-    learned: Sequence[Utterance],
+    reference_clips: Sequence[Utterance],
     labels: LabelSet,
     draws: tuple[int, int, float],
 ) -> DimensionEstimate:
     if not any(answers):
         raise UserError("it is read from probabilities, and free answers have none; use --answers score")
     values: dict[str, list[float]] = {}
-    for utterance in learned:
+    for utterance in reference_clips:
         name, value = labels.classify(utterance.emotion), getattr(utterance, dimension)
         if name is not None and value is not None:
             values.setdefault(name, []).append(value)

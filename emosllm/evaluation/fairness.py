@@ -15,7 +15,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.metrics import Interval, encode, score
 from emosllm.evaluation.statistics.bootstrap import FIGURES, draw_figures, figures_of, percentile_interval
-from emosllm.evaluation.statistics.speaker_resamples import BLOCK, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import BLOCK, resampling_units, sum_by_unit
 
 Figure = Literal["ua", "wa"]
 
@@ -186,10 +186,10 @@ def confused_with(first: Answers, second: Answers, name: str = "neutral") -> tup
     second = paired(first, second)
     if name not in first.labels:
         raise UserError(f"{name} is not among the labels {', '.join(first.labels)}")
-    return _called(first, second, name), _called(second, first, name)
+    return _count_confused(first, second, name), _count_confused(second, first, name)
 
 
-def _called(right: Answers, wrong: Answers, name: str) -> ConfusedWith:
+def _count_confused(right: Answers, wrong: Answers, name: str) -> ConfusedWith:
     table = {label: (0, 0) for label in right.labels if label in set(right.reference) - {name}}
     everything = 0
     for true, good, answer in zip(right.reference, right.correct, wrong.predicted, strict=True):
@@ -211,7 +211,7 @@ def _group(
     }
     return GroupFigures(
         n=scores.n,
-        speakers=int(units_of(speakers).max()) + 1,
+        speakers=int(resampling_units(speakers).max()) + 1,
         classes=len(scores.per_class),
         ua=scores.ua,
         wa=scores.wa,
@@ -244,18 +244,18 @@ def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: 
     """Gaps of `FIGURES` with speakers assigned to groups at random; groups keep their number of speakers `[4, R]`."""
     reference, predicted, groups, speakers = rows
     true, answers = encode(reference, predicted, labels)
-    units, kinds = units_of(speakers), units_of(groups)
+    units, kinds = resampling_units(speakers), resampling_units(groups)
     homes = set(zip(units.tolist(), kinds.tolist(), strict=True))
     units_n, kinds_n = int(units.max()) + 1, int(kinds.max()) + 1
     if len(homes) > units_n or units_n <= kinds_n:
         return None
     classes = len(labels)
     matrices = sum_by_unit(true * (classes + 1) + answers, units, classes * (classes + 1)).astype(float)
-    home = np.empty(units_n, dtype=np.intp)
+    group_of_unit = np.empty(units_n, dtype=np.intp)
     for unit, kind in homes:
-        home[unit] = kind
-    by_kind = np.argsort(home, kind="stable")
-    starts = np.searchsorted(home[by_kind], np.arange(kinds_n))
+        group_of_unit[unit] = kind
+    by_kind = np.argsort(group_of_unit, kind="stable")
+    starts = np.searchsorted(group_of_unit[by_kind], np.arange(kinds_n))
     rng = np.random.default_rng([seed, 1])
     gaps = []
     step = max(1, BLOCK // (kinds_n * matrices.shape[1]))

@@ -64,7 +64,7 @@ class Provenance:
     calibrations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def over(cls, folds: "Mapping[str, Provenance | None]", data: str) -> "Provenance | None":
+    def of_folds(cls, folds: "Mapping[str, Provenance | None]", data: str) -> "Provenance | None":
         """Merge the provenance of folds; facts that all folds share are stored once, `None` if a fold has none.
 
         Args:
@@ -100,7 +100,7 @@ def hardware_here() -> dict[str, Any]:
     return {"machine": platform.machine(), "threads": torch.get_num_threads(), "gpu": gpu}
 
 
-def training_of(model: str) -> Training | None:
+def find_training(model: str) -> Training | None:
     """Find the training run that a system's folder belongs to: `RUN`, or `RUN/model`.
 
     Args:

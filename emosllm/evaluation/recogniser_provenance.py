@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from emosllm.evaluation.provenance import Provenance, digest_of, hardware_here, training_of
+from emosllm.evaluation.provenance import Provenance, digest_of, find_training, hardware_here
 from emosllm.inference.recogniser import Recogniser
 from emosllm.utterance import Utterance
 
@@ -23,7 +23,7 @@ def recogniser_provenance(model: str, recogniser: Recogniser, utterances: Sequen
         data=digest_of(utterances),
         hardware=hardware_here(),
         recipe=recogniser.model.recipe.model_dump(mode="json"),
-        training=training_of(model),
+        training=find_training(model),
         calibration=None if recogniser.calibrated is None else asdict(recogniser.calibrated),
     )
 

@@ -17,13 +17,13 @@ from emosllm.evaluation.statistics.bootstrap import bootstrap_by_speaker, count_
 from emosllm.labels import LabelSet
 from emosllm.utterance import Prediction, Utterance
 
-__all__ = ["Circumstances", "GroupScore", "Report", "build_report", "versions_here"]
+__all__ = ["GroupScore", "Report", "ReportFacts", "build_report", "versions_here"]
 
 
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "scikit-learn", "jiwer")
 
 
-class Circumstances(TypedDict, total=False):
+class ReportFacts(TypedDict, total=False):
     """Facts about an evaluation that the report repeats. Only WER depends on them.
 
     Attributes:
@@ -62,13 +62,13 @@ def build_report(
     predictions: Sequence[Prediction],
     labels: LabelSet,
     *,
-    learned: Sequence[Utterance] = (),
+    reference_clips: Sequence[Utterance] = (),
     temperature: float | Sequence[float] = 1.0,
     abstain_below: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    **facts: Unpack[Circumstances],
+    **facts: Unpack[ReportFacts],
 ) -> Report:
     """Score one prediction per utterance.
 
@@ -79,14 +79,14 @@ def build_report(
         utterances: with their true emotions.
         predictions: in the same order.
         labels: the classes to score in.
-        learned: clips of the training and validation part, for the classes' mean valence, arousal and dominance. Clips
-            that are scored are skipped.
+        reference_clips: clips of the training and validation part, for the classes' mean valence, arousal and
+            dominance. Clips that are scored are skipped.
         temperature: the temperature of the probabilities; one for each prediction if they differ.
         abstain_below: the least confidence at which a clip is answered, for the figures of abstention.
         resamples: of the speakers, for the intervals.
         seed: of the resampling.
         level: of the intervals.
-        **facts: see `Circumstances`; `model` and `data` are required.
+        **facts: see `ReportFacts`; `model` and `data` are required.
 
     Raises:
         UserError: the lengths differ, nothing is left to score, or the extra `eval` is not installed.
@@ -99,12 +99,16 @@ def build_report(
         circumstances["fallback"] = None
     by_model = facts.get("transcripts_from") == "model"
     wer, wer_transcripts = _wer(utterances, predictions) if by_model else (None, 0)
-    how: dict[str, Any] = {"temperature": temperature, "abstain_below": abstain_below, "learned": learned}
+    how: dict[str, Any] = {
+        "temperature": temperature,
+        "abstain_below": abstain_below,
+        "reference_clips": reference_clips,
+    }
     return Report(
         label_set=labels.name,
         labels=labels.names,
         merges=dict(labels.merges),
-        **_scored(utterances, predictions, labels, draws),
+        **_score_fields(utterances, predictions, labels, draws),
         **draws,
         wer=wer,
         wer_transcripts=wer_transcripts,
@@ -114,7 +118,7 @@ def build_report(
     )
 
 
-def _scored(
+def _score_fields(
     utterances: Sequence[Utterance], predictions: Sequence[Prediction], labels: LabelSet, draws: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The scores with their intervals, of all clips and by corpus, and the numbers of clips scored and left out."""

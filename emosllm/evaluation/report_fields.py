@@ -6,6 +6,7 @@ as `predictions.jsonl` stores them, with four decimals, so that the same figures
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,7 +39,7 @@ def report_fields(
     *,
     temperature: float | Sequence[float],
     abstain_below: float | None,
-    learned: Sequence[Utterance],
+    reference_clips: Sequence[Utterance],
     resamples: int,
     seed: int,
     level: float,
@@ -51,7 +52,7 @@ def report_fields(
         labels: the classes to score in.
         temperature: the temperature of the probabilities; one for each prediction if they differ.
         abstain_below: the least confidence at which a clip is answered; `None` for no such figures.
-        learned: clips for the measurement of the classes' mean valence, arousal and dominance.
+        reference_clips: clips for the measurement of the classes' mean valence, arousal and dominance.
         resamples: of the speakers, for the groups.
         seed: of the resampling.
         level: of the intervals.
@@ -60,24 +61,28 @@ def report_fields(
         UserError: `abstain_below` is not between 0 and 1, or is set although there are no probabilities.
     """
     answers = answers_of(utterances, list(map(_as_kept, predictions)), labels, "")
-    heats = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
-    at_one = [_at_one(prediction, heat) for prediction, heat in zip(predictions, heats, strict=True)]
-    given = answers_of(utterances, at_one, labels, "")
+    temperatures = [temperature] * len(predictions) if isinstance(temperature, float | int) else list(temperature)
+    without_temperature = [
+        _without_temperature(prediction, value) for prediction, value in zip(predictions, temperatures, strict=True)
+    ]
+    given = answers_of(utterances, without_temperature, labels, "")
     missing: dict[str, str] = {}
     fair = {}
     for group, column in GROUPS.items():
-        found = _or_why(missing, f"fairness by {group}", lambda: _by(answers, column, resamples, seed, level))  # noqa: B023
+        found = _or_reason(
+            missing, f"fairness by {group}", partial(_fairness_by, answers, column, resamples, seed, level)
+        )
         if found is not None:
             fair[group] = found
     scored = [utterance for utterance in utterances if labels.classify(utterance.emotion)]
     votes = [soft_label(utterance.votes, labels) if utterance.votes else None for utterance in scored]
     soft = None
     if any(votes):
-        soft = _or_why(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
+        soft = _or_reason(missing, "soft labels", lambda: soft_scores(votes, answers.probabilities, labels.names))
     draws = {"resamples": resamples, "seed": seed, "level": level}
-    dimensions, unread = estimate_dimensions(scored, answers.probabilities, learned, labels, **draws)  # type: ignore[arg-type]
+    dimensions, unread = estimate_dimensions(scored, answers.probabilities, reference_clips, labels, **draws)  # type: ignore[arg-type]
     return {
-        "confidence": _or_why(missing, "confidence", lambda: _confidence(answers, given, heats)),
+        "confidence": _or_reason(missing, "confidence", lambda: _confidence(answers, given, temperatures)),
         "selective": None if abstain_below is None else _selective(answers, abstain_below),
         "fairness": fair,
         "soft": soft,
@@ -86,14 +91,14 @@ def report_fields(
     }
 
 
-def _confidence(answers: Answers, given: Answers, heats: Sequence[float]) -> Confidence:
+def _confidence(answers: Answers, given: Answers, temperatures: Sequence[float]) -> Confidence:
     calibration = _calibration(answers)
     curve = risk_coverage(answers.reference, answers.predicted, answers.confidences)
-    differ = len(set(heats)) > 1
+    differ = len(set(temperatures)) > 1
     return Confidence(
-        temperature=None if differ else heats[0],
-        temperatures=(min(heats), max(heats)) if differ else None,
-        as_given=None if set(heats) == {1} else _calibration(given),
+        temperature=None if differ else temperatures[0],
+        temperatures=(min(temperatures), max(temperatures)) if differ else None,
+        as_given=None if set(temperatures) == {1} else _calibration(given),
         calibration=calibration,
         aurc=curve.aurc,
         aurc_best=curve.aurc_best,
@@ -111,7 +116,7 @@ def _selective(answers: Answers, threshold: float) -> AbstentionScores:
     return abstention_scores(answers.reference, answers.predicted, answers.confidences, answers.labels, threshold)
 
 
-def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:
+def _fairness_by(answers: Answers, column: str, resamples: int, seed: int, level: float) -> Fairness:
     groups = getattr(answers, column)
     if len(set(groups) - {None}) < 2:
         raise UserError("the data name fewer than two groups")
@@ -124,7 +129,7 @@ def _by(answers: Answers, column: str, resamples: int, seed: int, level: float) 
     return fairness(*sides, answers.labels, resamples=resamples, seed=seed, level=level)
 
 
-def _or_why(missing: dict[str, str], section: str, compute: Callable[[], _T]) -> _T | None:
+def _or_reason(missing: dict[str, str], section: str, compute: Callable[[], _T]) -> _T | None:
     """Compute a section; on failure return `None` and add the reason to `missing`."""
     try:
         return compute()
@@ -138,7 +143,7 @@ def _as_kept(prediction: Prediction) -> Prediction:
     return replace(prediction, probabilities=kept)
 
 
-def _at_one(prediction: Prediction, temperature: float) -> Prediction:
+def _without_temperature(prediction: Prediction, temperature: float) -> Prediction:
     """Undo the temperature: probabilities p ** T, normalised to 1, with four decimals."""
     if temperature == 1 or not prediction.probabilities:
         return _as_kept(prediction)

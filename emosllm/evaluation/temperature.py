@@ -22,7 +22,7 @@ def fit_recogniser_temperature(
     split: str | None,
     transcripts: Transcripts = "own",
     batch_size: int = 8,
-    tracked: Callable[[Iterable[Prediction]], Iterable[Prediction]] = iter,
+    with_progress: Callable[[Iterable[Prediction]], Iterable[Prediction]] = iter,
 ) -> StoredCalibration:
     """Fit the temperature that minimises the NLL of the true emotions, and measure its effect.
 
@@ -33,7 +33,7 @@ def fit_recogniser_temperature(
         split: the part of the data.
         transcripts: as for `Recogniser.predict`.
         batch_size: recordings computed together.
-        tracked: wraps the predictions, for a progress bar.
+        with_progress: wraps the predictions, for a progress bar.
 
     Raises:
         UserError: free answers, no utterance with a class, or a best temperature outside `TEMPERATURES`: every clip is
@@ -46,7 +46,7 @@ def fit_recogniser_temperature(
         raise UserError(f"{data}: no utterance has one of the emotions {', '.join(labels.names)} to calibrate on")
     if recogniser.answer == "generate":
         raise UserError("free answers have no probabilities to calibrate: use --answers score")
-    predictions = list(tracked(recogniser.predict(scored, batch_size, transcripts)))
+    predictions = list(with_progress(recogniser.predict(scored, batch_size, transcripts)))
     before = answers_of(scored, predictions, labels, "")
     found = fit_temperature(before.reference, before.probabilities, before.labels)
     if found.at_bound:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.errors import UserError
-from emosllm.evaluation.provenance import Training, training_of
+from emosllm.evaluation.provenance import Training, find_training
 from emosllm.inference.loader import checkpoint_folder
 from emosllm.inference.stored_calibration import StoredCalibration, read_calibration
 from emosllm.models.build import build_empty_of
@@ -67,10 +67,10 @@ def read_trained_system(name: str) -> TrainedSystem:
     """
     run = Path(name)
     if (run / "run.json").is_file() and not (run / "model" / "config.json").is_file():
-        return _unfinished(run)
+        return _unfinished_run(run)
     folder = fetch_checkpoint(checkpoint_folder(name))
     config = read_config(folder)
-    training = training_of(name)
+    training = find_training(name)
     return TrainedSystem(
         description=describe(parse(config.recipe, f"of {folder}"), build_empty_of(folder)),
         folder=folder,
@@ -82,7 +82,7 @@ def read_trained_system(name: str) -> TrainedSystem:
     )
 
 
-def _unfinished(run: Path) -> TrainedSystem:
+def _unfinished_run(run: Path) -> TrainedSystem:
     path = run / "run.json"
     try:
         notes = json.loads(path.read_text("utf-8"))

@@ -34,7 +34,7 @@ from emosllm.files import write_atomically
 from emosllm.prompting.prompt_template import check_templates
 from emosllm.reporting.evaluation_folders import read_report
 from emosllm.reporting.report_files import write_report
-from emosllm.training.phase_trainer import these_processes
+from emosllm.training.phase_trainer import process_state
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 from emosllm.utterance import Utterance
@@ -79,7 +79,7 @@ class Experiment:
     @property
     def writes(self) -> bool:
         """Whether this process writes the files, if several processes train together."""
-        return bool(these_processes().is_main_process)
+        return bool(process_state().is_main_process)
 
     def run(self, resume: bool = False) -> Iterator[list[Outcome]]:
         """Train and score the variants without figures; yield the outcomes of each finished group of variants.
@@ -91,12 +91,12 @@ class Experiment:
         self.check()
         if self.writes:
             self._begin(resume)
-        these_processes().wait_for_everyone()
+        process_state().wait_for_everyone()
         self._began = time.monotonic()
         for variants in self._groups():
             for repetition in range(self.plan.seeds):
                 for place, fold in enumerate(self.plan.folds):
-                    self._one(variants, repetition, place, fold)
+                    self._run_training(variants, repetition, place, fold)
             yield [self._outcome(variant, r) for variant in variants for r in range(self.plan.seeds)]
 
     def check(self) -> None:
@@ -150,9 +150,9 @@ class Experiment:
             raise UserError(f"{self.folder} is not empty and holds no experiment: give another --out")
         write_atomically(notes, json.dumps({"title": self.plan.title, **ours}, indent=2) + "\n")
 
-    def _one(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
+    def _run_training(self, variants: Sequence[Variant], repetition: int, place: int, fold: Fold) -> None:
         """Run one training, if it is needed, and compute the figures of all variants that share it."""
-        processes = these_processes()
+        processes = process_state()
         waiting = [v for v in variants if not (self._scores(v, repetition) / fold.name / "report.json").is_file()]
         processes.wait_for_everyone()  # no process reads before another has finished its writing
         self._seen += 1
@@ -160,7 +160,7 @@ class Experiment:
             return
         first = waiting[0]
         seed = first.recipe.training.seed + SEED_STEP * repetition + place
-        runs = _place(self.folder / "runs", first.training_key(self.plan.chooses != "never"))
+        runs = _folder_of(self.folder / "runs", first.training_key(self.plan.chooses != "never"))
         run = runs / f"{fold.name}-seed-{seed}"
         self._print_progress(first, fold, seed)
         self._computed += 1
@@ -194,7 +194,7 @@ class Experiment:
         return RunData.of(sides, variant.recipe, self.plan.shared_speakers)
 
     def _scores(self, variant: Variant, repetition: int) -> Path:
-        return _place(self.folder / "scores", variant.key) / f"seed-{repetition}"
+        return _folder_of(self.folder / "scores", variant.key) / f"seed-{repetition}"
 
     def _score(self, variant: Variant, repetition: int, fold: Fold, run: Path) -> None:
         utterances = variant.transform.test(fold.test)
@@ -235,6 +235,6 @@ class Experiment:
         self.console.print(f"{where}: {variant.name}, {fold.name}, seed {seed}: {counts}{left}", markup=False)
 
 
-def _place(parent: Path, key: str) -> Path:
+def _folder_of(parent: Path, key: str) -> Path:
     """The folder of a key. Its last word identifies it; the others describe the varied values."""
     return next(iter(sorted(parent.glob(f"*-{digest_of(key)}"))), parent / key)

@@ -27,7 +27,7 @@ from emosllm.utterance import Prediction, Utterance
 
 
 @dataclass(frozen=True)
-class Scored:
+class SystemAnswers:
     """The answers of a system, and their origin.
 
     Attributes:
@@ -54,7 +54,7 @@ def score_system(
     device: str | None,
     validation: Sequence[Utterance] = (),
     kept: AnswerCache | None = None,
-) -> Scored:
+) -> SystemAnswers:
     """Run a variant's system on the clips of a fold.
 
     Args:
@@ -93,7 +93,7 @@ def score_system(
         robustness = sweep_recogniser(recogniser, utterances, scoring.conditions, **how)  # type: ignore[arg-type]
     doubts += calibration_warnings(recogniser, utterances)
     origin = recogniser_provenance(str(variant.system or run), recogniser, utterances)
-    return Scored(predictions, recogniser.temperature, origin, tuple(doubts), robustness)
+    return SystemAnswers(predictions, recogniser.temperature, origin, tuple(doubts), robustness)
 
 
 def read_predictions(folder: Path, utterances: Sequence[Utterance]) -> list[Prediction]:

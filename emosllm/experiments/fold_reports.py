@@ -16,7 +16,7 @@ from emosllm.evaluation.report_builder import build_report
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.records import Robustness
 from emosllm.experiments.data.folds import Fold
-from emosllm.experiments.fold_predictions import Scored, read_predictions
+from emosllm.experiments.fold_predictions import SystemAnswers, read_predictions
 from emosllm.experiments.grid import Variant
 from emosllm.experiments.plan import Plan
 from emosllm.utterance import Prediction, Utterance
@@ -27,7 +27,7 @@ _FOLD_BY_FOLD = "each fold has its own means of the classes; the folds' reports 
 
 
 def fold_report(
-    plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: Scored, seconds: float
+    plan: Plan, variant: Variant, fold: Fold, utterances: Sequence[Utterance], scored: SystemAnswers, seconds: float
 ) -> Report:
     """Build the report of one fold.
 
@@ -45,7 +45,7 @@ def fold_report(
         utterances,
         scored.predictions,
         split=fold.name,
-        learned=[*fold.train, *fold.val],
+        reference_clips=[*fold.train, *fold.val],
         seconds=seconds,
         temperature=scored.temperature,
         robustness=scored.robustness,
@@ -82,11 +82,13 @@ def pooled_report(
         variant,
         utterances,
         predictions,
-        split=_tested(plan.folds),
-        learned=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
+        split=_tested_split(plan.folds),
+        reference_clips=[*plan.folds[0].train, *plan.folds[0].val] if len(plan.folds) == 1 else (),
         temperature=temperatures,
         robustness=_pooled_sweep(variant, folder, reports),
-        provenance=Provenance.over({name: each.provenance for name, each in reports.items()}, digest_of(utterances)),
+        provenance=Provenance.of_folds(
+            {name: each.provenance for name, each in reports.items()}, digest_of(utterances)
+        ),
         doubts=tuple(dict.fromkeys(doubts)),
     )
     if len(plan.folds) > 1:
@@ -95,7 +97,7 @@ def pooled_report(
     return report, utterances, predictions
 
 
-def _tested(folds: Sequence[Fold]) -> str:
+def _tested_split(folds: Sequence[Fold]) -> str:
     """The name of the tested split for a report over all folds: with one fold its own split, which may be val."""
     if len(folds) > 1:
         return f"{len(folds)} folds, each clip tested once"
@@ -139,7 +141,9 @@ def _pooled_sweep(variant: Variant, folder: Path, reports: Mapping[str, Report])
     if len(reports) == 1:
         return next(iter(reports.values())).robustness
     from emosllm.evaluation.robustness.conditions import condition
-    from emosllm.evaluation.robustness.sweep import pool
+    from emosllm.evaluation.robustness.sweep import pool_sweeps
 
     parts = [AnswerCache(folder / fold / SWEEP) for fold in reports]
-    return pool(parts, variant.classes.names, [condition(name) for name in scoring.conditions], seed=scoring.seed)
+    return pool_sweeps(
+        parts, variant.classes.names, [condition(name) for name in scoring.conditions], seed=scoring.seed
+    )

@@ -152,10 +152,10 @@ def _slug(text: str) -> str:
 
 
 def _digest(*things: Any) -> str:
-    plain = [thing.model_dump(mode="json") if isinstance(thing, Recipe) else _plain(thing) for thing in things]
+    plain = [thing.model_dump(mode="json") if isinstance(thing, Recipe) else _plain_fields(thing) for thing in things]
     return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=4).hexdigest()
 
 
-def _plain(thing: Any) -> Any:
+def _plain_fields(thing: Any) -> Any:
     """The fields of a record, without its class's name, which may change; other things as Python writes them."""
     return asdict(thing) if is_dataclass(thing) and not isinstance(thing, type) else repr(thing)

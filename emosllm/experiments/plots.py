@@ -59,7 +59,7 @@ def draw_heatmap(results: Results) -> Any:
             cell = found.get((rows[i], columns[j]))
             dark = np.isfinite(mean) and (mean - low) / span > 0.55
             best = cell is not None and cell is results.best
-            axes.text(j, i, _told(cell), ha="center", va="center", size=9, weight="bold" if best else "normal",
+            axes.text(j, i, _cell_text(cell), ha="center", va="center", size=9, weight="bold" if best else "normal",
                       color="white" if dark else INK if np.isfinite(mean) else GREY)  # fmt: skip
             if best:
                 axes.add_patch(_frame(i, j))
@@ -128,7 +128,7 @@ def _subtitle(results: Results) -> str:
     return f"{NAMES[results.figure]}, {over}" + (f", {seeds} seeds" if seeds > 1 else "")
 
 
-def _told(row: Row | None) -> str:
+def _cell_text(row: Row | None) -> str:
     if row is None:
         return "–"
     if row.mean is None:

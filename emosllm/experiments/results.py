@@ -14,7 +14,7 @@ from typing import Any
 from emosllm.evaluation.metrics import Interval
 from emosllm.evaluation.provenance import Training, digest_of, hardware_here
 from emosllm.evaluation.report_builder import versions_here
-from emosllm.evaluation.statistics.significance import OverSeeds, over_seeds
+from emosllm.evaluation.statistics.significance import SeedSpread, seed_spread
 from emosllm.experiments.data.folds import Fold
 from emosllm.experiments.plan import Outcome, Plan
 from emosllm.recipe_parts import Metric
@@ -73,8 +73,8 @@ class Row:
     sd: float | None
     pooled: float | None
     interval: Interval | None
-    over_seeds: OverSeeds | None
-    pooled_over_seeds: OverSeeds | None
+    over_seeds: SeedSpread | None
+    pooled_over_seeds: SeedSpread | None
     n: int
     failed: tuple[str, ...]
     report: str
@@ -172,7 +172,7 @@ def _row(outcomes: Sequence[Outcome], figure: Metric, folder: Path) -> Row:
         mean, sd = statistics.fmean(folds), statistics.stdev(folds) if len(folds) > 1 else None
         whole = [getattr(each.pooled.scores, figure) for each in outcomes if each.pooled is not None]
         if len(values) > 1:
-            seeds, pooled_seeds = over_seeds([statistics.fmean(row) for row in values]), over_seeds(whole)
+            seeds, pooled_seeds = seed_spread([statistics.fmean(row) for row in values]), seed_spread(whole)
     pooled = first.pooled
     return Row(
         name=first.variant.name,

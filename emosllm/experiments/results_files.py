@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emosllm.evaluation.report import count
-from emosllm.evaluation.statistics.significance import OverSeeds
+from emosllm.evaluation.statistics.significance import SeedSpread
 from emosllm.experiments.results import Results, Row
 from emosllm.files import write_atomically
 from emosllm.reporting.markdown_blocks import table_text
@@ -44,7 +44,7 @@ def markdown(results: Results) -> str:
     parts += [_by_fold(results)] if len(results.folds) > 1 and len(results.rows) == 1 else []
     failed = [f"- {row.name}: {what}" for row in results.rows for what in row.failed]
     parts += ["## Failed\n\n" + "\n".join(failed)] if failed else []
-    return "\n\n".join([*parts, _how(results)]) + "\n"
+    return "\n\n".join([*parts, _method_section(results)]) + "\n"
 
 
 def screen_table(results: Results) -> Table:
@@ -82,7 +82,7 @@ def _by_seed(results: Results, row: Row) -> list[str]:
     return [_seeds(each) for each in found]
 
 
-def _seeds(found: OverSeeds | None) -> str:
+def _seeds(found: SeedSpread | None) -> str:
     if found is None or found.sd is None:
         return "–"
     return with_interval(found.mean, found.interval).replace(" [", f" ± {found.sd:.3f} [")
@@ -104,7 +104,7 @@ def _by_fold(results: Results) -> str:
     return "## Folds\n\n" + table_text(("fold", "seed", *NAMES.values(), "clips"), rows)
 
 
-def _how(results: Results) -> str:
+def _method_section(results: Results) -> str:
     sizes = list(results.folds.values())
     clips = ", ".join(f"{name} {size['train']}/{size['val']}/{size['test']}" for name, size in results.folds.items())
     lines = [
@@ -114,13 +114,13 @@ def _how(results: Results) -> str:
         "Intervals of all clips: percentile bootstrap by speaker, first seed. Intervals over seeds: Student's t."
         if results.seeds > 1
         else "Intervals of all clips: percentile bootstrap by speaker.",
-        *_origins(results),
+        *_origin_lines(results),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in results.versions.items()) + ".",
     ]
     return "## How this was computed\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _origins(results: Results) -> list[str]:
+def _origin_lines(results: Results) -> list[str]:
     """Data, hours, machine and temperatures, one sentence each."""
     hashes = "; ".join(
         f"{name} {'/'.join(sides[side][:_LETTERS] if results.folds[name][side] else '–' for side in sides)}"
@@ -136,7 +136,7 @@ def _origins(results: Results) -> list[str]:
         lines.append(f"Hours: {scored} of scoring.")
     lines.append(f"Machine: {hardware_text(results.hardware)}.")
     for row in results.rows:
-        warm = ", ".join(f"{name} {each['temperature']:.3f}" for name, each in row.origin.calibrations.items())
-        if warm:
-            lines.append(f"Temperatures of {row.name}: {warm}.")
+        temperatures = ", ".join(f"{name} {each['temperature']:.3f}" for name, each in row.origin.calibrations.items())
+        if temperatures:
+            lines.append(f"Temperatures of {row.name}: {temperatures}.")
     return [*lines, "Each row's resolved recipe, and each training's data, seed, versions and machine: results.json."]

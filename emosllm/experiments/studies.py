@@ -31,7 +31,7 @@ class DataChange(_Part):
     word_errors: float = 0.0
 
 
-class Case(_Part):
+class StudyVariant(_Part):
     """One variant of a study."""
 
     set: tuple[str, ...] = Field((), description="overrides")
@@ -48,7 +48,7 @@ class Study(_Part):
     set: tuple[str, ...] = Field((), description="overrides for all systems of the study")
     grid: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, description="key -> values")
     name: str = Field("variant", description="the property in which the variants differ")
-    variants: Mapping[str, Case] = Field(default_factory=dict)
+    variants: Mapping[str, StudyVariant] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -83,7 +83,7 @@ def divide_data(
         raise UserError(f"{k} folds: give 1 or more")
     folds, notes = _folds(read_manifests(manifests), variants[0].classes, k)
     notes += check_folds(folds)
-    return SweepData(folds, variants, variants[0].recipe.training.choose_by, notes, _called(manifests))
+    return SweepData(folds, variants, variants[0].recipe.training.choose_by, notes, _data_name(manifests))
 
 
 def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: str, partial: bool) -> SweepData:
@@ -105,8 +105,8 @@ def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: 
         folds=[Fold(f.name, f.train, (), tuple(replace(u, split="val") for u in f.val)) for f in divided.folds],
         variants=[replace(variant, labels=divided.labels) for variant in variants],
         figure=protocol.headline,
-        notes=[f"Divided as protocol {name} has it.", *_left_alone(unused), _OF_VAL, *notes],
-        data=f"{_called(manifests)} as {name}{' (PARTIAL)' if divided.partial else ''}",
+        notes=[f"Divided as protocol {name} has it.", *_unused_test_note(unused), _OF_VAL, *notes],
+        data=f"{_data_name(manifests)} as {name}{' (PARTIAL)' if divided.partial else ''}",
         shared_speakers=protocol.shares,
         partial=divided.partial,
     )
@@ -115,16 +115,16 @@ def _as_published(manifests: Sequence[Path], variants: Sequence[Variant], name: 
 def _folds(utterances: Sequence[Utterance], labels: LabelSet, k: int) -> tuple[list[Fold], list[str]]:
     """The folds of all splits but test, and notes on them."""
     kept = [utterance for utterance in utterances if utterance.split != "test"]
-    notes = _left_alone(len(utterances) - len(kept))
+    notes = _unused_test_note(len(utterances) - len(kept))
     if k == 1:
         return [own_splits(kept, labels, test="val")], [*notes, _OF_VAL]
     unsplit = [replace(utterance, split=None) for utterance in kept]
     return cross_validation(unsplit, labels, k), notes
 
 
-def _left_alone(unused: int) -> list[str]:
+def _unused_test_note(unused: int) -> list[str]:
     return [f"{unused} clips of the test split were left alone."] if unused else []
 
 
-def _called(manifests: Sequence[Path]) -> str:
+def _data_name(manifests: Sequence[Path]) -> str:
     return ", ".join(map(str, manifests))

@@ -14,10 +14,10 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from emosllm.errors import UserError
-from emosllm.labels import LabelSet, spellings
+from emosllm.labels import LabelSet, words_of_emotion
 from emosllm.models.build import System
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.prompting.conversation import Conversation, Kind, plain
+from emosllm.prompting.conversation import Conversation, Kind, without_markup
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.prompting.prompt_template import Templates
 from emosllm.recipe_parts import EMOTION_TASK, Strategy
@@ -43,7 +43,7 @@ def emotion_question(
     prompt = processor.settings.prompt
     # A system that was trained on one list of emotions reads that list, whichever of them are scored.
     listed = labels if prompt is None or prompt.shuffle_emotions else processor.labels
-    return processor.converse(
+    return processor.build_conversation(
         EMOTION_TASK[strategy], labels=listed, transcript=transcript or "", hint=hint, emotion=labels.names[0], **known
     )
 
@@ -76,14 +76,14 @@ def transcribe(
     """Generate transcripts by greedy decoding; each sample's answer is cut before its transcript."""
     stop = StoppingCriteriaList([_BarSeen(processor)])
     texts = _generate(model, processor, samples, "transcript", max_new_tokens, stopping_criteria=stop)
-    return [plain(text.partition("|")[0]) for text in texts]
+    return [without_markup(text.partition("|")[0]) for text in texts]
 
 
 def generate_emotions(
     model: SpeechLLM, processor: SpeechProcessor, samples: Sequence[Sample], max_new_tokens: int
 ) -> list[str]:
     """Generate answers by greedy decoding; each sample's answer is cut before its emotion."""
-    return [plain(text) for text in _generate(model, processor, samples, "emotion", max_new_tokens)]
+    return [without_markup(text) for text in _generate(model, processor, samples, "emotion", max_new_tokens)]
 
 
 def free_answers(
@@ -100,12 +100,12 @@ def named_emotion(text: str, labels: LabelSet, templates: Templates) -> str | No
     """The first emotion that a generated answer names, or `None`.
 
     For a system that answers in letters, only the exact letters count. Otherwise the words of the prompt and all
-    spellings of the vocabulary count, in any case, as whole words ("unhappy" is not happy).
+    words of the vocabulary count, in any case, as whole words ("unhappy" is not happy).
     """
     found: list[tuple[int, int, str]] = []
     for name in labels.names:
         code = templates.code(name)
-        words = {code, *spellings(name)} if templates.words else {code}
+        words = {code, *words_of_emotion(name)} if templates.words else {code}
         pattern = "|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words)
         match = re.search(pattern, text, re.IGNORECASE if templates.words else 0)
         if match:

@@ -15,7 +15,7 @@ from emosllm.models.kernels.packed_linear import pack_linears
 from emosllm.models.llms.lora import merge_lora
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import SpeechProcessor
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 from emosllm.recipe_parts import Answer, Strategy
 
 
@@ -113,7 +113,7 @@ def checkpoint_folder(name: str) -> str:
 
 
 def _is_recipe(name: str, place: str) -> bool:
-    return place == name and not Path(name).is_dir() and (name in names() or name.endswith((".yaml", ".yml")))
+    return place == name and not Path(name).is_dir() and (name in recipe_names() or name.endswith((".yaml", ".yml")))
 
 
 def _as_published(name: str, overrides: Sequence[str]) -> tuple[System, SpeechProcessor]:

@@ -278,7 +278,7 @@ class Recogniser:
             return list(texts)
         task = TRANSCRIPT_TASK[self.strategy]
         samples = [
-            Sample(self.processor.converse(task, labels=self.labels, **known[index]), frames=frames[index])
+            Sample(self.processor.build_conversation(task, labels=self.labels, **known[index]), frames=frames[index])
             for index in missing
         ]
         assert isinstance(self.model, SpeechLLM)

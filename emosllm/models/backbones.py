@@ -36,7 +36,7 @@ from emosllm.errors import UserError
 from emosllm.models.checkpoints.int8_weights import WEIGHTS, is_int8, load_int8
 from emosllm.models.checkpoints.locations import is_hub_name, locate
 from emosllm.models.encoders.emotion2vec import register as register_emotion2vec
-from emosllm.models.encoders.families import cut, cut_weights, depth, family
+from emosllm.models.encoders.families import cut_layers, cut_weights, depth, family
 from emosllm.models.encoders.qwen_audio import register as register_qwen_audio
 from emosllm.models.heads import ClassHead
 from emosllm.models.llms.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
@@ -108,19 +108,19 @@ def load_encoder(reference: str, dtype: torch.dtype = torch.float32, layers: Lay
         folder, layout = found
         whole = config_of(_part_of(layout.configs(folder), "encoder", reference))
         with no_init_weights():
-            encoder = new_encoder(cut(whole, layers), dtype)
+            encoder = new_encoder(cut_layers(whole, layers), dtype)
         cut_weights(encoder, layers)
         load_part(folder, layout, "encoder", encoder, _unread(whole, encoder))
         return encoder.eval()
     whole = _load(AutoConfig, reference)
-    shorter = cut(whole, layers)
+    shorter = cut_layers(whole, layers)
     if is_int8(path := Path(locate(reference)) / WEIGHTS):
         encoder = new_encoder(shorter, dtype)
         cut_weights(encoder, layers)
         return load_int8(path, encoder, _unread(whole, encoder))
     # A Whisper encoder that was saved without the decoder has other names for its weights.
     kind = WhisperEncoder if whole.architectures == [WhisperEncoder.__name__] else AutoModel
-    with _leaving_out(whole, shorter):
+    with _without_load_report(whole, shorter):
         model = _load(kind, reference, dtype=dtype, use_safetensors=True, config=shorter)
     encoder = model.encoder if model.config.model_type == "whisper" and kind is AutoModel else model
     cut_weights(encoder, layers)
@@ -134,7 +134,7 @@ def _unread(whole: PreTrainedConfig, encoder: PreTrainedModel) -> set[str]:
 
 
 @contextmanager
-def _leaving_out(whole: PreTrainedConfig, shorter: PreTrainedConfig) -> Iterator[None]:
+def _without_load_report(whole: PreTrainedConfig, shorter: PreTrainedConfig) -> Iterator[None]:
     """Suppress transformers' report of the weights that a shortened encoder leaves out on purpose."""
     if depth(whole) == depth(shorter):
         yield
@@ -156,7 +156,7 @@ def _leaving_out(whole: PreTrainedConfig, shorter: PreTrainedConfig) -> Iterator
 def load_llm(reference: str, dtype: torch.dtype = torch.float32, file: str | None = None) -> PreTrainedModel:
     """Load a causal LM with its published weights; from a GGUF file where `file` names one."""
     if file is not None:
-        with _without_bars():
+        with _hide_progress_bars():
             return load_gguf_llm(reference, file, dtype)
     if found := find_layout(locate(reference)):
         folder, layout = found
@@ -231,7 +231,7 @@ def _published(reference: str, part: Part) -> tuple[Path, Layout]:
     """The folder and layout of a published model that contains the given part."""
     found = find_layout(locate(reference))
     if found is None:
-        raise UserError(f"{reference}: this model has no {part} of its own; {_way_out(reference)}")
+        raise UserError(f"{reference}: this model has no {part} of its own; {_remedy(reference)}")
     _part_of(found[1].configs(found[0]), part, reference)
     return found
 
@@ -249,20 +249,20 @@ def _load(kind: Any, reference: str, needed: Any = None, **options: Any) -> Any:
     """
     place = locate(reference)
     try:
-        with _without_bars():
+        with _hide_progress_bars():
             loaded = kind.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last two of a malformed auto_map
         refuse_code(error, reference)
         what = (needed or kind).__name__.removeprefix("Auto")
         reason = shorten(str(error), 160, placeholder=" …")
-        raise UserError(f"{reference}: no {what} there ({reason}); {_way_out(reference)}") from None
+        raise UserError(f"{reference}: no {what} there ({reason}); {_remedy(reference)}") from None
     if isinstance(loaded, PreTrainedConfig):
         refuse_kernels(loaded, reference)
     return loaded
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def _hide_progress_bars() -> Iterator[None]:
     """Hide transformers' progress bars of loaded weights; keep those of downloads and the user's own settings."""
     if not logging.is_progress_bar_enabled():
         yield
@@ -281,6 +281,6 @@ def _without_bars() -> Iterator[None]:
             disable_progress_bars()
 
 
-def _way_out(reference: str) -> str:
+def _remedy(reference: str) -> str:
     fetch = f", or fetch it once with `hf download {reference}`" if is_hub_name(reference) else ""
     return f"give a folder that has one{fetch}"

@@ -7,11 +7,11 @@ import torch
 from transformers import AutoModel, AutoProcessor, PreTrainedConfig
 
 from emosllm.models.backbones import load_config, load_feature_extractor, load_tokenizer
-from emosllm.models.checkpoints.base_weights import warn_of_others
-from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, put_weights, read_config, read_weights
+from emosllm.models.checkpoints.base_weights import warn_of_different_weights
+from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, load_weights_into, read_config, read_weights
 from emosllm.models.checkpoints.config import SpeechHeadConfig, SpeechLLMConfig
 from emosllm.models.checkpoints.locations import locate
-from emosllm.models.encoders.families import cut, family
+from emosllm.models.encoders.families import cut_layers, family
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.audio_vectors import AudioVectors
@@ -37,7 +37,7 @@ def build_empty(recipe: Recipe) -> System:
     shapes = {}
     if recipe.encoder is not None:
         whole = load_config(recipe.encoder.model, "encoder")
-        shapes["encoder_config"] = cut(whole, recipe.encoder.layers, recipe.encoder.window).to_dict()
+        shapes["encoder_config"] = cut_layers(whole, recipe.encoder.layers, recipe.encoder.window).to_dict()
     if recipe.llm is not None:
         shapes["llm_config"] = load_config(recipe.llm.model, "llm", recipe.llm.file).to_dict()
     kind = _kind(recipe)
@@ -65,14 +65,14 @@ def build_model(recipe: Recipe) -> System:
     Raises:
         UserError: a backbone or the start is not available, or the start has other shapes.
     """
-    _bound_kept_shapes()
+    _limit_cached_shapes()
     model = _kind(recipe).begin(recipe, getattr(torch, recipe.training.precision))
     if recipe.start is not None:
         folder = fetch_checkpoint(locate(recipe.start))
-        warn_of_others(read_config(folder).base_weights, model.config.base_weights, recipe, folder)
+        warn_of_different_weights(read_config(folder).base_weights, model.config.base_weights, recipe, folder)
         trained = model.trained_names()
         found = {name: tensor for name, tensor in read_weights(folder).items() if name in trained}
-        put_weights(model, found, trained, folder)
+        load_weights_into(model, found, trained, folder)
     return model
 
 
@@ -85,7 +85,7 @@ def load_model(name: str) -> System:
     Raises:
         UserError: there is no such checkpoint, or it is broken.
     """
-    _bound_kept_shapes()
+    _limit_cached_shapes()
     folder = fetch_checkpoint(name)
     kind = SpeechHead if isinstance(read_config(folder), SpeechHeadConfig) else SpeechLLM
     return kind.from_pretrained(folder)
@@ -114,7 +114,7 @@ def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> Aud
     return AudioVectors(convolutions=convolutions, extra=2 * recipe.mapper.ends)
 
 
-def _bound_kept_shapes() -> None:
+def _limit_cached_shapes() -> None:
     """Limit the number of shapes that oneDNN caches; it reads the environment variable at its first product."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_SHAPES))
 

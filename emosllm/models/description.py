@@ -14,7 +14,7 @@ from emosllm.models.build import System, audio_vectors, build_empty
 from emosllm.models.checkpoints.locations import describe_place
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.encoders.families import depth
-from emosllm.models.training_memory import Load, training_memory
+from emosllm.models.training_memory import BatchShape, training_memory
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import EncoderPart, LinearMapperPart, QPMapperPart
 from emosllm.safe_yaml import read_yaml
@@ -77,7 +77,7 @@ class Description:
                 "by_phase": self.by_phase,
             },
             "training_memory_bytes": {**self.memory, "total": sum(self.memory.values())},
-            "places": places(recipe),
+            "places": backbone_locations(recipe),
             "downloads": {name: asdict(found) for name, found in downloads(recipe).items()},
             "paper": dict(recipe.paper),
             "assumed": list(recipe.assumed),
@@ -103,7 +103,7 @@ def downloads(recipe: Recipe) -> dict[str, Download]:
     return {name: Download(**known[name]) for name in recipe.models if name in known}
 
 
-def places(recipe: Recipe) -> dict[str, str]:
+def backbone_locations(recipe: Recipe) -> dict[str, str]:
     """Current location of each published model that a recipe needs, in words."""
     files = {recipe.llm.model: recipe.llm.file} if recipe.llm is not None else {}
     return {name: describe_place(name, files.get(name)) for name in recipe.models}
@@ -117,26 +117,26 @@ def describe(recipe: Recipe, model: System | None = None) -> Description:
         model: the system on the meta device, if it is already built, for example from a checkpoint.
     """
     model = model or build_empty(recipe)
-    words = _words(recipe, model)
+    words = _part_descriptions(recipe, model)
     counts = {"lora": count_weights(model, ".lora_")} if recipe.lora is not None else {}
     for name in ("encoder", "mapper", "llm", "head"):
         if name in words:
             part = getattr(model, name)
             counts[name] = count_weights(part) - count_weights(part, "lora_")
     parts = {
-        name: PartCount(*what, counts[name], counts[name] if name in recipe.learned else 0)
+        name: PartCount(*what, counts[name], counts[name] if name in recipe.trained_parts else 0)
         for name, what in words.items()
     }
-    by_phase = {name: sum(parts[learner].total for learner in phase.learns) for name, phase in recipe.phases.items()}
+    by_phase = {name: sum(parts[part].total for part in phase.learns) for name, phase in recipe.phases.items()}
     last = list(by_phase.values())[-1] if by_phase else 0
     return Description(recipe, parts, sum(counts.values()), last, by_phase, _memory(recipe, model))
 
 
-def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
+def _part_descriptions(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
     """Name and size of each part, in words."""
     words = {}
     if recipe.encoder is not None and model.encoder is not None:
-        words["encoder"] = (recipe.encoder.model, _heard(recipe.encoder, model.encoder))
+        words["encoder"] = (recipe.encoder.model, _encoder_description(recipe.encoder, model.encoder))
     if isinstance(recipe.mapper, QPMapperPart):
         shape = f"{recipe.mapper.queries} queries, {recipe.mapper.layers} layers of {recipe.mapper.width}"
         words["mapper"] = ("qp", shape)
@@ -155,7 +155,7 @@ def _words(recipe: Recipe, model: System) -> dict[str, tuple[str, str]]:
     return words
 
 
-def _heard(part: EncoderPart, encoder: SpeechEncoder) -> str:
+def _encoder_description(part: EncoderPart, encoder: SpeechEncoder) -> str:
     """The encoder's size, and the settings in which its use differs from the published model."""
     layers = depth(encoder.model.config)
     words = [f"{layers} layer{'s' * (layers != 1)} of {encoder.width}"]
@@ -178,10 +178,10 @@ def count_weights(module: nn.Module, kind: str = "") -> int:
 
 
 def _memory(recipe: Recipe, model: System) -> dict[str, int]:
-    """Peak memory in bytes of a training that trains all learned parts at once."""
+    """Peak memory in bytes of a training that trains all trained parts at once."""
     seconds, samples = recipe.audio.max_seconds, recipe.training.micro_batch
     frames = round(_FRAMES_A_SECOND * seconds) if recipe.mapper else 0
     encoder_config = model.encoder.model.config if model.encoder is not None else None
     clip = audio_vectors(recipe, encoder_config).of_frames(frames) if recipe.mapper else 0
-    load = Load(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
-    return training_memory(model, recipe.learned, load, _BYTES[recipe.training.precision])
+    shape = BatchShape(samples, _PREFIX_TOKENS, _ROW_TOKENS + clip, _ROW_TOKENS // 3, frames)
+    return training_memory(model, recipe.trained_parts, shape, _BYTES[recipe.training.precision])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from emosllm.models.encoders.hidden_states import HiddenStates
-from emosllm.models.transformer_layer import read
+from emosllm.models.transformer_layer import forward_layer
 
 
 class ClassHead(nn.Module):
@@ -72,7 +72,7 @@ class ClassHead(nn.Module):
         """
         hidden = self.input(self.hidden_states(frames, mask))
         for layer in self.layers.layers if self.layers is not None else ():
-            hidden = read(layer, hidden, hidden, mask)
+            hidden = forward_layer(layer, hidden, hidden, mask)
         weights = hidden.new_zeros(mask.shape) if self.attention is None else self.attention(hidden)[..., 0]
         shares = weights.masked_fill(~mask, float("-inf")).softmax(-1)  # [A, N]; equal weights give the mean
         return self.output(torch.einsum("an,and->ad", shares, hidden))

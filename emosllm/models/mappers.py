@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from emosllm.models.encoders.hidden_states import HiddenStates
-from emosllm.models.transformer_layer import read
+from emosllm.models.transformer_layer import forward_layer
 from emosllm.recipe_parts import MapperPart, QPMapperPart
 
 
@@ -81,9 +81,9 @@ class QPMapper(nn.Module):
         seen = torch.cat([mask, mask.new_ones(A, Q)], dim=1)
         *others, last = self.layers.layers
         for layer in others:
-            sequence = read(layer, sequence, sequence, seen)
+            sequence = forward_layer(layer, sequence, sequence, seen)
         # Only the queries' outputs of the last layer are used.
-        queried = read(last, sequence[:, -Q:].contiguous(), sequence, seen)
+        queried = forward_layer(last, sequence[:, -Q:].contiguous(), sequence, seen)
         return self.output(queried), mask.new_ones(A, Q)
 
 

@@ -18,7 +18,7 @@ from emosllm.models.checkpoints.checkpoint import CheckpointModel
 from emosllm.models.checkpoints.config import SpeechLLMConfig
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.llms.llm import (
-    check_room,
+    check_positions,
     output_logits,
     pad_left,
     prepare,
@@ -100,10 +100,10 @@ class SpeechLLM(CheckpointModel):
 
     def train(self, mode: bool = True) -> "SpeechLLM":
         """Set the training mode, without dropout in a frozen LLM, so that its cached prefix stays valid."""
-        if mode != self.training or self._llm_learns():  # the Trainer calls this before every batch
-            self._forget()
+        if mode != self.training or self._llm_is_trained():  # the Trainer calls this before every batch
+            self._clear_prefix()
         super().train(mode)
-        if not self._llm_learns():
+        if not self._llm_is_trained():
             self.llm.eval()
         return self
 
@@ -197,12 +197,12 @@ class SpeechLLM(CheckpointModel):
         if prefix is not None:
             embeddings, attention_mask = self._prepend(prefix, embeddings, attention_mask)
         embeddings, attention_mask = pad_left(embeddings, attention_mask)
-        check_room(self.llm, embeddings.shape[1] + inputs.get("max_new_tokens", 0))
+        check_positions(self.llm, embeddings.shape[1] + inputs.get("max_new_tokens", 0))
         if prefix is not None:  # generation skips the first P positions of padding and prefix, which the cache holds
             inputs["past_key_values"] = shift_cache(self._read_prefix(prefix), (attention_mask == 0).sum(-1))
         return self.llm.generate(inputs_embeds=embeddings, attention_mask=attention_mask, **inputs)
 
-    def hear(
+    def audio_embeddings(
         self,
         audio: Tensor | None = None,
         audio_attention: Tensor | None = None,
@@ -250,7 +250,7 @@ class SpeechLLM(CheckpointModel):
 
     def _read_prefix(self, prefix: Tensor) -> Cache:
         """The prefix's keys and values, computed once per batch for a trained LLM, once per run for a frozen one."""
-        if self._llm_learns():
+        if self._llm_is_trained():
             return read_prefix(self.llm, prefix)
         if self._prefix is None or not torch.equal(self._prefix[0], prefix):
             with torch.no_grad():
@@ -260,7 +260,7 @@ class SpeechLLM(CheckpointModel):
     def _embed(self, input_ids: Tensor, audio_mask: Tensor | None = None, **clips: Tensor) -> Tensor:
         """Embeddings `[B, L, D]` with the clips' vectors at the positions of `audio_mask`."""
         embeddings = self.get_input_embeddings()(input_ids)
-        vectors = self.hear(**clips)
+        vectors = self.audio_embeddings(**clips)
         if vectors is None or audio_mask is None:
             return embeddings
         assert int(audio_mask.sum()) == len(vectors), "one place for each audio vector"
@@ -280,20 +280,20 @@ class SpeechLLM(CheckpointModel):
         where = scored.nonzero()[:, 0]
         return totals.index_add(0, where, log_probs.gather(1, ids[:, 1:][scored][:, None])[:, 0]).view(B, K)
 
-    def _forget(self) -> None:
+    def _clear_prefix(self) -> None:
         """Clear the cached prefix, which is valid only for the weights that it was computed with."""
         self._prefix = None
 
     def load_state_dict(self, *args: Any, **options: Any) -> Any:
         """Load weights as in torch, and clear the cached prefix."""
-        self._forget()
+        self._clear_prefix()
         return super().load_state_dict(*args, **options)
 
     def _apply(self, *args: Any, **options: Any) -> "SpeechLLM":
-        self._forget()  # after `to`, `float` or `cuda` it would have another device or precision
+        self._clear_prefix()  # after `to`, `float` or `cuda` it would have another device or precision
         return super()._apply(*args, **options)
 
-    def _llm_learns(self) -> bool:
+    def _llm_is_trained(self) -> bool:
         return any(parameter.requires_grad for parameter in self.llm.parameters())
 
 

@@ -22,7 +22,7 @@ _OPTIMISER = 16  # bytes: a trained weight in float32, its gradient, AdamW's two
 
 
 @dataclass(frozen=True)
-class Load:
+class BatchShape:
     """Sizes of the batch in one forward pass.
 
     Attributes:
@@ -40,38 +40,38 @@ class Load:
     frames: int
 
 
-def training_memory(model: nn.Module, learns: Collection[str], load: Load, size: int) -> dict[str, int]:
+def training_memory(model: nn.Module, trained_parts: Collection[str], shape: BatchShape, size: int) -> dict[str, int]:
     """Peak memory of a phase in bytes, by content, without activation checkpointing.
 
     Args:
         model: a system; it may be on the meta device.
-        learns: the parts that are trained (`mapper`, `lora`, `head`).
-        load: sizes of the batch.
+        trained_parts: the parts that are trained (`mapper`, `lora`, `head`).
+        shape: sizes of the batch.
         size: bytes of a frozen weight: 2 in bfloat16, 4 in float32.
     """
     frozen = trained = 0
     for name, parameter in model.named_parameters():
-        learner = "lora" if ".lora_" in name else name.partition(".")[0]
-        if learner in learns:
+        part = "lora" if ".lora_" in name else name.partition(".")[0]
+        if part in trained_parts:
             trained += _OPTIMISER * parameter.numel()
         else:
-            frozen += parameter.numel() * (size if learner in ("llm", "encoder") else _FLOAT)
+            frozen += parameter.numel() * (size if part in ("llm", "encoder") else _FLOAT)
     memory = {"frozen_weights": frozen, "trained_weights_gradients_moments": trained}
-    if not isinstance(model, SpeechLLM) or not learns:
+    if not isinstance(model, SpeechLLM) or not trained_parts:
         return memory
-    memory["activations"] = _llm(model, "lora" in learns, load, size)
-    if "mapper" in learns and isinstance(model.mapper, QPMapper):
-        memory["activations"] += _mapper(model.mapper, load, size)
-    if "mapper" in learns and model.encoder is not None:
-        memory["activations"] += _hidden_states(model.encoder, load)
+    memory["activations"] = _llm(model, "lora" in trained_parts, shape, size)
+    if "mapper" in trained_parts and isinstance(model.mapper, QPMapper):
+        memory["activations"] += _mapper(model.mapper, shape, size)
+    if "mapper" in trained_parts and model.encoder is not None:
+        memory["activations"] += _hidden_states(model.encoder, shape)
     vocabulary = model.llm.config.get_text_config().vocab_size
     # The softmax of the backward pass, its gradient before and after, and the gradient in the LLM's precision.
-    memory["logits"] = load.samples * load.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
+    memory["logits"] = shape.samples * shape.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
     memory["allocator"] = round(_HOLES * (memory["activations"] + memory["logits"]))
     return memory
 
 
-def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
+def _llm(model: SpeechLLM, trained: bool, shape: BatchShape, size: int) -> int:
     """Activations of the LLM's layers in bytes, for all rows; for the prefix only where the LLM is trained.
 
     Frozen linear layers keep nothing. Norms keep their input in float32. Attention keeps its factors. The gated
@@ -85,22 +85,22 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     shared = (getattr(llm, "num_key_value_heads", None) or llm.num_attention_heads) * head
     layers, gated = llm.num_hidden_layers, 3 * size * llm.intermediate_size
     token = 2 * _FLOAT * llm.hidden_size + 2 * size * width
-    if learns:
+    if trained:
         adapted = lora_layers(model.llm)
         read = sum(layer.in_features for layer in adapted) // layers
         read = min(read, 2 * llm.hidden_size + width + llm.intermediate_size)  # adapters with the same input share it
         narrow = sum(sum(layer.r.values()) for layer in adapted) // layers
         token += size * (read + narrow)
-    tokens = load.samples * load.row + learns * load.prefix
-    keys = load.samples * (load.prefix + load.row) + learns * load.prefix
-    mask = load.samples * load.row * (load.prefix + load.row) * size * width // shared
-    unread = tokens - load.samples * load.answer
+    tokens = shape.samples * shape.row + trained * shape.prefix
+    keys = shape.samples * (shape.prefix + shape.row) + trained * shape.prefix
+    mask = shape.samples * shape.row * (shape.prefix + shape.row) * size * width // shared
+    unread = tokens - shape.samples * shape.answer
     return layers * (tokens * (token + gated) + keys * 2 * size * shared) - unread * gated + mask
 
 
-def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
+def _mapper(mapper: QPMapper, shape: BatchShape, size: int) -> int:
     """Activations of the mapper in bytes, for frames and queries: inputs, norms and attention."""
-    places = load.samples * (-(-load.frames // mapper.pool) + len(mapper.queries))
+    places = shape.samples * (-(-shape.frames // mapper.pool) + len(mapper.queries))
     total = 0
     for layer in mapper.layers.layers:
         width, feedforward = layer.linear1.in_features, layer.linear1.out_features
@@ -108,8 +108,8 @@ def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
     return total
 
 
-def _hidden_states(encoder: SpeechEncoder, load: Load) -> int:
+def _hidden_states(encoder: SpeechEncoder, shape: BatchShape) -> int:
     """Activations of mixing in bytes: all hidden states of each clip in float32."""
     if not encoder.part.mixes:
         return 0
-    return load.samples * load.frames * encoder.states * encoder.width * _FLOAT
+    return shape.samples * shape.frames * encoder.states * encoder.width * _FLOAT

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 
-def read(layer: nn.TransformerEncoderLayer, queries: Tensor, sequence: Tensor, mask: Tensor) -> Tensor:
+def forward_layer(layer: nn.TransformerEncoderLayer, queries: Tensor, sequence: Tensor, mask: Tensor) -> Tensor:
     """Output of a layer at positions that attend to a sequence.
 
     Args:

@@ -57,7 +57,7 @@ class Chat:
             raise UserError(f"{tokenizer.name_or_path} has no fast tokenizer (tokenizer.json), which is needed here")
         self.tokenizer = tokenizer
         self.template = tokenizer.chat_template or _PLAIN
-        self._system_role = self._knows_system()
+        self._system_role = self._supports_system()
         self._check_template()
         self._markup = _markup(tokenizer)
         # Few different prompts and answers occur, so their renderings and token ids are cached.
@@ -91,14 +91,14 @@ class Chat:
         """Encode conversations that differ only in their answers: the prompt is rendered and tokenized once."""
         first = conversations[0]
         assert all((one.system, one.user) == (first.system, first.user) for one in conversations)
-        opening, closing = _kept(self._rendered, (first.system, first.user), lambda: self._render(first))
+        opening, closing = _cached(self._rendered, (first.system, first.user), lambda: self._render(first))
         before, audio, after = opening.rpartition(AUDIO)
-        head = _kept(self._heads, before, lambda: self._ids(before)) if audio else []
+        head = _cached(self._heads, before, lambda: self._ids(before)) if audio else []
         ends = (Span(closing, "format"),) if closed else ()
         return [self._row(head, after, (*one.answer, *ends), bool(audio)) for one in conversations]
 
     def _row(self, head: list[int], after: str, spans: tuple[Span, ...], audio: bool) -> Tokens:
-        tail, kinds = _kept(self._answers, (after, spans), lambda: self._answer(after, spans))
+        tail, kinds = _cached(self._answers, (after, spans), lambda: self._answer(after, spans))
         if not audio:  # without audio, everything before the answer is head
             answer_start = kinds.index(next((kind for kind in kinds if kind), None)) if any(kinds) else len(tail)
             head, tail, kinds = tail[:answer_start], tail[answer_start:], kinds[answer_start:]
@@ -127,7 +127,7 @@ class Chat:
         first = rows[0]
         return Tokens(first.head, first.tail[:common], first.kinds[:common], first.audio), named
 
-    def defused(self, text: str) -> str:
+    def without_special_tokens(self, text: str) -> str:
         """Replace the tokenizer's special tokens in a text, for example a transcript, by spaces (prompt injection)."""
         return self._markup.sub(" ", text)
 
@@ -165,7 +165,7 @@ class Chat:
         )
         return str(rendered)
 
-    def _knows_system(self) -> bool:
+    def _supports_system(self) -> bool:
         """Whether the template renders a system turn: some templates refuse it, and some omit it without an error."""
         self._system_role = True
         try:
@@ -190,7 +190,7 @@ class Chat:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _kept(memory: dict[K, V], key: K, make: Callable[[], V]) -> V:
+def _cached(memory: dict[K, V], key: K, make: Callable[[], V]) -> V:
     """The cached value of a key, computed on a miss; a full cache is cleared."""
     if key not in memory:
         if len(memory) >= _KEPT:

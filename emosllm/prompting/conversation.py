@@ -65,7 +65,7 @@ class Conversation:
         return replace(self, answer=spans)
 
 
-def converse(
+def build_conversation(
     task: Task,
     templates: Templates,
     prompt: PromptPart,
@@ -78,7 +78,7 @@ def converse(
     gender: str | None = None,
     cues: Mapping[str, str] | None = None,
     rng: np.random.Generator | None = None,
-    defuse: Callable[[str], str] = str,
+    sanitise: Callable[[str], str] = str,
 ) -> Conversation:
     """Build the conversation of one utterance.
 
@@ -94,7 +94,7 @@ def converse(
         gender: the speaker's gender, for recipes that state it in the prompt.
         cues: cue -> its level in words, for recipes that state them in the prompt.
         rng: draws the wording; `None` takes the first of each.
-        defuse: removes special tokens from a transcript, which is untrusted text (`Chat.defused`).
+        sanitise: removes special tokens from a transcript, which is untrusted text (`Chat.without_special_tokens`).
     """
     user = (templates.audio or "").replace("{audio}", AUDIO) if audio else ""
     if prompt.gender and gender and templates.gender_hint:
@@ -103,7 +103,7 @@ def converse(
         descriptions = [templates.cue.replace("{name}", name).replace("{level}", level) for name, level in cues.items()]
         user += _one(templates.cues_intro, rng).replace("{cues}", ", ".join(_shuffled(descriptions, rng)))
     if hint and templates.transcript_hint:
-        user += templates.transcript_hint.replace("{transcript}", defuse(plain(hint)))
+        user += templates.transcript_hint.replace("{transcript}", sanitise(without_markup(hint)))
     if task != "asr" and templates.options:
         names = _shuffled(labels.names, rng if prompt.shuffle_emotions else None)
         user += templates.options.replace("{options}", ", ".join(templates.option(name) for name in names))
@@ -112,10 +112,12 @@ def converse(
         shown = _examples(task, templates, prompt.examples, labels, rng)
         user += "\n" + templates.examples_intro.replace("{examples}", "\n".join(shown)).rstrip("\n")
     code = "" if emotion is None else templates.code(emotion)
-    return Conversation(templates.system, user, _spans(templates.answers[task], defuse(plain(transcript)), code))
+    return Conversation(
+        templates.system, user, _spans(templates.answers[task], sanitise(without_markup(transcript)), code)
+    )
 
 
-def plain(text: str) -> str:
+def without_markup(text: str) -> str:
     """A transcript as one line without markup: bars and control characters removed, spaces collapsed."""
     visible = "".join(" " if char == "|" or not char.isprintable() else char for char in text)
     return " ".join(visible.split())

@@ -21,11 +21,11 @@ from emosllm.level import set_level
 from emosllm.prompting.audio_vectors import AudioVectors
 from emosllm.prompting.audio_windows import in_windows, padding
 from emosllm.prompting.chat_template import Chat, Tokens
-from emosllm.prompting.conversation import Conversation, converse
+from emosllm.prompting.conversation import Conversation, build_conversation
 from emosllm.prompting.cues import Thresholds
 from emosllm.prompting.prompt_template import Templates, check_templates, load_templates
 from emosllm.prompting.saved_processor import SavedProcessor
-from emosllm.prompting.token_rows import IGNORED, lay_out, open_rows, pad_candidates
+from emosllm.prompting.token_rows import IGNORED, batch_rows, pad_candidates, without_labels
 from emosllm.recipe import Recipe
 from emosllm.recipe_parts import AudioPart, PromptPart, Task, Window
 
@@ -148,17 +148,19 @@ class SpeechProcessor(SavedProcessor):
         """Whether the system has an LLM."""
         return self.chat is not None
 
-    def converse(self, task: Task, **known: Any) -> Conversation:
-        """Call `conversation.converse` with this system's templates, hints and labels; `labels` replaces them."""
+    def build_conversation(self, task: Task, **known: Any) -> Conversation:
+        """Build a conversation with this system's templates, hints and labels; an argument `labels` replaces them."""
         settings = self.settings
         assert settings.templates is not None
         assert settings.prompt is not None
         assert self.chat is not None
-        labels = known.pop("labels", self.labels)
-        audio = known.pop("audio", self.takes_audio)
-        return converse(
-            task, settings.templates, settings.prompt, labels, audio=audio, defuse=self.chat.defused, **known
-        )
+        known = {
+            "labels": self.labels,
+            "audio": self.takes_audio,
+            "sanitise": self.chat.without_special_tokens,
+            **known,
+        }
+        return build_conversation(task, settings.templates, settings.prompt, **known)
 
     def __call__(self, samples: Sequence[Sample], closed: bool = True) -> BatchFeature:
         """Batch of rows: with complete answers for training (`closed`), with the start of the answers for generation.
@@ -171,10 +173,10 @@ class SpeechProcessor(SavedProcessor):
             AudioError: a clip is longer than this system's limit.
         """
         assert self.chat is not None, "a system without an LLM has no rows; see for_labels"
-        rows = [self.chat.encode(_said(sample), closed) for sample in samples]
+        rows = [self.chat.encode(_conversation(sample), closed) for sample in samples]
         clips, lengths = self._clips(samples)
         batch = self._rows(rows, lengths, [sample.transcript_weight for sample in samples])
-        return BatchFeature({**(batch if closed else open_rows(batch)), **clips})
+        return BatchFeature({**(batch if closed else without_labels(batch)), **clips})
 
     def for_labels(self, samples: Sequence[Sample], labels: LabelSet | None = None) -> BatchFeature:
         """Batch of rows up to the emotion, with the candidate answers for each of the K emotions.
@@ -190,8 +192,8 @@ class SpeechProcessor(SavedProcessor):
             columns = [[self.labels.names.index(name)] for name in labels.names]
             batch["candidates"] = torch.tensor([columns] * len(samples))
         else:
-            encoded = [self.chat.candidates(self._with_emotions(_said(sample), labels)) for sample in samples]
-            batch |= open_rows(self._rows([tokens for tokens, _ in encoded], lengths, [1.0] * len(samples)))
+            encoded = [self.chat.candidates(self._with_emotions(_conversation(sample), labels)) for sample in samples]
+            batch |= without_labels(self._rows([tokens for tokens, _ in encoded], lengths, [1.0] * len(samples)))
             batch["candidates"] = pad_candidates([named for _, named in encoded])
         if all(sample.target is not None for sample in samples):
             batch["labels"] = torch.tensor([sample.target for sample in samples])
@@ -209,7 +211,7 @@ class SpeechProcessor(SavedProcessor):
         assert self.tokenizer is not None
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else 0
         vectors = [next(lengths) if row.audio else 0 for row in rows]
-        return lay_out(rows, vectors, transcript_weights, pad)
+        return batch_rows(rows, vectors, transcript_weights, pad)
 
     def _clips(self, samples: Sequence[Sample]) -> tuple[Mapping[str, Tensor], Iterator[int]]:
         """Tensors of the samples' clips or frames, and the number of vectors of each clip."""
@@ -239,7 +241,7 @@ class SpeechProcessor(SavedProcessor):
         audio = self.settings.audio
         return audio.max_seconds if audio.beyond_window == "windows" else min(audio.max_seconds, self._window or np.inf)
 
-    def has_room(self, samples: np.ndarray) -> bool:
+    def fits_one_utterance(self, samples: np.ndarray) -> bool:
         """Whether `samples` `[T]` are short enough for one utterance."""
         return len(samples) <= self.longest * SAMPLE_RATE
 
@@ -292,6 +294,6 @@ class SpeechProcessor(SavedProcessor):
         return batch
 
 
-def _said(sample: Sample) -> Conversation:
+def _conversation(sample: Sample) -> Conversation:
     assert sample.conversation is not None
     return sample.conversation

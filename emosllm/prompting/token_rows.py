@@ -13,7 +13,7 @@ IGNORED = -100  # label of positions without loss, as in transformers
 _WORTH_SHARING = 16
 
 
-def lay_out(
+def batch_rows(
     rows: Sequence[Tokens], vectors: Sequence[int], transcript_weights: Sequence[float], pad: int
 ) -> dict[str, Tensor]:
     """Batch rows without their shared prefix, padded on the right.
@@ -42,7 +42,7 @@ def lay_out(
     return batch
 
 
-def open_rows(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def without_labels(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Remove labels and their weights from a batch, for inference."""
     return {name: tensor for name, tensor in batch.items() if name not in ("labels", "label_weights")}
 

@@ -13,7 +13,7 @@ import numpy as np
 from emosllm.errors import UserError
 from emosllm.evaluation.abstention import RiskCoverage
 from emosllm.evaluation.calibration import Calibration
-from emosllm.evaluation.robustness.records import Point, Robustness
+from emosllm.evaluation.robustness.records import Robustness, SeverityResult
 from emosllm.reporting.style import BLUE, FAINT, INK, SERIES, house_style
 
 _FEWEST = 10  # clips below which a share is not reliable
@@ -127,7 +127,9 @@ def _draw_panel(axes: Any, heading: str, conditions: Sequence[str], sweeps: Mapp
     ticks: list[str] = []
     for index, (name, sweep) in enumerate(sweeps.items()):
         colour, mark, dash = SERIES[index]
-        points: list[tuple[str, Point]] = [(_tick(point), point) for each in conditions for point in sweep.curve(each)]
+        points: list[tuple[str, SeverityResult]] = [
+            (_tick(point), point) for each in conditions for point in sweep.curve(each)
+        ]
         if not joined:
             points = [(point.condition, point) for _, point in points]
         place = _place_of_clean(sweep, conditions[0]) if joined else 0
@@ -158,7 +160,7 @@ def _place_of_clean(sweep: Robustness, condition: str) -> int:
     return sum(severity < unchanged for severity in severities) if between and unchanged is not None else 0
 
 
-def _tick(point: Point) -> str:
+def _tick(point: SeverityResult) -> str:
     return "clean" if point.severity is None else f"{point.severity:g}"
 
 

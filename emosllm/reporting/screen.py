@@ -4,7 +4,7 @@ Class names are cut to three letters (`ang`, `neu`) if nine must fit side by sid
 is also bold, a number or a word, since terminals and colour vision differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,8 +18,8 @@ from emosllm.reporting.report_text import NAMES, remarks, report_size, with_inte
 from emosllm.utterance import Prediction
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_BAR = 3  # cells a probability bar may fill: 24 steps
-_PATH = 44
+BAR_CELLS = 3  # width of a probability bar, which has 24 steps
+TEXT_CELLS = 44  # width of the first column: paths, times and transcripts
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -41,11 +41,11 @@ def prediction_table(predictions: Sequence[Prediction]) -> Table:
     """
     names = next((tuple(p.probabilities) for p in predictions if p.probabilities), ())
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("recording", max_width=_PATH, overflow="fold")
+    table.add_column("recording", max_width=TEXT_CELLS, overflow="fold")
     table.add_column(" emotion", no_wrap=True)
     table.add_column("p ", justify="right", no_wrap=True)
     for head in short_names(names):
-        table.add_column(Text(head), no_wrap=True, min_width=_BAR)
+        table.add_column(Text(head), no_wrap=True, min_width=BAR_CELLS)
     for prediction in predictions:
         table.add_row(*_row(prediction, names))
     return table
@@ -65,25 +65,28 @@ def shorten(text: str, width: int, *, keep_end: bool = False) -> str:
     return "…" + line[len(line) - width + 1 :] if keep_end else line[: width - 1].rstrip() + "…"
 
 
+def bar(probability: float, cells: int = BAR_CELLS) -> str:
+    """A probability as a bar of at most `cells` cells of the terminal, in eighths."""
+    full, part = divmod(round(min(max(probability, 0.0), 1.0) * cells * 8), 8)
+    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)
+
+
 def _row(prediction: Prediction, names: Sequence[str]) -> list[Text]:
-    recording = Text(shorten(prediction.path, _PATH, keep_end=True))
+    recording = Text(shorten(prediction.path, TEXT_CELLS, keep_end=True))
     if prediction.label is None:
         recording.append("\n" + shorten(prediction.error or "no answer", 500), style="red")
         return [recording, Text(" –", style="red")]
     if prediction.transcript:
-        recording.append("\n" + shorten(prediction.transcript, _PATH), style="dim italic")
+        recording.append("\n" + shorten(prediction.transcript, TEXT_CELLS), style="dim italic")
     # A free answer has no probability.
     sure = "" if prediction.confidence is None else f"{prediction.confidence:.2f}"
-    bars = [
-        Text(_bar(prediction.probabilities[name]), style="bold" if name == prediction.label else "dim")
-        for name in names
-    ]
+    bars = probability_bars(prediction.probabilities, names, prediction.label)
     return [recording, Text(f" {prediction.label}", style="bold"), Text(f" {sure} "), *bars]
 
 
-def _bar(probability: float) -> str:
-    full, part = divmod(round(min(max(probability, 0.0), 1.0) * _BAR * 8), 8)
-    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(_BAR)
+def probability_bars(probabilities: Mapping[str, float], names: Sequence[str], label: str | None) -> list[Text]:
+    """A bar for each of `names`, bold for the label; a class without a probability has an empty bar."""
+    return [Text(bar(probabilities.get(name, 0.0)), style="bold" if name == label else "dim") for name in names]
 
 
 def _headline(report: Report) -> Table:
@@ -126,9 +129,9 @@ def _classes(report: Report) -> Table:
     table = _table("class", "recall", "", "precision", "F1", "clips")
     table.columns[2].justify = "left"
     for entry in report.scores.per_class:
-        bar = Text(_bar(entry.recall), style="cyan")
+        recall_bar = Text(bar(entry.recall), style="cyan")
         figures = (f"{entry.precision:.3f}", f"{entry.f1:.3f}", str(entry.support))
-        table.add_row(entry.name, f"{entry.recall:.3f}", bar, *figures)
+        table.add_row(entry.name, f"{entry.recall:.3f}", recall_bar, *figures)
     return table
 
 

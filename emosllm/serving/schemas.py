@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from emosllm.serving.error_responses import shortened
-from emosllm.timeline.cues import in_words
+from emosllm.timeline.cues import cue_levels
 from emosllm.timeline.segments import Segment, Timeline
 
 _PROBABILITIES = {"angry": 0.81, "sad": 0.04, "happy": 0.1, "neutral": 0.05}
@@ -126,7 +126,7 @@ class Emotions(BaseModel):
     def of(cls, timeline: Timeline, *, whole: bool) -> Self:
         """Convert a timeline."""
         told = timeline.to_dict()
-        words = in_words(timeline.segments)
+        words = cue_levels(timeline.segments)
         turns = [
             Turn(**_only(Turn, row), cues_in_words=dict(word))
             for row, word in zip(told["segments"], words, strict=True)

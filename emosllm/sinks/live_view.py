@@ -17,9 +17,10 @@ from rich.text import Text
 
 from emosllm.audio import SAMPLE_RATE
 from emosllm.inference.rows import Row
+from emosllm.reporting.screen import bar
 from emosllm.sinks.sink import Sink
 from emosllm.timeline.clock import clock
-from emosllm.timeline.screen import bar, initials, ribbon, times
+from emosllm.timeline.screen import initials, ribbon, times
 from emosllm.timeline.segments import Segment
 
 _SHOWN = 8  # turns in the list
@@ -91,7 +92,7 @@ class LiveView(Sink):
             return Text(f"{times(segment)}  {segment.error}", style="red")
         text = Text(f"{times(segment)}  ")
         text.append(f"{segment.label:<9}", style="bold")
-        text.append(f" {segment.sureness:<4} {bar(segment.confidence or 0.0, 5)}")
+        text.append(f" {segment.confidence_text:<4} {bar(segment.confidence or 0.0, 5)}")
         if segment.transcript:
             text.append(f"  {' '.join(segment.transcript.split())}", style="dim italic")
         return text

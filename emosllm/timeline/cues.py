@@ -22,7 +22,7 @@ def cues_available() -> bool:
     return find_spec("parselmouth") is not None
 
 
-def in_words(segments: Sequence[Segment]) -> list[Mapping[str, str]]:
+def cue_levels(segments: Sequence[Segment]) -> list[Mapping[str, str]]:
     """For each segment, cue -> `low`, `medium` or `high`: its third among all segments of the recording."""
     names = list(dict.fromkeys(name for segment in segments for name in segment.cues))
     bounds: dict[str, tuple[float, float]] = {}

@@ -36,21 +36,21 @@ def open_microphone(device: str | None = None) -> Iterator[tuple[Iterator[np.nda
             ) from None
     waiting: queue.Queue[np.ndarray] = queue.Queue()
 
-    def arrived(samples: np.ndarray, frames: int, when: Any, status: Any) -> None:
+    def on_block(samples: np.ndarray, frames: int, when: Any, status: Any) -> None:
         waiting.put(samples[:, 0].copy())
 
     chosen = int(device) if device is not None and device.isdigit() else device
     try:
         stream = sounddevice.InputStream(
-            SAMPLE_RATE, int(_BLOCK * SAMPLE_RATE), chosen, 1, dtype="float32", callback=arrived
+            SAMPLE_RATE, int(_BLOCK * SAMPLE_RATE), chosen, 1, dtype="float32", callback=on_block
         )
     except (sounddevice.PortAudioError, ValueError) as error:
         what = " ".join(str(error).split())
         raise UserError(f"no microphone {device or ''} can be opened ({what}): check it, or name one") from None
     with stream:
-        yield _taken(waiting), lambda: waiting.qsize() * _BLOCK
+        yield _received_blocks(waiting), lambda: waiting.qsize() * _BLOCK
 
 
-def _taken(waiting: "queue.Queue[np.ndarray]") -> Iterator[np.ndarray]:
+def _received_blocks(waiting: "queue.Queue[np.ndarray]") -> Iterator[np.ndarray]:
     while True:
         yield waiting.get()

@@ -17,7 +17,7 @@ from emosllm.errors import UserError
 from emosllm.reporting.screen import shorten
 from emosllm.reporting.style import FAINT, INK, check_picture, house_style, write_picture
 from emosllm.timeline.clock import clock
-from emosllm.timeline.segments import Timeline, gaps_filled
+from emosllm.timeline.segments import Timeline, segments_and_gaps
 
 #: Emotion -> colour (Okabe and Ito's, and greys) and hatching, the same in every picture and label set.
 STYLES = {
@@ -84,7 +84,7 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
         write_picture(figure, path)
 
 
-def binned(timeline: Timeline, bins: int) -> np.ndarray:
+def bin_probabilities(timeline: Timeline, bins: int) -> np.ndarray:
     """The probability of each emotion in each of `bins` equal intervals of the recording.
 
     Returns:
@@ -99,13 +99,13 @@ def binned(timeline: Timeline, bins: int) -> np.ndarray:
         first = max(0, int(segment.start / wide) - 1)
         last = min(bins, int(segment.end / wide) + 2)
         inside = np.minimum(edges[first + 1 : last + 1], segment.end) - np.maximum(edges[first:last], segment.start)
-        odds = np.array([segment.odds.get(name, 0.0) for name in timeline.labels])
+        odds = np.array([segment.shown_probabilities.get(name, 0.0) for name in timeline.labels])
         found[:, first:last] += odds[:, None] * np.clip(inside, 0, None) / wide
     spoken = found.sum(axis=0)  # each turn's probabilities sum to 1
     return np.where(spoken > 0.1, found / np.maximum(spoken, 1e-9), 0.0)
 
 
-def runs(timeline: Timeline, bins: int) -> list[tuple[float, float, int]]:
+def ribbon_intervals(timeline: Timeline, bins: int) -> list[tuple[float, float, int]]:
     """The ribbon: intervals with the emotion that has most of their time, as start, end and the label's index.
 
     A turn wide enough to be visible is one interval. Turns narrower than a bin are replaced by the bin's most probable
@@ -116,7 +116,7 @@ def runs(timeline: Timeline, bins: int) -> list[tuple[float, float, int]]:
     if spoken and np.median([s.end - s.start for s in spoken]) >= wide:
         return [(s.start, s.end, timeline.labels.index(s.label)) for s in spoken if s.label]
     found: list[tuple[float, float, int]] = []
-    for index, column in enumerate(binned(timeline, bins).T):
+    for index, column in enumerate(bin_probabilities(timeline, bins).T):
         if not column.any():  # silence
             continue
         best, start, end = int(column.argmax()), index * wide, (index + 1) * wide
@@ -130,16 +130,16 @@ def runs(timeline: Timeline, bins: int) -> list[tuple[float, float, int]]:
 def _steps(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities over time as steps: edges `[n + 1]` in seconds and heights `[emotions, n]` between them."""
     if 2 * len(timeline.segments) > _BINS:
-        return np.linspace(0, timeline.duration, _BINS + 1), binned(timeline, _BINS)
+        return np.linspace(0, timeline.duration, _BINS + 1), bin_probabilities(timeline, _BINS)
     edges, heights = [0.0], []
-    for _, end, segment in gaps_filled(timeline):
-        odds = segment.odds if segment else {}
+    for _, end, segment in segments_and_gaps(timeline):
+        odds = segment.shown_probabilities if segment else {}
         heights.append([odds.get(name, 0.0) for name in timeline.labels])
         edges.append(end)
     return np.array(edges), np.array(heights).reshape(-1, len(timeline.labels)).T
 
 
-def _looks(labels: Sequence[str]) -> list[dict[str, Any]]:
+def _styles(labels: Sequence[str]) -> list[dict[str, Any]]:
     """Colour and hatching of each emotion."""
     spare = iter(_SPARE)
     chosen = [STYLES[name] if name in STYLES else next(spare) for name in labels]
@@ -178,8 +178,8 @@ def _draw_ribbon(axes: Any, timeline: Timeline) -> None:
     axes.axhspan(0, 1, color=_TRACK, linewidth=0)
     _name(axes, 0.5, "most probable")
     inches = _WIDTH - _LEFT - _RIGHT - _GAP
-    looks = _looks(timeline.labels)
-    for start, end, place in runs(timeline, _RIBBON_BINS):
+    looks = _styles(timeline.labels)
+    for start, end, place in ribbon_intervals(timeline, _RIBBON_BINS):
         axes.axvspan(start, end, 0, 1, **looks[place])
         name = timeline.labels[place]
         room = (end - start) / timeline.duration * inches
@@ -200,7 +200,7 @@ def _draw_rows(axes: Any, timeline: Timeline) -> None:
     axes.spines["bottom"].set_color(FAINT)
     axes.set_yticks([])
     times, heights = _steps(timeline)
-    looks = _looks(timeline.labels)
+    looks = _styles(timeline.labels)
     for row, name in enumerate(timeline.labels):
         floor = row + 0.94
         axes.axhspan(row + 0.08, floor, color=_TRACK, linewidth=0, alpha=0.55)
@@ -217,7 +217,7 @@ def _draw_rows(axes: Any, timeline: Timeline) -> None:
 def _draw_shares(axes: Any, timeline: Timeline) -> None:
     """The share of the recognised speech of each emotion."""
     rows = len(timeline.labels)
-    shares, looks = timeline.shares(), _looks(timeline.labels)
+    shares, looks = timeline.shares(), _styles(timeline.labels)
     axes.set(xlim=(0, 1), ylim=(rows, 0))
     axes.set_axis_off()
     axes.text(0, -0.02, "share of speech", size=8.5, color=FAINT, va="bottom")

@@ -68,12 +68,12 @@ class Segment:
         return None if self.label is None else self.probabilities.get(self.label)
 
     @property
-    def odds(self) -> Mapping[str, float]:
+    def shown_probabilities(self) -> Mapping[str, float]:
         """The probabilities; for a free answer, which has none, 1 for its label."""
         return self.probabilities or ({self.label: 1.0} if self.label is not None else {})
 
     @property
-    def sureness(self) -> str:
+    def confidence_text(self) -> str:
         """The confidence as text (`0.87`); empty if there is none."""
         return "" if self.confidence is None else f"{self.confidence:.2f}"
 
@@ -135,17 +135,8 @@ class Timeline:
         """Emotion -> its share of the recognised speech, by time: each second counts with its probabilities."""
         seconds = dict.fromkeys(self.labels, 0.0)
         for segment in self.segments:
-            for name, probability in segment.odds.items():
+            for name, probability in segment.shown_probabilities.items():
                 seconds[name] += probability * (segment.end - segment.start)
-        total = sum(seconds.values())
-        return {name: value / total if total else 0.0 for name, value in seconds.items()}
-
-    def labelled_shares(self) -> dict[str, float]:
-        """Emotion -> share of the recognised speech that it labels, by time: only the most probable emotion counts."""
-        seconds = dict.fromkeys(self.labels, 0.0)
-        for segment in self.segments:
-            if segment.label is not None:
-                seconds[segment.label] += segment.end - segment.start
         total = sum(seconds.values())
         return {name: value / total if total else 0.0 for name, value in seconds.items()}
 
@@ -164,7 +155,7 @@ class Timeline:
         }
 
 
-def gaps_filled(timeline: Timeline) -> Iterator[tuple[float, float, Segment | None]]:
+def segments_and_gaps(timeline: Timeline) -> Iterator[tuple[float, float, Segment | None]]:
     """The whole recording in order: the segments, and `None` for each interval between them."""
     at = 0.0
     for segment in timeline.segments:

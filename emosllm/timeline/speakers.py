@@ -19,15 +19,15 @@ class Speakers:
     """Labelled segments of a recording.
 
     Args:
-        stretches: start and end in seconds, and a name; in any order, overlapping or not.
+        segments: start and end in seconds, and a name; in any order, overlapping or not.
     """
 
-    def __init__(self, stretches: Iterable[tuple[float, float, str]]) -> None:
-        events = sorted({time for start, end, _ in stretches for time in (start, end)})
+    def __init__(self, segments: Iterable[tuple[float, float, str]]) -> None:
+        events = sorted({time for start, end, _ in segments for time in (start, end)})
         self._times = events  # between two neighbouring times, the speakers do not change
         who: list[set[str]] = [set() for _ in events]
         place = {time: index for index, time in enumerate(events)}
-        for start, end, name in stretches:
+        for start, end, name in segments:
             for index in range(place[start], place[end]):
                 who[index].add(name)
         self._who = [tuple(sorted(names)) for names in who]
@@ -66,7 +66,7 @@ def read_rttm(path: Path) -> Speakers:
         raise UserError(f"{path} is not UTF-8 text: an RTTM file has one line per speech segment") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; check its path") from None
-    stretches: list[tuple[float, float, str]] = []
+    segments: list[tuple[float, float, str]] = []
     files: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         fields = line.split()
@@ -82,12 +82,12 @@ def read_rttm(path: Path) -> Speakers:
             raise UserError(f"{path}, line {number}: {fields[3]!r} and {fields[4]!r} are not a start and a duration")
         files.setdefault(fields[1], number)
         if length > 0:
-            stretches.append((start, start + length, fields[7]))
+            segments.append((start, start + length, fields[7]))
     if len(files) > 1:
         raise UserError(f"{path} has lines of several recordings ({', '.join(list(files)[:5])}): keep those of one")
-    if not stretches:
+    if not segments:
         raise UserError(f"{path} has no line that begins with SPEAKER: it is not an RTTM file, or contains no speech")
-    return Speakers(stretches)
+    return Speakers(segments)
 
 
 def _append(parts: list[tuple[float, float, tuple[str, ...]]], start: float, end: float, who: tuple[str, ...]) -> None:

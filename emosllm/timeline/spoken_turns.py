@@ -19,7 +19,7 @@ from emosllm.audio import SAMPLE_RATE, Recording
 from emosllm.inference.clips import Clip
 from emosllm.timeline.silero_vad import VERSION
 from emosllm.timeline.speakers import Speakers
-from emosllm.timeline.turns import Limits, Turn, TurnMaker
+from emosllm.timeline.turns import Turn, TurnLimits, TurnMaker
 from emosllm.timeline.voice_activity import DetectionOptions, SpeechDetector, SpeechSegment
 from emosllm.utterance import Utterance
 
@@ -36,7 +36,7 @@ class TurnOptions:
         speakers: who speaks when, if known.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: TurnLimits = field(default_factory=TurnLimits)
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     speakers: Speakers | None = None
 
@@ -130,19 +130,19 @@ def spoken_turns(
     """
     buffer = _Buffer()
 
-    def settled(stretches: Iterable[SpeechSegment]) -> Iterator[tuple[Turn, np.ndarray]]:
-        for speech in stretches:
+    def finished_turns(segments: Iterable[SpeechSegment]) -> Iterator[tuple[Turn, np.ndarray]]:
+        for speech in segments:
             for turn in maker.push(speech):
                 yield turn, buffer.cut(turn.start, turn.end)
 
     for block in blocks:
         buffer.append(block)
-        yield from settled(detector.push(block))
+        yield from finished_turns(detector.push(block))
         for turn in maker.advance(detector.silent_since):
             yield turn, buffer.cut(turn.start, turn.end)
         oldest = detector.silent_since
-        buffer.forget(oldest if maker.since is None else min(oldest, maker.since))
-    yield from settled(detector.finish())
+        buffer.drop(oldest if maker.since is None else min(oldest, maker.since))
+    yield from finished_turns(detector.finish())
     for turn in maker.finish():
         yield turn, buffer.cut(turn.start, turn.end)
 
@@ -159,10 +159,10 @@ class _Buffer:
 
     def cut(self, start: float, end: float) -> np.ndarray:
         first, last = (round(time * SAMPLE_RATE) - self.first for time in (start, end))
-        assert first >= 0, "samples of an unsettled turn were forgotten"
+        assert first >= 0, "samples of an unfinished turn were dropped"
         return self.samples[first:last].copy()
 
-    def forget(self, before: float) -> None:
+    def drop(self, before: float) -> None:
         surplus = int(before * SAMPLE_RATE) - self.first - 1
         if surplus > 0:
             self.samples = self.samples[surplus:].copy()

@@ -33,7 +33,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """How turns are made, in seconds.
 
     Attributes:
@@ -49,10 +49,12 @@ class Limits:
     far: float = 1.5
 
     @staticmethod
-    def of(shortest: float | None, longest: float | None) -> "Limits":
+    def of(shortest: float | None, longest: float | None) -> "TurnLimits":
         """The usual limits, with these lengths where they are given."""
-        usual = Limits()
-        return Limits(usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest)
+        usual = TurnLimits()
+        return TurnLimits(
+            usual.shortest if shortest is None else shortest, usual.longest if longest is None else longest
+        )
 
     def __post_init__(self) -> None:
         if not 0 < self.shortest <= self.longest / 2:
@@ -73,7 +75,7 @@ class TurnMaker:
         speakers: who speaks when, if known.
     """
 
-    def __init__(self, limits: Limits, quietest: Quietest, speakers: Speakers | None = None) -> None:
+    def __init__(self, limits: TurnLimits, quietest: Quietest, speakers: Speakers | None = None) -> None:
         self.limits = limits
         self.quietest = quietest
         self.speakers = speakers
@@ -88,7 +90,9 @@ class TurnMaker:
     def push(self, speech: SpeechSegment) -> list[Turn]:
         """The turns that are complete after this segment."""
         found: list[Turn] = []
-        for start, end, who in self.speakers.split(speech.start, speech.end) if self.speakers else [_alone(speech)]:
+        for start, end, who in (
+            self.speakers.split(speech.start, speech.end) if self.speakers else [_unlabelled(speech)]
+        ):
             piece = SpeechSegment(start, end)
             if self._run and not (who == self._who and self._joins(piece)):
                 found += self.finish()
@@ -119,8 +123,8 @@ class TurnMaker:
         # A label may name another speaker in a pause in which the detector found no speech.
         if self.speakers and any(who not in ((), self._who) for _, _, who in self.speakers.split(before, piece.start)):
             return False
-        lonely = min(self._length(), piece.end - piece.start) < self.limits.shortest
-        return gap <= self.limits.close or (lonely and gap <= self.limits.far)
+        too_short = min(self._length(), piece.end - piece.start) < self.limits.shortest
+        return gap <= self.limits.close or (too_short and gap <= self.limits.far)
 
     def _length(self) -> float:
         return self._run[-1].end - self._run[0].start if self._run else 0.0
@@ -139,5 +143,5 @@ class TurnMaker:
         return Turn(pieces[0].start, pieces[-1].end, self._who)
 
 
-def _alone(speech: SpeechSegment) -> tuple[float, float, tuple[str, ...]]:
+def _unlabelled(speech: SpeechSegment) -> tuple[float, float, tuple[str, ...]]:
     return speech.start, speech.end, ()

@@ -23,7 +23,7 @@ _BLOCK = 64 * FRAME  # samples per call of the model: 2 s
 
 @dataclass(frozen=True, slots=True)
 class SpeechSegment:
-    """A stretch of speech.
+    """A segment of speech.
 
     Attributes:
         start: seconds from the recording's beginning.
@@ -94,7 +94,7 @@ class SpeechDetector:
         return max(self._out, _time(start) - self.settings.margin)
 
     def push(self, samples: np.ndarray) -> list[SpeechSegment]:
-        """The stretches that are known to be over after these samples `[n]`, mono at 16 kHz."""
+        """The segments that are complete after these samples `[n]`, mono at 16 kHz."""
         self._taken += len(samples)
         stream = np.concatenate([self._rest, samples])
         whole = len(stream) // FRAME * FRAME
@@ -105,12 +105,12 @@ class SpeechDetector:
         return found
 
     def finish(self) -> list[SpeechSegment]:
-        """The stretches that the stream's end closes."""
+        """The segments that are complete at the stream's end."""
         found: list[SpeechSegment] = []
         if len(self._rest):
             found = self._judge(np.pad(self._rest, (0, FRAME - len(self._rest))))
             self._rest = self._rest[:0]
-        return found + self._close()
+        return found + self._close_segment()
 
     def quietest(self, low: float, high: float) -> float:
         """The quietest time between `low` and `high`, in seconds."""
@@ -143,10 +143,10 @@ class SpeechDetector:
             return []
         if probability >= settings.threshold - 0.15:
             self._last = self._frame
-            return self._piece()
-        return self._close() if (self._frame - self._last) * STEP >= settings.pause else []
+            return self._unfinished_segment()
+        return self._close_segment() if (self._frame - self._last) * STEP >= settings.pause else []
 
-    def _piece(self) -> list[SpeechSegment]:
+    def _unfinished_segment(self) -> list[SpeechSegment]:
         """A piece of speech that has not ended, once it is long enough."""
         assert self._begun is not None
         start = max(self._out, _time(self._begun) - self.settings.margin)
@@ -156,7 +156,7 @@ class SpeechDetector:
         self._out = end
         return [SpeechSegment(start, end)]
 
-    def _close(self) -> list[SpeechSegment]:
+    def _close_segment(self) -> list[SpeechSegment]:
         """The speech that is over, if it was long enough to be one."""
         if self._begun is None:
             return []

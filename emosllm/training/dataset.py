@@ -13,7 +13,7 @@ from emosllm.augmentation import Augment, augment
 from emosllm.errors import UserError
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Phase
-from emosllm.training.phase_plan import Item
+from emosllm.training.phase_plan import PlannedSample
 from emosllm.utterance import Utterance
 
 
@@ -34,7 +34,7 @@ class PhaseDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        plan: Sequence[Item],
+        plan: Sequence[PlannedSample],
         utterances: Sequence[Utterance],
         processor: SpeechProcessor,
         phase: Phase,
@@ -83,7 +83,7 @@ class PhaseDataset(Dataset[Sample]):
         emotion = self.processor.labels.classify(utterance.emotion)
         conversation = None
         if self.processor.has_llm:
-            conversation = self.processor.converse(
+            conversation = self.processor.build_conversation(
                 item.task,
                 transcript=utterance.transcript or "",
                 emotion=emotion,
@@ -94,7 +94,7 @@ class PhaseDataset(Dataset[Sample]):
             )
         if samples is not None and self.augmentation is not None:  # last, so that it does not change the other draws
             changed = augment(samples, rng, self.augmentation)
-            samples = changed if self.processor.has_room(changed) else samples
+            samples = changed if self.processor.fits_one_utterance(changed) else samples
         start, end = self.phase.transcript_weight
         return Sample(
             conversation,

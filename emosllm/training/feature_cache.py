@@ -39,7 +39,7 @@ class FeatureCache:
         self.processor = processor
         self.folder = folder / fingerprint(encoder, processor)
         self.folder.mkdir(parents=True, exist_ok=True)
-        held = contents(encoder) | {"level": processor.settings.audio.level}
+        held = content_description(encoder) | {"level": processor.settings.audio.level}
         write_atomically(self.folder.with_suffix(".json"), json.dumps(held, indent=2) + "\n")
         self._files: dict[tuple[str, int], Path] = {}
 
@@ -69,7 +69,7 @@ class FeatureCache:
             if not path.exists():
                 if augmentation is not None and change:
                     changed = augment(samples, np.random.default_rng(int(name, 16)), augmentation)
-                    samples = changed if self.processor.has_room(changed) else samples
+                    samples = changed if self.processor.fits_one_utterance(changed) else samples
                 waiting.append((path, samples))
             if len(waiting) == batch_size:
                 self._compute(waiting)
@@ -95,7 +95,7 @@ class FeatureCache:
             _write(path, clip[keep].to(torch.float16).cpu().numpy())
 
 
-def contents(encoder: SpeechEncoder) -> dict[str, Any]:
+def content_description(encoder: SpeechEncoder) -> dict[str, Any]:
     """Describe the content of a cache's files; the description is stored beside the folder."""
     shape = ["frames", *([encoder.states] if encoder.part.mixes else []), encoder.width]
     return {

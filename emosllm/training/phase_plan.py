@@ -21,14 +21,14 @@ _FRAMES_A_SECOND = 50.0  # the frame rate of wav2vec 2.0, WavLM, HuBERT and Whis
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PlannedSample:
     """One sample of the plan: an index into the list of utterances, and the task."""
 
     utterance: int
     task: Task
 
 
-def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, list[Item]]:
+def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, list[PlannedSample]]:
     """Plan the samples of each of a recipe's phases, and check that its batches can be split over the processes.
 
     Args:
@@ -67,7 +67,7 @@ def plan_phase(
     seed: tuple[int, ...],
     balance: bool = False,
     reads: bool = False,
-) -> list[Item]:
+) -> list[PlannedSample]:
     """Plan the samples of one phase.
 
     Args:
@@ -87,26 +87,26 @@ def plan_phase(
     """
     rng = np.random.default_rng(seed)
     fitting = {
-        task: [index for index, one in enumerate(utterances) if _fits(one, task, phase.corpora, labels, reads)]
+        task: [index for index, one in enumerate(utterances) if _is_usable(one, task, phase.corpora, labels, reads)]
         for task, share in phase.tasks.items()
         if share > 0
     }
     for task, found in fitting.items():
         if not found:
-            raise UserError(_nothing(name, task, phase, utterances, reads))
+            raise UserError(_no_samples_message(name, task, phase, utterances, reads))
     total = round(phase.epochs * len(set().union(*fitting.values())))
     shares = sum(phase.tasks.values())
-    items: list[Item] = []
+    items: list[PlannedSample] = []
     for task, found in fitting.items():
         count = max(1, round(total * phase.tasks[task] / shares))
         groups = _groups(found, utterances, labels) if balance and task != "asr" else [found]
-        items += [Item(index, task) for index in _draw(groups, count, rng)]
+        items += [PlannedSample(index, task) for index in _draw(groups, count, rng)]
     return [items[index] for index in rng.permutation(len(items))]
 
 
 def by_length(
-    plan: Sequence[Item], utterances: Sequence[Utterance], update: int, reads: bool, tokens_a_second: float
-) -> list[Item]:
+    plan: Sequence[PlannedSample], utterances: Sequence[Utterance], update: int, reads: bool, tokens_a_second: float
+) -> list[PlannedSample]:
     """Sort the samples within each update by length, so that one forward pass needs little padding.
 
     The gradient of an update is a sum over its samples, so their order within the update does not change it.
@@ -119,7 +119,7 @@ def by_length(
         tokens_a_second: cost of one second of audio in text tokens; 0 if all clips cost the same.
     """
 
-    def length(item: Item) -> float:
+    def length(item: PlannedSample) -> float:
         utterance = utterances[item.utterance]
         letters = ((item.task != "ser") + reads) * len(utterance.transcript or "")
         return letters / _LETTERS_A_TOKEN + tokens_a_second * (utterance.duration or 0.0)
@@ -128,7 +128,9 @@ def by_length(
     return [item for window in windows for item in sorted(window, key=length)]
 
 
-def _fits(utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool) -> bool:
+def _is_usable(
+    utterance: Utterance, task: Task, corpora: tuple[str, ...] | None, labels: LabelSet, reads: bool
+) -> bool:
     if corpora is not None and utterance.corpus not in corpora:
         return False
     has_text = (task == "ser" and not reads) or bool(utterance.transcript)
@@ -155,7 +157,7 @@ def _draw(groups: Sequence[Sequence[int]], count: int, rng: np.random.Generator)
     return drawn
 
 
-def _nothing(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance], reads: bool) -> str:
+def _no_samples_message(name: str, task: Task, phase: Phase, utterances: Sequence[Utterance], reads: bool) -> str:
     both = "a transcript and an emotion"
     needs = {"asr": "a transcript", "ser": both if reads else "an emotion", "joint": both}[task]
     found = ", ".join(sorted({utterance.corpus or "(none)" for utterance in utterances})) or "none"

@@ -21,7 +21,7 @@ from transformers.trainer_utils import TrainOutput, get_last_checkpoint
 from emosllm.errors import UserError
 from emosllm.files import atomic_folder
 from emosllm.models.build import System
-from emosllm.models.checkpoints.checkpoint import put_weights, read_weights
+from emosllm.models.checkpoints.checkpoint import load_weights_into, read_weights
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe_parts import Metric, Phase, TrainingPart
 
@@ -124,7 +124,7 @@ class PhaseTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         folder = Path(resume_from_checkpoint)
-        put_weights(self.model, read_weights(folder), self.model.trained_names(), folder)
+        load_weights_into(self.model, read_weights(folder), self.model.trained_names(), folder)
 
 
 def collate_of(phase: Phase, processor: SpeechProcessor) -> Collate:
@@ -132,7 +132,7 @@ def collate_of(phase: Phase, processor: SpeechProcessor) -> Collate:
     return processor if phase.loss == "tokens" else processor.for_labels
 
 
-def these_processes() -> PartialState:
+def process_state() -> PartialState:
     """Return the state of distributed training, over gloo if there is no GPU."""
     return PartialState(cpu=not torch.cuda.is_available())
 
@@ -143,7 +143,7 @@ def split_batch(phase: Phase, training: TrainingPart) -> tuple[int, int]:
     Raises:
         UserError: the batch cannot be split over the processes.
     """
-    whole, processes = phase.optimiser.batch_size, these_processes().num_processes
+    whole, processes = phase.optimiser.batch_size, process_state().num_processes
     if whole % processes:
         raise UserError(f"optimiser.batch_size {whole} cannot be split over {processes} processes")
     share = whole // processes
@@ -205,7 +205,7 @@ def last_checkpoint(folder: Path) -> str | None:
 
 def tensorboard(folder: Path) -> list[TrainerCallback]:
     """Return TensorBoard's callback if the extra is installed and this is the main process."""
-    if not these_processes().is_main_process:
+    if not process_state().is_main_process:
         return []
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -16,7 +16,7 @@ from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.models.llms.llm import most_positions
 from emosllm.prompting.chat_template import Tokens
-from emosllm.prompting.conversation import converse, plain
+from emosllm.prompting.conversation import build_conversation, without_markup
 from emosllm.prompting.cues import cue_set
 from emosllm.prompting.prompt_template import Templates
 from emosllm.recipe_parts import Task
@@ -43,8 +43,8 @@ def check_row_lengths(name: str, dataset: PhaseDataset, config: PreTrainedConfig
         return
     bounds = LengthBounds(dataset)
     pairs = {(item.utterance, item.task) for item in dataset.plan}  # epochs repeat them
-    beyond = {pair for pair in pairs if bounds.rough(*pair) > positions}
-    lengths = {pair: length for pair in beyond if (length := bounds.close(*pair)) > positions}
+    beyond = {pair for pair in pairs if bounds.upper_bound(*pair) > positions}
+    lengths = {pair: length for pair in beyond if (length := bounds.tight_bound(*pair)) > positions}
     places = [place for place, item in enumerate(dataset.plan) if (item.utterance, item.task) in lengths]
     for place in sorted(places, key=lambda place: -lengths[dataset.plan[place].utterance, dataset.plan[place].task]):
         if (tokens := row_tokens(dataset, place)) > positions:
@@ -86,7 +86,7 @@ class LengthBounds:
         self._prompt = cache(self._longest_prompt)
         self._vectors = cache(self._vectors_of)
 
-    def rough(self, utterance: int, task: Task) -> int:
+    def upper_bound(self, utterance: int, task: Task) -> int:
         """Bound a row's tokens by the bytes of its transcript: a text never has more tokens than bytes.
 
         Args:
@@ -95,9 +95,11 @@ class LengthBounds:
         """
         return self._with_transcript(utterance, task, lambda text: len(text.encode()))
 
-    def close(self, utterance: int, task: Task) -> int:
+    def tight_bound(self, utterance: int, task: Task) -> int:
         """Bound a row's tokens by the tokens of its transcript."""
-        return self._with_transcript(utterance, task, lambda text: self._size(self.chat.defused(plain(text))))
+        return self._with_transcript(
+            utterance, task, lambda text: self._size(self.chat.without_special_tokens(without_markup(text)))
+        )
 
     def _with_transcript(self, place: int, task: Task, size: Callable[[str], int]) -> int:
         utterance = self.utterances[place]
@@ -113,7 +115,7 @@ class LengthBounds:
         templates = self._longest_first(processor.settings.templates)
         known = None if prompt.cues is None else cue_set(prompt.cues)
         genders = {utterance.gender for utterance in self.utterances if utterance.gender}
-        conversation = converse(
+        conversation = build_conversation(
             task,
             templates,
             prompt,

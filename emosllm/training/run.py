@@ -27,24 +27,24 @@ from emosllm.files import atomic_folder, write_atomically
 from emosllm.inference.recogniser import Recogniser
 from emosllm.models.backbones import load_config
 from emosllm.models.build import System, build_model, build_processor
-from emosllm.models.checkpoints.checkpoint import put_weights, read_weights
+from emosllm.models.checkpoints.checkpoint import load_weights_into, read_weights
 from emosllm.models.llms.lora import switch_lora
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import Recipe, dump
-from emosllm.recipe_parts import Learner, Metric
+from emosllm.recipe_parts import Metric, TrainablePart
 from emosllm.training.cue_cache import MeasuredCues
 from emosllm.training.dataset import PhaseDataset
 from emosllm.training.encoder_statistics import store_statistics
 from emosllm.training.feature_cache import FeatureCache
-from emosllm.training.phase_plan import Item, plan_phases
+from emosllm.training.phase_plan import PlannedSample, plan_phases
 from emosllm.training.phase_trainer import (
     PhaseTrainer,
     Validate,
     collate_of,
     last_checkpoint,
     phase_arguments,
-    these_processes,
+    process_state,
 )
 from emosllm.training.progress import PhaseProgress
 from emosllm.training.row_lengths import check_row_lengths
@@ -123,7 +123,7 @@ class Run:
         Returns:
             The folder of the trained system.
         """
-        processes = these_processes()
+        processes = process_state()
         self.console.quiet |= not processes.is_main_process
         plans = plan_phases(self.recipe, self.data.train)  # all first: an error in a late phase stops the run early
         cues = self.recipe.prompt is not None and self.recipe.prompt.cues  # stored in the folder, so after `begin`
@@ -146,7 +146,7 @@ class Run:
         for number, (name, folder) in enumerate(folders.items(), start=1):
             if name not in done:
                 self._phase(number, name, plans[name], folder, model, processor, frames)
-            put_weights(model, read_weights(folder / "kept"), model.trained_names(), folder / "kept")
+            load_weights_into(model, read_weights(folder / "kept"), model.trained_names(), folder / "kept")
         if processes.is_main_process:
             with atomic_folder(self.folder / "model") as final:
                 model.save_pretrained(final, self_contained=self_contained)
@@ -172,7 +172,7 @@ class Run:
         self,
         number: int,
         name: str,
-        plan: Sequence[Item],
+        plan: Sequence[PlannedSample],
         folder: Path,
         model: System,
         processor: SpeechProcessor,
@@ -183,7 +183,7 @@ class Run:
         dataset = self._dataset(number, name, plan, processor, frames)
         if recipe.training.gradient_checkpointing and isinstance(model, SpeechLLM):
             model.llm.activation_checkpointing_enable({"use_reentrant": False})
-        set_learning(model, phase.learns, self._lora_learned(number))
+        set_trainable(model, phase.learns, self._lora_trained(number))
         emotions = {item.task for item in plan} - {"asr"}
         validate = self._validation(model, processor, frames) if data.val and emotions else None
         arguments = phase_arguments(phase, recipe.training, len(plan), folder, validate is not None)
@@ -199,14 +199,14 @@ class Run:
         finally:
             progress.bar.stop()
         if trainer.is_world_process_zero():
-            self._keep(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
+            self._store_result(name, folder, model, {"loss": result.training_loss, "seconds": time.monotonic() - began})
         trainer.accelerator.wait_for_everyone()
 
     def _dataset(
         self,
         number: int,
         name: str,
-        plan: Sequence[Item],
+        plan: Sequence[PlannedSample],
         processor: SpeechProcessor,
         frames: FeatureCache | None = None,
     ) -> PhaseDataset:
@@ -226,7 +226,7 @@ class Run:
             training.kept_views,
         )
 
-    def _processor(self, plans: Mapping[str, Sequence[Item]]) -> SpeechProcessor:
+    def _processor(self, plans: Mapping[str, Sequence[PlannedSample]]) -> SpeechProcessor:
         """Build the processor, and check before training that every row of the plans fits the LLM's positions."""
         cues = self.recipe.prompt.cues if self.recipe.prompt is not None else None
         thresholds = None
@@ -241,7 +241,7 @@ class Run:
                 check_row_lengths(name, self._dataset(number, name, plan, processor), config)
         return processor
 
-    def _keep(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
+    def _store_result(self, name: str, folder: Path, model: SpeechLLM, figures: dict[str, Any]) -> None:
         """Store the phase's result: the best weights by validation, or the last weights without validation."""
         best = folder / "best"
         if best.is_dir():
@@ -270,7 +270,7 @@ class Run:
 
         return validate
 
-    def _lora_learned(self, number: int) -> bool:
+    def _lora_trained(self, number: int) -> bool:
         """Whether the adapters are trained by the end of phase `number`, in this run or before it."""
         return self.recipe.start is not None or any(
             "lora" in phase.learns for phase in list(self.recipe.phases.values())[:number]
@@ -280,12 +280,12 @@ class Run:
         write_atomically(self.folder / "run.json", json.dumps(notes, indent=2) + "\n")
 
 
-def set_learning(model: System, learns: Sequence[Learner], lora_learned: bool) -> None:
+def set_trainable(model: System, parts: Sequence[TrainablePart], lora_trained: bool) -> None:
     """Make the named parts trainable and freeze the others; switch off adapters that were never trained."""
-    switch_lora(model, lora_learned)  # first, because PEFT makes the adapters that it switches on trainable
+    switch_lora(model, lora_trained)  # first, because PEFT makes the adapters that it switches on trainable
     for name, parameter in model.named_parameters():
-        learner = "lora" if ".lora_" in name else name.partition(".")[0]
-        parameter.requires_grad_(learner in learns)
+        part = "lora" if ".lora_" in name else name.partition(".")[0]
+        parameter.requires_grad_(part in parts)
 
 
 def _read_notes(path: Path) -> dict[str, Any]:

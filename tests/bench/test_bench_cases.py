@@ -17,8 +17,8 @@ from bench.cases.recognition import parsed
 from bench.curves import AXES, order
 from bench.measure import Round, alternate, operations
 from bench.pages import PAGE, draw, fill, write_pages
-from bench.results import limits, speeds, table
-from bench.scale import SCALES, Setting
+from bench.results import share_of_limit, table, throughput
+from bench.sizes import SCALES, Setting
 from bench.systems import speech_system, tokenizer
 from emosllm.models.backbones import load_config
 from emosllm.models.description import describe
@@ -42,9 +42,9 @@ def test_a_step_that_differs_is_noticed(name: str) -> None:
     pair = CASES[name].prepare(SMALL)
     plain, ours = pair.plain(), pair.ours()
     with pytest.raises(AssertionError, match="gradients differ"):
-        pair.compare(plain, training.Learned(ours.loss, ours.gradient * 1.01))
+        pair.compare(plain, training.TrainingStep(ours.loss, ours.gradient * 1.01))
     with pytest.raises(AssertionError, match="losses differ"):
-        pair.compare(plain, training.Learned(ours.loss * 1.001, ours.gradient))
+        pair.compare(plain, training.TrainingStep(ours.loss * 1.001, ours.gradient))
 
 
 def test_prompts_are_as_long_as_the_published_ones() -> None:
@@ -103,11 +103,11 @@ def test_rounds_alternate_and_what_is_compared_is_kept() -> None:
 
 def test_ours_is_set_against_the_machine_as_each_round_met_it() -> None:
     fast, slow = Round(1.0, 100.0, 20.0), Round(4.0, 20.0, 10.0)
-    found = limits([fast, slow, slow], 60.0, 16.0)
+    found = share_of_limit([fast, slow, slow], 60.0, 16.0)
     assert found["of_the_limit"] == pytest.approx(0.75)  # 3 of 4 seconds, where the first round had 0.6 of 1
     assert found["of_the_roof"] == pytest.approx(0.75)  # the weights take 1.6 of these 4, and 0.8 of the first's 1
-    assert limits([fast], 60.0, 16.0)["of_the_roof"] == pytest.approx(0.8)
-    assert "of_the_roof" not in limits([Round(1.0, 100.0, None)], 60.0, None)
+    assert share_of_limit([fast], 60.0, 16.0)["of_the_roof"] == pytest.approx(0.8)
+    assert "of_the_roof" not in share_of_limit([Round(1.0, 100.0, None)], 60.0, None)
 
 
 def test_generated_answers_are_parsed() -> None:
@@ -147,13 +147,13 @@ def test_pages_take_the_figures_and_keep_the_rest(tmp_path: Path) -> None:
 def test_samples_and_tokens_a_second_are_those_of_whole_rows() -> None:
     facts = {"samples": 4, "prefix_tokens": 300, "audio_vectors": 32, "other_tokens": 68}
     result = {"settings": facts, "plain": {"seconds": [8.0]}, "ours": {"seconds": [2.0, 1.0, 4.0]}}
-    a_second = speeds(result)["a_second"]
+    a_second = throughput(result)["a_second"]
     assert a_second == {"plain": {"samples": 0.5, "tokens": 200.0}, "ours": {"samples": 2.0, "tokens": 800.0}}
 
 
 def test_layers_laid_out_for_the_processor_count_as_any_other() -> None:
     layer = torch.nn.Linear(64, 48, bias=False).to(torch.bfloat16).requires_grad_(False)
-    if not packed_linear._of_use():
+    if not packed_linear._is_supported():
         pytest.skip("oneDNN multiplies no bfloat16 on this processor")
     inputs = torch.randn(2, 5, 64, dtype=torch.bfloat16)
     with torch.inference_mode():
@@ -162,7 +162,7 @@ def test_layers_laid_out_for_the_processor_count_as_any_other() -> None:
 
 def test_one_clip_reads_each_weight_of_the_llm_once() -> None:
     facts = CASES["one-clip-llm"].prepare(SMALL).facts
-    model, _ = speech_system(SMALL, SMALL.sizes.layers_asked)
+    model, _ = speech_system(SMALL, SMALL.sizes.layers_single_clip)
     layers = sum(
         weight.nbytes for name, weight in model.llm.named_parameters() if ".layers." in name and "lora" not in name
     )
@@ -186,7 +186,7 @@ def test_a_gpu_runs_the_published_size(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = SCALES["published"]
     shape = load_config("meta-llama/Llama-3.2-3B-Instruct", "llm")
     assert not sizes.llm
-    assert sizes.layers == sizes.layers_asked == shape.num_hidden_layers
+    assert sizes.layers == sizes.layers_single_clip == shape.num_hidden_layers
     assert describe(load_recipe("emosllm")).total > 3.5e9
 
 

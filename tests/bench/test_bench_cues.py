@@ -10,7 +10,7 @@ import soundfile
 
 from bench.cases import CASES
 from bench.cases.cues import by_librosa, by_praat
-from bench.scale import Setting
+from bench.sizes import Setting
 from emosllm.prompting.cues import CUE_SETS, cue_set
 
 WAYS = {"librosa": (by_librosa, "librosa"), "praat": (by_praat, "parselmouth")}

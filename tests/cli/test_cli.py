@@ -10,7 +10,7 @@ import yaml
 from commandline import emosllm
 
 from emosllm import __version__
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 
 VERBS = (
     *("predict", "listen", "evaluate", "calibrate", "report", "train", "info", "prepare", "export", "serve"),
@@ -18,7 +18,7 @@ VERBS = (
 )
 
 
-PUBLISHED = [name for name in names() if name != "nano"]
+PUBLISHED = [name for name in recipe_names() if name != "nano"]
 
 
 # --- help
@@ -75,7 +75,7 @@ def test_ctrl_c_stops_with_one_line(monkeypatch):
     def pressed():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emosllm.recipe.names", pressed)
+    monkeypatch.setattr("emosllm.recipe.recipe_names", pressed)
     answer = emosllm("recipes", "list")
     assert (answer.code, answer.err) == (130, "emosllm: stopped\n")
 
@@ -85,11 +85,11 @@ def test_ctrl_c_stops_with_one_line(monkeypatch):
 
 def test_recipes_list_names_each_with_its_title():
     lines = emosllm("recipes", "list").out.splitlines()
-    assert [line.split()[0] for line in lines] == names()
+    assert [line.split()[0] for line in lines] == recipe_names()
     assert all(load_recipe(line.split()[0]).title in line for line in lines)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_what_recipes_show_prints_is_that_recipe(name, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(emosllm("recipes", "show", name).out, "utf-8")

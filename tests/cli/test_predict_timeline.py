@@ -278,7 +278,7 @@ def test_a_microphone_is_listened_to_until_ctrl_c(interview, monkeypatch):
     module = ModuleType("sounddevice")
     module.InputStream, module.PortAudioError = InputStream, OSError
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr("emosllm.timeline.microphone._taken", pressed)
+    monkeypatch.setattr("emosllm.timeline.microphone._received_blocks", pressed)
     answer = emosllm("listen", "nano", "--microphone", "3")
     assert answer.code == 130
     note = stored_calibration("nano").note

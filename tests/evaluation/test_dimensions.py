@@ -117,8 +117,10 @@ def test_free_answers_and_unrated_corpora_say_so_or_nothing():
 
 def test_raters_who_always_say_the_same_have_no_coefficient_of_the_mean():
     flat = [replace(clip, valence=3.0, arousal=None) for clip in TEST]
-    learned = [replace(clip, valence=3.0) for clip in TRAIN]
-    reading = estimate_dimensions(flat, probabilities(flat, 1), learned, LABELS, resamples=10)[0]["iemocap"]["valence"]
+    flat_clips = [replace(clip, valence=3.0) for clip in TRAIN]
+    reading = estimate_dimensions(flat, probabilities(flat, 1), flat_clips, LABELS, resamples=10)[0]["iemocap"][
+        "valence"
+    ]
     assert (reading.always_mean, reading.ceiling) == (None, None)
     assert not reading.scores.ccc
 
@@ -146,7 +148,7 @@ def side(tmp_path_factory):
     folders = []
     for name, seed, right in (("weak", 1, 0.4), ("strong", 2, 0.9)):
         answers = planted.answers(TEST, right, seed)
-        folders.append(planted.write_run(root / name, TEST, answers, name, learned=TRAIN))
+        folders.append(planted.write_run(root / name, TEST, answers, name, reference_clips=TRAIN))
     return compare_evaluations(folders)
 
 
@@ -212,5 +214,5 @@ def test_a_report_without_a_training_part_says_why():
 def test_clips_without_a_class_are_in_no_reading():
     clips = [*TEST, Utterance("odd", corpus="iemocap", speaker="z", valence=5.0)]
     answers = [*planted.answers(TEST, 0.5, 1), Prediction("odd", "sad", {"sad": 1.0})]
-    report = build_report(clips, answers, LABELS, model="m", data="d", resamples=20, learned=TRAIN)
+    report = build_report(clips, answers, LABELS, model="m", data="d", resamples=20, reference_clips=TRAIN)
     assert report.dimensions["iemocap"]["valence"].scores.n == len(TEST)

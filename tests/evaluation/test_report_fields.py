@@ -12,7 +12,7 @@ from emosllm.evaluation.abstention import abstention_scores, risk_coverage
 from emosllm.evaluation.answers import read_answers
 from emosllm.evaluation.calibration import apply_temperature, calibrate
 from emosllm.evaluation.fairness import fairness
-from emosllm.evaluation.provenance import digest_of, training_of
+from emosllm.evaluation.provenance import digest_of, find_training
 from emosllm.evaluation.report_builder import Report, build_report
 from emosllm.reporting.markdown_report import markdown
 from emosllm.utterance import Prediction
@@ -98,16 +98,16 @@ def test_a_system_s_training_is_found_beside_it(tmp_path, monkeypatch):
     run = tmp_path / "run"
     (run / "model").mkdir(parents=True)
     (run / "model" / "config.json").write_text("{}")
-    assert training_of(str(run)) is None
+    assert find_training(str(run)) is None
     notes = {"data": "ab", "train": 4, "val": 2, "seed": 3, "versions": {}, "hardware": {}}
     notes["phases"] = {"p1": {"loss": 1.0, "seconds": 60.0}, "p2": {"seconds": 30.0}}
     (run / "run.json").write_text(json.dumps(notes))
     for name in (run, run / "model"):
-        found = training_of(str(name))
+        found = find_training(str(name))
         assert (found.data, found.seed, found.seconds) == ("ab", 3, 90.0)
     monkeypatch.chdir(run)
-    assert training_of("model").data == "ab"
-    assert training_of("nano") is None
+    assert find_training("model").data == "ab"
+    assert find_training("nano") is None
     (run / "run.json").write_text("{")
     with pytest.raises(UserError, match="is damaged"):
-        training_of(str(run))
+        find_training(str(run))

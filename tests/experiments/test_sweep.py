@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 import pytest
 from letters import figures_in, texts
 from processes import exit_code_of, fatal_call
+from recorded_trainings import record_trainings
 
 from emosllm.corpora.manifest import write_manifest
 from emosllm.errors import UserError
@@ -43,13 +44,6 @@ def plain(go, tmp_path_factory):
     """An uninterrupted grid of four combinations on two folds."""
     out = tmp_path_factory.mktemp("sweeps") / "plain"
     return out, go(out, *GRID)
-
-
-def trainings(monkeypatch):
-    """Record the folders of the trainings from now on."""
-    seen, train = [], Run.train
-    monkeypatch.setattr(Run, "train", lambda self, *a, **k: seen.append(self.folder) or train(self, *a, **k))
-    return seen
 
 
 def test_the_folder_holds_all_runs_and_the_results(plain):
@@ -130,7 +124,7 @@ def test_a_sweep_killed_again_and_again_arrives_at_the_same_results(plain, go, t
 def test_finished_runs_are_not_repeated_and_a_grid_may_grow(plain, go, tmp_path, monkeypatch):
     out, first = tmp_path / "sweep", plain[1]
     go(out, "lora.rank=2,4", "lora.alpha=4")
-    seen = trainings(monkeypatch)
+    seen = record_trainings(monkeypatch)
     again = go(out, "lora.rank=2,4", "lora.alpha=4", resume=True)
     assert seen == []
     grown = go(out, *GRID, resume=True)
@@ -141,7 +135,7 @@ def test_finished_runs_are_not_repeated_and_a_grid_may_grow(plain, go, tmp_path,
 
 
 def test_strategies_share_a_training_and_models_can_be_dropped(go, tmp_path, monkeypatch):
-    seen = trainings(monkeypatch)
+    seen = record_trainings(monkeypatch)
     results = go(tmp_path / "out", "inference.answer=score,generate", keep_models=False)
     assert len(seen) == 2
     assert len(results.rows) == 2

@@ -109,7 +109,7 @@ def saying(monkeypatch, system, *texts):
     longest = max(map(len, rows))
     said = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
     monkeypatch.setattr(model, "generate", lambda **inputs: said)
-    question = processor.converse("joint")
+    question = processor.build_conversation("joint")
     return transcribe(model, processor, [Sample(question, tiny.clip(0.5))] * len(texts), 20)
 
 
@@ -131,7 +131,7 @@ def test_generation_stops_at_the_bar(monkeypatch, system, texts):
 
     hook = model.get_output_embeddings().register_forward_hook(always_a_bar)
     try:
-        rows = [Sample(processor.converse("asr"), tiny.clip(0.4 + 0.2 * seed, seed)) for seed in range(texts)]
+        rows = [Sample(processor.build_conversation("asr"), tiny.clip(0.4 + 0.2 * seed, seed)) for seed in range(texts)]
         assert transcribe(model, processor, rows, 50) == [""] * texts
     finally:
         hook.remove()
@@ -141,7 +141,7 @@ def test_generation_stops_at_the_bar(monkeypatch, system, texts):
 @pytest.mark.parametrize("most", [1, 5])
 def test_a_transcript_is_never_longer_than_allowed(system, most):
     model, processor = system
-    (text,) = transcribe(model, processor, [Sample(processor.converse("asr"), tiny.clip(0.5))], most)
+    (text,) = transcribe(model, processor, [Sample(processor.build_conversation("asr"), tiny.clip(0.5))], most)
     assert len(processor.tokenizer(text)["input_ids"]) <= most + 1
 
 
@@ -150,7 +150,7 @@ def test_what_a_row_is_asked_says_nothing_of_its_own_answer(system, task, monkey
     model, processor = system
     told = []
     monkeypatch.setattr(model, "generate", lambda **inputs: told.append(inputs) or torch.zeros(1, 1, dtype=torch.long))
-    sample = Sample(processor.converse(task, transcript=SAID, emotion="sad"), tiny.clip(0.5))
+    sample = Sample(processor.build_conversation(task, transcript=SAID, emotion="sad"), tiny.clip(0.5))
     transcribe(model, processor, [sample], 5)
     assert "labels" not in told[0]
     text = processor.tokenizer.decode(told[0]["input_ids"][0])

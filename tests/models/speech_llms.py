@@ -16,7 +16,7 @@ def samples(processor, task="joint", weight=1.0):
     emotions = ("angry", "sad", "happy")
     return [
         Sample(
-            processor.converse(task, transcript=text, emotion=emotion),
+            processor.build_conversation(task, transcript=text, emotion=emotion),
             tiny.clip(0.4 + 0.3 * seed, seed),
             transcript_weight=weight,
         )
@@ -25,4 +25,7 @@ def samples(processor, task="joint", weight=1.0):
 
 
 def written(processor, task="joint"):
-    return [Sample(processor.converse(task, audio=False, transcript=text, emotion="sad", hint=text)) for text in SAID]
+    return [
+        Sample(processor.build_conversation(task, audio=False, transcript=text, emotion="sad", hint=text))
+        for text in SAID
+    ]

@@ -5,6 +5,7 @@ AA-SLLM published no code; the reference here is its description (section 3.3.1)
 
 import pytest
 import torch
+from layer_norm import layer_norm
 from spread import Spread
 
 from emosllm.models.heads import ClassHead
@@ -22,12 +23,7 @@ def frames():
     return torch.randn(3, 9, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def norm(x, layer):
-    centred = x - x.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * layer.weight + layer.bias
-
-
-def plain(head, frames):
+def by_definition(head, frames):
     """One clip `[N, D]` without padding, by the definition."""
     layer = head.layers.layers[0]
     x = frames @ head.input.weight.T + head.input.bias
@@ -36,9 +32,10 @@ def plain(head, frames):
     for index in range(3):
         part = slice(4 * index, 4 * index + 4)
         mixed.append((q[:, part] @ k[:, part].T / 2).softmax(-1) @ v[:, part])  # sqrt of 4
-    x = norm(x + torch.cat(mixed, -1) @ layer.self_attn.out_proj.weight.T + layer.self_attn.out_proj.bias, layer.norm1)
+    attended = torch.cat(mixed, -1) @ layer.self_attn.out_proj.weight.T + layer.self_attn.out_proj.bias
+    x = layer_norm(x + attended, layer.norm1.weight, layer.norm1.bias, 1e-5)
     inner = torch.nn.functional.gelu(x @ layer.linear1.weight.T + layer.linear1.bias)
-    x = norm(x + inner @ layer.linear2.weight.T + layer.linear2.bias, layer.norm2)
+    x = layer_norm(x + inner @ layer.linear2.weight.T + layer.linear2.bias, layer.norm2.weight, layer.norm2.bias, 1e-5)
     if head.attention is None:
         pooled = x.mean(0)
     else:
@@ -50,7 +47,7 @@ def plain(head, frames):
 def test_it_is_one_transformer_layer_pooled(frames, pooling):
     head = make(pooling=pooling)
     logits = head(frames, torch.ones(3, 9, dtype=torch.bool))
-    expected = torch.stack([plain(head, clip) for clip in frames])
+    expected = torch.stack([by_definition(head, clip) for clip in frames])
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
 
 

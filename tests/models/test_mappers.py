@@ -6,6 +6,7 @@ import math
 import golden
 import pytest
 import torch
+from layer_norm import layer_norm
 from safetensors.torch import load_file
 from spread import Spread
 from torch import nn
@@ -30,7 +31,7 @@ def frames():
     return torch.randn(2, 7, 10, dtype=torch.float64)
 
 
-def plain(mapper, frames):
+def by_definition(mapper, frames):
     """One clip without padding, `[N, D]` to `[Q, D_llm]`, from the weights alone."""
     weights = mapper.state_dict()
     x = torch.cat([frames @ weights["input.weight"].T + weights["input.bias"], weights["queries"]])
@@ -41,24 +42,18 @@ def plain(mapper, frames):
         q, k, v = (part.view(len(x), heads, wide).transpose(0, 1) for part in packed.chunk(3, -1))
         read = ((q @ k.transpose(1, 2) / math.sqrt(wide)).softmax(-1) @ v).transpose(0, 1).reshape(len(x), -1)
         read = read @ layer["self_attn.out_proj.weight"].T + layer["self_attn.out_proj.bias"]
-        x = norm(x + read, layer["norm1.weight"], layer["norm1.bias"])
+        x = layer_norm(x + read, layer["norm1.weight"], layer["norm1.bias"], 1e-4)
         inner = x @ layer["linear1.weight"].T + layer["linear1.bias"]
         inner = inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2)))  # GELU
-        x = norm(
-            x + inner @ layer["linear2.weight"].T + layer["linear2.bias"], layer["norm2.weight"], layer["norm2.bias"]
-        )
+        inner = inner @ layer["linear2.weight"].T + layer["linear2.bias"]
+        x = layer_norm(x + inner, layer["norm2.weight"], layer["norm2.bias"], 1e-4)
     return x[len(frames) :] @ weights["output.weight"].T + weights["output.bias"]
-
-
-def norm(x, weight, bias):
-    centred = x - x.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + 1e-4).sqrt() * weight + bias
 
 
 def test_it_is_a_plain_post_norm_transformer(mapper, frames):
     pooled, _ = mapper(frames, torch.ones(2, 7, dtype=torch.bool))
     for row in range(2):
-        torch.testing.assert_close(pooled[row], plain(mapper, frames[row]), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(pooled[row], by_definition(mapper, frames[row]), rtol=1e-9, atol=1e-9)
 
 
 def test_padding_changes_nothing(mapper, frames):

@@ -93,7 +93,7 @@ def test_the_loss_over_classes_is_weighted_cross_entropy_over_the_scores(make, w
 
 def test_scores_depend_on_the_voice(make):
     model, processor = make()
-    conversation = processor.converse("ser", emotion="angry")
+    conversation = processor.build_conversation("ser", emotion="angry")
     rows = [Sample(conversation, tiny.clip(0.5, seed)) for seed in range(2)]
     first, second = model.score(**processor.for_labels(rows))
     assert (first - second).abs().max() > 1e-4

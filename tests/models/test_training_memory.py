@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from bench.cases.training import step
-from bench.scale import Setting
+from bench.sizes import Setting
 from bench.systems import speech_system, text_only
 from emosllm.models.description import describe
-from emosllm.models.training_memory import Load, training_memory
-from emosllm.recipe import load_recipe, names
+from emosllm.models.training_memory import BatchShape, training_memory
+from emosllm.recipe import load_recipe, recipe_names
 
 LEARNS = {"p1": ("mapper",), "p2": ("mapper", "lora"), "text": ("lora",)}
 
@@ -30,8 +30,8 @@ def kept_and_estimated(phase: str, layers: int) -> tuple[int, int]:
     found = sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
     facts = pair.facts
     row = facts["audio_vectors"] + facts["other_tokens"]
-    load = Load(4, facts["prefix_tokens"], row, round(facts["answer_tokens"] / 4), 0)
-    return found, training_memory(model, LEARNS[phase], load, 4)["activations"]
+    shape = BatchShape(4, facts["prefix_tokens"], row, round(facts["answer_tokens"] / 4), 0)
+    return found, training_memory(model, LEARNS[phase], shape, 4)["activations"]
 
 
 @pytest.mark.parametrize("phase", LEARNS)
@@ -41,7 +41,7 @@ def test_what_a_layer_keeps_for_the_backward_pass(phase: str) -> None:
 
 
 def test_every_recipe_has_an_estimate() -> None:
-    for name in names():
+    for name in recipe_names():
         memory = describe(load_recipe(name)).memory
         assert all(size >= 0 for size in memory.values()), name
         assert memory["frozen_weights"] > 0, name

@@ -13,16 +13,16 @@ from emosllm.errors import UserError
 from emosllm.models.build import build_model
 from emosllm.recipe import load_recipe
 from papers.commands import read_command
-from papers.needs import hours_text, needs_of
-from papers.operations import ANSWER_TOKENS, ROW_TOKENS, reading
-from papers.ours import find_ours, with_interval
+from papers.operations import ANSWER_TOKENS, ROW_TOKENS, llm_operations
+from papers.our_figures import find_our_figure, with_interval
 from papers.page import PAGE, blocks, fill
-from papers.rows import RESULTS, Corpus, Counterpart, Row, Shown, read_corpora, read_papers, read_shown
+from papers.requirements import hours_text, requirements_of
+from papers.rows import RESULTS, Corpus, Counterpart, Row, ShownStudy, read_corpora, read_papers, read_shown_studies
 
 ROOT = Path(__file__).parents[2]
 PAPERS = read_papers(ROOT)
 ROWS = [row for paper in PAPERS.values() for row in paper.rows]
-SHOWN = read_shown(ROOT)
+SHOWN = read_shown_studies(ROOT)
 COMMANDS = sorted({text for row in ROWS for text in row.commands} | {study.command for study in SHOWN.values()})
 COUNTERPARTS = [row.ours for row in ROWS if row.ours is not None]
 
@@ -55,7 +55,7 @@ def test_a_command_that_would_be_refused_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("where", COUNTERPARTS, ids=repr)
 def test_each_counterpart_is_where_its_row_says(where: Counterpart) -> None:
-    found = find_ours(ROOT, where)
+    found = find_our_figure(ROOT, where)
     assert any(letter.isdigit() for letter in found.value)
     assert (ROOT / found.source).is_file()
     if where.test is not None:
@@ -66,11 +66,11 @@ def test_each_counterpart_is_where_its_row_says(where: Counterpart) -> None:
 def test_a_figure_of_ours_is_its_files() -> None:
     where = Counterpart(file="study-strategy.json", row="inference.strategy=ser")
     held = json.loads((ROOT / RESULTS / "study-strategy.json").read_text(encoding="utf-8"))
-    assert find_ours(ROOT, where).value == f"{with_interval(held['rows'][0])} UA, 331 clips of val"
+    assert find_our_figure(ROOT, where).value == f"{with_interval(held['rows'][0])} UA, 331 clips of val"
     with pytest.raises(UserError, match="no figure of 'nothing'"):
-        find_ours(ROOT, where.model_copy(update={"row": "nothing"}))
+        find_our_figure(ROOT, where.model_copy(update={"row": "nothing"}))
     with pytest.raises(UserError, match="is missing: run the study"):
-        find_ours(ROOT, Counterpart(file="nowhere.json"))
+        find_our_figure(ROOT, Counterpart(file="nowhere.json"))
 
 
 @pytest.mark.parametrize("more", [{}, {"without": "why", "ours": {"file": "a.json"}}])
@@ -88,7 +88,7 @@ def test_studies_are_of_the_package_and_their_files_are_whole() -> None:
 
 
 @pytest.mark.parametrize("study", SHOWN.values(), ids=SHOWN)
-def test_figures_in_what_a_study_shows_are_of_its_file(study: Shown) -> None:
+def test_figures_in_what_a_study_shows_are_of_its_file(study: ShownStudy) -> None:
     rows = json.loads((ROOT / RESULTS / study.file).read_text(encoding="utf-8"))["rows"]
     held = {
         f"{run[name]:.3f}" for row in rows for run in row["runs"] for name in ("ua", "wa", "macro_f1", "weighted_f1")
@@ -97,27 +97,27 @@ def test_figures_in_what_a_study_shows_are_of_its_file(study: Shown) -> None:
     assert {*said} <= {*held, f"{1 / 7:.3f}"}  # and chance
 
 
-@pytest.mark.parametrize("learns", [{"mapper"}, {"mapper", "lora"}])
-def test_the_llms_operations_are_what_pytorch_counts(learns: set[str]) -> None:
+@pytest.mark.parametrize("trained_parts", [{"mapper"}, {"mapper", "lora"}])
+def test_the_llms_operations_are_what_pytorch_counts(trained_parts: set[str]) -> None:
     recipe = load_recipe("nano")
     system = build_model(recipe)
     for name, weight in system.llm.named_parameters():
-        weight.requires_grad_("lora" in learns and "lora_" in name)
+        weight.requires_grad_("lora" in trained_parts and "lora_" in name)
     row = torch.randn(1, ROW_TOKENS + 16, 192, requires_grad=True)
 
     def step() -> None:
         system.llm(inputs_embeds=row, logits_to_keep=ANSWER_TOKENS, use_cache=False).logits.sum().backward()
 
-    assert reading(system, recipe, 16, learns, prefix=0) == pytest.approx(operations(step), rel=0.1)
+    assert llm_operations(system, recipe, 16, trained_parts, prefix=0) == pytest.approx(operations(step), rel=0.1)
 
 
 def test_needs_grow_with_the_data_and_the_folds() -> None:
     recipe, corpus = load_recipe("nano"), Corpus(title="", licence="", clips={"ser": 1000}, seconds=3, source="")
-    once = needs_of(recipe, corpus, 1)
-    more = needs_of(recipe, corpus.model_copy(update={"clips": {"ser": 3000}}), 1)
+    once = requirements_of(recipe, corpus, 1)
+    more = requirements_of(recipe, corpus.model_copy(update={"clips": {"ser": 3000}}), 1)
     assert more.hours == pytest.approx(3 * once.hours)
-    assert needs_of(recipe, corpus, 5).hours == pytest.approx(4 * once.hours)  # five times four fifths
-    assert needs_of(recipe, corpus, 1, trained=False).hours == 0
+    assert requirements_of(recipe, corpus, 5).hours == pytest.approx(4 * once.hours)  # five times four fifths
+    assert requirements_of(recipe, corpus, 1, trained=False).hours == 0
     assert (once.trained, once.weights) == (357444, 19871492)
 
 

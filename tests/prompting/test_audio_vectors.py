@@ -34,12 +34,14 @@ def test_each_frame_has_its_place(name, ends):
     recipe = load_recipe("emosllm", tiny.TINY)
     processor = SpeechProcessor.build(recipe, tiny.feature_extractor(name), tiny.tokenizer(), rule)
     clips = [tiny.clip(seconds, seed) for seed, seconds in enumerate(SECONDS)]
-    batch = processor([Sample(processor.converse("ser", emotion="sad"), clip) for clip in clips])
+    batch = processor([Sample(processor.build_conversation("ser", emotion="sad"), clip) for clip in clips])
     frames, mask = encoder(batch["audio"], batch["audio_attention"])
     _, kept = LinearMapper(encoder.width, 8, ends=ends)(frames, mask)
     assert batch["audio_mask"].sum(-1).tolist() == kept.sum(-1).tolist()
     pairs = zip(frames, mask, strict=True)
-    cached = [Sample(processor.converse("ser", emotion="sad"), frames=clip[keep].numpy()) for clip, keep in pairs]
+    cached = [
+        Sample(processor.build_conversation("ser", emotion="sad"), frames=clip[keep].numpy()) for clip, keep in pairs
+    ]
     assert processor(cached)["audio_mask"].sum(-1).tolist() == kept.sum(-1).tolist()
 
 
@@ -54,7 +56,7 @@ def windowed():
 def test_a_clip_beyond_the_window_is_read_in_windows_of_one_length(windowed):
     processor, encoder = windowed
     long, short = tiny.clip(61.0), tiny.clip(2.0, 1)
-    batch = processor([Sample(processor.converse("ser", emotion="sad"), clip) for clip in (long, short)])
+    batch = processor([Sample(processor.build_conversation("ser", emotion="sad"), clip) for clip in (long, short)])
     assert batch["windows"].tolist() == [3, 1]
     assert len(batch["audio"]) == 4
     frames, mask = encoder(batch["audio"], batch["audio_attention"], batch["windows"])

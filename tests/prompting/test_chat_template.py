@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 from emosllm.errors import UserError
 from emosllm.labels import label_set
 from emosllm.prompting.chat_template import Chat
-from emosllm.prompting.conversation import converse
+from emosllm.prompting.conversation import build_conversation
 from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe_parts import PromptPart
 
@@ -51,7 +51,7 @@ def chat(request):
 
 def ask(task="joint", **known):
     known = {"transcript": SAID, "emotion": "happy", **known}
-    return converse(task, load_templates("default"), PromptPart(), label_set("msp9"), **known)
+    return build_conversation(task, load_templates("default"), PromptPart(), label_set("msp9"), **known)
 
 
 def text_of(chat, ids):
@@ -133,8 +133,8 @@ def test_no_special_token_is_smuggled_in_by_a_transcript(named):
     names = {"additional_special_tokens": list(tiny.SPECIAL[1:5])} if named else {}  # Llama 3 names none of its own
     chat = Chat(PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", eos_token="<|end|>", **names))
     chat.tokenizer.chat_template = chat.template = tiny.SYSTEM_TEMPLATE
-    harmless = ask(transcript="Hi", hint="Hi", defuse=chat.defused)
-    smuggling = ask(transcript=SMUGGLED, hint=SMUGGLED, defuse=chat.defused)
+    harmless = ask(transcript="Hi", hint="Hi", sanitise=chat.without_special_tokens)
+    smuggling = ask(transcript=SMUGGLED, hint=SMUGGLED, sanitise=chat.without_special_tokens)
     added = set(chat.tokenizer.added_tokens_decoder)
     for conversation in (harmless, smuggling):
         tokens = chat.encode(conversation)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from emosllm.labels import LETTERS, label_set
-from emosllm.prompting.conversation import AUDIO, converse, plain
+from emosllm.prompting.conversation import AUDIO, build_conversation, without_markup
 from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe_parts import PromptPart
 
@@ -20,7 +20,7 @@ SAID = "I never said that."
 
 def ask(task="joint", rng=None, templates=TEMPLATES, labels=MSP9, prompt=None, **known):
     known = {"transcript": SAID, "emotion": "sad", **known}
-    return converse(task, templates, PromptPart(**(prompt or {})), labels, rng=rng, **known)
+    return build_conversation(task, templates, PromptPart(**(prompt or {})), labels, rng=rng, **known)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_another_emotion_changes_only_the_letter():
     ],
 )
 def test_a_transcript_cannot_pass_for_markup(raw, told):
-    assert plain(raw) == told
+    assert without_markup(raw) == told
     conversation = ask(transcript=raw, hint=raw)
     assert conversation.text == f"| ASR: {told} | Emotion: S |"
     assert f"are: {told}\n" in conversation.user

@@ -35,14 +35,18 @@ def processor(request):
 
 def spoken(processor, task="joint", **known):
     return [
-        Sample(processor.converse(task, transcript=text, emotion="sad", **known), tiny.clip(0.3 + 0.2 * seed, seed))
+        Sample(
+            processor.build_conversation(task, transcript=text, emotion="sad", **known),
+            tiny.clip(0.3 + 0.2 * seed, seed),
+        )
         for seed, text in enumerate(SAID)
     ]
 
 
 def written(processor):
     return [
-        Sample(processor.converse("joint", audio=False, transcript=text, emotion="sad", hint=text)) for text in SAID
+        Sample(processor.build_conversation("joint", audio=False, transcript=text, emotion="sad", hint=text))
+        for text in SAID
     ]
 
 
@@ -195,4 +199,4 @@ def test_a_users_own_prompts_travel_with_the_processor(tmp_path):
     build("wavlm-large", True, f"prompt.templates={own}").save_pretrained(tmp_path / "saved")
     own.unlink()
     loaded = SpeechProcessor.from_pretrained(tmp_path / "saved")
-    assert loaded.converse("asr").system.startswith("Thou listenest")
+    assert loaded.build_conversation("asr").system.startswith("Thou listenest")

@@ -9,7 +9,7 @@ from emosllm.inference.loader import make_ready
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.checkpoints.base_weights import distance, fingerprint
 from emosllm.models.checkpoints.locations import locate
-from emosllm.models.kernels.packed_linear import PackedLinear, _of_use
+from emosllm.models.kernels.packed_linear import PackedLinear, _is_supported
 from emosllm.models.llms.lora import lora_layers
 from emosllm.prompting.processor import Sample
 from emosllm.recipe import load_recipe
@@ -37,7 +37,7 @@ def exact():
 def rows(processor):
     names = processor.labels.names
     return [
-        Sample(processor.converse("ser", transcript=text, emotion=emotion if emotion in names else names[0]))
+        Sample(processor.build_conversation("ser", transcript=text, emotion=emotion if emotion in names else names[0]))
         for text, emotion in SAID
     ]
 
@@ -85,7 +85,7 @@ def test_a_shared_prefix_and_a_loss_of_answers_alone_change_neither_loss_nor_gra
         torch.nn.init.zeros_(layer.lora_B["default"].weight)
 
 
-@pytest.mark.skipif(not _of_use(), reason="oneDNN multiplies no bfloat16 on this processor")
+@pytest.mark.skipif(not _is_supported(), reason="oneDNN multiplies no bfloat16 on this processor")
 def test_packed_layers_answer_as_plain_ones():
     model, processor = system("training.precision=bfloat16")
     batch = processor.for_labels(rows(processor))

@@ -78,7 +78,7 @@ def losses(model, run):
     found = {}
     for task in ("asr", "ser"):
         rows = [
-            Sample(processor.converse(task, transcript=u.transcript, emotion=u.emotion), load_utterance(u))
+            Sample(processor.build_conversation(task, transcript=u.transcript, emotion=u.emotion), load_utterance(u))
             for u in run.data.train
         ]
         found[task] = model.eval()(**processor(rows)).loss.item()

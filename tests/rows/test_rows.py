@@ -12,13 +12,16 @@ from safetensors.torch import load_file
 
 import emosllm as face
 from emosllm.corpora.manifest import read_manifest
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 from emosllm.training.phase_trainer import PhaseTrainer
 from emosllm.training.run import Run
 from emosllm.training.run_data import RunData
 
-OURS = ("nano", *(name for name in names() if name.startswith("emosllm")))  # tests/training and tests/cli have these
-ROWS = tuple(name for name in names() if name not in OURS)
+OURS = (
+    "nano",
+    *(name for name in recipe_names() if name.startswith("emosllm")),
+)  # tests/training and tests/cli have these
+ROWS = tuple(name for name in recipe_names() if name not in OURS)
 UNTRAINED = tuple(name for name in ROWS if not load_recipe(name).phases)
 TRAINED = tuple(name for name in ROWS if name not in UNTRAINED)
 LABELS = {"emotion2vec": "emotion2vec9"}
@@ -93,7 +96,7 @@ def test_a_row_trains_evaluates_and_predicts(trained, speech, tmp_path, name):
 def test_what_learns_has_changed_and_nothing_else_is_saved(trained, parts, name):
     recipe = load_recipe(name, parts(name))
     saved = load_file(trained(name) / "model" / "model.safetensors")
-    assert {"lora" if ".lora_" in key else key.partition(".")[0] for key in saved} == recipe.learned
+    assert {"lora" if ".lora_" in key else key.partition(".")[0] for key in saved} == recipe.trained_parts
     for key, tensor in saved.items():
         assert torch.isfinite(tensor).all(), key
     if recipe.lora is not None:
@@ -182,11 +185,11 @@ def test_medians_are_saved_with_the_run_and_used_again(trained, speech, monkeypa
     recognise = face.load(run)
     assert json.loads(recognise.processor.settings.thresholds.model_dump_json()) == medians
     told = []
-    converse = type(recognise.processor).converse
+    build = type(recognise.processor).build_conversation
     monkeypatch.setattr(
         type(recognise.processor),
-        "converse",
-        lambda self, task, **known: told.append(known["cues"]) or converse(self, task, **known),
+        "build_conversation",
+        lambda self, task, **known: told.append(known["cues"]) or build(self, task, **known),
     )
     recognise(next(u for u in read_manifest(speech) if u.split == "test"))
     assert set(told[0]) <= {"pitch", "intensity", "speech rate", "articulation rate"}

@@ -37,7 +37,7 @@ def build(recipe):
 def test_it_is_built_if_all_is_well(qwen2):
     recipe = pointing(qwen2)
     build_model(recipe)
-    assert "<|audio_bos|>" in build_processor(recipe).converse("ser").user
+    assert "<|audio_bos|>" in build_processor(recipe).build_conversation("ser").user
 
 
 def changed(qwen2, folder, change):

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from bench.serving_load import Load, difference, main
+from bench.serving_load import LoadTest, difference, main
 from emosllm.utterance import Prediction
 
 
@@ -20,13 +20,13 @@ def test_a_short_load_keeps_all_promises(tmp_path):
 
 def test_what_breaks_a_promise_is_told():
     steady = [(float(n), 500.0) for n in range(100)]
-    fine = Load(1.0, Counter({200: 5, 503: 3}), [0.1] * 5, [], steady)
+    fine = LoadTest(1.0, Counter({200: 5, 503: 3}), [0.1] * 5, [], steady)
     assert fine.verdict() == []
     assert fine.figures()["busy_share"] == 0.375
-    leaking = Load(1.0, Counter({200: 5}), [0.1] * 5, [], [(float(n), 500.0 + 2 * n) for n in range(100)])
+    leaking = LoadTest(1.0, Counter({200: 5}), [0.1] * 5, [], [(float(n), 500.0 + 2 * n) for n in range(100)])
     assert leaking.verdict() == ["memory grew from 559 to 689 MB"]
-    assert Load(1.0, Counter({200: 1, 500: 2}), [0.1], [], steady).verdict() == ["status 500, 2 times"]
-    assert Load(1.0, Counter(), [], [], steady).verdict() == ["nothing was answered"]
+    assert LoadTest(1.0, Counter({200: 1, 500: 2}), [0.1], [], steady).verdict() == ["status 500, 2 times"]
+    assert LoadTest(1.0, Counter(), [], [], steady).verdict() == ["nothing was answered"]
 
 
 def test_other_answers_than_predicts_are_seen():

@@ -7,7 +7,7 @@ import pytest
 
 from emosllm.errors import UserError
 from emosllm.timeline.clock import clock
-from emosllm.timeline.plot import STYLES, binned, draw_timeline, runs
+from emosllm.timeline.plot import STYLES, bin_probabilities, draw_timeline, ribbon_intervals
 from emosllm.timeline.segments import Segment, Timeline
 
 LABELS = ("angry", "neutral", "sad")
@@ -48,17 +48,17 @@ def test_the_picture_names_every_emotion_and_its_share(tmp_path):
 
 def test_bins_are_means_over_speech():
     timeline = hours(1, 3)
-    found = binned(timeline, 3)
+    found = bin_probabilities(timeline, 3)
     assert np.allclose(found, np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]))
-    assert np.allclose(binned(replace(timeline, segments=[]), 5), 0)
-    fine = binned(timeline, 360)
+    assert np.allclose(bin_probabilities(replace(timeline, segments=[]), 5), 0)
+    fine = bin_probabilities(timeline, 360)
     assert set(np.round(fine.sum(axis=0), 6)) == {0.0, 1.0}
 
 
 def test_the_ribbon_shows_turns_while_they_are_wide_enough_and_majorities_after():
     short = hours(1 / 60, 6)
-    assert runs(short, 160) == [(s.start, s.end, LABELS.index(s.label)) for s in short.segments]
-    long = runs(hours(2), 160)
+    assert ribbon_intervals(short, 160) == [(s.start, s.end, LABELS.index(s.label)) for s in short.segments]
+    long = ribbon_intervals(hours(2), 160)
     assert [place for *_, place in long] == [0, 1, 2]
     assert long[0][0] == 0
     assert long[-1][1] == pytest.approx(7200)

@@ -14,12 +14,12 @@ from emosllm.errors import UserError
 from emosllm.inference.given_transcripts import GivenTranscripts
 from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import TranscriptSources
-from emosllm.timeline.cues import in_words
-from emosllm.timeline.segments import Segment, gaps_filled
+from emosllm.timeline.cues import cue_levels
+from emosllm.timeline.segments import Segment, segments_and_gaps
 from emosllm.timeline.speakers import Speakers
 from emosllm.timeline.spoken_turns import TurnOptions, cut_turns, spoken_turns
 from emosllm.timeline.timeline import make_timeline
-from emosllm.timeline.turns import Limits, TurnMaker
+from emosllm.timeline.turns import TurnLimits, TurnMaker
 from emosllm.timeline.voice_activity import SpeechDetector
 from emosllm.utterance import Utterance
 
@@ -65,7 +65,7 @@ def test_the_size_of_blocks_changes_nothing(nano, interview, timeline, size):
     if size == 1:  # a sample at a time is slow: the turns alone are compared
         detector = SpeechDetector()
         blocks = (samples[at : at + 37] for at in range(0, len(samples), 37))
-        turns = [turn for turn, _ in spoken_turns(blocks, detector, TurnMaker(Limits(), detector.quietest))]
+        turns = [turn for turn, _ in spoken_turns(blocks, detector, TurnMaker(TurnLimits(), detector.quietest))]
     else:
         turns = recognise_turns(nano, blocks)
         assert [s.label for s in turns] == [s.label for s in timeline.segments]
@@ -101,7 +101,7 @@ def test_speakers_are_told_and_turns_end_with_them(nano, interview, timeline):
 
 
 def test_turns_are_no_longer_than_asked_or_than_the_system_takes(nano, interview, monkeypatch):
-    found = recognise_turns(nano, interview, TurnOptions(Limits(0.4, 0.8)))
+    found = recognise_turns(nano, interview, TurnOptions(TurnLimits(0.4, 0.8)))
     assert max(round(s.end * 16_000) - round(s.start * 16_000) for s in found) <= 0.8 * 16_000
     monkeypatch.setattr(type(nano.processor), "longest", 0.9, raising=False)
     found = recognise_turns(nano, interview)
@@ -129,7 +129,7 @@ def peak_of(minutes):
     blocks = (second if n % 45 < 37 else second * 0 for n in range(minutes * 60))
     detector = SpeechDetector(judge=speaks)
     tracemalloc.start()
-    turns = sum(1 for _ in spoken_turns(blocks, detector, TurnMaker(Limits(), detector.quietest)))
+    turns = sum(1 for _ in spoken_turns(blocks, detector, TurnMaker(TurnLimits(), detector.quietest)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak, turns
@@ -149,14 +149,14 @@ def test_cues_are_measured_and_said_in_words(nano, interview):
     pytest.importorskip("parselmouth")
     found = recognise_turns(nano, interview, cues=True)
     assert all(s.cues["pitch"] > 60 for s in found)
-    words = in_words(found)
+    words = cue_levels(found)
     assert {word["pitch"] for word in words} == {"low", "medium", "high"}
     highest = max(range(len(found)), key=lambda n: found[n].cues["pitch"])
     assert words[highest]["pitch"] == "high"
 
 
 def test_two_turns_have_values_and_no_words():
-    assert in_words([Segment(0, 1, cues={"pitch": 100.0}), Segment(1, 2, cues={"pitch": 200.0})]) == [{}, {}]
+    assert cue_levels([Segment(0, 1, cues={"pitch": 100.0}), Segment(1, 2, cues={"pitch": 200.0})]) == [{}, {}]
 
 
 # --- transcripts
@@ -197,16 +197,15 @@ def test_a_table_without_words_is_refused(tmp_path):
 
 
 def test_gaps_are_filled_end_to_end(timeline):
-    stretches = list(gaps_filled(timeline))
-    assert stretches[0][0] == 0
-    assert stretches[-1][1] == timeline.duration
-    assert all(one[1] == other[0] for one, other in pairwise(stretches))
-    assert [s for *_, s in stretches if s] == list(timeline.segments)
+    intervals = list(segments_and_gaps(timeline))
+    assert intervals[0][0] == 0
+    assert intervals[-1][1] == timeline.duration
+    assert all(one[1] == other[0] for one, other in pairwise(intervals))
+    assert [s for *_, s in intervals if s] == list(timeline.segments)
 
 
 def test_shares_are_of_the_speech_by_time(timeline):
     assert sum(timeline.shares().values()) == pytest.approx(1)
-    assert sum(timeline.labelled_shares().values()) == pytest.approx(1)
     by_hand = sum(s.probabilities["sad"] * (s.end - s.start) for s in timeline.segments) / timeline.speech
     assert timeline.shares()["sad"] == pytest.approx(by_hand)
 

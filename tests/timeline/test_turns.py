@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from emosllm.errors import UserError
 from emosllm.timeline.speakers import Speakers, read_rttm
-from emosllm.timeline.turns import Limits, TurnMaker
+from emosllm.timeline.turns import TurnLimits, TurnMaker
 from emosllm.timeline.voice_activity import SpeechSegment
 
 TICK = 1 / 64  # seconds; exact in binary, so that sums are too
 times = st.integers(1, 1500).map(lambda n: n * TICK)
 limits = st.builds(
-    lambda shortest, factor, close, more: Limits(shortest, shortest * factor, close, close + more),
+    lambda shortest, factor, close, more: TurnLimits(shortest, shortest * factor, close, close + more),
     st.sampled_from([0.5, 1.0, 2.0]),
     st.sampled_from([2.0, 3.0, 7.5]),
     st.sampled_from([0.0, 0.25, 0.6]),
@@ -35,14 +35,14 @@ def speeches(draw):
 
 @st.composite
 def labels(draw):
-    """Labelled stretches, overlapping or not."""
-    stretches = draw(st.lists(st.tuples(times, times, st.sampled_from("ABC")), max_size=8))
-    return Speakers([(start, start + length, name) for start, length, name in stretches])
+    """Labelled segments, overlapping or not."""
+    segments = draw(st.lists(st.tuples(times, times, st.sampled_from("ABC")), max_size=8))
+    return Speakers([(start, start + length, name) for start, length, name in segments])
 
 
 def turns_of(speech, chosen, quietest, speakers=None):
     maker = TurnMaker(chosen, quietest, speakers)
-    found = [turn for stretch in speech for turn in maker.push(stretch)]
+    found = [turn for segment in speech for turn in maker.push(segment)]
     return found + maker.finish()
 
 
@@ -62,7 +62,7 @@ def test_turns_cover_all_speech_and_nobody_overlaps(speech, chosen, where, speak
     assert all(one.end <= other.start for one, other in pairwise(turns))
     assert all(turn.start < turn.end for turn in turns)
     assert all(turn.end - turn.start <= chosen.longest + 1e-9 for turn in turns)
-    assert all(covers(turns, stretch.start, stretch.end) for stretch in speech)
+    assert all(covers(turns, segment.start, segment.end) for segment in speech)
     if speech:
         assert turns[0].start == speech[0].start
         assert turns[-1].end == speech[-1].end
@@ -82,7 +82,7 @@ def test_pieces_of_one_long_stretch_keep_both_limits(length, chosen, where):
 @settings(deadline=None, max_examples=200)
 @given(speeches(), labels())
 def test_a_turn_has_the_speakers_of_all_its_speech(speech, speakers):
-    for turn in turns_of(speech, Limits(), lambda low, high: low, speakers):
+    for turn in turns_of(speech, TurnLimits(), lambda low, high: low, speakers):
         for start, end, who in speakers.split(turn.start, turn.end):
             # What VAD joins over a pause may hold unlabelled silence, and slivers belong to their neighbour.
             if who and end - start > 0.25:
@@ -91,22 +91,22 @@ def test_a_turn_has_the_speakers_of_all_its_speech(speech, speakers):
 
 def test_close_stretches_join_and_far_ones_do_not():
     speech = [SpeechSegment(0, 3), SpeechSegment(3.5, 6), SpeechSegment(8, 11)]
-    assert [(t.start, t.end) for t in turns_of(speech, Limits(), max)] == [(0, 6), (8, 11)]
+    assert [(t.start, t.end) for t in turns_of(speech, TurnLimits(), max)] == [(0, 6), (8, 11)]
 
 
 def test_a_lone_word_takes_company_over_a_longer_pause():
     speech = [SpeechSegment(0, 0.5), SpeechSegment(1.7, 5), SpeechSegment(10, 10.4)]
-    assert [(t.start, t.end) for t in turns_of(speech, Limits(), max)] == [(0, 5), (10, 10.4)]
+    assert [(t.start, t.end) for t in turns_of(speech, TurnLimits(), max)] == [(0, 5), (10, 10.4)]
 
 
 def test_a_long_run_is_cut_in_its_quietest_pause_and_the_pause_left_out():
     speech = [SpeechSegment(0, 9), SpeechSegment(9.5, 18)]
-    turns = turns_of(speech, Limits(), lambda low, high: 9.2)
+    turns = turns_of(speech, TurnLimits(), lambda low, high: 9.2)
     assert [(t.start, t.end) for t in turns] == [(0, 9), (9.5, 18)]
 
 
 def test_turns_settle_as_soon_as_a_pause_is_long_enough():
-    maker = TurnMaker(Limits(), max)
+    maker = TurnMaker(TurnLimits(), max)
     assert maker.push(SpeechSegment(1, 4)) == []
     assert maker.since == 1
     assert maker.advance(5) == []
@@ -117,7 +117,7 @@ def test_turns_settle_as_soon_as_a_pause_is_long_enough():
 @pytest.mark.parametrize(("shortest", "longest"), [(0, 5), (3, 5), (6, 5)])
 def test_limits_that_cannot_be_kept_are_refused(shortest, longest):
     with pytest.raises(UserError, match="at most half the longest"):
-        Limits(shortest, longest)
+        TurnLimits(shortest, longest)
 
 
 # --- RTTM

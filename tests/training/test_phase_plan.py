@@ -8,7 +8,7 @@ from emosllm.errors import UserError
 from emosllm.labels import label_set
 from emosllm.recipe import load_recipe
 from emosllm.recipe_parts import Optimiser, Phase
-from emosllm.training.phase_plan import Item, by_length, plan_phase, plan_phases
+from emosllm.training.phase_plan import PlannedSample, by_length, plan_phase, plan_phases
 from emosllm.utterance import Utterance
 
 LABELS = label_set("iemocap4")
@@ -95,7 +95,7 @@ def test_only_the_named_corpora_are_used():
 
 
 def test_a_small_share_has_at_least_one_sample():
-    assert Item(0, "ser") in plan(phase(asr=1, ser=0.001), [*speech(1), *speech(9, emotion=None)])
+    assert PlannedSample(0, "ser") in plan(phase(asr=1, ser=0.001), [*speech(1), *speech(9, emotion=None)])
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_no_row_is_put_into_words_where_all_have_room(make_run, utterances, tmp_
     silent(monkeypatch)
     run = make_run(tmp_path / "run")
     monkeypatch.setattr(PhaseDataset, "sample", lambda *_: pytest.fail("a row was made"))
-    monkeypatch.setattr(LengthBounds, "close", lambda *_: pytest.fail("a transcript was tokenised"))
+    monkeypatch.setattr(LengthBounds, "tight_bound", lambda *_: pytest.fail("a transcript was tokenised"))
     run._processor(plan_phases(run.recipe, run.data.train))
 
 
@@ -156,7 +156,7 @@ def test_no_bound_is_below_a_row(make, utterances, case, phase):
     bounds = LengthBounds(dataset)
     for place, item in enumerate(dataset.plan):
         pair = (item.utterance, item.task)
-        assert row_tokens(dataset, place) <= bounds.close(*pair) <= bounds.rough(*pair)
+        assert row_tokens(dataset, place) <= bounds.tight_bound(*pair) <= bounds.upper_bound(*pair)
 
 
 def test_where_vectors_are_fixed_no_recording_is_read(make, monkeypatch):
@@ -187,7 +187,7 @@ def test_seconds_bound_the_vectors_of_every_kind_of_encoder(make, utterances, na
     dataset = make("p2", vectors=vectors, ears=name)
     bounds = LengthBounds(dataset)
     for place, item in enumerate(dataset.plan):
-        length, bound = row_tokens(dataset, place), bounds.close(item.utterance, item.task)
+        length, bound = row_tokens(dataset, place), bounds.tight_bound(item.utterance, item.task)
         assert length <= bound
         assert bound < length + 400  # the difference by a second of audio and the wording
 
@@ -213,7 +213,7 @@ def test_what_is_refused_is_what_the_model_would_refuse(make, make_recipe, overr
     for place, item in enumerate(dataset.plan[:3]):
         length, batch = row_tokens(dataset, place), collate([dataset[place]])
         assert batch.get("candidates", torch.ones(1, 0)).shape[-1] >= width
-        assert length <= bounds.close(item.utterance, item.task)
+        assert length <= bounds.tight_bound(item.utterance, item.task)
         model.llm.config.max_position_embeddings = length
         model(**batch)
         model.llm.config.max_position_embeddings = length - 1

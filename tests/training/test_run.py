@@ -17,7 +17,7 @@ from emosllm.models.llms.lora import lora_layers
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.processor import Sample
 from emosllm.training.dataset import load_utterance
-from emosllm.training.run import Run, set_learning
+from emosllm.training.run import Run, set_trainable
 from emosllm.training.run_data import RunData
 
 
@@ -66,7 +66,7 @@ def test_each_phase_changes_what_it_says_and_nothing_else(plain, make_recipe):
 @pytest.mark.parametrize(("learns", "on"), [(("mapper",), False), (("mapper", "lora"), True), (("lora",), True)])
 def test_adapters_that_never_learned_are_off_and_what_learns_is_named(make_recipe, learns, on):
     model = build_model(make_recipe())
-    set_learning(model, learns, on)
+    set_trainable(model, learns, on)
     assert all(layer.disable_adapters is not on for layer in lora_layers(model.llm))
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert any(name.startswith("mapper.") for name in learning) is ("mapper" in learns)
@@ -76,7 +76,7 @@ def test_adapters_that_never_learned_are_off_and_what_learns_is_named(make_recip
 
 def test_adapters_that_learned_count_while_they_rest(make_recipe):
     model = build_model(make_recipe())
-    set_learning(model, ("mapper",), lora_learned=True)
+    set_trainable(model, ("mapper",), lora_trained=True)
     assert not any(layer.disable_adapters for layer in lora_layers(model.llm))
     assert not any(parameter.requires_grad for parameter in model.llm.parameters())
 
@@ -88,7 +88,8 @@ def test_the_loss_falls(tmp_path, make_run, utterances):
     run.train()
     processor = build_processor(run.recipe)
     rows = [
-        Sample(processor.converse("joint", transcript=u.transcript, emotion=u.emotion), load_utterance(u)) for u in few
+        Sample(processor.build_conversation("joint", transcript=u.transcript, emotion=u.emotion), load_utterance(u))
+        for u in few
     ]
     batch = processor(rows)
     torch.manual_seed(0)

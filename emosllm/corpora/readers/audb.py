@@ -72,7 +72,7 @@ class AudbDatabase:
                 content = self._content(remote, self._files.version(file), file)
                 if path.suffix == ".csv":  # audb's sum of a Parquet file is of its content, not of its bytes
                     self._check(file, content)
-                write_atomically(_inside(folder, file), content)
+                write_atomically(_resolve_inside(folder, file), content)
             # The header comes last, as a folder without a header is not read as a database.
             write_atomically(folder / "db.yaml", self._content(f"/{self.name}/db.yaml", self.version))
 
@@ -99,7 +99,7 @@ class AudbDatabase:
                 raise
 
     def _fetch_recording(self, folder: Path, file: str) -> None:
-        path = _inside(folder, file)
+        path = _resolve_inside(folder, file)
         if path.is_file() and hashlib.md5(path.read_bytes()).hexdigest() == self._files.checksum(file):
             return
         remote = f"/{self.name}/media/{self._files.archive(file)}.zip"
@@ -213,7 +213,7 @@ def _dependencies(audb: Any, repository: Any, name: str, version: str) -> Any:
         return files
 
 
-def _inside(folder: Path, file: str) -> Path:
+def _resolve_inside(folder: Path, file: str) -> Path:
     """Return the path of a file of the database; it must be inside the folder."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts or "\\" in file or ":" in file:
@@ -224,7 +224,7 @@ def _inside(folder: Path, file: str) -> Path:
 def _name_in(folder: Path, path: Path) -> str:
     """Return the name of a recording in the database; it must be inside the folder."""
     file = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
-    return _inside(folder, file).relative_to(folder).as_posix()
+    return _resolve_inside(folder, file).relative_to(folder).as_posix()
 
 
 @contextmanager

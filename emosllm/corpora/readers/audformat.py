@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, nothing_of
+from emosllm.corpora.corpus_folder import check_folder, missing_corpus_error
 from emosllm.corpora.readers.audformat_tables import load_database
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
@@ -116,7 +116,7 @@ def _scale(db: Any, name: str) -> tuple[float, float] | None:
 def _load(root: Path) -> Any:
     check_folder(root, CARD)
     if not (root / "db.yaml").is_file():
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     return load_database(root)
 
 

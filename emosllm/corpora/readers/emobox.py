@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, nothing_of
-from emosllm.corpora.tables import Seen, emotion_in, read_text
+from emosllm.corpora.corpus_folder import check_folder, missing_corpus_error
+from emosllm.corpora.tables import UniqueNames, emotion_in, read_text
 from emosllm.errors import UserError
 from emosllm.labels import LabelSet, emotion_name
 from emosllm.utterance import Split, Utterance
@@ -92,26 +92,26 @@ def read(root: Path, corpus: str, fold: int = 1, audio: Path | None = None, test
             twice.
     """
     check_folder(root, CARD)
-    home = _home(root)
-    if not any((home / name).is_dir() for name in CORPORA):
-        raise nothing_of(root, CARD)
-    if corpus not in CORPORA or not (home / corpus).is_dir():
-        there = ", ".join(name for name in CORPORA if (home / name).is_dir())
-        raise UserError(f"EmoBox has no corpus {corpus!r} in {home}: there are {there or 'none'}")
-    folder = home / corpus / f"fold_{fold}"
+    data = _data_folder(root)
+    if not any((data / name).is_dir() for name in CORPORA):
+        raise missing_corpus_error(root, CARD)
+    if corpus not in CORPORA or not (data / corpus).is_dir():
+        there = ", ".join(name for name in CORPORA if (data / name).is_dir())
+        raise UserError(f"EmoBox has no corpus {corpus!r} in {data}: there are {there or 'none'}")
+    folder = data / corpus / f"fold_{fold}"
     if not folder.is_dir():
-        folds = sorted(path.name.removeprefix("fold_") for path in (home / corpus).glob("fold_*"))
-        raise UserError(f"EmoBox has no fold {fold} of {corpus} in {home}: there are {', '.join(folds) or 'none'}")
-    speakers = _speakers(home / corpus / "data.seg.wrd.stm", corpus)
-    classes = _label_map(home / corpus, corpus)
-    downloads = audio or home.parent / "downloads"
+        folds = sorted(path.name.removeprefix("fold_") for path in (data / corpus).glob("fold_*"))
+        raise UserError(f"EmoBox has no fold {fold} of {corpus} in {data}: there are {', '.join(folds) or 'none'}")
+    speakers = _speakers(data / corpus / "data.seg.wrd.stm", corpus)
+    classes = _label_map(data / corpus, corpus)
+    downloads = audio or data.parent / "downloads"
     lists: tuple[tuple[Split, str], ...] = (("train", "train"), ("val", "valid"), ("test", test))
-    seen = Seen()
+    seen = UniqueNames()
     found: list[Utterance] = []
     for split, kind in lists:
         path = folder / f"{corpus}_{kind}_fold_{fold}.jsonl"
         if not path.is_file() and split != "val":
-            raise nothing_of(root, CARD, f", {corpus}, fold {fold}, {kind}")
+            raise missing_corpus_error(root, CARD, f", {corpus}, fold {fold}, {kind}")
         before = len(found)
         for number, entry in _lines(path) if path.is_file() else ():
             seen.add(str(entry["key"]), path, number)
@@ -131,7 +131,7 @@ def card(corpus: str) -> Card:
 
 def label_set(root: Path, corpus: str) -> LabelSet:
     """Return the classes that EmoBox scores for a corpus, in the order of its `label_map.json`, without X."""
-    classes = dict.fromkeys(name for name in _label_map(_home(root) / corpus, corpus).values() if name)
+    classes = dict.fromkeys(name for name in _label_map(_data_folder(root) / corpus, corpus).values() if name)
     return LabelSet(f"emobox_{corpus}", tuple(classes))
 
 
@@ -155,12 +155,12 @@ def draw_validation(train: Sequence[Utterance]) -> tuple[tuple[Utterance, ...], 
     return tuple(train[place] for place in places[:kept]), tuple(train[place] for place in places[kept:])
 
 
-def our_name(corpus: str) -> str:
+def corpus_value(corpus: str) -> str:
     """Return the value of `corpus` of the utterances of a corpus of the lists."""
     return _OUR_NAME.get(corpus, corpus)
 
 
-def _home(root: Path) -> Path:
+def _data_folder(root: Path) -> Path:
     return root / "data" if (root / "data").is_dir() else root
 
 
@@ -214,7 +214,7 @@ def _utterance(
         raise UserError(f"{path}, row {number}: {word!r} is not in label_map.json: download the repository again")
     length = entry.get("length")
     start, end = float(entry.get("start_time") or 0.0), entry.get("end_time")
-    ours = our_name(corpus)
+    ours = corpus_value(corpus)
     return Utterance(
         id=key,
         audio=downloads / str(entry["wav"]).removeprefix("downloads/"),

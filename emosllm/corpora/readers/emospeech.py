@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import nothing_of
-from emosllm.corpora.readers.meacorpus import recordings_beside, spanish, tables_in
-from emosllm.corpora.tables import Seen, emotion_in, header_of, read_table
+from emosllm.corpora.corpus_folder import missing_corpus_error
+from emosllm.corpora.readers.meacorpus import recordings_beside, tables_in, utterance_of_row
+from emosllm.corpora.tables import UniqueNames, emotion_in, header_of, read_table
 from emosllm.utterance import Split, Utterance
 
 COLUMNS = ("id", "transcription")
@@ -48,19 +48,19 @@ def read(root: Path) -> list[Utterance]:
     Raises:
         UserError: there is no table, a column is missing, an emotion is unknown, or a name occurs twice.
     """
-    seen = Seen()
+    seen = UniqueNames()
     tables = tables_in(root, CARD, COLUMNS)
     found = [utterance for table in tables for utterance in _rows(table, seen)]
     if not found:
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     return sorted(found, key=lambda utterance: utterance.split == "test")
 
 
-def _rows(table: Path, seen: Seen) -> Iterator[Utterance]:
+def _rows(table: Path, seen: UniqueNames) -> Iterator[Utterance]:
     labelled = "label" in header_of(table)
     split: Split = "test" if not labelled or _TEST.search(table.stem) else "train"
     beside = recordings_beside(table)
     for number, row in read_table(table, COLUMNS):
         seen.add(row["id"], table, number)
         emotion = emotion_in(table, number, row["label"]) if labelled else None
-        yield spanish("emospeech", row["id"], row, emotion, split, beside)
+        yield utterance_of_row("emospeech", row["id"], row, emotion, split, beside)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, nothing_of
-from emosllm.corpora.tables import Seen, emotion_in, read_text
+from emosllm.corpora.corpus_folder import check_folder, missing_corpus_error
+from emosllm.corpora.tables import UniqueNames, emotion_in, read_text
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
@@ -82,7 +82,7 @@ def read(root: Path) -> list[Utterance]:
             twice.
     """
     check_folder(root, CARD)
-    found, seen = [], Seen()
+    found, seen = [], UniqueNames()
     for file in sorted(root.glob("Session[1-5]/dialog/EmoEvaluation/Ses*.txt")):
         texts = _transcripts(file.parents[1] / "transcriptions" / file.name)
         wavs = file.parents[2] / "sentences" / "wav" / file.stem
@@ -90,7 +90,7 @@ def read(root: Path) -> list[Utterance]:
             seen.add(fields["turn"], file, number)
             found.append(_utterance(file, number, fields, votes, wavs, texts))
     if not found:
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     return found
 
 

@@ -7,8 +7,8 @@ The table is `metadata_english_all.csv`, the recordings are `wav_all/<name>.wav`
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import nothing_of
-from emosllm.corpora.tables import Seen, header_of, read_table
+from emosllm.corpora.corpus_folder import missing_corpus_error
+from emosllm.corpora.tables import UniqueNames, header_of, read_table
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 from emosllm.utterance import Split, Utterance
@@ -60,7 +60,7 @@ def read(
     """
     path = root / table
     if not path.is_file():
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     columns = {"name": name, "emotion": emotion, "speaker": speaker, "gender": gender, "split": split}
     columns["transcript"] = transcript
     header = header_of(path)
@@ -69,7 +69,7 @@ def read(
             raise UserError(
                 f"{path} has no column {column!r}: found {', '.join(header) or 'none'}; name it with {option}=COLUMN"
             )
-    found, seen = [], Seen()
+    found, seen = [], UniqueNames()
     for number, row in read_table(path, ()):
         cells = {option: row.get(column, "") for option, column in columns.items()}
         seen.add(cells["name"], path, number)
@@ -78,7 +78,7 @@ def read(
         except UserError as error:
             raise UserError(f"{path}, row {number}: {error}") from None
     if not found:
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     return found
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import nothing_of
-from emosllm.corpora.tables import Row, Seen, emotion_in, header_of, read_table
+from emosllm.corpora.corpus_folder import missing_corpus_error
+from emosllm.corpora.tables import Row, UniqueNames, emotion_in, header_of, read_table
 from emosllm.errors import UserError
 from emosllm.utterance import Split, Utterance
 
@@ -44,21 +44,21 @@ def read(root: Path) -> list[Utterance]:
     Raises:
         UserError: there is no table, a column is missing, an emotion or split is unknown, or a name occurs twice.
     """
-    seen = Seen()
+    seen = UniqueNames()
     found = [utterance for table in tables_in(root, CARD, COLUMNS) for utterance in _rows(table, seen)]
     if not found:
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     return found
 
 
-def _rows(table: Path, seen: Seen) -> Iterator[Utterance]:
+def _rows(table: Path, seen: UniqueNames) -> Iterator[Utterance]:
     beside = recordings_beside(table)
     for number, row in read_table(table, COLUMNS):
         seen.add(row["filename"], table, number)
         if row["split"].lower() not in SPLITS:
             raise UserError(f"{table}, row {number}: unknown split {row['split']!r}: known are {', '.join(SPLITS)}")
         emotion = emotion_in(table, number, row["label"])
-        yield spanish("meacorpus", row["filename"], row, emotion, SPLITS[row["split"].lower()], beside)
+        yield utterance_of_row("meacorpus", row["filename"], row, emotion, SPLITS[row["split"].lower()], beside)
 
 
 def tables_in(root: Path, card: Card, columns: tuple[str, ...]) -> list[Path]:
@@ -72,7 +72,7 @@ def tables_in(root: Path, card: Card, columns: tuple[str, ...]) -> list[Path]:
     tables = sorted(path for path in root.rglob("*.csv") if not path.name.startswith("."))
     fitting = [path for path in tables if {*columns} <= {*header_of(path)}]
     if not fitting:
-        raise nothing_of(root, card)
+        raise missing_corpus_error(root, card)
     return fitting
 
 
@@ -81,7 +81,9 @@ def recordings_beside(table: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(table.parent.rglob("*.mp3"))}
 
 
-def spanish(corpus: str, file: str, row: Row, emotion: str | None, split: Split, beside: dict[str, Path]) -> Utterance:
+def utterance_of_row(
+    corpus: str, file: str, row: Row, emotion: str | None, split: Split, beside: dict[str, Path]
+) -> Utterance:
     """Build the utterance of a row of MEACorpus or EmoSPeech."""
     return Utterance(
         id=Path(file).stem,

@@ -13,8 +13,8 @@ from typing import Literal
 
 from emosllm.corpora.audio_extraction import extract_audio
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, nothing_of
-from emosllm.corpora.tables import Seen, emotion_in, read_table
+from emosllm.corpora.corpus_folder import check_folder, missing_corpus_error
+from emosllm.corpora.tables import UniqueNames, emotion_in, read_table
 from emosllm.utterance import Split, Utterance
 
 CARD = Card(
@@ -72,7 +72,7 @@ def read(root: Path, audio: Path | None = None) -> list[Utterance]:
     check_folder(root, CARD)
     found = [utterance for split in _TABLES for utterance in _rows(root, split)]
     if not found:
-        raise nothing_of(root, CARD)
+        raise missing_corpus_error(root, CARD)
     sounds, videos = _clips(root)
     if audio is not None:
         waiting = {name: video for name, video in videos.items() if name not in sounds and name not in BROKEN}
@@ -88,7 +88,7 @@ def read(root: Path, audio: Path | None = None) -> list[Utterance]:
 
 def _rows(root: Path, split: Split) -> Iterator[Utterance]:
     tables = sorted(root.rglob(_TABLES[split]), key=lambda path: len(path.parts))
-    seen = Seen()
+    seen = UniqueNames()
     for number, row in read_table(tables[0], _COLUMNS) if tables else ():
         name = f"{_ID_PREFIX[split]}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
         seen.add(name, tables[0], number)

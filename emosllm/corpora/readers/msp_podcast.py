@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import check_folder, nothing_of
-from emosllm.corpora.tables import Row, Seen, emotion_in, header_of, read_table, read_text
+from emosllm.corpora.corpus_folder import check_folder, missing_corpus_error
+from emosllm.corpora.tables import Row, UniqueNames, emotion_in, header_of, read_table, read_text
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 from emosllm.utterance import Split, Utterance
@@ -67,7 +67,7 @@ def read(root: Path, sets: Sequence[str] = tuple(SPLITS)) -> list[Utterance]:
         if name in sets and name in EXTRA_SETS and Path(file).stem not in found:
             found[Path(file).stem] = files.utterance(file, name)
     if not found:
-        raise nothing_of(root, CARD, f" in {', '.join(sets)}")
+        raise missing_corpus_error(root, CARD, f" in {', '.join(sets)}")
     return [found[key] for key in sorted(found)]
 
 
@@ -77,7 +77,7 @@ class _Files:
     def __init__(self, root: Path) -> None:
         self.consensus = _first(root, _spellings("consensus"))
         if self.consensus is None:
-            raise nothing_of(root, CARD)
+            raise missing_corpus_error(root, CARD)
         self.audio = _first(root, ("Audios", "Audio", "audios", "audio")) or root / "Audios"
         texts = _first(root, ("Transcripts", "transcripts"))
         self._texts = {path.stem: path for path in texts.glob("*.txt")} if texts else {}
@@ -115,7 +115,7 @@ def _spellings(kind: str) -> list[str]:
 
 def _labelled(files: _Files, sets: Sequence[str]) -> Iterator[Utterance]:
     """Yield the utterances of the label file that are in `sets`."""
-    path, seen = files.consensus, Seen()
+    path, seen = files.consensus, UniqueNames()
     assert path is not None
     for number, row in read_table(path, _COLUMNS):
         seen.add(row["FileName"], path, number)

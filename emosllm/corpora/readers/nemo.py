@@ -11,7 +11,7 @@ from typing import Literal
 
 from emosllm.corpora.card import Card
 from emosllm.corpora.corpus_folder import check_folder, named_recordings, recordings
-from emosllm.corpora.tables import Seen, emotion_in, read_table
+from emosllm.corpora.tables import UniqueNames, emotion_in, read_table
 from emosllm.errors import UserError
 from emosllm.labels import emotion_name
 from emosllm.utterance import Utterance
@@ -47,7 +47,7 @@ def read(root: Path) -> list[Utterance]:
 
 def _rows(root: Path, table: Path) -> Iterator[Utterance]:
     here = {path.stem: path for path in recordings(root, CARD)} if (root / "samples").is_dir() else {}
-    seen, number = Seen(), 0
+    seen, number = UniqueNames(), 0
     # WR0_surprised_64.wav	surprised	Ucho wykrywa...	ucho wykrywa...	WR0	male	23
     for number, row in read_table(table, _COLUMNS, "\t"):
         seen.add(row["file_id"], table, number)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.corpus_folder import named_recordings, nothing_of
+from emosllm.corpora.corpus_folder import missing_corpus_error, named_recordings
 from emosllm.utterance import Utterance
 
 CARD = Card(
@@ -64,5 +64,5 @@ def read(root: Path) -> list[Utterance]:
         if name["modality"] == "03" and name["channel"] == "01"
     ]
     if not utterances:
-        raise nothing_of(root, CARD, " speech")
+        raise missing_corpus_error(root, CARD, " speech")
     return utterances

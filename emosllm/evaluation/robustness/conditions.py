@@ -15,6 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.extras import extra
 
@@ -22,10 +23,9 @@ with extra("eval", "changing recordings"):
     from emosllm import augmentation
 
 #: Maps float32 samples `[T]` at 16 kHz and a random generator to samples `[T']`.
-Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-Voices = Sequence[np.ndarray]
+Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+BackgroundClips = Sequence[np.ndarray]
 
-_RATE = augmentation.RATE
 _TELEPHONE = 8_000  # Hz, the rate of GSM and G.711
 _MP3_DELAY = 576 + 529  # samples of delay by LAME and every decoder; only files with a tag state it
 
@@ -47,18 +47,18 @@ class Condition:
     name: str
     unit: str
     severities: tuple[float, ...]
-    make: Callable[[np.ndarray, np.random.Generator, float, Voices], np.ndarray]
+    make: Callable[[np.ndarray, np.random.Generator, float, BackgroundClips], np.ndarray]
     unchanged: float | None = None
     codec: tuple[str, str] | None = None
     needs_voices: bool = False
 
-    def missing(self, voices: Voices = ()) -> str | None:
+    def missing(self, voices: BackgroundClips = ()) -> str | None:
         """Why this condition is not available here, in a few words; `None` if it is."""
         if self.codec and self.codec[1] not in sf.available_subtypes(self.codec[0]):
             return f"this libsndfile ({sf.__libsndfile_version__}) has no {self.codec[1]}"
         return "there are no other voices for it" if self.needs_voices and not voices else None
 
-    def at(self, severity: float, voices: Voices = ()) -> Change:
+    def degrade_at(self, severity: float, voices: BackgroundClips = ()) -> Degradation:
         """The change at one severity.
 
         Args:
@@ -87,66 +87,68 @@ def condition(name: str) -> Condition:
     return CONDITIONS[name]
 
 
-def _white(samples: np.ndarray, rng: np.random.Generator, snr_db: float, _: Voices) -> np.ndarray:
+def _white(samples: np.ndarray, rng: np.random.Generator, snr_db: float, _: BackgroundClips) -> np.ndarray:
     return augmentation.add_noise(samples, augmentation.make_noise(len(samples), rng), snr_db)
 
 
-def _babble(samples: np.ndarray, rng: np.random.Generator, snr_db: float, voices: Voices) -> np.ndarray:
+def _babble(samples: np.ndarray, rng: np.random.Generator, snr_db: float, voices: BackgroundClips) -> np.ndarray:
     return augmentation.add_noise(samples, augmentation.make_babble(len(samples), rng, voices), snr_db)
 
 
-def _band(samples: np.ndarray, _: np.random.Generator, high_hz: float, __: Voices) -> np.ndarray:
+def _band(samples: np.ndarray, _: np.random.Generator, high_hz: float, __: BackgroundClips) -> np.ndarray:
     # The bands of ITU-T G.722 (50 to 7000 Hz) and of the old telephone, G.712 (300 to 3400 Hz).
     return augmentation.limit_band(samples, 300.0 if high_hz <= 3400 else 50.0, high_hz)
 
 
-def _room(samples: np.ndarray, rng: np.random.Generator, rt60_s: float, _: Voices) -> np.ndarray:
+def _room(samples: np.ndarray, rng: np.random.Generator, rt60_s: float, _: BackgroundClips) -> np.ndarray:
     return augmentation.add_room(samples, rng, rt60_s, 0.0)
 
 
-def _speed(samples: np.ndarray, _: np.random.Generator, ratio: float, __: Voices) -> np.ndarray:
+def _speed(samples: np.ndarray, _: np.random.Generator, ratio: float, __: BackgroundClips) -> np.ndarray:
     if ratio <= 0:
         raise UserError(f"cannot play at {ratio} times the speed: a number above 0 is needed")
     return augmentation.change_speed(samples, ratio)
 
 
-def _clipping(samples: np.ndarray, _: np.random.Generator, excess_db: float, __: Voices) -> np.ndarray:
+def _clipping(samples: np.ndarray, _: np.random.Generator, excess_db: float, __: BackgroundClips) -> np.ndarray:
     return augmentation.clip_peaks(samples, excess_db)
 
 
-def _silence(samples: np.ndarray, rng: np.random.Generator, seconds: float, _: Voices) -> np.ndarray:
+def _silence(samples: np.ndarray, rng: np.random.Generator, seconds: float, _: BackgroundClips) -> np.ndarray:
     return augmentation.pad_silence(samples, rng, seconds, seconds)
 
 
-def _quiet(samples: np.ndarray, _: np.random.Generator, gain_db: float, __: Voices) -> np.ndarray:
+def _quiet(samples: np.ndarray, _: np.random.Generator, gain_db: float, __: BackgroundClips) -> np.ndarray:
     return augmentation.change_gain(samples, gain_db)
 
 
-def _mp3(samples: np.ndarray, _: np.random.Generator, kbps: float, __: Voices) -> np.ndarray:
+def _mp3(samples: np.ndarray, _: np.random.Generator, kbps: float, __: BackgroundClips) -> np.ndarray:
     # libsndfile's 0..1 is 160 to 8 kbit/s at this rate.
     level = min(max((160 - kbps) / 152, 0.0), 0.99)
     late = _through("MP3", "MPEG_LAYER_III", samples, compression_level=level, bitrate_mode="CONSTANT")
     return late if len(late) == len(samples) else _fitted(late[_MP3_DELAY:], len(samples))
 
 
-def _opus(samples: np.ndarray, _: np.random.Generator, kbps: float, __: Voices) -> np.ndarray:
+def _opus(samples: np.ndarray, _: np.random.Generator, kbps: float, __: BackgroundClips) -> np.ndarray:
     # libsndfile's 0..1 is 256 to 6 kbit/s for one channel.
     level = min(max((256 - kbps) / 250, 0.0), 1.0)
     return _fitted(_through("OGG", "OPUS", samples, compression_level=level), len(samples))
 
 
-def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator, float, Voices], np.ndarray]:
+def _telephone_codec(subtype: str) -> Callable[[np.ndarray, np.random.Generator, float, BackgroundClips], np.ndarray]:
     """A codec at 8 kHz: resampling removes everything above 4 kHz."""
 
-    def make(samples: np.ndarray, _: np.random.Generator, __: float, ___: Voices) -> np.ndarray:
-        down = soxr.resample(samples, _RATE, _TELEPHONE)
+    def make(samples: np.ndarray, _: np.random.Generator, __: float, ___: BackgroundClips) -> np.ndarray:
+        down = soxr.resample(samples, SAMPLE_RATE, _TELEPHONE)
         decoded = _fitted(_through("WAV", subtype, down, rate=_TELEPHONE), len(down))
-        return _fitted(soxr.resample(decoded, _TELEPHONE, _RATE).astype(np.float32), len(samples))
+        return _fitted(soxr.resample(decoded, _TELEPHONE, SAMPLE_RATE).astype(np.float32), len(samples))
 
     return make
 
 
-def _through(container: str, subtype: str, samples: np.ndarray, *, rate: int = _RATE, **options: object) -> np.ndarray:
+def _through(
+    container: str, subtype: str, samples: np.ndarray, *, rate: int = SAMPLE_RATE, **options: object
+) -> np.ndarray:
     """Encode in memory and decode again, at the original level."""
     scale = min(1.0, 0.99 / max(float(np.abs(samples).max(initial=0.0)), 1e-9))
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ import numpy as np
 from emosllm.errors import UserError
 from emosllm.evaluation.robustness.answer_cache import AnswerCache
 from emosllm.evaluation.robustness.conditions import CONDITIONS, condition
-from emosllm.evaluation.robustness.records import Point, Robustness
+from emosllm.evaluation.robustness.records import Robustness, SeverityResult
 from emosllm.evaluation.robustness.sweep import sweep
 from emosllm.inference.recogniser import Recogniser, Transcripts
 from emosllm.utterance import Utterance
@@ -37,7 +37,7 @@ def sweep_recogniser(
     transcripts: Transcripts = "own",
     resamples: int = 1000,
     seed: int = 0,
-    on_point: Callable[[Point], None] | None = None,
+    on_point: Callable[[SeverityResult], None] | None = None,
     kept: AnswerCache | None = None,
 ) -> Robustness:
     """Run a recogniser on clean and degraded recordings.

@@ -11,7 +11,7 @@ from emosllm.evaluation.statistics.significance import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class SeverityResult:
     """One condition at one severity.
 
     Attributes:
@@ -54,8 +54,8 @@ class Robustness:
         level: of the intervals.
     """
 
-    clean: Point
-    points: tuple[Point, ...]
+    clean: SeverityResult
+    points: tuple[SeverityResult, ...]
     units: Mapping[str, str]
     unchanged: Mapping[str, float]
     skipped: Mapping[str, str]
@@ -63,6 +63,6 @@ class Robustness:
     seed: int
     level: float
 
-    def curve(self, name: str) -> tuple[Point, ...]:
+    def curve(self, name: str) -> tuple[SeverityResult, ...]:
         """The points of one condition, without `clean`."""
         return tuple(point for point in self.points if point.condition == name)

@@ -13,12 +13,12 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.robustness.answer_cache import AnswerCache, PointAnswers
-from emosllm.evaluation.robustness.conditions import CONDITIONS, Condition, Voices
-from emosllm.evaluation.robustness.records import Point, Robustness
+from emosllm.evaluation.robustness.conditions import CONDITIONS, BackgroundClips, Condition
+from emosllm.evaluation.robustness.records import Robustness, SeverityResult
 from emosllm.evaluation.statistics.bootstrap import bootstrap_by_speaker
 from emosllm.evaluation.statistics.significance import compare
 
-__all__ = ["Point", "Predict", "Robustness", "degrade", "pool", "sweep"]
+__all__ = ["Predict", "Robustness", "SeverityResult", "degrade", "pool_sweeps", "sweep"]
 
 #: Maps the samples `[T]` at 16 kHz of each clip to an answer for each, `None` if there is none.
 Predict = Callable[[Sequence[np.ndarray]], Sequence[str | None]]
@@ -32,11 +32,11 @@ def sweep(
     labels: Sequence[str],
     *,
     conditions: Sequence[Condition] | None = None,
-    voices: Voices | None = None,
+    voices: BackgroundClips | None = None,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    on_point: Callable[[Point], None] | None = None,
+    on_point: Callable[[SeverityResult], None] | None = None,
     kept: AnswerCache | None = None,
 ) -> Robustness:
     """Run a system on clean and degraded clips.
@@ -67,12 +67,14 @@ def sweep(
     chosen = tuple(CONDITIONS.values()) if conditions is None else tuple(conditions)
 
     def answers(each: Condition | None, severity: float | None) -> Answers:
-        def ask() -> Sequence[str | None]:
-            spoilt = clips if each is None else degrade(clips, each, severity or 0.0, seed=seed, voices=voices)
-            return _asked(predict, spoilt)
+        def predict_degraded() -> Sequence[str | None]:
+            degraded = clips if each is None else degrade(clips, each, severity or 0.0, seed=seed, voices=voices)
+            return _predict_all(predict, degraded)
 
         name = "clean" if each is None else each.name
-        return _answers(name, _read_or_asked(kept, name, severity, reference, speakers, ask), labels)
+        return _answers(
+            name, _stored_or_new_answers(kept, name, severity, reference, speakers, predict_degraded), labels
+        )
 
     clean_answers = answers(None, None)
     clean = _point("clean", None, clean_answers, None, settings)
@@ -90,7 +92,7 @@ def sweep(
     return _robustness(clean, points, chosen, skipped, settings)
 
 
-def pool(
+def pool_sweeps(
     parts: Sequence[AnswerCache],
     labels: Sequence[str],
     conditions: Sequence[Condition],
@@ -139,7 +141,12 @@ def pool(
 
 
 def degrade(
-    clips: Sequence[np.ndarray], condition: Condition, severity: float, *, seed: int = 0, voices: Voices | None = None
+    clips: Sequence[np.ndarray],
+    condition: Condition,
+    severity: float,
+    *,
+    seed: int = 0,
+    voices: BackgroundClips | None = None,
 ) -> list[np.ndarray]:
     """Degrade all clips by one condition; random draws depend on seed, condition and position, not on severity.
 
@@ -151,38 +158,38 @@ def degrade(
         voices: the recordings for babble; by default, for each clip, all others.
 
     Raises:
-        UserError: for the reasons of `Condition.at`.
+        UserError: for the reasons of `Condition.degrade_at`.
     """
-    spoilt = []
+    degraded = []
     for place, samples in enumerate(clips):
-        around: Voices = ()
+        around: BackgroundClips = ()
         if condition.needs_voices:
             around = voices if voices is not None else [*clips[:place], *clips[place + 1 :]]
         rng = np.random.default_rng([seed, zlib.crc32(condition.name.encode()), place])
-        spoilt.append(condition.at(severity, around)(samples, rng))
-    return spoilt
+        degraded.append(condition.degrade_at(severity, around)(samples, rng))
+    return degraded
 
 
-def _asked(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
+def _predict_all(predict: Predict, clips: Sequence[np.ndarray]) -> Sequence[str | None]:
     answers = predict(clips)
     if len(answers) != len(clips):
         raise UserError(f"{len(clips)} clips but {len(answers)} answers: one answer per clip is needed")
     return answers
 
 
-def _read_or_asked(
+def _stored_or_new_answers(
     kept: AnswerCache | None,
     name: str,
     severity: float | None,
     reference: Sequence[str],
     speakers: Sequence[str | None],
-    ask: Callable[[], Sequence[str | None]],
+    predict_degraded: Callable[[], Sequence[str | None]],
 ) -> PointAnswers:
     """The stored answers at one point, or new answers, which are then stored."""
     found = None if kept is None else kept.read(name, severity)
     if found is not None and found.reference == tuple(reference):
         return found
-    found = PointAnswers(tuple(reference), tuple(speakers), tuple(ask()))
+    found = PointAnswers(tuple(reference), tuple(speakers), tuple(predict_degraded()))
     if kept is not None:
         kept.write(name, severity, found)
     return found
@@ -195,8 +202,8 @@ def _answers(name: str, kept: PointAnswers, labels: Sequence[str]) -> Answers:
 
 
 def _robustness(
-    clean: Point,
-    points: Sequence[Point],
+    clean: SeverityResult,
+    points: Sequence[SeverityResult],
     chosen: Sequence[Condition],
     skipped: Mapping[str, str],
     settings: Mapping[str, float],
@@ -209,12 +216,12 @@ def _robustness(
 
 def _point(
     condition: str, severity: float | None, answers: Answers, clean: Answers | None, settings: Mapping[str, float]
-) -> Point:
+) -> SeverityResult:
     sides = (answers.reference, answers.predicted)
     scores = score(*sides, answers.labels)
     intervals = bootstrap_by_speaker(*sides, answers.speakers, answers.labels, **settings)  # type: ignore[arg-type]
     changes = compare(clean, answers, **settings).differences if clean else {}  # type: ignore[arg-type]
-    return Point(
+    return SeverityResult(
         condition=condition,
         severity=severity,
         n=scores.n,

@@ -9,7 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from emosllm.evaluation.metrics import Interval, encode
-from emosllm.evaluation.statistics.speaker_resamples import merge_alike, resampled_sums, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import (
+    merge_equal_rows,
+    resampled_sums,
+    resampling_units,
+    sum_by_unit,
+)
 
 #: The figures that have an interval; each is a field of `Scores`.
 FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
@@ -104,7 +109,7 @@ def count_clusters(speakers: Sequence[str | None]) -> int:
 def cluster_confusions(
     true: np.ndarray, answers: np.ndarray, speakers: Sequence[str | None], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct confusion matrices of speakers, and how many speakers share each (see `merge_alike`).
+    """The distinct confusion matrices of speakers, and how many speakers share each (see `merge_equal_rows`).
 
     Args:
         true: classes as numbers `[N]`.
@@ -115,8 +120,8 @@ def cluster_confusions(
     Returns:
         Matrices `[U, C, C + 1]` and counts `[U]`.
     """
-    rows = sum_by_unit(true * (classes + 1) + answers, units_of(speakers), classes * (classes + 1))
-    unique, counts = merge_alike(rows)
+    rows = sum_by_unit(true * (classes + 1) + answers, resampling_units(speakers), classes * (classes + 1))
+    unique, counts = merge_equal_rows(rows)
     return unique.reshape(-1, classes, classes + 1), counts
 
 

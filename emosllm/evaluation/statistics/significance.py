@@ -14,7 +14,12 @@ from emosllm.errors import UserError
 from emosllm.evaluation.answers import Answers, paired
 from emosllm.evaluation.metrics import Interval, encode
 from emosllm.evaluation.statistics.bootstrap import FIGURES, figures_of, percentile_interval
-from emosllm.evaluation.statistics.speaker_resamples import merge_alike, resampled_sums, sum_by_unit, units_of
+from emosllm.evaluation.statistics.speaker_resamples import (
+    merge_equal_rows,
+    resampled_sums,
+    resampling_units,
+    sum_by_unit,
+)
 from emosllm.extras import extra
 
 
@@ -88,7 +93,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class OverSeeds:
+class SeedSpread:
     """One figure over several trainings that differ by their seed.
 
     Attributes:
@@ -122,7 +127,7 @@ def compare(
     second = paired(first, second)
     true, one = encode(first.reference, first.predicted, first.labels)
     _, other = encode(first.reference, second.predicted, first.labels)
-    units = units_of(first.speakers)
+    units = resampling_units(first.speakers)
     point, draws = _paired_figures(true, one, other, units, len(first.labels), resamples, seed)
     differences = {
         name: difference_of(point[0, row], point[1, row], None if draws is None else draws[row], level)
@@ -166,7 +171,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     return McNemar(int((one & other).sum()), left, right, int((~one & ~other).sum()), exact, statistic, p)
 
 
-def over_seeds(values: Sequence[float], level: float = 0.95) -> OverSeeds:
+def seed_spread(values: Sequence[float], level: float = 0.95) -> SeedSpread:
     """Compute mean, standard deviation and interval over trainings.
 
     The interval is that of the mean over trainings on the same data, after Student. It covers no other speakers. To
@@ -188,10 +193,10 @@ def over_seeds(values: Sequence[float], level: float = 0.95) -> OverSeeds:
         raise UserError(f"cannot average over seeds: one of the figures is {numbers[~np.isfinite(numbers)][0]}")
     mean = float(numbers.mean())
     if numbers.size == 1:
-        return OverSeeds(1, mean, None, None)
+        return SeedSpread(1, mean, None, None)
     sd = float(numbers.std(ddof=1))
     half = float(stats.t.ppf((1 + level) / 2, numbers.size - 1)) * sd / numbers.size**0.5
-    return OverSeeds(numbers.size, mean, sd, Interval(mean - half, mean + half))
+    return SeedSpread(numbers.size, mean, sd, Interval(mean - half, mean + half))
 
 
 def _paired_figures(
@@ -207,7 +212,7 @@ def _paired_figures(
     point = figures(rows.sum(axis=0, keepdims=True).astype(float))[..., 0]
     if len(rows) < 2:
         return point, None
-    blocks = resampled_sums(*merge_alike(rows), resamples, np.random.default_rng(seed))
+    blocks = resampled_sums(*merge_equal_rows(rows), resamples, np.random.default_rng(seed))
     return point, np.concatenate([np.diff(figures(block), axis=0)[0] for block in blocks], axis=1)
 
 

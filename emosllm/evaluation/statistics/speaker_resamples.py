@@ -13,7 +13,7 @@ import numpy as np
 BLOCK = 10_000_000
 
 
-def units_of(speakers: Sequence[str | None]) -> np.ndarray:
+def resampling_units(speakers: Sequence[str | None]) -> np.ndarray:
     """The independent unit of each clip, numbered from 0 in order of appearance, `[N]`.
 
     A clip of an unknown speaker is a unit of its own.
@@ -40,7 +40,7 @@ def sum_by_unit(cells: np.ndarray, units: np.ndarray, size: int) -> np.ndarray:
     return sums
 
 
-def merge_alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def merge_equal_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct rows of `[U, K]` in order of appearance, as float `[V, K]`, and the count of each `[V]`.
 
     Units with equal rows form one multinomial cell with their summed probability, which gives the same distribution:

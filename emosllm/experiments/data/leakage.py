@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from emosllm.corpora.overlap import check_not_mixed
+from emosllm.corpora.overlap import check_overlap
 from emosllm.errors import UserError
 from emosllm.experiments.data.folds import Fold
 from emosllm.utterance import Utterance
@@ -49,18 +49,22 @@ def check_folds(
             a speaker on two sides; corpora that contain each other's clips; a clip that is tested twice.
     """
     everything = {u.id: u for fold in folds for side in _sides(fold).values() for u in side}
-    check_not_mixed(everything.values())
+    check_overlap(everything.values())
     contents = contents_of(everything.values())
     for fold in folds:
         _check_validation(fold, contents)
         for pair in combinations(_sides(fold), 2):
             drawn = pair == ("train", "val") and drawn_validation is not None
-            listed = pair[1] == "test" and len(_also_learned(fold, contents)) <= shared_recordings
+            listed = pair[1] == "test" and len(_shared_test_clips(fold, contents)) <= shared_recordings
             sounds = {} if drawn or listed else contents
             _check_sides(fold, pair, sounds, drawn or shared_speakers is not None, None if drawn else dialogue)
     _check_scored_once(folds, scored)
     notes = _remarks(folds, shared_speakers, scored)
-    if shared_recordings and scored == "test" and (also := sum(len(_also_learned(fold, contents)) for fold in folds)):
+    if (
+        shared_recordings
+        and scored == "test"
+        and (also := sum(len(_shared_test_clips(fold, contents)) for fold in folds))
+    ):
         notes.append(f"Tested recordings that are also in training, as in the published lists: {also}.")
     if drawn_validation is not None:
         twice = sum(len({val for _, val in _same_recordings(fold.train, fold.val, contents)}) for fold in folds)
@@ -84,7 +88,7 @@ def _check_sides(
     if pair := next(_same_recordings(first, second, contents), None):
         what = f"one recording, as {pair[0]} and as {pair[1]},"
         raise UserError(f"{where.format(what=what)}; remove one of them")
-    if dialogue is not None and (split := _named(dialogue, first) & _named(dialogue, second)):
+    if dialogue is not None and (split := _names_of(dialogue, first) & _names_of(dialogue, second)):
         raise UserError(f"{where.format(what=f'dialogue {min(split)}')}; correct the manifest's sessions")
     if not shared_speakers and (both := _speakers(first) & _speakers(second)):
         raise UserError(
@@ -93,7 +97,7 @@ def _check_sides(
         )
 
 
-def _also_learned(fold: Fold, contents: Mapping[str, str]) -> set[str]:
+def _shared_test_clips(fold: Fold, contents: Mapping[str, str]) -> set[str]:
     """The tested clips whose recordings are also in train or val."""
     sides = (fold.train, fold.val)
     return {tested for side in sides for _, tested in _same_recordings(side, fold.test, contents)}
@@ -112,16 +116,16 @@ def contents_of(utterances: Iterable[Utterance]) -> dict[str, str]:
             paths.setdefault(audio, []).append(utterance.id)
         elif audio is not None:
             names[utterance.id] = _hash(audio.tobytes() if isinstance(audio, np.ndarray) else audio)
-    waiting = _alike(paths, lambda path: path.stat().st_size if path.is_file() else None)
-    for read in (_beginning, _whole):
-        waiting = [group for paths_alike in waiting for group in _alike(paths_alike, read)]
-    alike = {path: _whole(group[0]) for group in waiting for path in group}
+    waiting = _group_equal(paths, lambda path: path.stat().st_size if path.is_file() else None)
+    for read in (_hash_beginning, _hash_file):
+        waiting = [group for paths_alike in waiting for group in _group_equal(paths_alike, read)]
+    alike = {path: _hash_file(group[0]) for group in waiting for path in group}
     for path, ids in paths.items():
         names |= dict.fromkeys(ids, alike.get(path, str(path)))
     return names
 
 
-def _alike(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Path]]:
+def _group_equal(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Path]]:
     """The groups of two or more paths with the same key; paths with the key `None` are left out."""
     groups: dict[object, list[Path]] = {}
     for path in paths:
@@ -130,12 +134,12 @@ def _alike(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[Pa
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _beginning(path: Path) -> str:
+def _hash_beginning(path: Path) -> str:
     with path.open("rb") as file:
         return _hash(file.read(_BEGINNING))
 
 
-def _whole(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
@@ -152,7 +156,7 @@ def _speakers(side: Sequence[Utterance]) -> set[str]:
     return {utterance.speaker for utterance in side if utterance.speaker}
 
 
-def _named(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -> set[str]:
+def _names_of(name: Callable[[Utterance], str | None], side: Sequence[Utterance]) -> set[str]:
     return {value for utterance in side if (value := name(utterance))}
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emosllm.corpora.manifest import read_manifest
-from emosllm.corpora.overlap import check_not_mixed
+from emosllm.corpora.overlap import check_overlap
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
@@ -24,10 +24,10 @@ def read_manifests(manifests: Sequence[Path]) -> list[Utterance]:
 
     Raises:
         UserError: `read_manifest` raises it, two manifests contain the same clip of a corpus, or two corpora contain
-            each other's clips (`check_not_mixed`).
+            each other's clips (`check_overlap`).
     """
     found = [utterance for path in manifests for utterance in read_manifest(path)]
-    check_not_mixed(found)
+    check_overlap(found)
     times = Counter(utterance.id for utterance in found)
     twice = Counter((utterance.corpus, utterance.id) for utterance in found if times[utterance.id] > 1)
     for (corpus, clip), count in twice.items():

@@ -36,7 +36,7 @@ def find_protocol(name: str) -> Protocol:
     raise UserError(f"unknown protocol {name!r}: known are {known}")
 
 
-def _official(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fold]:
+def _official_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fold]:
     return [own_splits(utterances, labels, name="official")]
 
 
@@ -74,7 +74,7 @@ def _emospeech_test(utterances: Sequence[Utterance], labels: LabelSet) -> list[F
         raise UserError(
             "EmoSPeech: the test clips have no labels, so nothing can be scored; give the table with labels"
         )
-    return _official(utterances, labels)
+    return _official_folds(utterances, labels)
 
 
 def _emobox(corpus: str) -> Protocol:
@@ -85,7 +85,7 @@ def _emobox(corpus: str) -> Protocol:
     return Protocol(
         name=f"emobox:{corpus}",
         title=f"EmoBox's folds of {corpus}",
-        corpus=emobox.our_name(corpus),
+        corpus=emobox.corpus_value(corpus),
         labels=f"emobox_{corpus}",
         headline="ua",
         folds=_emobox_folds,
@@ -101,7 +101,7 @@ def _emobox(corpus: str) -> Protocol:
 
 def _emobox_folds(utterances: Sequence[Utterance], labels: LabelSet) -> list[Fold]:
     """The published lists; if there is no validation list, it is drawn from the training list."""
-    fold = _official(utterances, labels)[0]
+    fold = _official_folds(utterances, labels)[0]
     if any(utterance.split == "val" for utterance in utterances):
         return [fold]
     train, val = emobox.draw_validation(fold.train)
@@ -123,14 +123,14 @@ def _cross_corpus(corpus: str) -> Protocol:
         corpus=corpus,
         labels=None,
         headline="ua",
-        folds=lambda utterances, labels: [_only_tested(utterances, labels)],
+        folds=lambda utterances, labels: [_test_only_fold(utterances, labels)],
         counts=_no_counts,
         chooses=True,
         notes=(f"All of {corpus} is tested, or only its test split if it has one. None of it is in training.",),
     )
 
 
-def _only_tested(utterances: Sequence[Utterance], labels: LabelSet) -> Fold:
+def _test_only_fold(utterances: Sequence[Utterance], labels: LabelSet) -> Fold:
     split = {u.split for u in utterances} >= {"test"}
     kept = tuple(u for u in utterances if labels.classify(u.emotion) and (not split or u.split == "test"))
     if not kept:
@@ -156,17 +156,17 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
         protocol.name: protocol
         for protocol in (
-            Protocol("msp-podcast", "MSP-Podcast, Test1, nine classes", "msp_podcast", "msp9", "macro_f1", _official,
-                     _no_counts, chooses=True, notes=(_MSP,)),
+            Protocol("msp-podcast", "MSP-Podcast, Test1, nine classes", "msp_podcast", "msp9", "macro_f1",
+                     _official_folds, _no_counts, chooses=True, notes=(_MSP,)),
             Protocol("msp-podcast-8", "MSP-Podcast, Test1, eight classes", "msp_podcast", "msp8", "macro_f1",
-                     _official, _no_counts, chooses=True, notes=(_MSP,)),
+                     _official_folds, _no_counts, chooses=True, notes=(_MSP,)),
             Protocol("iemocap-loso", "IEMOCAP, four classes, one session left out at a time", "iemocap", "iemocap4",
                      "ua", lambda found, labels: leave_one_out(found, labels, "session"), _iemocap_counts,
                      dialogue=_iemocap_dialogue, notes=(_LOSO,)),
             Protocol("iemocap-speakers", "IEMOCAP, four classes, one of ten speakers left out at a time", "iemocap",
                      "iemocap4", "ua", lambda found, labels: leave_one_out(found, labels, "speaker"), _iemocap_counts,
                      notes=(_LOSO, "The other half of each tested dialogue is in training.")),
-            Protocol("meld", "MELD, official splits, seven classes", "meld", "ekman7", "weighted_f1", _official,
+            Protocol("meld", "MELD, official splits, seven classes", "meld", "ekman7", "weighted_f1", _official_folds,
                      _meld_counts, chooses=True,
                      shared_speakers="MELD's official splits have them so: the six main characters are in all three."),
             Protocol("emospeech-cv", "EmoSPeech 2024, five stratified folds of the training clips", "emospeech",
@@ -174,8 +174,9 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                      notes=("The division is ours: the one that papers used is not published.",)),
             Protocol("emospeech", "EmoSPeech 2024, official test", "emospeech", "ekman6", "macro_f1", _emospeech_test,
                      _emospeech_counts("train", "test")),
-            Protocol("lssed", "LSSED, its own splits, four classes", "lssed", "iemocap4", "ua", _official, _no_counts,
-                     chooses=True, notes=("The counts of its splits are not published and are not checked.",)),
+            Protocol("lssed", "LSSED, its own splits, four classes", "lssed", "iemocap4", "ua", _official_folds,
+                     _no_counts, chooses=True,
+                     notes=("The counts of its splits are not published and are not checked.",)),
         )
     }
 )  # fmt: skip

@@ -20,9 +20,9 @@ from emosllm.experiments.results_files import write_results
 from emosllm.experiments.scoring_options import ScoringOptions
 from emosllm.inference.loader import checkpoint_folder
 from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, read_config
-from emosllm.recipe import Recipe, load_recipe, names, parse
+from emosllm.recipe import Recipe, load_recipe, parse, recipe_names
 from emosllm.recipe_parts import Answer, Strategy
-from emosllm.training.phase_trainer import these_processes
+from emosllm.training.phase_trainer import process_state
 
 _AS_IT_IS = (
     "The system was not trained under this protocol: its training data may contain clips or speakers that are tested "
@@ -109,13 +109,13 @@ def evaluate_protocol(
     plan = _plan(protocol, divided, variant, settings, trained)
     settings.scoring.check(recipe, settings.transcripts, plan.folds)
     if settings.out is not None:
-        return _carry_out(plan, protocol, settings, settings.out, console)
+        return _run_plan(plan, protocol, settings, settings.out, console)
     if not trained:
         raise UserError(f"protocol {name} trains {system} {len(divided.folds)} times: give --out DIR for the runs")
-    if these_processes().num_processes > 1:
+    if process_state().num_processes > 1:
         raise UserError("several processes need one folder for their results: give --out DIR")
     with TemporaryDirectory(prefix="emosllm-") as folder:
-        return _carry_out(plan, protocol, settings, Path(folder), console)
+        return _run_plan(plan, protocol, settings, Path(folder), console)
 
 
 def _plan(
@@ -138,7 +138,7 @@ def _plan(
     )
 
 
-def _carry_out(
+def _run_plan(
     plan: Plan, protocol: Protocol, settings: ProtocolSettings, out: Path, console: Console | None
 ) -> tuple[Results, Report]:
     experiment = Experiment(
@@ -163,7 +163,7 @@ def _system(
     chosen = {"strategy": settings.strategy, "answer": settings.answer}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     inference = [f"inference.{key}={value}" for key, value in chosen.items()]
-    if system in names() or system.endswith((".yaml", ".yml")):
+    if system in recipe_names() or system.endswith((".yaml", ".yml")):
         recipe = load_recipe(system, [*overrides, *inference])
         if recipe.phases and not settings.test_only:
             # The classes define a head's shape and a prompt's words, so the training uses the protocol's classes.

@@ -165,5 +165,7 @@ def apply_protocol_to_manifests(
 def _common(own: Sequence[Utterance], extra: Sequence[Utterance], labels: LabelSet) -> LabelSet:
     """The classes that occur in the tested corpus and, with other training corpora, in one of these."""
     tested = {labels.classify(utterance.emotion) for utterance in own} - {None}
-    learned = {labels.classify(utterance.emotion) for utterance in extra} - {None}
-    return labels.only(name for name in labels.names if name in tested and (not learned or name in learned))
+    trained_labels = {labels.classify(utterance.emotion) for utterance in extra} - {None}
+    return labels.only(
+        name for name in labels.names if name in tested and (not trained_labels or name in trained_labels)
+    )

@@ -60,7 +60,7 @@ def distance(one: Fingerprint, other: Fingerprint) -> float:
     return float(np.sqrt(np.mean(np.concatenate(differences) ** 2))) if differences else 0.0
 
 
-def warn_of_others(
+def warn_of_different_weights(
     stored: Mapping[str, Fingerprint] | None, found: Mapping[str, Fingerprint] | None, recipe: Recipe, folder: Path
 ) -> None:
     """Warn where a system's base models have other weights than those that it was trained on.

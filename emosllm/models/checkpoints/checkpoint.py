@@ -30,7 +30,7 @@ from emosllm.models.backbones import (
     new_encoder,
     new_llm,
 )
-from emosllm.models.checkpoints.base_weights import fingerprint, warn_of_others
+from emosllm.models.checkpoints.base_weights import fingerprint, warn_of_different_weights
 from emosllm.models.checkpoints.config import SpeechLLMConfig
 from emosllm.models.checkpoints.hub import fetch_checkpoint
 from emosllm.models.checkpoints.int8_weights import is_int8, read_int8
@@ -78,7 +78,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def put_weights(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[str], folder: Path) -> None:
+def load_weights_into(model: nn.Module, tensors: Mapping[str, Tensor], expected: set[str], folder: Path) -> None:
     """Copy tensors into a model that expects exactly those names.
 
     Raises:
@@ -135,7 +135,7 @@ class CheckpointModel(PreTrainedModel):
         They include mixing weights and statistics of hidden states, which no published model contains.
         """
         recipe = self.recipe
-        own = {"mapper", "head"} & (recipe.learned | set(recipe.unpublished))
+        own = {"mapper", "head"} & (recipe.trained_parts | set(recipe.unpublished))
         kinds = (".lora_", ".hidden_states.")
         names = self.state_dict()
         return {name for name in names if name.partition(".")[0] in own or any(kind in name for kind in kinds)}
@@ -213,8 +213,8 @@ class CheckpointModel(PreTrainedModel):
         write_weights(folder, {name: state[name] for name in names}, max_shard_size)
         if push_to_hub:
             repo = hub.pop("repo_id", folder.name)
-            create_repo(repo, exist_ok=True, **_only(hub, *_CREATE))
-            upload_folder(repo_id=repo, folder_path=folder, **_only(hub, *_UPLOAD))
+            create_repo(repo, exist_ok=True, **_select(hub, *_CREATE))
+            upload_folder(repo_id=repo, folder_path=folder, **_select(hub, *_UPLOAD))
 
     @classmethod
     def from_pretrained(
@@ -246,10 +246,10 @@ class CheckpointModel(PreTrainedModel):
             model = cls(config, **parts)
         else:
             model = cls.begin(recipe, dtype)
-            warn_of_others(config.base_weights, model.config.base_weights, recipe, folder)
+            warn_of_different_weights(config.base_weights, model.config.base_weights, recipe, folder)
             model.config.base_weights = config.base_weights
         expected = model._all_names() if config.self_contained else model.trained_names()
-        put_weights(model, read_weights(folder), expected, folder)
+        load_weights_into(model, read_weights(folder), expected, folder)
         model.tie_weights()
         return model.eval()
 
@@ -279,5 +279,5 @@ def _reason(error: Exception) -> str:
     return shorten(str(inner if isinstance(inner, UserError) else error), 160, placeholder=" …")
 
 
-def _only(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _select(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}

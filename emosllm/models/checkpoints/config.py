@@ -30,8 +30,8 @@ class SpeechLLMConfig(PreTrainedConfig):
         **kwargs: Any,
     ) -> None:
         self.recipe = recipe or {}
-        self.encoder_config = _anywhere(encoder_config)
-        self.llm_config = _anywhere(llm_config)
+        self.encoder_config = _without_path(encoder_config)
+        self.llm_config = _without_path(llm_config)
         self.self_contained = self_contained
         self.base_weights = base_weights
         super().__init__(**kwargs)
@@ -50,7 +50,7 @@ class SpeechHeadConfig(SpeechLLMConfig):
         super().__init__(**values)
 
 
-def _anywhere(values: dict[str, Any] | None) -> dict[str, Any] | None:
+def _without_path(values: dict[str, Any] | None) -> dict[str, Any] | None:
     """A backbone's config without the path that it was loaded from, which must not appear in a shared checkpoint."""
     return values and {name: value for name, value in values.items() if name != "_name_or_path"}
 

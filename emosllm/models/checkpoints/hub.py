@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 
 from emosllm.errors import UserError, did_you_mean
 from emosllm.models.checkpoints.locations import builtins
-from emosllm.recipe import names as recipe_names
+from emosllm.recipe import recipe_names
 
 # Options of transformers' `from_pretrained` that the hub's function accepts.
 _DOWNLOAD = ("revision", "token", "cache_dir", "local_files_only", "force_download")
@@ -39,7 +39,7 @@ def fetch_checkpoint(name: str, **hub: Any) -> Path:
         near = did_you_mean(name, {*recipe_names(), *systems()})
         raise UserError(
             f"{name}: no such folder, system or hub id{near}: trained systems here are "
-            f"{', '.join(systems())}, recipes are {', '.join(recipe_names())}; {_hub_says(name, error)}"
+            f"{', '.join(systems())}, recipes are {', '.join(recipe_names())}; {_hub_reason(name, error)}"
         ) from None
 
 
@@ -49,7 +49,7 @@ def systems() -> list[str]:
     return [name for name, config in kinds.items() if "recipe" in config]
 
 
-def _hub_says(name: str, error: Exception) -> str:
+def _hub_reason(name: str, error: Exception) -> str:
     """Why a model on the hub is not available; the hub's own messages are long."""
     if isinstance(error, HFValidationError) or name.count("/") > 1:
         return "a run or a checkpoint is named by its folder"

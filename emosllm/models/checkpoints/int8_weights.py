@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from emosllm.errors import UserError
 from emosllm.files import atomic_file
-from emosllm.models.checkpoints.module_weights import put_loaded
+from emosllm.models.checkpoints.module_weights import load_all_weights
 
 FORMAT = "int8-per-channel"
 WEIGHTS = "model.safetensors"
@@ -101,7 +101,7 @@ def load_int8(path: Path, model: PreTrainedModel, unread: Collection[str] = ()) 
         UserError: the file is damaged, or contains the weights of another model.
     """
     try:
-        put_loaded(model, {name: tensor for name, tensor in read_int8(path).items() if name not in unread})
+        load_all_weights(model, {name: tensor for name, tensor in read_int8(path).items() if name not in unread})
     except RuntimeError as error:
         raise _damaged(path, error) from None
     return model.eval()

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 
-def put_loaded(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+def load_all_weights(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
     """Load all weights of a model.
 
     Args:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 
-from emosllm.models.encoders.families import FAMILIES, cut, cut_weights, family, states_read
+from emosllm.models.encoders.families import FAMILIES, cut_layers, cut_weights, family, states_read
 from emosllm.models.encoders.hidden_states import HiddenStates
-from emosllm.models.encoders.layer_states import collect, watch
+from emosllm.models.encoders.layer_states import collect, register_hooks
 from emosllm.models.encoders.whisper import read_clips
 from emosllm.prompting.audio_vectors import convolved
 from emosllm.recipe_parts import EncoderPart
@@ -34,13 +34,13 @@ class SpeechEncoder(nn.Module):
     def __init__(self, model: PreTrainedModel, part: EncoderPart | None = None) -> None:
         super().__init__()
         self.part = part or EncoderPart(model="")
-        cut(model.config, self.part.layers, self.part.window)
+        cut_layers(model.config, self.part.layers, self.part.window)
         cut_weights(model, self.part.layers)
         self.model = model
         self.family = family(model.config)
         self.family.prepare(model)
         if self.part.mixes:
-            watch([layer for name in self.family.layers for layer in model.get_submodule(name)])
+            register_hooks([layer for name in self.family.layers for layer in model.get_submodule(name)])
         self.requires_grad_(False)
 
     @property
@@ -82,8 +82,8 @@ class SpeechEncoder(nn.Module):
         else:
             frames = self._run(**{self.family.audio: audio}, attention_mask=mask)
             keep = _frame_mask(self._frames(mask), frames)
-            frames = _silenced(frames, keep)
-        return (frames, keep) if windows is None else _joined(frames, keep, windows)
+            frames = _zero_padding(frames, keep)
+        return (frames, keep) if windows is None else _join_windows(frames, keep, windows)
 
     def _run(self, **inputs: Tensor) -> Tensor:
         """The hidden states that are read in one call of the encoder, `[A, N, D]` or `[A, N, S, D]`."""
@@ -118,7 +118,7 @@ class SpeechEncoder(nn.Module):
             hidden = self._run(**inputs)
         keep = _frame_mask(self._frames(mask), hidden)
         longest = int(keep.sum(-1).max())
-        return _silenced(hidden, keep)[:, :longest], keep[:, :longest]
+        return _zero_padding(hidden, keep)[:, :longest], keep[:, :longest]
 
     def _before_layers(self, mask: Tensor) -> Tensor:
         """Number of positions of each row at the input of the layers, `[W]`."""
@@ -138,12 +138,12 @@ def _frame_mask(lengths: Tensor, hidden: Tensor) -> Tensor:
     return torch.arange(hidden.shape[1], device=hidden.device)[None] < lengths[:, None]
 
 
-def _silenced(frames: Tensor, keep: Tensor) -> Tensor:
+def _zero_padding(frames: Tensor, keep: Tensor) -> Tensor:
     """Frames `[A, N, ...]` with zeros where `keep` `[A, N]` is false."""
     return frames * keep.view(*keep.shape, *[1] * (frames.dim() - 2))
 
 
-def _joined(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
+def _join_windows(frames: Tensor, keep: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
     """Frames of each clip with its windows concatenated, `[A, N, ...]`, and their mask `[A, N]`."""
     clips = [
         part[mask] for part, mask in zip(frames.split(windows.tolist()), keep.split(windows.tolist()), strict=True)

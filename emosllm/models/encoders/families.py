@@ -157,7 +157,7 @@ def states_read(config: PretrainedConfig, layers: Layers) -> tuple[int, ...]:
     return tuple(range(depth(config) + 1)) if layers == "weighted" else (depth(config),)
 
 
-def cut(config: PretrainedConfig, layers: Layers, window: Window = "model") -> PretrainedConfig:
+def cut_layers(config: PretrainedConfig, layers: Layers, window: Window = "model") -> PretrainedConfig:
     """The config of an encoder cut after the deepest layer that is read; later modules need not be built or loaded.
 
     Args:
@@ -200,7 +200,7 @@ def cut_weights(model: PreTrainedModel, layers: Layers) -> None:
     """
     if layers == "last":
         return
-    model.config = cut(model.config, layers)
+    model.config = cut_layers(model.config, layers)
     for name, number in family(model.config).layers.items():
         stack = model.get_submodule(name)
         del stack[getattr(model.config, number) :]

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 _COLLECTED: ContextVar[list[Tensor] | None] = ContextVar("collected", default=None)
 
 
-def watch(layers: Sequence[nn.Module]) -> None:
+def register_hooks(layers: Sequence[nn.Module]) -> None:
     """Register the hooks that collect states on layers, given in order."""
-    layers[0].register_forward_pre_hook(_entered, with_kwargs=True)
+    layers[0].register_forward_pre_hook(_collect_input, with_kwargs=True)
     for layer in layers:
-        layer.register_forward_hook(_left)
+        layer.register_forward_hook(_collect_output)
 
 
 def collect(run: Callable[[], Tensor], numbers: Sequence[int]) -> Tensor:
-    """Run an encoder and return selected hidden states of its watched layers.
+    """Run an encoder and return selected hidden states of the layers with hooks.
 
     Args:
         run: calls the encoder and returns its last hidden state `[A, N, D]`.
@@ -42,11 +42,11 @@ def collect(run: Callable[[], Tensor], numbers: Sequence[int]) -> Tensor:
     return torch.stack([states[number][:, -N:] for number in numbers], dim=2)
 
 
-def _entered(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+def _collect_input(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
     _keep(inputs[0] if inputs else named["hidden_states"])
 
 
-def _left(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+def _collect_output(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
     _keep(output[0] if isinstance(output, tuple) else output)
 
 

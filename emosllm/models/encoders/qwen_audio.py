@@ -17,7 +17,7 @@ from transformers.models.qwen2_audio.configuration_qwen2_audio import Qwen2Audio
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
 from emosllm.audio import AudioError
-from emosllm.models.encoders.whisper import first, read_clips
+from emosllm.models.encoders.whisper import length_mask, read_clips
 
 
 class QwenAudioEncoderConfig(Qwen2AudioEncoderConfig):
@@ -81,7 +81,7 @@ class QwenAudioFeatureExtractor(WhisperFeatureExtractor):
             )
         features = super().__call__(clips, sampling_rate=sampling_rate, return_attention_mask=False)
         lengths = torch.tensor([len(clip) // self.hop_length for clip in clips])
-        features["attention_mask"] = first(lengths, self.nb_max_frames).long().numpy()
+        features["attention_mask"] = length_mask(lengths, self.nb_max_frames).long().numpy()
         return features.convert_to_tensors(return_tensors)
 
 

@@ -27,11 +27,11 @@ def read_clips(tower: PreTrainedModel, features: Tensor, lengths: Tensor) -> Ten
     longest = max(2, int(counts.max()))  # at least one pair, for encoders that pool pairs
     features = features[:, :, : 2 * longest].to(tower.conv1.weight.dtype)
     # A single clip ends at its last pair of mel frames; in a batch the convolutions must not read beyond it.
-    features = features * first(2 * counts, features.shape[-1])[:, None]
+    features = features * length_mask(2 * counts, features.shape[-1])[:, None]
     hidden = nn.functional.gelu(tower.conv2(nn.functional.gelu(tower.conv1(features)))).transpose(1, 2)
     hidden = hidden + tower.embed_positions.weight[: hidden.shape[1]]
     mask = create_bidirectional_mask(
-        config=tower.config, inputs_embeds=hidden, attention_mask=first(counts, hidden.shape[1]).long()
+        config=tower.config, inputs_embeds=hidden, attention_mask=length_mask(counts, hidden.shape[1]).long()
     )
     for layer in tower.layers:
         hidden = layer(hidden, mask)
@@ -45,6 +45,6 @@ def after_convolutions(lengths: Tensor) -> Tensor:
     return (lengths + 1) // 2
 
 
-def first(lengths: Tensor, width: int) -> Tensor:
+def length_mask(lengths: Tensor, width: int) -> Tensor:
     """`[A, width]` bool, true on the first `lengths` `[A]` of each row."""
     return torch.arange(width, device=lengths.device)[None] < lengths[:, None]

@@ -22,7 +22,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from emosllm.models.kernels.last_layer import first_read
+from emosllm.models.kernels.last_layer import first_wanted_position
 
 GROUPED = "grouped_sdpa"
 # Arguments that some model families pass to attention. Calls that use one are left to the function of transformers.
@@ -77,7 +77,7 @@ def _attend(
     Returns:
         `[B, L, H, D_h]`, and `None` in place of the attention weights.
     """
-    first, (B, H, L, width) = first_read(module), query.shape
+    first, (B, H, L, width) = first_wanted_position(module), query.shape
     odd = any(special.get(name) is not None for name in _ODD)
     if first == L:
         return query.new_zeros(B, L, H, width), None

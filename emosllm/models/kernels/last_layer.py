@@ -21,8 +21,8 @@ _WANTED: ContextVar[Tensor | None] = ContextVar("wanted", default=None)
 _FIRST: ContextVar[int] = ContextVar("first", default=0)
 
 
-def skip_unread(llm: PreTrainedModel) -> None:
-    """Make an LLM's last layer compute only the positions given to `reading_only`."""
+def restrict_last_layer(llm: PreTrainedModel) -> None:
+    """Make an LLM's last layer compute only the positions given to `wanted_positions`."""
     layers = getattr(llm.get_decoder(), "layers", None)  # GPT-2 and Falcon use another name, and other blocks
     last = layers[-1] if isinstance(layers, nn.ModuleList) else None
     attention, block = getattr(last, "self_attn", None), getattr(last, "mlp", None)
@@ -34,7 +34,7 @@ def skip_unread(llm: PreTrainedModel) -> None:
 
 
 @contextmanager
-def reading_only(wanted: Tensor | None) -> Iterator[None]:
+def wanted_positions(wanted: Tensor | None) -> Iterator[None]:
     """Inside this context, hidden states of a prepared LLM are valid only at the positions `wanted` `[B, L]`."""
     first = 0 if wanted is None else int((~wanted.any(0)).cumprod(0).sum())
     tokens = _WANTED.set(wanted), _FIRST.set(first)
@@ -45,7 +45,7 @@ def reading_only(wanted: Tensor | None) -> Iterator[None]:
         _FIRST.reset(tokens[1])
 
 
-def first_read(attention: nn.Module) -> int:
+def first_wanted_position(attention: nn.Module) -> int:
     """The first position at which an attention module's output is read; 0 for modules of other layers than the last."""
     return _FIRST.get() if getattr(attention, "is_last", False) else 0
 

@@ -56,7 +56,7 @@ def pack_linears(model: nn.Module) -> int:
     Returns:
         Number of packed layers; 0 where the CPU or this version of torch does not support it.
     """
-    if not _of_use():
+    if not _is_supported():
         return 0
     assert all(layer.merged for layer in lora_layers(model)), "adapters that are not merged would be lost"
     packed = 0
@@ -65,18 +65,18 @@ def pack_linears(model: nn.Module) -> int:
             if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16 and layer.weight.device.type == "cpu":
                 setattr(module, name, PackedLinear(layer))
                 packed += 1
-    _give_back()
+    _free_memory()
     return packed
 
 
-def _give_back() -> None:
+def _free_memory() -> None:
     """Return freed memory to the operating system: glibc would keep a quarter of a system's size of old weights."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
 
 
-def _of_use() -> bool:
+def _is_supported() -> bool:
     """Whether oneDNN supports bfloat16 on this CPU, and torch has the operators that pack weights."""
     operators = torch.ops.mkldnn
     known = hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")

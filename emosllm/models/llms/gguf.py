@@ -31,7 +31,7 @@ from transformers.initialization import no_init_weights
 
 from emosllm.errors import UserError
 from emosllm.models.checkpoints.locations import is_hub_name, locate
-from emosllm.models.checkpoints.module_weights import put_loaded
+from emosllm.models.checkpoints.module_weights import load_all_weights
 
 _READ: dict[tuple[Path, int], PreTrainedConfig] = {}  # by the file and the time of its last change
 
@@ -42,7 +42,7 @@ def load_gguf_config(reference: str, file: str) -> PreTrainedConfig:
     Raises:
         UserError: the file is not available, or is not a GGUF file.
     """
-    with _alone(reference, file) as place:
+    with _isolated_folder(reference, file) as place:
         return _config(place, file)
 
 
@@ -52,7 +52,7 @@ def load_gguf_tokenizer(reference: str, file: str) -> PreTrainedTokenizerBase:
     Raises:
         UserError: the file is not available, or is not a GGUF file.
     """
-    with _alone(reference, file) as place:
+    with _isolated_folder(reference, file) as place:
         return AutoTokenizer.from_pretrained(place, gguf_file=file, trust_remote_code=False)
 
 
@@ -62,7 +62,7 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
     Raises:
         UserError: the file is not available, or is not a GGUF file.
     """
-    with _alone(reference, file) as place:
+    with _isolated_folder(reference, file) as place:
         config = _config(place, file)
         whole: dict[str, Any] = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)}
         stored = AutoModelForCausalLM.from_pretrained(
@@ -73,7 +73,7 @@ def load_gguf_llm(reference: str, file: str, dtype: torch.dtype = torch.float32)
         del config.quantization_config
     with no_init_weights():  # a new model, because the loaded one keeps the attributes of a quantised model
         plain = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
-    put_loaded(plain, stored.state_dict())
+    load_all_weights(plain, stored.state_dict())
     plain.generation_config = stored.generation_config
     return plain.eval()
 
@@ -88,7 +88,7 @@ def _config(folder: str, file: str) -> PreTrainedConfig:
 
 
 @contextmanager
-def _alone(reference: str, file: str) -> Iterator[str]:
+def _isolated_folder(reference: str, file: str) -> Iterator[str]:
     """A temporary folder that holds only the GGUF file; an error inside becomes a `UserError` of one line."""
     place = _find(reference, file)
     if find_spec("gguf") is None:

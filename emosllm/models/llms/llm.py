@@ -11,7 +11,7 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from emosllm.errors import UserError
 from emosllm.models.kernels.grouped_attention import group_heads
-from emosllm.models.kernels.last_layer import reading_only, skip_unread
+from emosllm.models.kernels.last_layer import restrict_last_layer, wanted_positions
 
 
 def prepare(llm: PreTrainedModel) -> None:
@@ -20,12 +20,12 @@ def prepare(llm: PreTrainedModel) -> None:
     The input of the output layer is made contiguous. transformers passes the last position as a three-dimensional
     slice. PyTorch then copies the weight, half a gigabyte for 128,256 tokens, for every token that is generated.
     """
-    llm.get_output_embeddings().register_forward_pre_hook(_laid_out)
+    llm.get_output_embeddings().register_forward_pre_hook(_make_contiguous)
     group_heads(llm)
-    skip_unread(llm)
+    restrict_last_layer(llm)
 
 
-def _laid_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _make_contiguous(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     hidden, *rest = inputs
     return hidden.reshape(-1, hidden.shape[-1]).contiguous().view(hidden.shape), *rest
 
@@ -41,7 +41,7 @@ def read_prefix(llm: PreTrainedModel, prefix: Tensor) -> Cache:
         A cache for one row; gradients flow through it where the LLM is trained.
     """
     cache = DynamicCache()  # without a config every layer keeps all positions: the mask applies sliding windows
-    with reading_only(torch.zeros_like(prefix[None], dtype=torch.bool)):
+    with wanted_positions(torch.zeros_like(prefix[None], dtype=torch.bool)):
         return llm.get_decoder()(input_ids=prefix[None], past_key_values=cache, use_cache=True).past_key_values
 
 
@@ -106,7 +106,7 @@ def pad_left(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return embeddings.gather(1, order[..., None].expand_as(embeddings)), mask.gather(1, order)
 
 
-def check_room(llm: PreTrainedModel, tokens: int) -> None:
+def check_positions(llm: PreTrainedModel, tokens: int) -> None:
     """Refuse rows that are longer than the LLM's number of positions: its output for them would be invalid.
 
     Args:
@@ -149,14 +149,14 @@ def read_rows(
     Raises:
         UserError: the rows are longer than the LLM's number of positions.
     """
-    check_room(llm, mask.shape[-1] + (0 if cache is None else cache.get_seq_length()))
+    check_positions(llm, mask.shape[-1] + (0 if cache is None else cache.get_seq_length()))
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     if cache is not None:
         past = mask.new_ones(len(mask), cache.get_seq_length()) if past is None else past
         positions, mask = past.sum(-1, keepdim=True) + positions, torch.cat([past, mask], dim=-1)
-    # With activation checkpointing, layers run again in the backward pass, outside of `reading_only`.
+    # With activation checkpointing, layers run again in the backward pass, outside of `wanted_positions`.
     recomputed = llm.training and llm.is_activation_checkpointing
-    with reading_only(None if recomputed else wanted):
+    with wanted_positions(None if recomputed else wanted):
         output = llm.get_decoder()(
             inputs_embeds=embeddings,
             attention_mask=mask,

@@ -22,7 +22,7 @@ from transformers import Wav2Vec2FeatureExtractor
 from emosllm.errors import UserError
 from emosllm.labels import UNKNOWN, emotion_name
 from emosllm.models.encoders.emotion2vec import Emotion2VecConfig
-from emosllm.models.published.layout import Layout, Part, Place, Read, whole
+from emosllm.models.published.layout import Layout, Part, Place, Read, identity
 from emosllm.models.published.tensors import safetensors
 from emosllm.safe_yaml import read_yaml
 
@@ -81,7 +81,7 @@ _UNUSED = re.compile(
 )
 
 
-def recognises(folder: Path) -> bool:
+def is_emotion2vec(folder: Path) -> bool:
     """Whether the config.yaml of a folder is that of a published emotion2vec."""
     return folder.is_dir() and _settings(folder).get("model") == "Emotion2vec"
 
@@ -139,21 +139,21 @@ def tensors(folder: Path) -> Iterator[tuple[str, Read]]:
             raise UserError(f"{path}: not a safetensors file, or truncated ({error}); fetch it again") from None
     else:
         for key, tensor in _walk(_unpickle(path)):  # mapped where the file allows it
-            yield key, partial(whole, tensor)
+            yield key, partial(identity, tensor)
 
 
 def place(key: str) -> list[Place] | None:
     """The place of a key's tensor. Some checkpoints prefix the encoder's keys by `d2v_model.`, or all by `module.`."""
     key = key.removeprefix("module.").removeprefix("d2v_model.")
     if key in ("proj.weight", "proj.bias"):
-        return [("head", key.replace("proj", "output"), whole)]
+        return [("head", key.replace("proj", "output"), identity)]
     if _UNUSED.fullmatch(key):
         return []
     for pattern, name in _ENCODER:
         found = re.fullmatch(pattern, key)
         if found is not None:
             ours = name(found)
-            return [("encoder", ours, _SHAPED.get(ours, whole))]
+            return [("encoder", ours, _SHAPED.get(ours, identity))]
     return None
 
 
@@ -162,7 +162,7 @@ def feature_extractor(folder: Path) -> Wav2Vec2FeatureExtractor:
     return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
 
 
-EMOTION2VEC = Layout("emotion2vec", recognises, configs, tensors, place, feature_extractor=feature_extractor)
+EMOTION2VEC = Layout("emotion2vec", is_emotion2vec, configs, tensors, place, feature_extractor=feature_extractor)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

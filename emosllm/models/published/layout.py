@@ -31,7 +31,7 @@ class Layout:
 
     Attributes:
         name: such as `emotion2vec`.
-        recognises: whether a folder has this layout; reads only file names and small configuration files.
+        matches: whether a folder has this layout; reads only file names and small configuration files.
         configs: the shape of each part as plain values: a transformers config with its `model_type` for encoder and
             llm, keyword arguments of the shape for mapper and head.
         tensors: the original key of each tensor in the folder, and a function that reads it from the disk on demand.
@@ -42,7 +42,7 @@ class Layout:
     """
 
     name: str
-    recognises: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     configs: Callable[[Path], Mapping[Part, dict[str, Any]]]
     tensors: Callable[[Path], Iterator[tuple[str, Read]]]
     place: Callable[[str], list[Place] | None]
@@ -50,7 +50,7 @@ class Layout:
     feature_extractor: Callable[[Path], FeatureExtractionMixin] | None = None
 
 
-def whole(tensor: Tensor) -> Tensor:
+def identity(tensor: Tensor) -> Tensor:
     """Return a tensor unchanged."""
     return tensor
 
@@ -92,7 +92,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unrea
                 ours[name]._is_hf_initialized = True  # otherwise a model that contains the module initialises it again
             missing.discard(name)
     faults = [
-        f"{what} {_some(keys)}"
+        f"{what} {_shorten_list(keys)}"
         for what, keys in (("lacks", sorted(missing)), ("has unknown", surplus), ("has misshapen", misshapen))
         if keys
     ]
@@ -103,7 +103,7 @@ def load_part(folder: Path, layout: Layout, part: Part, module: nn.Module, unrea
         )
 
 
-def _some(keys: Iterable[str], most: int = 3) -> str:
+def _shorten_list(keys: Iterable[str], most: int = 3) -> str:
     """The first keys of a list, and the number of the others."""
     keys = list(keys)
     more = f" and {len(keys) - most} more" if len(keys) > most else ""

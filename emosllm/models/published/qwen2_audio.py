@@ -24,7 +24,7 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _recognises(folder: Path) -> bool:
+def _matches(folder: Path) -> bool:
     return read_config(folder).get("model_type") == "qwen2_audio"
 
 
@@ -46,4 +46,4 @@ def _place(key: str) -> list[Place] | None:
     return renamed(key, _RULES)
 
 
-QWEN2_AUDIO = Layout("Qwen2-Audio", _recognises, _configs, read_tensors, _place)
+QWEN2_AUDIO = Layout("Qwen2-Audio", _matches, _configs, read_tensors, _place)

@@ -56,7 +56,7 @@ _COMPUTED = re.compile(
 )
 
 
-def _recognises(folder: Path) -> bool:
+def _matches(folder: Path) -> bool:
     config = read_config(folder)
     return config.get("model_type") == "qwen" and "audio" in config
 
@@ -147,5 +147,5 @@ def _feature_extractor(folder: Path) -> QwenAudioFeatureExtractor:
 
 
 QWEN_AUDIO = Layout(
-    "Qwen-Audio", _recognises, _configs, read_tensors, _place, load_qwen_audio_tokenizer, _feature_extractor
+    "Qwen-Audio", _matches, _configs, read_tensors, _place, load_qwen_audio_tokenizer, _feature_extractor
 )

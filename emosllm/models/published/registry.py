@@ -19,14 +19,14 @@ def find_layout(reference: str) -> tuple[Path, Layout] | None:
     """The folder and the layout of a published model in its authors' own layout; `None` for other models.
 
     Args:
-        reference: a folder, or a hub id, whose weights are downloaded only if a layout recognises it.
+        reference: a folder, or a hub id, whose weights are downloaded only if a layout matches it.
     """
     folder = Path(reference)
     if folder.is_dir():
-        return next(((folder, layout) for layout in LAYOUTS if layout.recognises(folder)), None)
+        return next(((folder, layout) for layout in LAYOUTS if layout.matches(folder)), None)
     try:
         folder = Path(snapshot_download(reference, allow_patterns=list(_TELLING)))
-        found = next((layout for layout in LAYOUTS if layout.recognises(folder)), None)
+        found = next((layout for layout in LAYOUTS if layout.matches(folder)), None)
         return None if found is None else (Path(snapshot_download(reference)), found)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
         return None  # the caller then uses transformers, whose error is more specific

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from emosllm.errors import UserError
-from emosllm.models.published.layout import Part, Place, Read, whole
+from emosllm.models.published.layout import Part, Place, Read, identity
 
 #: A pattern that a whole key must match, the part it belongs to, and its name there (`\\1` as in `re`).
 Rule = tuple[str, Part, str]
@@ -25,7 +25,7 @@ _NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read a folder's `config.json`; an unreadable file gives an empty dict, which no layout recognises."""
+    """Read a folder's `config.json`; an unreadable file gives an empty dict, which no layout matches."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -40,7 +40,7 @@ def read_tensors(folder: Path) -> Iterator[tuple[str, Read]]:
         UserError: there are no weights, a shard is missing, or a file is truncated or has another format.
     """
     for path in _files(folder):
-        with _told(path):
+        with _one_line_errors(path):
             shard = (safetensors if path.suffix == ".safetensors" else _pickled)(path)
             for key, read in shard:
                 yield key, partial(_read, path, read)
@@ -51,7 +51,7 @@ def renamed(key: str, rules: Sequence[Rule]) -> list[Place] | None:
     for pattern, part, name in rules:
         match = re.fullmatch(pattern, key)
         if match:
-            return [(part, match.expand(name), whole)]
+            return [(part, match.expand(name), identity)]
     return None
 
 
@@ -63,12 +63,12 @@ def safetensors(path: Path) -> Iterator[tuple[str, Read]]:
 
 
 def _read(path: Path, read: Read) -> Tensor:
-    with _told(path):
+    with _one_line_errors(path):
         return read()
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _one_line_errors(path: Path) -> Iterator[None]:
     """Convert a library's error about a broken file to a `UserError` of one line."""
     try:
         yield
@@ -97,4 +97,4 @@ def _files(folder: Path) -> list[Path]:
 def _pickled(path: Path) -> Iterator[tuple[str, Read]]:
     """Yield tensors of a file in torch's format, memory-mapped: their bytes are read only when they are copied."""
     for key, tensor in torch.load(path, map_location="cpu", weights_only=True, mmap=True).items():
-        yield key, partial(whole, tensor)
+        yield key, partial(identity, tensor)

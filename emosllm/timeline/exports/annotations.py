@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from emosllm.timeline.cues import in_words
-from emosllm.timeline.segments import Timeline, gaps_filled
+from emosllm.timeline.cues import cue_levels
+from emosllm.timeline.segments import Timeline, segments_and_gaps
 
 
 def textgrid(timeline: Timeline) -> str:
@@ -19,11 +19,11 @@ def textgrid(timeline: Timeline) -> str:
     end = _number(timeline.duration)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
-    stretches = list(gaps_filled(timeline))
+    intervals = list(segments_and_gaps(timeline))
     for place, (name, texts) in enumerate(tiers.items(), start=1):
         lines += [f"    item [{place}]:", '        class = "IntervalTier"', f'        name = "{name}"']
-        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(stretches)}"]
-        for number, (start, stop, segment) in enumerate(stretches, start=1):
+        lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
+        for number, (start, stop, segment) in enumerate(intervals, start=1):
             text = texts.get(id(segment), "").replace('"', '""')
             lines += [f"        intervals [{number}]:", f"            xmin = {_number(start)}"]
             lines += [f"            xmax = {_number(stop)}", f'            text = "{text}"']
@@ -81,12 +81,12 @@ def _tiers(timeline: Timeline) -> dict[str, Mapping[int, str]]:
     segments = timeline.segments
     tiers = {
         "emotion": {id(s): s.label or "not recognised" for s in segments},
-        "probability": {id(s): s.sureness for s in segments if s.confidence is not None},
+        "probability": {id(s): s.confidence_text for s in segments if s.confidence is not None},
         "transcript": {id(s): _printable(s.transcript) for s in segments if s.transcript},
         "speaker": {id(s): _printable(s.speaker) for s in segments if s.speaker},
         "cues": {
             id(s): ", ".join(f"{name} {word}" for name, word in words.items())
-            for s, words in zip(segments, in_words(segments), strict=True)
+            for s, words in zip(segments, cue_levels(segments), strict=True)
             if words
         },
         "error": {id(s): _printable(s.error) for s in segments if s.error},

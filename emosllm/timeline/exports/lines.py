@@ -14,7 +14,7 @@ _BLANKS = re.compile(r"\s+")
 
 def audacity(timeline: Timeline) -> str:
     """Audacity's label track: start, end and text with tabs between them (Audacity manual, "Importing Labels")."""
-    lines = [f"{s.start:.6f}\t{s.end:.6f}\t{_one_line(_told(s, with_words=True))}" for s in timeline.segments]
+    lines = [f"{s.start:.6f}\t{s.end:.6f}\t{_one_line(_segment_line(s, with_words=True))}" for s in timeline.segments]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -47,20 +47,20 @@ def rttm(timeline: Timeline) -> str:
     name = _BLANKS.sub("_", Path(timeline.recording).stem) or "recording"
     lines = []
     for segment in timeline.segments:
-        lines.append(f";; {_one_line(_told(segment, with_words=False))}")
+        lines.append(f";; {_one_line(_segment_line(segment, with_words=False))}")
         for speaker in segment.speakers or ("unknown",):
             times = f"{segment.start:.3f} {segment.end - segment.start:.3f}"
             lines.append(f"SPEAKER {name} 1 {times} <NA> <NA> {_BLANKS.sub('_', speaker)} <NA> <NA>")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _told(segment: Segment, *, with_words: bool) -> str:
+def _segment_line(segment: Segment, *, with_words: bool) -> str:
     """The segment in one line: speaker, emotion, probability, words."""
     if segment.label is None:
         return f"not recognised: {segment.error}"
     who = f"{segment.speaker}: " if segment.speaker else ""
     words = f" {segment.transcript}" if with_words and segment.transcript else ""
-    return f"{who}{segment.label} {segment.sureness}".rstrip() + words
+    return f"{who}{segment.label} {segment.confidence_text}".rstrip() + words
 
 
 def _subtitle(segment: Segment, *, speaker: bool = True) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from emosllm.extras import extra
-from emosllm.timeline.cues import in_words
+from emosllm.timeline.cues import cue_levels
 from emosllm.timeline.segments import Segment, Timeline
 
 
 def as_json(timeline: Timeline) -> str:
     """One object: the timeline's settings, its segments, their cues as values and in words."""
     found = timeline.to_dict()
-    for segment, words in zip(found["segments"], in_words(timeline.segments), strict=True):
+    for segment, words in zip(found["segments"], cue_levels(timeline.segments), strict=True):
         segment["cues_in_words"] = dict(words)
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
@@ -51,20 +51,20 @@ def parquet(timeline: Timeline) -> bytes:
 
 def _columns(timeline: Timeline) -> list[str]:
     cues = [*_cue_names(timeline.segments), *_cue_words(timeline)]
-    return ["start", "end", "label", "confidence", *timeline.labels, *_said(timeline), *cues, "error"]
+    return ["start", "end", "label", "confidence", *timeline.labels, *_text_columns(timeline), *cues, "error"]
 
 
-def _said(timeline: Timeline) -> list[str]:
+def _text_columns(timeline: Timeline) -> list[str]:
     """The columns of transcripts and speakers."""
     return [*(["transcript", "transcript_from"] if timeline.transcripts_from else []), "speaker"]
 
 
 def _rows(timeline: Timeline) -> list[dict[str, Any]]:
     rows = []
-    for segment, words in zip(timeline.segments, in_words(timeline.segments), strict=True):
+    for segment, words in zip(timeline.segments, cue_levels(timeline.segments), strict=True):
         found = segment.to_dict()
         row = {name: found[name] for name in ("start", "end", "label", "confidence")}
-        row |= found["probabilities"] | {name: found[name] for name in _said(timeline)}
+        row |= found["probabilities"] | {name: found[name] for name in _text_columns(timeline)}
         row |= found["cues"] | {f"{name} in words": word for name, word in words.items()}
         rows.append(row | {"error": found["error"]})
     return rows
@@ -75,5 +75,5 @@ def _cue_names(segments: Sequence[Segment]) -> list[str]:
 
 
 def _cue_words(timeline: Timeline) -> list[str]:
-    words = in_words(timeline.segments)
+    words = cue_levels(timeline.segments)
     return list(dict.fromkeys(f"{name} in words" for found in words for name in found))

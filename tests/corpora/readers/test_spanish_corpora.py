@@ -8,7 +8,7 @@ from refusals import corpus_refusal, refusal
 from emosllm.corpora import CARDS, read_corpus
 from emosllm.corpora.card import differences
 from emosllm.corpora.manifest import read_manifest, write_manifest
-from emosllm.corpora.overlap import check_not_mixed
+from emosllm.corpora.overlap import check_overlap
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
@@ -93,24 +93,24 @@ def test_a_clip_in_two_tables(lay):
 def test_the_two_are_never_mixed(lay, tmp_path):
     mea = read_corpus("meacorpus", lay(**{"mea/table.csv": MEA + MEA_ROWS}) / "mea")
     task = read_corpus("emospeech", lay(**{"task/train.csv": TRAIN}) / "task")
-    check_not_mixed(mea)
-    check_not_mixed(task)
+    check_overlap(mea)
+    check_overlap(task)
     with pytest.raises(UserError, match=r"emospeech and meacorpus must not be used together: .* leave one"):
-        check_not_mixed(mea + task)
+        check_overlap(mea + task)
     with pytest.raises(UserError, match="must not be used together"):
-        check_not_mixed(mea, task)
+        check_overlap(mea, task)
     write_manifest(tmp_path / "both.csv", mea + task)
     with pytest.raises(UserError, match="must not be used together"):
-        check_not_mixed(read_manifest(tmp_path / "both.csv"))
+        check_overlap(read_manifest(tmp_path / "both.csv"))
     renamed = [replace(utterance, corpus="mine") for utterance in mea]
     with pytest.raises(UserError, match=r"meacorpus and mine both hold 55ea70ba-9ce28715: .* leave one"):
-        check_not_mixed(mea, renamed)
+        check_overlap(mea, renamed)
 
 
 def test_short_names_that_two_corpora_share_are_no_overlap():
-    assert check_not_mixed([Utterance(id="001", corpus="one"), Utterance(id="001", corpus="two")]) is None
+    assert check_overlap([Utterance(id="001", corpus="one"), Utterance(id="001", corpus="two")]) is None
     long = [Utterance(id="recording-001", corpus="one"), Utterance(id="recording-001", corpus="two")]
-    assert "one and two both hold recording-001" in refusal(check_not_mixed, long)
+    assert "one and two both hold recording-001" in refusal(check_overlap, long)
 
 
 def test_the_real_meacorpus_train_table(shared):
@@ -128,4 +128,4 @@ def test_the_real_emospeech_tables(shared):
     assert [u.split for u in utterances] == ["train"] * 300 + ["test"] * 100
     assert all((u.emotion is None) == (u.split == "test") for u in utterances)
     with pytest.raises(UserError, match="must not be used together"):
-        check_not_mixed(utterances, read_corpus("meacorpus", shared / "text/meacorpus"))
+        check_overlap(utterances, read_corpus("meacorpus", shared / "text/meacorpus"))

@@ -8,7 +8,7 @@ import pytest
 from emosllm.errors import UserError
 from emosllm.evaluation.robustness.answer_cache import AnswerCache, PointAnswers
 from emosllm.evaluation.robustness.conditions import condition
-from emosllm.evaluation.robustness.sweep import pool, sweep
+from emosllm.evaluation.robustness.sweep import pool_sweeps, sweep
 
 CONDITIONS = [condition("quiet"), condition("clipping")]
 LABELS = ("low", "high")
@@ -77,14 +77,14 @@ def test_pooled_points_are_those_of_all_clips_together(tmp_path):
         parts.append(AnswerCache(tmp_path / str(fold)))
         parts[-1].begin("key", resume=False)
         sweep(loud, *hums(8 + 4 * fold, fold), LABELS, conditions=CONDITIONS, resamples=50, kept=parts[-1])
-    found = pool(parts, LABELS, CONDITIONS, resamples=50)
+    found = pool_sweeps(parts, LABELS, CONDITIONS, resamples=50)
     assert found.clean.n == 12 + 16
     for point in found.points:
         each = [part.read(point.condition, point.severity) for part in parts]
         right = sum(a == b for one in each for a, b in zip(one.answers, one.reference, strict=True))
         assert point.wa == pytest.approx(right / 28)
     assert found.units == {"quiet": "dB", "clipping": "dB"}
-    alone = pool(parts[:1], LABELS, [*CONDITIONS, condition("speed")], resamples=50)
+    alone = pool_sweeps(parts[:1], LABELS, [*CONDITIONS, condition("speed")], resamples=50)
     assert alone.skipped == {"speed": "it could not be made in every fold"}
     with pytest.raises(UserError, match="holds no answers to clean clips"):
-        pool([AnswerCache(tmp_path / "none")], LABELS, CONDITIONS)
+        pool_sweeps([AnswerCache(tmp_path / "none")], LABELS, CONDITIONS)

@@ -32,7 +32,7 @@ HERE = [(name, severity) for name, severity in EVERY if condition(name).missing(
 
 
 def made(name, severity, samples, seed=0):
-    return condition(name).at(severity, VOICES)(samples, np.random.default_rng(seed))
+    return condition(name).degrade_at(severity, VOICES)(samples, np.random.default_rng(seed))
 
 
 def snr_db(clean, noisy):
@@ -139,14 +139,14 @@ def test_mistakes(monkeypatch):
     with pytest.raises(UserError, match=r"unknown condition 'rain': known are white noise, babble"):
         condition("rain")
     with pytest.raises(UserError, match="cannot make babble: there are no other voices"):
-        condition("babble").at(10.0)
+        condition("babble").degrade_at(10.0)
     with pytest.raises(UserError, match="at nan dB SNR: a finite number"):
-        condition("white noise").at(float("nan"))
+        condition("white noise").degrade_at(float("nan"))
     with pytest.raises(UserError, match="a number above 0"):
         made("speed", 0.0, speech())
     monkeypatch.setattr(conditions.sf, "available_subtypes", lambda container: {})
     with pytest.raises(UserError, match=r"cannot make Opus: this libsndfile \(.*\) has no OPUS"):
-        condition("Opus").at(16.0)
+        condition("Opus").degrade_at(16.0)
 
 
 def test_without_scipy_the_way_out_is_named(monkeypatch):

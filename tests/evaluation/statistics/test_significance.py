@@ -13,7 +13,7 @@ from emosllm.evaluation.answers import answers_of, paired, read_answers
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.report_builder import build_report
 from emosllm.evaluation.statistics.bootstrap import FIGURES
-from emosllm.evaluation.statistics.significance import compare, mcnemar, over_seeds
+from emosllm.evaluation.statistics.significance import compare, mcnemar, seed_spread
 from emosllm.labels import label_set
 from emosllm.reporting.report_files import write_report
 from emosllm.utterance import Prediction, Utterance
@@ -159,21 +159,21 @@ def test_order_does_not_matter_and_mismatches_are_named():
 
 
 def test_seeds_by_hand():
-    three = over_seeds([0.5, 0.6, 0.7])
+    three = seed_spread([0.5, 0.6, 0.7])
     assert (three.n, three.mean, three.sd) == (3, pytest.approx(0.6), pytest.approx(0.1))
     half = 4.302653 * 0.1 / 3**0.5  # Student's t, 2 degrees of freedom, 97.5 %
     assert (three.interval.low, three.interval.high) == (pytest.approx(0.6 - half), pytest.approx(0.6 + half))
-    one = over_seeds([0.5])
+    one = seed_spread([0.5])
     assert (one.mean, one.sd, one.interval) == (0.5, None, None)
     with pytest.raises(UserError, match="give one per training"):
-        over_seeds([])
+        seed_spread([])
     with pytest.raises(UserError, match="one of the figures is nan"):
-        over_seeds([0.5, float("nan")])
+        seed_spread([0.5, float("nan")])
 
 
 def test_the_interval_over_seeds_covers_the_mean():
     values = np.random.default_rng(6).normal(0.6, 0.02, (500, 3))
-    inside = [found.interval.low <= 0.6 <= found.interval.high for found in map(over_seeds, values)]
+    inside = [found.interval.low <= 0.6 <= found.interval.high for found in map(seed_spread, values)]
     assert 0.92 <= np.mean(inside) <= 0.98
 
 

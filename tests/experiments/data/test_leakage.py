@@ -135,8 +135,8 @@ def test_contents_distinguish_files_of_one_size_and_read_no_others(tmp_path, mon
     files = {"a": b"12", "b": b"21", "c": b"123", "d": long + b"1", "e": long + b"2", "f": long + b"1"}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    opened, read = [], leakage._beginning
-    monkeypatch.setattr(leakage, "_beginning", lambda path: opened.append(path.name) or read(path))
+    opened, read = [], leakage._hash_beginning
+    monkeypatch.setattr(leakage, "_hash_beginning", lambda path: opened.append(path.name) or read(path))
     clips = [replace(u, id=name, audio=tmp_path / name) for u, name in zip(texts(6), files, strict=True)]
     clips += [replace(clips[0], id="again"), replace(clips[0], id="gone", audio=tmp_path / "gone")]
     names = leakage.contents_of(clips)

@@ -15,7 +15,7 @@ from emosllm.experiments.protocols.catalogue import find_protocol
 from emosllm.experiments.protocols.protocol import apply_protocol
 from emosllm.labels import LABEL_SETS
 from emosllm.prompting.prompt_template import check_templates, load_templates
-from emosllm.recipe import load_recipe, names
+from emosllm.recipe import load_recipe, recipe_names
 from emosllm.utterance import Utterance
 
 NINE, FOUR = LABEL_SETS["msp9"], LABEL_SETS["iemocap4"]
@@ -215,7 +215,7 @@ def test_emobox_keeps_an_official_validation_list():
 @pytest.mark.parametrize("corpus", catalogue.emobox.CORPORA)
 def test_every_corpus_of_emobox_has_classes_that_every_recipe_can_say(corpus):
     protocol = find_protocol(f"emobox:{corpus}")
-    for name in names():
+    for name in recipe_names():
         if not load_recipe(name).phases or load_recipe(name).inference.fallback is not None:
             continue  # published systems have their own classes; the fallback neutral is not in every label set
         recipe = load_recipe(name, [f"labels={protocol.labels}"])

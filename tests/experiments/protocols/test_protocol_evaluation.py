@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from letters import figures_in, texts
+from recorded_trainings import record_trainings
 
 from emosllm.corpora.manifest import read_manifest, write_manifest
 from emosllm.corpora.readers import emospeech
@@ -16,7 +17,6 @@ from emosllm.experiments.fold_predictions import score_system
 from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
 from emosllm.models.speech_head import SpeechHead
 from emosllm.training.feature_cache import FeatureCache
-from emosllm.training.run import Run
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "text" / "emospeech2024"
 FOUR = ("angry", "happy", "neutral", "sad")
@@ -26,12 +26,6 @@ FOUR = ("angry", "happy", "neutral", "sad")
 def loso(reader, turns, tmp_path_factory):
     out = tmp_path_factory.mktemp("loso") / "out"
     return out, *evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(out, partial=True))
-
-
-def trainings(monkeypatch):
-    seen, train = [], Run.train
-    monkeypatch.setattr(Run, "train", lambda self, *a, **k: seen.append(self.folder.name) or train(self, *a, **k))
-    return seen
 
 
 def test_each_session_is_tested_once_by_what_learned_from_the_others(loso):
@@ -79,15 +73,15 @@ def test_folds_are_taken_up_one_by_one(loso, reader, turns, tmp_path, monkeypatc
     shutil.copytree(loso[0], out)
     for place in (next(out.glob("scores/*/seed-0/fold-iemocap_2")), next(out.glob("runs/*/fold-iemocap_2-*"))):
         shutil.rmtree(place)
-    seen = trainings(monkeypatch)
+    seen = record_trainings(monkeypatch)
     evaluate_protocol("iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(out, partial=True, resume=True))
-    assert seen == ["fold-iemocap_2-seed-1"]
+    assert [folder.name for folder in seen] == ["fold-iemocap_2-seed-1"]
     assert figures_in(out) == figures_in(loso[0])
 
 
 def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch):
     run = next(loso[0].glob("runs/*/fold-iemocap_1-*"))
-    seen = trainings(monkeypatch)
+    seen = record_trainings(monkeypatch)
     _, report = evaluate_protocol("iemocap-loso", str(run), [turns], settings=ProtocolSettings(partial=True))
     assert seen == []
     assert report.scores.n == 16
@@ -97,7 +91,7 @@ def test_a_trained_system_is_scored_as_it_is(loso, turns, tmp_path, monkeypatch)
 
 
 def test_a_recipe_can_be_scored_as_published(reader, turns, monkeypatch):
-    seen = trainings(monkeypatch)
+    seen = record_trainings(monkeypatch)
     results, report = evaluate_protocol(
         "iemocap-loso", "gemma-text", [turns], reader, ProtocolSettings(partial=True, test_only=True)
     )

@@ -34,7 +34,7 @@ def system(tmp_path_factory):
     for layer in lora_layers(model.llm):
         torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.1)
     processor = build_processor(recipe)
-    sample = Sample(processor.converse("joint", transcript="Well well.", emotion="sad"), tiny.clip(0.5))
+    sample = Sample(processor.build_conversation("joint", transcript="Well well.", emotion="sad"), tiny.clip(0.5))
     return SimpleNamespace(model=model, batch=processor([sample]), processor=processor)
 
 
@@ -91,7 +91,7 @@ def test_self_contained_it_needs_nothing_else(tmp_path, names):
     encoder, llm = names
     recipe = tiny.recipe(tmp_path / "hub", encoder_name=encoder, llm_name=llm)
     model, processor = build_model(recipe).eval(), build_processor(recipe)
-    batch = processor([Sample(processor.converse("asr", transcript="Yes."), tiny.clip(0.5))])
+    batch = processor([Sample(processor.build_conversation("asr", transcript="Yes."), tiny.clip(0.5))])
     model.save_pretrained(tmp_path / "model", self_contained=True)
     with torch.no_grad():
         expected = model(**batch).loss

@@ -12,7 +12,7 @@ from emosllm.models.backbones import load_encoder
 from emosllm.models.build import build_empty
 from emosllm.models.description import describe
 from emosllm.models.encoders.encoder import SpeechEncoder
-from emosllm.models.encoders.families import FAMILIES, cut, depth, family
+from emosllm.models.encoders.families import FAMILIES, cut_layers, depth, family
 from emosllm.models.encoders.hidden_states import HiddenStates
 from emosllm.recipe_parts import EncoderPart
 
@@ -163,9 +163,9 @@ def test_too_deep_a_layer_is_refused_with_their_number():
 
 def test_the_shape_may_be_cut_twice():
     config = tiny.encoder("emotion2vec").config
-    short = cut(config, 1)
+    short = cut_layers(config, 1)
     assert (short.num_prenet_layers, short.num_main_layers) == (1, 0)
-    assert depth(cut(short, 1)) == 1
+    assert depth(cut_layers(short, 1)) == 1
     assert depth(config) == 2
 
 

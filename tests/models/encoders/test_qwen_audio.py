@@ -52,7 +52,7 @@ def parts(folder):
     return load_parts(folder, QWEN_AUDIO)
 
 
-def hear(parts, lengths):
+def encode_and_map(parts, lengths):
     """The mapper's output for the first mel frames, `[A, N, D]`, and its mask."""
     mel = golden.tensor("mel", 80, 3000)
     mask = torch.arange(3000)[None] < torch.tensor(lengths)[:, None]
@@ -63,7 +63,7 @@ def hear(parts, lengths):
 @torch.no_grad()
 @pytest.mark.parametrize("length", LENGTHS)
 def test_tower_and_mapper_are_the_originals(parts, expected, length):
-    vectors, mask = hear(parts, [length])
+    vectors, mask = encode_and_map(parts, [length])
     assert mask.all()
     torch.testing.assert_close(vectors[0], expected[f"tower_{length}"], **CLOSE)
 
@@ -71,14 +71,14 @@ def test_tower_and_mapper_are_the_originals(parts, expected, length):
 @torch.no_grad()
 def test_a_batch_is_its_clips_alone(parts, expected):
     """The original's batches differ, because its convolutions read what follows a shorter clip."""
-    vectors, mask = hear(parts, LENGTHS)
+    vectors, mask = encode_and_map(parts, LENGTHS)
     for row, length in enumerate(LENGTHS):
         torch.testing.assert_close(vectors[row, mask[row]], expected[f"tower_{length}"], **CLOSE)
 
 
 @torch.no_grad()
 def test_a_clip_too_short_for_a_frame_still_has_its_ends(parts):
-    vectors, mask = hear(parts, [0, 1, 2, 150])
+    vectors, mask = encode_and_map(parts, [0, 1, 2, 150])
     assert mask.sum(-1).tolist() == [2, 2, 2, 39]
     for row in range(3):
         torch.testing.assert_close(vectors[row, :2], parts["mapper"].ends, rtol=0, atol=0)
@@ -89,7 +89,7 @@ def test_a_clip_too_short_for_a_frame_still_has_its_ends(parts):
 def test_the_llm_reads_text_and_a_clip_as_the_original_does(parts, expected):
     llm, text = parts["llm"], expected["text"]
     words = llm.get_input_embeddings()(text)
-    row = torch.cat([words[:6], hear(parts, [37])[0][0], words[6:]])[None]
+    row = torch.cat([words[:6], encode_and_map(parts, [37])[0][0], words[6:]])[None]
     hidden, _ = read_rows(llm, row, torch.ones(row.shape[:2], dtype=torch.long), None)
     torch.testing.assert_close(llm.lm_head(hidden)[0, :, ::37], expected["logits"], **CLOSE)
 
@@ -129,11 +129,11 @@ def test_longer_than_the_window_is_refused_not_cut():
 
 
 def test_the_layout_is_recognised_by_its_config(folder, tmp_path, keys):
-    assert QWEN_AUDIO.recognises(folder)
-    assert not QWEN_AUDIO.recognises(tmp_path)
+    assert QWEN_AUDIO.matches(folder)
+    assert not QWEN_AUDIO.matches(tmp_path)
     plain = {name: value for name, value in keys["config"].items() if name != "audio"}  # Qwen-7B
-    assert not QWEN_AUDIO.recognises(published_keys.folder(tmp_path / "text", plain, {"a": torch.ones(1)}))
-    assert not QWEN_AUDIO.recognises(published_keys.folder(tmp_path / "other", {"model_type": "qwen2"}, {}))
+    assert not QWEN_AUDIO.matches(published_keys.folder(tmp_path / "text", plain, {"a": torch.ones(1)}))
+    assert not QWEN_AUDIO.matches(published_keys.folder(tmp_path / "other", {"model_type": "qwen2"}, {}))
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from emosllm.models.kernels.grouped_attention import GROUPED
-from emosllm.models.kernels.last_layer import reading_only, skip_unread
+from emosllm.models.kernels.last_layer import restrict_last_layer, wanted_positions
 from emosllm.models.llms.llm import prepare, read_prefix, read_rows, repeat_cache
 
 
 def prepared(name="llama"):
     llm = tiny.llm(name).eval()
-    skip_unread(llm)
+    restrict_last_layer(llm)
     return llm
 
 
 def read(llm, ids, wanted=None):
-    with FlopCounterMode(display=False) as counter, reading_only(wanted):
+    with FlopCounterMode(display=False) as counter, wanted_positions(wanted):
         hidden = llm.get_decoder()(input_ids=ids).last_hidden_state
     return hidden, counter.get_total_flops()
 

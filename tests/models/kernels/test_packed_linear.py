@@ -7,12 +7,12 @@ import torch
 from emosllm.inference.loader import make_ready
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.encoders.encoder import SpeechEncoder
-from emosllm.models.kernels.packed_linear import PackedLinear, _of_use, pack_linears
+from emosllm.models.kernels.packed_linear import PackedLinear, _is_supported, pack_linears
 from emosllm.models.llms.lora import lora_layers
 from emosllm.prompting.processor import Sample
 from emosllm.training.feature_cache import fingerprint
 
-needs_bfloat16 = pytest.mark.skipif(not _of_use(), reason="oneDNN multiplies no bfloat16 on this processor")
+needs_bfloat16 = pytest.mark.skipif(not _is_supported(), reason="oneDNN multiplies no bfloat16 on this processor")
 
 
 def packed_layers(model):
@@ -41,7 +41,10 @@ def system(tmp_path):
 @needs_bfloat16
 def test_a_prepared_system_gives_the_same_answers(system):
     model, processor = system
-    rows = [Sample(processor.converse("ser", emotion="sad"), tiny.clip(0.5 + 0.3 * seed, seed)) for seed in range(2)]
+    rows = [
+        Sample(processor.build_conversation("ser", emotion="sad"), tiny.clip(0.5 + 0.3 * seed, seed))
+        for seed in range(2)
+    ]
     batch = processor.for_labels(rows)
     before = model.score(**batch)
     make_ready(model)
@@ -82,6 +85,6 @@ def test_every_encoder_gives_the_same_frames(name):
 def test_in_float32_and_where_torch_cannot_layers_stay(system, monkeypatch):
     llm = tiny.llm("llama")
     assert pack_linears(llm.get_decoder()) == 0
-    monkeypatch.setattr("emosllm.models.kernels.packed_linear._of_use", lambda: False)
+    monkeypatch.setattr("emosllm.models.kernels.packed_linear._is_supported", lambda: False)
     make_ready(system[0])
     assert not packed_layers(system[0])

@@ -75,7 +75,7 @@ def test_a_system_with_it_is_counted_trained_saved_and_loaded(folder, tmp_path):
     assert {n: p.shape for n, p in build_empty(recipe).named_parameters()} == {
         n: p.shape for n, p in model.named_parameters()
     }
-    batch = processor([Sample(processor.converse("ser", emotion="sad"), tiny.clip(0.5))])
+    batch = processor([Sample(processor.build_conversation("ser", emotion="sad"), tiny.clip(0.5))])
     model(**batch).loss.backward()
     assert model.mapper.output.weight.grad.abs().sum() > 0
     model.eval().save_pretrained(tmp_path / "named")

@@ -142,7 +142,7 @@ def test_a_hub_id_is_read_from_the_cache(tmp_path, monkeypatch):
 
 def test_our_own_saved_folder_is_left_to_transformers(tmp_path):
     load_encoder(str(folder(tmp_path / "theirs", state()))).save_pretrained(tmp_path / "ours")
-    assert not EMOTION2VEC.recognises(tmp_path / "ours")
+    assert not EMOTION2VEC.matches(tmp_path / "ours")
     assert_is_the_reference(load_encoder(str(tmp_path / "ours")).eval(), None)
 
 

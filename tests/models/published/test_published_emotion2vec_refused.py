@@ -105,7 +105,7 @@ def test_a_folder_without_weights(tmp_path):
 def test_another_models_folder_is_not_recognised(tmp_path, content):
     if content is not None:
         (tmp_path / "config.yaml").write_text(content)
-    assert not EMOTION2VEC.recognises(tmp_path)
+    assert not EMOTION2VEC.matches(tmp_path)
     with pytest.raises(UserError, match=r"no Config there"):
         load_encoder(str(tmp_path))
 

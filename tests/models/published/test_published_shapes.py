@@ -106,7 +106,7 @@ def test_every_key_has_a_place_and_every_place_a_key(name):
 def test_the_shape_in_the_package_is_what_the_published_config_says(name, tmp_path):
     layout, _, config, _ = MODELS[name]
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert layout.recognises(tmp_path)
+    assert layout.matches(tmp_path)
     read, kept = layout.configs(tmp_path), shape(name)
     assert read["mapper"] == kept["mapper"]
     for part in ("encoder", "llm"):

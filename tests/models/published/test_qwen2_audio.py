@@ -56,14 +56,14 @@ def features():
     return extractor(clips, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt")
 
 
-def hear(parts, features, rows=slice(None)):
+def encode_and_map(parts, features, rows=slice(None)):
     encoder = SpeechEncoder(parts["encoder"])
     return parts["mapper"](*encoder(features["input_features"][rows], features["attention_mask"][rows]))
 
 
 @torch.no_grad()
 def test_the_whole_of_it_is_transformers_own(reference, parts, features):
-    vectors, mask = hear(parts, features)
+    vectors, mask = encode_and_map(parts, features)
     for row in range(len(SAMPLES)):
         ids = torch.tensor([[7, 9, 11, *[AUDIO] * int(mask[row].sum()), 12, 13, 14, 15]])
         theirs = reference(
@@ -80,9 +80,9 @@ def test_the_whole_of_it_is_transformers_own(reference, parts, features):
 
 @torch.no_grad()
 def test_a_batch_is_its_clips_alone(parts, features):
-    vectors, mask = hear(parts, features)
+    vectors, mask = encode_and_map(parts, features)
     for row, samples in enumerate(SAMPLES):
-        alone, alone_mask = hear(parts, features, slice(row, row + 1))
+        alone, alone_mask = encode_and_map(parts, features, slice(row, row + 1))
         frames = -(-samples // 160)  # mel frames, as transformers counts them
         assert int(mask[row].sum()) == ((frames - 1) // 2 + 1 - 2) // 2 + 1 == int(alone_mask.sum())
         torch.testing.assert_close(vectors[row, mask[row]], alone[alone_mask], rtol=1e-4, atol=1e-5)
@@ -139,9 +139,9 @@ def test_all_parts_together_read_a_checkpoint_once(folder, monkeypatch):
 
 
 def test_only_its_own_config_is_recognised(folder, tmp_path):
-    assert QWEN2_AUDIO.recognises(folder)
-    assert not QWEN2_AUDIO.recognises(tmp_path)
-    assert not QWEN2_AUDIO.recognises(published_keys.folder(tmp_path / "text", {"model_type": "qwen2"}, {}))
+    assert QWEN2_AUDIO.matches(folder)
+    assert not QWEN2_AUDIO.matches(tmp_path)
+    assert not QWEN2_AUDIO.matches(published_keys.folder(tmp_path / "text", {"model_type": "qwen2"}, {}))
 
 
 def test_another_size_is_refused_in_one_line(tmp_path, folder, parts):

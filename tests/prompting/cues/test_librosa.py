@@ -10,10 +10,12 @@ import sys
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tones
 from filelock import FileLock
 
 from emosllm.audio import load_audio
@@ -28,10 +30,7 @@ RATE = 16_000
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "acoustics.json").read_text(encoding="utf-8"))
 REAL = Path(__file__).parents[4] / "shared" / "data"
 
-
-def tone(hertz: float = 440.0, seconds: float = 1.0, amplitude: float = 0.3) -> np.ndarray:
-    time = np.arange(int(seconds * RATE)) / RATE
-    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+tone = partial(tones.tone, level=0.3)
 
 
 def syllables(count: int, seconds: float = 0.25, pause: float = 0.2, hertz: float = 180.0) -> np.ndarray:
@@ -56,8 +55,8 @@ CLIPS = {
     "four syllables": syllables(4),
     "nine short syllables": syllables(9, seconds=0.12, pause=0.16),
     "noise": noise(1.3, 0.05),
-    "faint tone in noise": tone(700, 1.5, 0.004) + noise(1.5, 0.001),
-    "just long enough": tone(900, 2048 / RATE),
+    "faint tone in noise": tone(seconds=1.5, hertz=700, level=0.004) + noise(1.5, 0.001),
+    "just long enough": tone(seconds=2048 / RATE, hertz=900),
 }
 
 
@@ -110,9 +109,9 @@ def test_half_the_bins_give_all_that_whole_calls_give_to_the_last_bit(name: str)
 
 def test_a_peak_is_measured_by_the_loudest_bin_wherever_it_lies():
     # A tone a tenth as strong as what sounds beside it is a peak, a weaker one is none, and 6 kHz is never one.
-    beside = tone(6000, amplitude=0.5)
-    assert math.isnan(measure(beside + tone(1000, amplitude=0.04))["pitch"])
-    louder = beside + tone(1000, amplitude=0.1)
+    beside = tone(hertz=6000, level=0.5)
+    assert math.isnan(measure(beside + tone(hertz=1000, level=0.04))["pitch"])
+    louder = beside + tone(hertz=1000, level=0.1)
     assert measure(louder)["pitch"] == pytest.approx(1000, rel=0.02)
     assert measure(louder) == by_whole_calls(louder)
 
@@ -128,11 +127,11 @@ def test_piptrack_looks_at_half_the_bins(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("hertz", [220, 440, 1000, 2500])
 def test_the_pitch_of_a_tone_is_its_frequency(hertz: float):
     # Only frames that straddle an end of the clip have other peaks.
-    assert measure(tone(hertz, seconds=3))["pitch"] == pytest.approx(hertz, rel=0.02)
+    assert measure(tone(hertz=hertz, seconds=3))["pitch"] == pytest.approx(hertz, rel=0.02)
 
 
 def test_the_intensity_of_a_sine_is_that_of_half_its_squared_amplitude():
-    assert measure(tone(500, amplitude=1.0))["intensity"] == pytest.approx(10 * math.log10(0.5), abs=1e-3)
+    assert measure(tone(hertz=500, level=1.0))["intensity"] == pytest.approx(10 * math.log10(0.5), abs=1e-3)
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])
@@ -167,7 +166,7 @@ def test_what_cannot_be_measured_is_nan(clip: np.ndarray):
 def test_a_part_that_cannot_be_measured_is_nan():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        hum, absurd = measure(tone(60)), measure(noise(0.5, 1e25))
+        hum, absurd = measure(tone(hertz=60)), measure(noise(0.5, 1e25))
     assert math.isnan(hum["pitch"])  # no peak from 150 Hz up
     assert math.isfinite(hum["intensity"])
     assert math.isnan(absurd["speech rate"])

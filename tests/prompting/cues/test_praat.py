@@ -2,9 +2,11 @@
 
 import math
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+import tones
 
 from emosllm.errors import UserError
 from emosllm.prompting.cues.praat import CUES, measure
@@ -13,10 +15,7 @@ pytest.importorskip("parselmouth")
 
 RATE = 16_000
 
-
-def tone(hertz: float = 200.0, seconds: float = 1.0, amplitude: float = 0.3) -> np.ndarray:
-    time = np.arange(int(seconds * RATE)) / RATE
-    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+tone = partial(tones.tone, hertz=200.0, level=0.3)
 
 
 def glide(lowest: float, highest: float, seconds: float = 2.0) -> np.ndarray:
@@ -41,7 +40,7 @@ def pulses(jitter: float = 0.0, shimmer: float = 0.0, hertz: float = 150.0) -> t
 
 @pytest.mark.parametrize("hertz", [90, 150, 220, 440])
 def test_the_pitch_of_a_tone_is_its_frequency(hertz: float):
-    cues = measure(tone(hertz))
+    cues = measure(tone(hertz=hertz))
     assert cues["pitch"] == pytest.approx(hertz, rel=2e-3)
     assert cues["pitch range"] < 0.1
     assert cues["jitter"] < 1e-3

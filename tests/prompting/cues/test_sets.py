@@ -2,10 +2,12 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from threading import Event, current_thread
 
 import numpy as np
 import pytest
+import tones
 
 from emosllm.errors import UserError
 from emosllm.prompting.cues import CUE_SETS, CueSet, cue_set, librosa, measure_all, praat, sets
@@ -13,10 +15,7 @@ from emosllm.utterance import Utterance
 
 RATE = 16_000
 
-
-def tone(hertz: float) -> np.ndarray:
-    time = np.arange(RATE // 4) / RATE
-    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+tone = partial(tones.tone, seconds=0.25, level=0.3)
 
 
 def installed(name: str) -> None:
@@ -30,7 +29,7 @@ def test_a_set_is_whole(name: str):
     assert known.name == name
     assert len(known.levels) == len(known.cuts) + 1
     assert list(known.cuts) == sorted(known.cuts)
-    assert tuple(known.measure(tone(200))) == known.cues
+    assert tuple(known.measure(tone(hertz=200))) == known.cues
 
 
 def test_an_unknown_set_is_named():
@@ -41,7 +40,7 @@ def test_an_unknown_set_is_named():
 def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch):
     installed("praat")
     monkeypatch.setitem(CUE_SETS, "praat", replace(CUE_SETS["praat"], fair_share=4))
-    clips = [tone(hertz) for hertz in np.linspace(200, 400, 9)]
+    clips = [tone(hertz=hertz) for hertz in np.linspace(200, 400, 9)]
     spoken = [Utterance(str(i), audio=clip) if i % 2 else clip for i, clip in enumerate(clips)]
     assert measure_all("praat", spoken, workers=2) == measure_all("praat", spoken) == [praat.measure(c) for c in clips]
 
@@ -113,7 +112,7 @@ def test_what_fails_here_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
 
 def test_threads_measure_what_is_too_little_for_processes():
     installed("librosa")
-    clips = [tone(hertz) for hertz in np.linspace(200, 400, 5)]
+    clips = [tone(hertz=hertz) for hertz in np.linspace(200, 400, 5)]
     names: set[str] = set()
 
     def measure(clip: np.ndarray) -> dict[str, float]:

@@ -12,7 +12,7 @@ PAUSE = 2.5  # seconds; short turns are joined over pauses of up to 1.5 s
 PEAK = 0.5  # of full scale; the corpus is stored at a lower level than voice activity detection expects
 
 
-def write_row(clips: Sequence[Path], path: Path) -> None:
+def write_joined_recording(clips: Sequence[Path], path: Path) -> None:
     """Write clips one after the other as a 16-bit WAV file at 16 kHz, all with the same peak.
 
     Args:

@@ -27,7 +27,7 @@ class Figure:
     source: str
 
 
-def find_ours(root: Path, where: Counterpart) -> Figure:
+def find_our_figure(root: Path, where: Counterpart) -> Figure:
     """Find the figure of a counterpart.
 
     Args:
@@ -45,9 +45,9 @@ def find_ours(root: Path, where: Counterpart) -> Figure:
     held = _read(path)
     source = f"{RESULTS / path.name}"
     if where.called is not None:
-        called, all_of_them = find_called(held, where, path)
+        called, all_of_them = count_neutral_confusions(held, where, path)
         return Figure(f"{called} of {all_of_them}", source)
-    return Figure(in_words(find_row(held, where, path), held), source)
+    return Figure(figure_text(find_row(held, where, path), held), source)
 
 
 def find_row(results: Mapping[str, Any], where: Counterpart, path: Path) -> Mapping[str, Any]:
@@ -66,7 +66,7 @@ def find_row(results: Mapping[str, Any], where: Counterpart, path: Path) -> Mapp
     return found[0]
 
 
-def in_words(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+def figure_text(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     """A row's figure as text, with its interval, its clips and their split."""
     return f"{with_interval(row)} {NAMES[results['figure']]}, {row['n']} {clips_of(results)}"
 
@@ -84,7 +84,7 @@ def clips_of(results: Mapping[str, Any]) -> str:
     return "clips of val" if any("val split" in note for note in results["notes"]) else "clips"
 
 
-def find_called(held: Mapping[str, Any], where: Counterpart, path: Path) -> tuple[int, int]:
+def count_neutral_confusions(held: Mapping[str, Any], where: Counterpart, path: Path) -> tuple[int, int]:
     """Count the clips wrongly answered as neutral, and all such clips.
 
     Raises:

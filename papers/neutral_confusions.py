@@ -1,7 +1,7 @@
 """Write AA-SLLM's table 3 for two evaluations of the same clips: right answers that the other system called neutral.
 
-`python -m papers.called WITH WITHOUT --out docs/results/called-neutral.json`; both are folders that `evaluate` or a
-study wrote (its `scores/...`). Not supported: other classes than neutral.
+`python -m papers.neutral_confusions WITH WITHOUT --out docs/results/called-neutral.json`: both are folders that
+`evaluate` or a study (its `scores/...`) wrote. Not supported: other classes than neutral.
 """
 
 import json

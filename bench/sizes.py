@@ -25,7 +25,7 @@ _WHISPER_SMALL = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads":
 
 
 @dataclass(frozen=True)
-class Scale:
+class Sizes:
     """The sizes of one kind of run.
 
     Attributes:
@@ -35,7 +35,7 @@ class Scale:
         whisper: changes to Whisper-large-v3's.
         mapper: changes to the recipe's QPMapper.
         layers: of the LLM in cases of training.
-        layers_asked: of the LLM in recognition of one clip.
+        layers_single_clip: of the LLM in recognition of one clip.
         layers_long: of the LLM in the longest cases of recognition.
         batch: clips of a batch.
         clips: of the cases with many clips.
@@ -50,7 +50,7 @@ class Scale:
     whisper: dict[str, Any]
     mapper: dict[str, Any]
     layers: int
-    layers_asked: int
+    layers_single_clip: int
     layers_long: int
     batch: int
     clips: int
@@ -77,14 +77,14 @@ _LLM_SMALL = {
     "vocab_size": 2048,
 }
 
-_FULL = Scale(
+_FULL = Sizes(
     llm=_LLAMA_1B,
     gemma={"num_hidden_layers": 2},
     wavlm={},
     whisper={},
     mapper={},
     layers=4,
-    layers_asked=16,
+    layers_single_clip=16,
     layers_long=8,
     batch=4,
     clips=200,
@@ -97,16 +97,16 @@ SCALES = {
     "full": _FULL,
     "large": replace(_FULL, layers=8, layers_long=16, batch=8, gemma={"num_hidden_layers": 6}),
     "published": replace(
-        _FULL, llm={}, layers=28, layers_asked=28, layers_long=28, batch=16, gemma={}, clips=1000, rounds=5
+        _FULL, llm={}, layers=28, layers_single_clip=28, layers_long=28, batch=16, gemma={}, clips=1000, rounds=5
     ),
-    "small": Scale(
+    "small": Sizes(
         llm={**_LLM_SMALL, "tie_word_embeddings": True},
         gemma={**_LLM_SMALL, "num_hidden_layers": 2},
         wavlm=_WAVLM_SMALL,
         whisper=_WHISPER_SMALL,
         mapper={"layers": 1, "heads": 2, "width": 16, "feedforward": 16},
         layers=2,
-        layers_asked=2,
+        layers_single_clip=2,
         layers_long=2,
         batch=3,
         clips=8,
@@ -140,7 +140,7 @@ class Setting:
     rounds: int | None = None
 
     @property
-    def sizes(self) -> Scale:
+    def sizes(self) -> Sizes:
         """The sizes of the scale."""
         return SCALES[self.scale]
 

@@ -80,7 +80,7 @@ def answers_of(
     """
     vectors = vectors_of(model, processor, clips)
     embed = model.get_input_embeddings()
-    possible = [processor.converse(task, emotion=name) for name in processor.labels.names]
+    possible = [processor.build_conversation(task, emotion=name) for name in processor.labels.names]
     tokens = _chat(processor).encode(possible[0])
     starts = tokens.kinds.index("format") if task == "ser" else _start_of_transcript(processor, possible[0])
     head, tail = (torch.tensor(ids, device=model.device) for ids in (tokens.head, tokens.tail[:starts]))

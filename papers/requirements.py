@@ -12,11 +12,11 @@ from emosllm.models.description import Description, describe, downloads
 from emosllm.recipe import Recipe, dump, parse
 from emosllm.recipe_parts import PromptPart
 from emosllm.safe_yaml import parse_yaml
-from papers.operations import hearing, learning
+from papers.operations import encoder_operations, training_operations
 from papers.rows import Corpus
 
-RATE = 0.4 * 312e12  # operations a second: two fifths of an A100's bfloat16 peak; ASSUMED
-PRECISE = (
+OPERATIONS_PER_SECOND = 0.4 * 312e12  # operations a second: two fifths of an A100's bfloat16 peak; ASSUMED
+BASIS = (
     "Memory is the estimate of `emosllm info` for a training step. Hours are the counted operations divided by 125 "
     "TFLOP/s, two fifths of an A100's bfloat16 peak. Both are estimates, without evaluation. The hours assume these "
     "clips:"
@@ -25,8 +25,8 @@ _GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Needs:
-    """The needs of training a system on a corpus.
+class Requirements:
+    """The requirements of training a system on a corpus.
 
     Attributes:
         gigabytes: of published weights to download.
@@ -54,8 +54,10 @@ class Needs:
         return f"{sizes}, {trained}; {_gib(self.memory)}; {hours_text(self.hours)}{many}"
 
 
-def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trained: bool = True) -> Needs:
-    """Compute the needs of a recipe.
+def requirements_of(
+    recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trained: bool = True
+) -> Requirements:
+    """Compute the requirements of a recipe.
 
     Args:
         recipe: the system.
@@ -64,18 +66,20 @@ def needs_of(recipe: Recipe, corpus: Corpus, folds: int, variants: int = 1, trai
         variants: number of trainings of each fold.
         trained: false if it is only evaluated.
     """
-    alike = dump(recipe.model_copy(update={"prompt": recipe.prompt and _unadorned(recipe.prompt)}))
-    found, per_clip, per_epoch = _counted(alike, corpus.seconds, tuple(corpus.clips.items()))
+    alike = dump(recipe.model_copy(update={"prompt": recipe.prompt and _without_prompt_options(recipe.prompt)}))
+    found, per_clip, per_epoch = _count(alike, corpus.seconds, tuple(corpus.clips.items()))
     share = 1 - 1 / folds if folds > 1 else 1.0
     trainings = folds * variants if trained else 0
     operations = trainings * share * (per_epoch + per_clip * max(corpus.clips.values()))
     fetched = sum(one.gigabytes for one in downloads(recipe).values())
     memory = sum(found.memory.values())
-    return Needs(fetched, found.total, found.trainable, memory, operations / RATE / 3600, trainings)
+    return Requirements(
+        fetched, found.total, found.trainable, memory, operations / OPERATIONS_PER_SECOND / 3600, trainings
+    )
 
 
 @lru_cache
-def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> tuple[Description, float, float]:
+def _count(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> tuple[Description, float, float]:
     """The description, the encoder's operations for a clip, and those of all phases over all clips."""
     recipe = parse(parse_yaml(text, "the recipe is"), "of the paper table")
     system = build_empty(recipe)
@@ -83,11 +87,11 @@ def _counted(text: str, seconds: float, clips: tuple[tuple[str, int], ...]) -> t
     total = 0.0
     for name, phase in recipe.phases.items():
         samples = phase.epochs * many.get("asr" if phase.asked == {"asr"} else "ser", max(many.values()))
-        total += samples * learning(system, recipe, name, seconds)
-    return describe(recipe, system), hearing(system, seconds), total
+        total += samples * training_operations(system, recipe, name, seconds)
+    return describe(recipe, system), encoder_operations(system, seconds), total
 
 
-def _unadorned(prompt: PromptPart) -> PromptPart:
+def _without_prompt_options(prompt: PromptPart) -> PromptPart:
     """Remove settings that change no shape, so that systems which differ only in these are counted once."""
     return prompt.model_copy(update={"examples": 0, "cues": None, "gender": False})
 

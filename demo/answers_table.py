@@ -27,7 +27,7 @@ def answers_table(test: Sequence[Utterance], before: Sequence[Prediction], after
     return table
 
 
-def right(test: Sequence[Utterance], answers: Sequence[Prediction]) -> int:
+def count_right(test: Sequence[Utterance], answers: Sequence[Prediction]) -> int:
     """The number of answers that name the clip's emotion."""
     return sum(found.label == utterance.emotion for utterance, found in zip(test, answers, strict=True))
 
