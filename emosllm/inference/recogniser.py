@@ -137,12 +137,9 @@ class Recogniser:
         Args:
             samples: whether samples are needed even if this system does not use them, as for a speech recogniser.
         """
+        audio = self.processor.takes_audio
         cached = self.remembered is not None and (self.measured is not None or not prompts_contain_cues(self.processor))
-        return ClipReader(
-            self.processor,
-            samples=samples or (self.processor.takes_audio and not cached),
-            frames=self.remembered if self.processor.takes_audio else None,
-        )
+        return ClipReader(self.processor, samples or (audio and not cached), self.remembered if audio else None)
 
     def check_transcripts(self, given: bool) -> None:
         """Refuse to begin without a source of transcripts if the strategy needs one.
