@@ -16,6 +16,7 @@ Learner = Literal["mapper", "lora", "head"]
 Strategy = Literal["ser", "transcript-in-prompt", "transcript-first"]
 Answer = Literal["score", "generate"]
 Metric = Literal["ua", "wa", "macro_f1", "weighted_f1"]
+CueSetName = Literal["praat", "librosa"]  # each a module of emosllm/prompting/cues
 Window = Literal["model", "clip"]
 Normalise = Literal["none", "clip", "statistics"]
 
@@ -140,7 +141,7 @@ class PromptPart(Part):
     templates: str = Field("default", description="prompts shipped under that name, or a YAML file of your own")
     transcript: bool = Field(False, description="the utterance's own transcript in the user turn, always")
     examples: Literal[0, 1, 2] = Field(1, description="format examples in the user turn (n-shot hint)")
-    cues: Literal["praat", "librosa"] | None = Field(None, description="acoustic properties in words; null: none")
+    cues: CueSetName | None = Field(None, description="acoustic properties in words; null: none")
     gender: bool = Field(False, description="the speaker's gender, where known")
     shuffle_emotions: bool = Field(True, description="a new order of the emotions for every training sample")
 
