@@ -40,7 +40,7 @@ from emosllm.models.encoders.families import cut, cut_weights, depth, family
 from emosllm.models.encoders.qwen_audio import register as register_qwen_audio
 from emosllm.models.heads import ClassHead
 from emosllm.models.llms.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
-from emosllm.models.mappers import LinearMapper
+from emosllm.models.mappers.linear import LinearMapper
 from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.published.registry import find_layout
 from emosllm.recipe_parts import Layers

@@ -12,7 +12,6 @@ from torch import nn
 
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.llms.lora import lora_layers
-from emosllm.models.mappers import QPMapper
 from emosllm.models.speech_llm import SpeechLLM
 
 _FLOAT = 4
@@ -60,8 +59,8 @@ def training_memory(model: nn.Module, learns: Collection[str], load: Load, size:
     if not isinstance(model, SpeechLLM) or not learns:
         return memory
     memory["activations"] = _llm(model, "lora" in learns, load, size)
-    if "mapper" in learns and isinstance(model.mapper, QPMapper):
-        memory["activations"] += _mapper(model.mapper, load, size)
+    if "mapper" in learns and model.mapper is not None:
+        memory["activations"] += model.mapper.activation_bytes(load.samples, load.frames, size)
     if "mapper" in learns and model.encoder is not None:
         memory["activations"] += _hidden_states(model.encoder, load)
     vocabulary = model.llm.config.get_text_config().vocab_size
@@ -96,16 +95,6 @@ def _llm(model: SpeechLLM, learns: bool, load: Load, size: int) -> int:
     mask = load.samples * load.row * (load.prefix + load.row) * size * width // shared
     unread = tokens - load.samples * load.answer
     return layers * (tokens * (token + gated) + keys * 2 * size * shared) - unread * gated + mask
-
-
-def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
-    """Activations of the mapper in bytes, for frames and queries: inputs, norms and attention."""
-    places = load.samples * (-(-load.frames // mapper.pool) + len(mapper.queries))
-    total = 0
-    for layer in mapper.layers.layers:
-        width, feedforward = layer.linear1.in_features, layer.linear1.out_features
-        total += places * (4 * _FLOAT * width + size * (6 * width + 3 * feedforward))
-    return total
 
 
 def _hidden_states(encoder: SpeechEncoder, load: Load) -> int:
