@@ -62,7 +62,7 @@ class LinearMapper(Mapper[LinearMapperPart]):
     def new(
         cls, part: LinearMapperPart, frame_width: int, llm_width: int, hidden_states: HiddenStates | None = None
     ) -> Self:
-        """Build the mapper of a recipe with newly initialised weights."""
+        """Build the mapper of a recipe; its published weights are loaded later."""
         return cls(frame_width, llm_width, ends=part.ends, hidden_states=hidden_states)
 
     @classmethod

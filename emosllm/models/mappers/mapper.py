@@ -30,16 +30,16 @@ class Mapper(nn.Module, Generic[P]):
     output: nn.Linear
 
     @classmethod
-    @abstractmethod
     def new(cls, part: P, frame_width: int, llm_width: int, hidden_states: HiddenStates | None = None) -> Self:
         """Build the mapper of a recipe with newly initialised weights.
 
         Args:
-            part: its options.
+            part: its options; by default each is an argument of the class.
             frame_width: D of the encoder's frames.
             llm_width: D of the LLM's input embeddings.
             hidden_states: by default frames are not changed.
         """
+        return cls(frame_width, llm_width, hidden_states=hidden_states, **part.model_dump(exclude={"kind"}))
 
     @abstractmethod
     def reset_parameters(self) -> None:

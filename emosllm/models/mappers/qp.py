@@ -95,13 +95,6 @@ class QPMapper(Mapper[QPMapperPart]):
                 nn.init.xavier_uniform_(parameter)
 
     @classmethod
-    def new(
-        cls, part: QPMapperPart, frame_width: int, llm_width: int, hidden_states: HiddenStates | None = None
-    ) -> Self:
-        """Build the mapper of a recipe with newly initialised weights."""
-        return cls(frame_width, llm_width, hidden_states=hidden_states, **part.model_dump(exclude={"kind"}))
-
-    @classmethod
     def vectors(cls, part: QPMapperPart, convolutions: Callable[[], Convolutions]) -> AudioVectors:
         """One vector for each query."""
         return AudioVectors(fixed=part.queries)
