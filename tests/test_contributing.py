@@ -14,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TITLES = re.findall(r"^### (.+)$", TEXT, re.MULTILINE)
+PLACE = re.compile(r"`(\w+)`\s+(?:in|of)\s+`([\w/.]+\.py)`")
 LINE = re.compile(r'add `("[\w.-]+"(?:: [\w.]+)?,)`\s+to\s+`(\w+)`\s+in\s+`([\w/.]+)`')
 
 
@@ -69,9 +71,8 @@ def run(root: Path, *arguments: str) -> str:
 
 
 def test_every_place_of_registration_exists() -> None:
-    places = set(re.findall(r"`(\w+)`\s+(?:in|of)\s+`([\w/.]+\.py)`", TEXT))
-    assert len(places) >= 25
-    for name, path in places:
+    assert [title for title in TITLES if not PLACE.findall(section(title))] == ["A recipe"]
+    for name, path in set(PLACE.findall(TEXT)):
         names = set()
         for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -80,6 +81,19 @@ def test_every_place_of_registration_exists() -> None:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 names |= {target.id for target in targets if isinstance(target, ast.Name)}
         assert name in names, (name, path)
+
+
+def test_every_addition_of_code_is_registered_in_one_line() -> None:
+    others = {"A recipe", "A server route", "Other data"}
+    assert {title: len(LINE.findall(section(title))) for title in TITLES if title not in others} == {
+        "A corpus": 1,
+        "An encoder": 1,
+        "A mapper": 1,
+        "An LLM, and a published layout": 1,
+        "A cue set": 1,
+        "A metric": 1,
+        "An export format of timelines": 1,
+    }
 
 
 def test_every_path_exists_or_is_the_examples_own() -> None:
