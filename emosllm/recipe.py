@@ -78,10 +78,11 @@ class Recipe(Part):
                 yield "without an encoder the llm must read something: set prompt.transcript=true"
             if self.encoder is None and self.prompt is not None and self.prompt.cues:
                 yield "cues are measured on recordings, and this system has no encoder: set prompt.cues=null"
-            if self.lora is not None and self.lora.mapper and self.mapper is None:
-                yield "lora.mapper: this system has no mapper"
-            if self.lora is not None and self.lora.mapper and self.mapper and not self.mapper.takes_adapter:
-                yield f"lora.mapper: a {self.mapper.kind} mapper is trained whole and takes no adapter"
+            if self.lora is not None and self.lora.mapper:
+                if self.mapper is None:
+                    yield "lora.mapper: this system has no mapper"
+                elif not self.mapper.takes_adapter:
+                    yield f"lora.mapper: a {self.mapper.kind} mapper is trained whole and takes no adapter"
         for name, phase in self.phases.items():
             for part in phase.learns:
                 if getattr(self, part) is None:
