@@ -24,13 +24,13 @@ from emosllm.models.backbones import config_of, load_config, new_encoder, new_ll
 from emosllm.models.checkpoints.config import SpeechHeadConfig, SpeechLLMConfig
 from emosllm.models.encoders.encoder import family
 from emosllm.models.llms.lora import merge_lora
+from emosllm.models.mappers.qp import QPMapperPart
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.prompting.audio_vectors import AudioVectors
 from emosllm.prompting.processor import SpeechProcessor
 from emosllm.prompting.prompt_template import load_templates
 from emosllm.recipe import Recipe, load_recipe
-from emosllm.recipe_parts import QPMapperPart
 from emosllm.utterance import Utterance
 
 _SPECIAL = ("<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emosllm.errors import UserError, did_you_mean
 from emosllm.labels import LABEL_SETS, LabelSet, label_set
 from emosllm.recipe_parts import (
+    AnyMapperPart,
     AudioPart,
     EncoderPart,
     HeadPart,
     InferencePart,
-    LinearMapperPart,
     LlmPart,
     LoraPart,
     MapperPart,
@@ -35,11 +35,13 @@ from emosllm.safe_yaml import parse_yaml, read_yaml
 class Recipe(Part):
     """One system: an encoder with a mapper and an LLM, an LLM alone, or an encoder with a head."""
 
+    model_config = ConfigDict(defer_build=True)  # checking a mapper needs torch, and importing this module does not
+
     name: str
     title: str
     source: str = Field(description="paper and section")
     encoder: EncoderPart | None = None
-    mapper: MapperPart | None = None
+    mapper: AnyMapperPart | None = None
     llm: LlmPart | None = None
     lora: LoraPart | None = None
     head: HeadPart | None = None
@@ -76,8 +78,11 @@ class Recipe(Part):
                 yield "without an encoder the llm must read something: set prompt.transcript=true"
             if self.encoder is None and self.prompt is not None and self.prompt.cues:
                 yield "cues are measured on recordings, and this system has no encoder: set prompt.cues=null"
-            if self.lora is not None and self.lora.mapper and not isinstance(self.mapper, LinearMapperPart):
-                yield "lora.mapper: a qp mapper is trained whole and takes no adapter"
+            if self.lora is not None and self.lora.mapper:
+                if self.mapper is None:
+                    yield "lora.mapper: this system has no mapper"
+                elif not self.mapper.takes_adapter:
+                    yield f"lora.mapper: a {self.mapper.kind} mapper is trained whole and takes no adapter"
         for name, phase in self.phases.items():
             for part in phase.learns:
                 if getattr(self, part) is None:
@@ -128,9 +133,6 @@ class Recipe(Part):
         """The parts without published weights; they are random until they are trained."""
         parts = {"mapper": self.mapper, "head": self.head}
         return [name for name, part in parts.items() if part is not None and getattr(part, "model", None) is None]
-
-
-_KINDS = ("qp", "linear")  # pydantic adds the kind of a mapper to an error's path; the recipe has no such key
 
 
 def recipe_names() -> list[str]:
@@ -233,7 +235,9 @@ def _override(text: str) -> dict[str, Any]:
 def _explain(error: ValidationError) -> str:
     """Describe the first error in one line; for an unknown key, list the known ones."""
     first = error.errors()[0]
-    where = ".".join(str(step) for step in first["loc"] if step not in _KINDS)
+    # pydantic adds the kind of a mapper to an error's path; the recipe has no such key.
+    kinds = {part.model_fields["kind"].default for part in MapperPart.__subclasses__()}
+    where = ".".join(str(step) for step in first["loc"] if step not in kinds)
     if first["type"] == "extra_forbidden":
         return f"unknown key {where!r}; known here: {', '.join(_fields_at(first['loc'][:-1]))}"
     if first["type"] == "missing":
@@ -262,8 +266,8 @@ def _fields_at(path: Sequence[int | str]) -> list[str]:
 
 
 def _parts_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the parts that an annotation like `Augment | None` allows."""
+    """Yield the parts that an annotation like `Augment | None` allows; for a base, the parts that have it."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+        yield from annotation.__subclasses__() or [annotation]
     for inner in get_args(annotation):
         yield from _parts_in(inner)

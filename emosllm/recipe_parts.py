@@ -5,9 +5,11 @@ combination. Field names are the keys of a recipe file.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from importlib import import_module
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from emosllm.augmentation import Augment
 
@@ -16,6 +18,7 @@ TrainablePart = Literal["mapper", "lora", "head"]
 Strategy = Literal["ser", "transcript-in-prompt", "transcript-first"]
 Answer = Literal["score", "generate"]
 Metric = Literal["ua", "wa", "macro_f1", "weighted_f1"]
+CueSetName = Literal["praat", "librosa"]  # each a module of emosllm/prompting/cues
 Window = Literal["model", "clip"]
 Normalise = Literal["none", "clip", "statistics"]
 
@@ -67,34 +70,29 @@ class EncoderPart(Part):
         return self.layers == "weighted" or isinstance(self.layers, tuple)
 
 
-class QPMapperPart(Part):
-    """Map any number of frames to a fixed number of vectors of the LLM's width (Vallaeys et al. 2024)."""
+class MapperPart(Part):
+    """Base of the options of a mapper. Each kind has its own options, beside its network in `emosllm.models.mappers`.
 
-    kind: Literal["qp"] = "qp"
-    queries: int = Field(32, ge=1, description="learned queries = audio vectors the LLM reads")
-    layers: int = Field(2, ge=1)
-    heads: int = Field(8, ge=1)
-    width: int = Field(768, ge=1)
-    feedforward: int = Field(768, ge=1, description="width of the feed-forward block")
-    dropout: float = Field(0.1, ge=0, lt=1)
-    pool: int = Field(1, ge=1, description="frames that are averaged to one before the transformer; published: 1")
+    Attributes:
+        takes_adapter: whether `lora.mapper` may put adapters on its linear layers.
+        kind: name of the mapper's module.
+    """
 
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"mapper.width {self.width} is not a multiple of mapper.heads {self.heads}")
-        return self
+    takes_adapter: ClassVar[bool] = False
+    kind: str
 
 
-class LinearMapperPart(Part):
-    """Map each frame to one vector of the LLM's width."""
+class _EveryKind:
+    """Annotation of a field that allows the options of every kind of mapper."""
 
-    kind: Literal["linear"] = "linear"
-    ends: bool = Field(False, description="a learned vector before and one after each clip, as Qwen-Audio has them")
-    model: str | None = Field(None, description="published model that provides the initial projection; null: untrained")
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Load the mappers by name when the first recipe is checked: they need torch and are above this module."""
+        mappers = import_module("emosllm.models.mappers").MAPPERS
+        options = {kind: handler.generate_schema(mapper.part) for kind, mapper in mappers.items()}
+        return core_schema.tagged_union_schema(options, discriminator="kind")
 
 
-MapperPart = Annotated[QPMapperPart | LinearMapperPart, Field(discriminator="kind")]
+AnyMapperPart = Annotated[MapperPart, _EveryKind()]
 
 
 class LlmPart(Part):
@@ -140,7 +138,7 @@ class PromptPart(Part):
     templates: str = Field("default", description="prompts shipped under that name, or a YAML file of your own")
     transcript: bool = Field(False, description="the utterance's own transcript in the user turn, always")
     examples: Literal[0, 1, 2] = Field(1, description="format examples in the user turn (n-shot hint)")
-    cues: Literal["praat", "librosa"] | None = Field(None, description="acoustic properties in words; null: none")
+    cues: CueSetName | None = Field(None, description="acoustic properties in words; null: none")
     gender: bool = Field(False, description="the speaker's gender, where known")
     shuffle_emotions: bool = Field(True, description="a new order of the emotions for every training sample")
 

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from emosllm.models.backbones import config_of, new_encoder, new_llm
-from emosllm.models.mappers import LinearMapper
+from emosllm.models.mappers.linear import LinearMapper
 from emosllm.models.published.layout import Layout, load_part
 
 CHATML = (

@@ -8,49 +8,36 @@ readers do not decode audio and do not need torch. A corpus without a reader is 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 from emosllm.corpora.card import Card
-from emosllm.corpora.readers import (
-    audb,
-    audformat,
-    crema_d,
-    emobox,
-    emodb,
-    emospeech,
-    iemocap,
-    librispeech,
-    lssed,
-    meacorpus,
-    meld,
-    msp_podcast,
-    nemo,
-    ravdess,
-    tess,
-)
+from emosllm.corpora.readers import audb, audformat, emobox
 from emosllm.errors import UserError
 from emosllm.utterance import Utterance
 
+#: The modules of `readers` that read a corpus. The name of the module is the name of the corpus.
+NAMES = (
+    "audformat",
+    "crema_d",
+    "emobox",
+    "emodb",
+    "emospeech",
+    "iemocap",
+    "librispeech",
+    "lssed",
+    "meacorpus",
+    "meld",
+    "msp_podcast",
+    "nemo",
+    "ravdess",
+    "tess",
+)
 #: Corpus -> its module, with a function `read` and a `CARD`.
 CORPORA: Mapping[str, ModuleType] = MappingProxyType(
-    {
-        "audformat": audformat,
-        "crema_d": crema_d,
-        "emobox": emobox,
-        "emodb": emodb,
-        "emospeech": emospeech,
-        "iemocap": iemocap,
-        "librispeech": librispeech,
-        "lssed": lssed,
-        "meacorpus": meacorpus,
-        "meld": meld,
-        "msp_podcast": msp_podcast,
-        "nemo": nemo,
-        "ravdess": ravdess,
-        "tess": tess,
-    }
+    {name: import_module(f"emosllm.corpora.readers.{name}") for name in NAMES}
 )
 READERS: Mapping[str, Callable[..., list[Utterance]]] = MappingProxyType(
     {name: module.read for name, module in CORPORA.items()}

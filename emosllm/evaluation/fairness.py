@@ -241,7 +241,7 @@ def _gap(
 
 
 def _regrouped_gaps(rows: Sequence[Sequence], labels: Sequence[str], resamples: int, seed: int) -> np.ndarray | None:
-    """Gaps of `FIGURES` with speakers assigned to groups at random; groups keep their number of speakers `[4, R]`."""
+    """Gaps of `FIGURES` with speakers assigned to groups at random; groups keep their number of speakers `[F, R]`."""
     reference, predicted, groups, speakers = rows
     true, answers = encode(reference, predicted, labels)
     units, kinds = resampling_units(speakers), resampling_units(groups)

@@ -1,4 +1,4 @@
-"""UA, WA, F1 and WER, as scikit-learn and jiwer define them.
+"""UA, WA, F1 and WER, as scikit-learn and jiwer define them, and `METRICS`, the table of the figures of a report.
 
 An answer that names no class counts as wrong and is never dropped: it has the last column of the confusion matrix.
 Means over classes are over the classes that occur in the reference, so that a corpus without contempt can be scored in
@@ -6,13 +6,15 @@ nine classes. Limitation: WER splits words at spaces, so it has no meaning for C
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.extras import extra
+from emosllm.recipe_parts import Metric
 
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\uff07`\u00b4"), "'")
 
@@ -71,6 +73,67 @@ class Scores:
     unanswered: int
 
 
+class ClassCounts:
+    """What the figures of many confusion matrices are computed from, by matrix and class.
+
+    Args:
+        confusions: counts `[R, C, C + 1]`, reference by answer, the last column "no answer".
+
+    Attributes:
+        hits: clips of a class that are answered with it, `[R, C]`.
+        support: clips of a class, `[R, C]`.
+        answers: clips that are answered with a class, `[R, C]`.
+    """
+
+    def __init__(self, confusions: np.ndarray) -> None:
+        classes = confusions.shape[1]
+        self.hits = np.einsum("rcc->rc", confusions[:, :, :classes])
+        self.support = confusions.sum(axis=2)
+        self.answers = confusions[:, :, :classes].sum(axis=1)
+
+    @cached_property
+    def recall(self) -> np.ndarray:
+        """`[R, C]`; 0 for a class that does not occur in the reference."""
+        return self.hits / np.maximum(self.support, 1)  # an absent class has no hits; 1 only avoids 0 / 0
+
+    @cached_property
+    def f1(self) -> np.ndarray:
+        """`[R, C]`; 0 for a class that does not occur in the reference."""
+        return 2 * self.hits / np.maximum(self.support + self.answers, 1)
+
+    def class_mean(self, values: np.ndarray) -> np.ndarray:
+        """The mean `[R]` of values `[R, C]` over the classes that occur; the values of the others are 0."""
+        return values.sum(axis=1) / (self.support > 0).sum(axis=1)
+
+    def clip_mean(self, values: np.ndarray) -> np.ndarray:
+        """The mean `[R]` of values `[R, C]`, weighted by the clips of each class."""
+        return (values * self.support).sum(axis=1) / self.support.sum(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDefinition:
+    """A figure of a report, with an interval.
+
+    Attributes:
+        title: its name in tables.
+        compute: the figure `[R]` of R confusion matrices.
+        in_latex: whether it has a column in LaTeX tables.
+    """
+
+    title: str
+    compute: Callable[[ClassCounts], np.ndarray]
+    in_latex: bool = True
+
+
+#: Name -> definition, the most important first. Each is a field of `Scores`; the names are the choices of a recipe.
+METRICS: Mapping[Metric, MetricDefinition] = {
+    "ua": MetricDefinition("UA", lambda counts: counts.class_mean(counts.recall)),
+    "wa": MetricDefinition("WA", lambda counts: counts.hits.sum(axis=1) / counts.support.sum(axis=1)),
+    "macro_f1": MetricDefinition("macro F1", lambda counts: counts.class_mean(counts.f1)),
+    "weighted_f1": MetricDefinition("weighted F1", lambda counts: counts.clip_mean(counts.f1), in_latex=False),
+}
+
+
 def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]) -> Scores:
     """Compare answers with the reference.
 
@@ -87,18 +150,16 @@ def score(reference: Sequence[str], predicted: Sequence[str | None], labels: Seq
             is not installed.
     """
     with extra("eval", "scoring"):
-        from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     true, answers = encode(reference, predicted, labels)
     present = np.unique(true)
     confusion = confusion_matrix(true, answers, labels=range(len(labels) + 1))[:-1]
+    counts = ClassCounts(confusion[None])
     precision, recall, f1, support = precision_recall_fscore_support(true, answers, labels=present, zero_division=0)
     return Scores(
         n=len(true),
-        wa=float(accuracy_score(true, answers)),
-        ua=float(recall.mean()),
-        macro_f1=float(f1.mean()),
-        weighted_f1=float(np.average(f1, weights=support)),
+        **{name: float(metric.compute(counts)[0]) for name, metric in METRICS.items()},
         per_class=tuple(
             ClassScore(labels[c], float(recall[i]), float(precision[i]), float(f1[i]), int(support[i]))
             for i, c in enumerate(present)

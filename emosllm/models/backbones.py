@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
@@ -35,19 +36,18 @@ from transformers.utils import logging
 from emosllm.errors import UserError
 from emosllm.models.checkpoints.int8_weights import WEIGHTS, is_int8, load_int8
 from emosllm.models.checkpoints.locations import is_hub_name, locate
-from emosllm.models.encoders.emotion2vec import register as register_emotion2vec
-from emosllm.models.encoders.families import cut_layers, cut_weights, depth, family
-from emosllm.models.encoders.qwen_audio import register as register_qwen_audio
+from emosllm.models.encoders.families import FAMILIES, cut_layers, cut_weights, depth, family
 from emosllm.models.heads import ClassHead
 from emosllm.models.llms.gguf import load_gguf_config, load_gguf_llm, load_gguf_tokenizer
-from emosllm.models.mappers import LinearMapper
+from emosllm.models.mappers.linear import LinearMapper
 from emosllm.models.published.layout import Layout, Part, load_part
 from emosllm.models.published.registry import find_layout
 from emosllm.recipe_parts import Layers
 from emosllm.remote_code import refuse_code, refuse_kernels
 
-for _register in (register_emotion2vec, register_qwen_audio):  # transformers does not include these
-    _register()
+for _family in FAMILIES.values():
+    if _family.module is not None:
+        import_module(f"emosllm.models.encoders.{_family.module}").register()
 
 
 def load_config(reference: str, part: Part, file: str | None = None) -> PreTrainedConfig:

@@ -12,13 +12,13 @@ from emosllm.models.checkpoints.checkpoint import fetch_checkpoint, load_weights
 from emosllm.models.checkpoints.config import SpeechHeadConfig, SpeechLLMConfig
 from emosllm.models.checkpoints.locations import locate
 from emosllm.models.encoders.families import cut_layers, family
+from emosllm.models.mappers import mapper_vectors
 from emosllm.models.speech_head import SpeechHead
 from emosllm.models.speech_llm import SpeechLLM
-from emosllm.prompting.audio_vectors import AudioVectors
+from emosllm.prompting.audio_vectors import AudioVectors, Convolutions
 from emosllm.prompting.cues import Thresholds
 from emosllm.prompting.processor import SpeechProcessor
 from emosllm.recipe import Recipe
-from emosllm.recipe_parts import QPMapperPart
 
 #: The model of a system, with an LLM or with a head.
 System = SpeechLLM | SpeechHead
@@ -107,11 +107,13 @@ def audio_vectors(recipe: Recipe, config: PreTrainedConfig | None = None) -> Aud
     """
     if recipe.encoder is None or recipe.mapper is None:
         return AudioVectors()
-    if isinstance(recipe.mapper, QPMapperPart):
-        return AudioVectors(fixed=recipe.mapper.queries)
-    config = config or load_config(recipe.encoder.model, "encoder")
-    convolutions = family(config).steps(config, recipe.encoder.layers)
-    return AudioVectors(convolutions=convolutions, extra=2 * recipe.mapper.ends)
+    encoder = recipe.encoder
+
+    def convolutions() -> Convolutions:
+        known = config or load_config(encoder.model, "encoder")
+        return family(known).steps(known, encoder.layers)
+
+    return mapper_vectors(recipe.mapper, convolutions)
 
 
 def _limit_cached_shapes() -> None:

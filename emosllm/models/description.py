@@ -14,9 +14,10 @@ from emosllm.models.build import System, audio_vectors, build_empty
 from emosllm.models.checkpoints.locations import describe_place
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.encoders.families import depth
+from emosllm.models.mappers import describe_mapper
 from emosllm.models.training_memory import BatchShape, training_memory
 from emosllm.recipe import Recipe
-from emosllm.recipe_parts import EncoderPart, LinearMapperPart, QPMapperPart
+from emosllm.recipe_parts import EncoderPart
 from emosllm.safe_yaml import read_yaml
 
 _BYTES = {"float32": 4, "bfloat16": 2}
@@ -137,11 +138,8 @@ def _part_descriptions(recipe: Recipe, model: System) -> dict[str, tuple[str, st
     words = {}
     if recipe.encoder is not None and model.encoder is not None:
         words["encoder"] = (recipe.encoder.model, _encoder_description(recipe.encoder, model.encoder))
-    if isinstance(recipe.mapper, QPMapperPart):
-        shape = f"{recipe.mapper.queries} queries, {recipe.mapper.layers} layers of {recipe.mapper.width}"
-        words["mapper"] = ("qp", shape)
-    if isinstance(recipe.mapper, LinearMapperPart):
-        words["mapper"] = (recipe.mapper.model or "linear", "one layer" + ", two ends" * recipe.mapper.ends)
+    if recipe.mapper is not None:
+        words["mapper"] = describe_mapper(recipe.mapper)
     if recipe.llm is not None:
         llm_config = model.llm.config.get_text_config()
         words["llm"] = (recipe.llm.model, f"{llm_config.num_hidden_layers} layers of {llm_config.hidden_size}")

@@ -30,7 +30,7 @@ from emosllm.models.llms.llm import (
 )
 from emosllm.models.llms.lora import add_lora, add_mapper_lora
 from emosllm.models.losses import class_loss
-from emosllm.models.mappers import LinearMapper, QPMapper, new_mapper
+from emosllm.models.mappers import Mapper, new_mapper
 from emosllm.prompting.token_rows import IGNORED
 
 
@@ -71,7 +71,7 @@ class SpeechLLM(CheckpointModel):
         super().__init__(config)
         recipe = self.recipe
         self.encoder: SpeechEncoder | None = None
-        self.mapper: QPMapper | LinearMapper | None = None
+        self.mapper: Mapper[Any] | None = None
         self.llm = llm or new_llm(config_of(config.llm_config or {}))
         self.llm.requires_grad_(False)
         prepare(self.llm)
@@ -87,7 +87,7 @@ class SpeechLLM(CheckpointModel):
         self._prefix: tuple[Tensor, Cache] | None = None
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, QPMapper | LinearMapper):
+        if isinstance(module, Mapper):
             module.reset_parameters()
 
     def get_input_embeddings(self) -> nn.Module:

@@ -12,7 +12,6 @@ from torch import nn
 
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.llms.lora import lora_layers
-from emosllm.models.mappers import QPMapper
 from emosllm.models.speech_llm import SpeechLLM
 
 _FLOAT = 4
@@ -60,8 +59,8 @@ def training_memory(model: nn.Module, trained_parts: Collection[str], shape: Bat
     if not isinstance(model, SpeechLLM) or not trained_parts:
         return memory
     memory["activations"] = _llm(model, "lora" in trained_parts, shape, size)
-    if "mapper" in trained_parts and isinstance(model.mapper, QPMapper):
-        memory["activations"] += _mapper(model.mapper, shape, size)
+    if "mapper" in trained_parts and model.mapper is not None:
+        memory["activations"] += model.mapper.activation_bytes(shape.samples, shape.frames, size)
     if "mapper" in trained_parts and model.encoder is not None:
         memory["activations"] += _hidden_states(model.encoder, shape)
     vocabulary = model.llm.config.get_text_config().vocab_size
@@ -96,16 +95,6 @@ def _llm(model: SpeechLLM, trained: bool, shape: BatchShape, size: int) -> int:
     mask = shape.samples * shape.row * (shape.prefix + shape.row) * size * width // shared
     unread = tokens - shape.samples * shape.answer
     return layers * (tokens * (token + gated) + keys * 2 * size * shared) - unread * gated + mask
-
-
-def _mapper(mapper: QPMapper, shape: BatchShape, size: int) -> int:
-    """Activations of the mapper in bytes, for frames and queries: inputs, norms and attention."""
-    places = shape.samples * (-(-shape.frames // mapper.pool) + len(mapper.queries))
-    total = 0
-    for layer in mapper.layers.layers:
-        width, feedforward = layer.linear1.in_features, layer.linear1.out_features
-        total += places * (4 * _FLOAT * width + size * (6 * width + 3 * feedforward))
-    return total
 
 
 def _hidden_states(encoder: SpeechEncoder, shape: BatchShape) -> int:

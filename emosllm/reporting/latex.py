@@ -1,12 +1,13 @@
 r"""Evaluations as rows of a LaTeX table in booktabs style, ready for `\input`.
 
-The document needs only `\usepackage{booktabs}`. Not supported: figures other than UA, WA and macro F1.
+The document needs only `\usepackage{booktabs}`. Its figures are those of `METRICS` that are marked `in_latex`.
 """
 
+from emosllm.evaluation.metrics import METRICS
 from emosllm.reporting.blocks import Number
 from emosllm.reporting.evaluations import ComparedEvaluations
 
-_FIGURES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
+_FIGURES = {name: metric.title for name, metric in METRICS.items() if metric.in_latex}
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

@@ -1,12 +1,14 @@
 """Sentences and numbers that all formats of a report share: intervals, remarks, definitions of the figures."""
 
+from collections.abc import Mapping
+
 from emosllm.evaluation.abstention import AbstentionScores
 from emosllm.evaluation.dimensions import METHOD
-from emosllm.evaluation.metrics import Interval
+from emosllm.evaluation.metrics import METRICS, Interval
 from emosllm.evaluation.report import Report, count
 
 #: Figure -> its name in tables, the most important first.
-NAMES = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
+NAMES: Mapping[str, str] = {name: metric.title for name, metric in METRICS.items()}
 
 
 def with_interval(value: float, interval: Interval | None) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 
 from emosllm.errors import UserError
 from emosllm.labels import LabelSet
+from emosllm.models.mappers import mapper_vectors
 from emosllm.recipe import Recipe
-from emosllm.recipe_parts import Phase, QPMapperPart, Task
+from emosllm.recipe_parts import Phase, Task
 from emosllm.training.phase_trainer import split_batch
 from emosllm.utterance import Utterance
 
@@ -45,8 +46,9 @@ def plan_phases(recipe: Recipe, utterances: Sequence[Utterance]) -> dict[str, li
         )
     labels, training = recipe.label_set, recipe.training
     reads = recipe.prompt is not None and recipe.prompt.transcript
-    # With cached frames and a fixed number of queries, the length of a clip does not change the cost.
-    alike = recipe.encoder is None or isinstance(recipe.mapper, QPMapperPart)
+    # With cached frames and a fixed number of vectors, the length of a clip does not change the cost.
+    pooled = recipe.mapper is not None and mapper_vectors(recipe.mapper).fixed is not None
+    alike = recipe.encoder is None or pooled
     weight = 0.0 if alike and training.augmentation is None else _FRAMES_A_SECOND
     split = {name: split_batch(phase, training) for name, phase in recipe.phases.items()}
     plans = {}

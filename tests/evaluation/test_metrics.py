@@ -1,6 +1,8 @@
 """UA, WA, F1 and WER equal scikit-learn's figures and counts by hand."""
 
 import warnings
+from dataclasses import fields
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
 from emosllm.errors import UserError
-from emosllm.evaluation.metrics import normalise_transcript, score, word_error_rate
+from emosllm.evaluation.metrics import METRICS, Scores, normalise_transcript, score, word_error_rate
+from emosllm.recipe_parts import Metric
 
 LABELS = ("angry", "happy", "neutral", "sad")
 PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([*LABELS, None, "bored", ""])), min_size=1)
@@ -36,6 +39,10 @@ def test_every_figure_is_scikit_learns(pairs):
     assert np.array_equal(scores.confusion, expected)
     assert scores.n == len(pairs) == sum(map(sum, scores.confusion))
     assert scores.unanswered == plain.count("none")
+
+
+def test_the_choices_of_a_recipe_are_the_metrics_and_each_is_a_score():
+    assert set(get_args(Metric)) == set(METRICS) <= {field.name for field in fields(Scores)}
 
 
 def test_by_hand():

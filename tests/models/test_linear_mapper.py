@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emosllm.models.mappers import LinearMapper
+from emosllm.models.mappers.linear import LinearMapper
 
 MASK = torch.arange(5)[None] < torch.tensor([[5], [2], [0]])
 

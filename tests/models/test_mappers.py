@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from spread import Spread
 from torch import nn
 
-from emosllm.models.mappers import QPMapper, pooled
+from emosllm.models.mappers.qp import QPMapper, pooled
 
 SMALL = {"queries": 3, "layers": 2, "heads": 2, "width": 16, "feedforward": 24}
 

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from emosllm.models.encoders.encoder import FAMILIES, SpeechEncoder, family
-from emosllm.models.mappers import LinearMapper
+from emosllm.models.mappers.linear import LinearMapper
 from emosllm.prompting.audio_vectors import AudioVectors, convolved
 from emosllm.prompting.processor import Sample, SpeechProcessor
 from emosllm.recipe import load_recipe

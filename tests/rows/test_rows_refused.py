@@ -109,6 +109,7 @@ def test_a_tokenizer_without_the_needed_tokens(qwen2, tmp_path):
         ("whisper-gemma", "mapper.queries=3", "unknown key 'mapper.queries'; known here: kind, ends, model"),
         ("gemma-text", "prompt.cues=librosa", "cues are measured on recordings, and this system has no encoder"),
         ("emosllm", "lora.mapper=true", "lora.mapper: a qp mapper is trained whole"),
+        ("gemma-text", "lora.mapper=true", "lora.mapper: this system has no mapper"),
     ],
 )
 def test_parts_that_do_not_go_together(name, override, match):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emosllm.evaluation.metrics import Interval, encode
+from emosllm.evaluation.metrics import METRICS, ClassCounts, Interval, encode
 from emosllm.evaluation.statistics.speaker_resamples import (
     merge_equal_rows,
     resampled_sums,
@@ -17,7 +17,7 @@ from emosllm.evaluation.statistics.speaker_resamples import (
 )
 
 #: The figures that have an interval; each is a field of `Scores`.
-FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
+FIGURES: tuple[str, ...] = tuple(METRICS)
 
 #: Below this number of speakers a report warns that the interval is too narrow; see `bootstrap_by_speaker`.
 FEW_SPEAKERS = 5
@@ -33,7 +33,7 @@ def bootstrap_by_speaker(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Interval | None]:
-    """Compute percentile intervals of WA, UA, macro F1 and weighted F1 over resampled speakers.
+    """Compute percentile intervals of the figures of `METRICS` over resampled speakers.
 
     The speakers are drawn with replacement, as many as there are, each with all clips. The interval holds the middle
     `level` of the resulting figures. It describes the same system on other speakers of this kind, not the same system
@@ -76,7 +76,7 @@ def draw_figures(
     resamples: int,
     rng: np.random.Generator,
 ) -> np.ndarray | None:
-    """Draw the figures behind `bootstrap_by_speaker`, with its arguments: `FIGURES` by resample `[4, R]`.
+    """Draw the figures behind `bootstrap_by_speaker`, with its arguments: `FIGURES` by resample `[F, R]`.
 
     `None` for a single speaker.
 
@@ -132,18 +132,7 @@ def figures_of(confusions: np.ndarray) -> np.ndarray:
         confusions: counts `[R, C, C + 1]`, reference by answer, the last column "no answer".
 
     Returns:
-        `[4, R]`; each in 0..1.
+        `[F, R]`; each in 0..1.
     """
-    classes = confusions.shape[1]
-    hits = np.einsum("rcc->rc", confusions[:, :, :classes])
-    support = confusions.sum(axis=2)
-    called = confusions[:, :, :classes].sum(axis=1)
-    present = support > 0
-    # An absent class has no hits; the denominator 1 only avoids 0 / 0.
-    recall = hits / np.where(present, support, 1)
-    f1 = np.where(present, 2 * hits / np.where(present, support + called, 1), 0)
-    spoken = present.sum(axis=1)
-    clips = support.sum(axis=1)
-    return np.stack(
-        [hits.sum(axis=1) / clips, recall.sum(axis=1) / spoken, f1.sum(axis=1) / spoken, (f1 * support).sum(1) / clips]
-    )
+    counts = ClassCounts(confusions)
+    return np.stack([metric.compute(counts) for metric in METRICS.values()])

@@ -202,7 +202,7 @@ def seed_spread(values: Sequence[float], level: float = 0.95) -> SeedSpread:
 def _paired_figures(
     true: np.ndarray, one: np.ndarray, other: np.ndarray, units: np.ndarray, classes: int, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """`FIGURES` of both systems `[2, 4]`, and their differences in each resample `[4, R]` (`None`: one speaker)."""
+    """`FIGURES` of both systems `[2, F]`, and their differences in each resample `[F, R]` (`None`: one speaker)."""
     width = classes * (classes + 1)
     rows = np.concatenate([sum_by_unit(true * (classes + 1) + given, units, width) for given in (one, other)], axis=1)
 

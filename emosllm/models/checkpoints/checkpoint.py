@@ -37,7 +37,6 @@ from emosllm.models.checkpoints.int8_weights import is_int8, read_int8
 from emosllm.models.encoders.hidden_states import HiddenStates
 from emosllm.models.llms.lora import lora_layers
 from emosllm.recipe import Recipe, parse
-from emosllm.recipe_parts import LinearMapperPart
 from emosllm.remote_code import refuse_code, refuse_kernels
 
 _INDEX = "model.safetensors.index.json"
@@ -166,8 +165,9 @@ class CheckpointModel(PreTrainedModel):
         kept = {name: fingerprint(part) for name, part in parts.items()}  # before adapters change the names
         config = cls.config_class(recipe=recipe.model_dump(mode="json"), base_weights=kept, **shapes)
         model = cls(config, **parts)
-        if isinstance(recipe.mapper, LinearMapperPart) and recipe.mapper.model is not None:
-            load_mapper(recipe.mapper.model, model.mapper)
+        published = getattr(recipe.mapper, "model", None)
+        if published is not None:
+            load_mapper(published, model.mapper)
         if recipe.head is not None and recipe.head.model is not None:
             load_head(recipe.head.model, model.head, recipe.label_set.names)
         return model

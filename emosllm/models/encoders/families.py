@@ -33,6 +33,7 @@ class Family:
         attends: for a fixed window, whether attention is limited to the clip.
         layers: names of the layer stacks in the model, in order -> names of their lengths in the config.
         behind: modules after the layers; removed where an earlier hidden state is read.
+        module: module of this package whose `register` makes the encoder known to transformers, where it is not.
         prepare: changes a model once, so that a batch takes no longer than its clips one at a time.
     """
 
@@ -45,6 +46,7 @@ class Family:
     attends: bool = False
     layers: Mapping[str, str] = field(default_factory=lambda: {"encoder.layers": "num_hidden_layers"})
     behind: Callable[[PretrainedConfig], tuple[str, ...]] = lambda config: ()
+    module: str | None = None
     prepare: Callable[[PreTrainedModel], None] = lambda model: None
 
     def steps(self, config: PretrainedConfig, layers: Layers) -> Convolutions:
@@ -122,12 +124,13 @@ FAMILIES: dict[str, Family] = {
         "input_values",
         convolutions=_feature_encoder,
         layers={"prenet": "num_prenet_layers", "layers": "num_main_layers"},
+        module="emotion2vec",
         prepare=lambda model: keep_channels_last(model.convolutions),
     ),
     "wav2vec2-bert": Family("input_features"),
     "parakeet_encoder": Family("input_features", convolutions=_subsampling, layers={"layers": "num_hidden_layers"}),
     "whisper": _WHISPER,
-    "qwen_audio_encoder": _QWEN_AUDIO,
+    "qwen_audio_encoder": replace(_QWEN_AUDIO, module="qwen_audio"),
     "qwen2_audio_encoder": replace(_QWEN_AUDIO, window="max_length", attends=True),
 }
 

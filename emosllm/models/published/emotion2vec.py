@@ -162,7 +162,7 @@ def feature_extractor(folder: Path) -> Wav2Vec2FeatureExtractor:
     return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
 
 
-EMOTION2VEC = Layout("emotion2vec", is_emotion2vec, configs, tensors, place, feature_extractor=feature_extractor)
+LAYOUT = Layout("emotion2vec", is_emotion2vec, configs, tensors, place, feature_extractor=feature_extractor)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

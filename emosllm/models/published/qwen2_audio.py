@@ -46,4 +46,4 @@ def _place(key: str) -> list[Place] | None:
     return renamed(key, _RULES)
 
 
-QWEN2_AUDIO = Layout("Qwen2-Audio", _matches, _configs, read_tensors, _place)
+LAYOUT = Layout("Qwen2-Audio", _matches, _configs, read_tensors, _place)

@@ -146,6 +146,4 @@ def _feature_extractor(folder: Path) -> QwenAudioFeatureExtractor:
     return QwenAudioFeatureExtractor(feature_size=read_config(folder)["audio"]["n_mels"])
 
 
-QWEN_AUDIO = Layout(
-    "Qwen-Audio", _matches, _configs, read_tensors, _place, load_qwen_audio_tokenizer, _feature_extractor
-)
+LAYOUT = Layout("Qwen-Audio", _matches, _configs, read_tensors, _place, load_qwen_audio_tokenizer, _feature_extractor)

@@ -1,16 +1,20 @@
 """Find the layout of a published model by its name; there is none for models that transformers loads itself."""
 
+from importlib import import_module
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from emosllm.models.published.emotion2vec import EMOTION2VEC
 from emosllm.models.published.layout import Layout
-from emosllm.models.published.qwen2_audio import QWEN2_AUDIO
-from emosllm.models.published.qwen_audio import QWEN_AUDIO
 
-LAYOUTS: tuple[Layout, ...] = (EMOTION2VEC, QWEN_AUDIO, QWEN2_AUDIO)
+#: The modules beside this file that describe a layout.
+NAMES = (
+    "emotion2vec",
+    "qwen_audio",
+    "qwen2_audio",
+)
+LAYOUTS: tuple[Layout, ...] = tuple(import_module(f"emosllm.models.published.{name}").LAYOUT for name in NAMES)
 
 _TELLING = ("*.json", "*.yaml", "*.txt", "*.tiktoken")  # small files by which a layout is recognised
 

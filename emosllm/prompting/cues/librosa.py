@@ -20,6 +20,7 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.extras import extra
+from emosllm.prompting.cues.definition import CueSet
 
 #: The cues, with the paper's names.
 CUES = ("pitch", "intensity", "speech rate", "articulation rate")
@@ -125,3 +126,7 @@ def import_librosa() -> ModuleType:
         import librosa.filters
         import librosa.util
     return librosa
+
+
+# AA-SLLM, section 2.2.2. A process imports librosa for 3 s, a clip of 3 s takes 0.004 s.
+CUE_SET = CueSet("librosa", CUES, measure, (0.5,), ("low", "high"), 1000, threaded=True)

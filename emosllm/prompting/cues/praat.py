@@ -12,6 +12,7 @@ import numpy as np
 from emosllm.audio import SAMPLE_RATE
 from emosllm.errors import UserError
 from emosllm.extras import extra
+from emosllm.prompting.cues.definition import CueSet
 
 #: The cues, with their names in the prompt (EmoSLLM, appendix B.5).
 CUES = ("loudness", "pitch", "pitch range", "jitter", "shimmer")
@@ -80,3 +81,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
     cues["jitter"] = praat.call(pulses, "Get jitter (local)", 0, 0, *_PERIODS)
     cues["shimmer"] = praat.call([sound, pulses], "Get shimmer (local)", 0, 0, *_PERIODS, _LARGEST_AMPLITUDE_RATIO)
     return cues
+
+
+# EmoSLLM, appendix A.3. A process starts in 0.5 s, a clip of 3 s takes 0.02 s.
+CUE_SET = CueSet("praat", CUES, measure, (1 / 3, 2 / 3), ("low", "medium", "high"), 100, threaded=False)

@@ -1,53 +1,30 @@
-"""The sets of text cues: their cues, measurement and levels, and the measurement of many clips in parallel.
+"""The table of the sets of text cues, and the measurement of many clips in parallel.
 
-A recipe uses one whole set. Another selection of cues is a new entry of `CUE_SETS`.
+A recipe uses one whole set. Another selection of cues is a new module with a `CUE_SET`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
+from typing import get_args
 
 import numpy as np
 
 from emosllm.audio import load_audio
 from emosllm.errors import UserError
-from emosllm.prompting.cues import librosa, praat
+from emosllm.prompting.cues.definition import CueSet
+from emosllm.recipe_parts import CueSetName
 from emosllm.utterance import Utterance
 
 Clips = Sequence[Utterance | np.ndarray]
 Measures = list[dict[str, float]]
 
 
-@dataclass(frozen=True)
-class CueSet:
-    """Cues that are measured together and stated together in the prompt.
-
-    Attributes:
-        name: its key in `CUE_SETS`, and the value of a recipe's `prompt.cues`.
-        cues: the cues, in the order in which they are listed.
-        measure: mono speech `[T]` at 16 kHz -> a value for each cue, NaN where the clip does not allow it.
-        cuts: quantiles of the training set that separate the levels, ascending.
-        levels: the words for the levels, lowest first; one more than there are cuts.
-        fair_share: smallest number of clips for which another process saves time, given its start-up time.
-        threaded: whether threads save time for fewer clips, because most of the work is done without Python's lock.
-    """
-
-    name: str
-    cues: tuple[str, ...]
-    measure: Callable[[np.ndarray], dict[str, float]]
-    cuts: tuple[float, ...]
-    levels: tuple[str, ...]
-    fair_share: int
-    threaded: bool
-
-
-CUE_SETS = {
-    # EmoSLLM, appendix A.3. A process starts in 0.5 s, a clip of 3 s takes 0.02 s.
-    "praat": CueSet("praat", praat.CUES, praat.measure, (1 / 3, 2 / 3), ("low", "medium", "high"), 100, threaded=False),
-    # AA-SLLM, section 2.2.2. A process imports librosa for 3 s, a clip of 3 s takes 0.004 s.
-    "librosa": CueSet("librosa", librosa.CUES, librosa.measure, (0.5,), ("low", "high"), 1000, threaded=True),
+#: Name -> the set of the module with that name. The names are the choices of a recipe's `prompt.cues`.
+CUE_SETS: dict[str, CueSet] = {
+    name: import_module(f"emosllm.prompting.cues.{name}").CUE_SET for name in get_args(CueSetName)
 }
 
 

@@ -6,25 +6,23 @@ from pathlib import Path
 from emosllm.errors import UserError
 from emosllm.extras import extra
 from emosllm.files import make_folder, write_atomically
-from emosllm.timeline.exports.annotations import eaf, textgrid
-from emosllm.timeline.exports.lines import audacity, rttm, srt, vtt
-from emosllm.timeline.exports.tables import as_csv, as_json, parquet
+from emosllm.timeline.exports import annotations, lines, tables
 from emosllm.timeline.segments import Timeline
 
 #: Ending, in lower case -> writer.
 EXPORTS: Mapping[str, Callable[[Timeline], str | bytes]] = {
-    ".json": as_json,
-    ".csv": as_csv,
-    ".parquet": parquet,
-    ".textgrid": textgrid,
-    ".eaf": eaf,
-    ".txt": audacity,
-    ".srt": srt,
-    ".vtt": vtt,
-    ".rttm": rttm,
+    ".json": tables.as_json,
+    ".csv": tables.as_csv,
+    ".parquet": tables.parquet,
+    ".textgrid": annotations.textgrid,
+    ".eaf": annotations.eaf,
+    ".txt": lines.audacity,
+    ".srt": lines.srt,
+    ".vtt": lines.vtt,
+    ".rttm": lines.rttm,
 }
-
-_WRITTEN = ".json, .csv, .parquet, .TextGrid (Praat), .eaf (ELAN), .txt (Audacity labels), .srt, .vtt or .rttm"
+# Endings that do not name their program, or that the program writes in capitals.
+_PROGRAMS = {".textgrid": ".TextGrid (Praat)", ".eaf": ".eaf (ELAN)", ".txt": ".txt (Audacity labels)"}
 
 
 def check_export(path: Path) -> None:
@@ -34,7 +32,8 @@ def check_export(path: Path) -> None:
         UserError: an ending without a writer, pyarrow is not installed, or the folder cannot be written to.
     """
     if path.suffix.lower() not in EXPORTS:
-        raise UserError(f"cannot write {path}: timelines end in {_WRITTEN}")
+        *others, last = (_PROGRAMS.get(ending, ending) for ending in EXPORTS)
+        raise UserError(f"cannot write {path}: timelines end in {', '.join(others)} or {last}")
     if path.is_dir():
         raise UserError(f"cannot write {path}: a folder has that name; give another one")
     if path.suffix.lower() == ".parquet":

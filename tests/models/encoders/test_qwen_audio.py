@@ -21,7 +21,7 @@ from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.encoders.qwen_audio import QwenAudioFeatureExtractor
 from emosllm.models.llms.llm import read_rows
 from emosllm.models.published.layout import load_part
-from emosllm.models.published.qwen_audio import QWEN_AUDIO
+from emosllm.models.published.qwen_audio import LAYOUT as QWEN_AUDIO
 
 LENGTHS = (3, 4, 37, 150, 301)  # mel frames
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}

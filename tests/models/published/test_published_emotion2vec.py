@@ -14,7 +14,8 @@ from emosllm.models.backbones import load_config, load_encoder, load_feature_ext
 from emosllm.models.build import build_model, build_processor
 from emosllm.models.encoders.emotion2vec import Emotion2VecConfig, Emotion2VecModel
 from emosllm.models.heads import ClassHead
-from emosllm.models.published.emotion2vec import EMOTION2VEC, class_names
+from emosllm.models.published.emotion2vec import LAYOUT as EMOTION2VEC
+from emosllm.models.published.emotion2vec import class_names
 from emosllm.models.speech_llm import SpeechLLM
 from emosllm.recipe import load_recipe
 

@@ -10,7 +10,8 @@ from emotion2vec_folder import AUDIO, SETTINGS, folder, load, state
 from emosllm.errors import UserError
 from emosllm.models.backbones import load_encoder, load_head
 from emosllm.models.heads import ClassHead
-from emosllm.models.published.emotion2vec import EMOTION2VEC, class_names
+from emosllm.models.published.emotion2vec import LAYOUT as EMOTION2VEC
+from emosllm.models.published.emotion2vec import class_names
 from emosllm.models.published.layout import load_part
 
 

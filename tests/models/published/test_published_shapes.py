@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from emosllm.models.backbones import config_of, new_encoder, new_llm
-from emosllm.models.mappers import LinearMapper
-from emosllm.models.published.qwen2_audio import QWEN2_AUDIO
-from emosllm.models.published.qwen_audio import QWEN_AUDIO
+from emosllm.models.mappers.linear import LinearMapper
+from emosllm.models.published.qwen2_audio import LAYOUT as QWEN2_AUDIO
+from emosllm.models.published.qwen_audio import LAYOUT as QWEN_AUDIO
 
 # Settings of the models, as in the config.json of the published checkpoints.
 QWEN_AUDIO_CONFIG = {

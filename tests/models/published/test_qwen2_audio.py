@@ -21,9 +21,9 @@ from transformers import (
 from emosllm.errors import UserError
 from emosllm.models.encoders.encoder import SpeechEncoder
 from emosllm.models.llms.llm import read_rows
-from emosllm.models.mappers import LinearMapper
+from emosllm.models.mappers.linear import LinearMapper
 from emosllm.models.published.layout import load_part
-from emosllm.models.published.qwen2_audio import QWEN2_AUDIO
+from emosllm.models.published.qwen2_audio import LAYOUT as QWEN2_AUDIO
 
 AUDIO = 3  # the id that stands for one vector
 SAMPLES = (21_777, 5_200, 900)

@@ -1,14 +1,41 @@
-"""Mappers from the encoder's frames to vectors in the LLM's embedding space."""
+"""Query pooling: a mapper with a small transformer that returns a fixed number of vectors."""
+
+from collections.abc import Callable
+from typing import Literal, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from emosllm.models.encoders.hidden_states import HiddenStates
+from emosllm.models.mappers.mapper import Mapper
 from emosllm.models.transformer_layer import forward_layer
-from emosllm.recipe_parts import MapperPart, QPMapperPart
+from emosllm.prompting.audio_vectors import AudioVectors, Convolutions
+from emosllm.recipe_parts import MapperPart
+
+_FLOAT = 4  # bytes
 
 
-class QPMapper(nn.Module):
+class QPMapperPart(MapperPart):
+    """Map any number of frames to a fixed number of vectors of the LLM's width (Vallaeys et al. 2024)."""
+
+    kind: Literal["qp"] = "qp"
+    queries: int = Field(32, ge=1, description="learned queries = audio vectors the LLM reads")
+    layers: int = Field(2, ge=1)
+    heads: int = Field(8, ge=1)
+    width: int = Field(768, ge=1)
+    feedforward: int = Field(768, ge=1, description="width of the feed-forward block")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    pool: int = Field(1, ge=1, description="frames that are averaged to one before the transformer; published: 1")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"mapper.width {self.width} is not a multiple of mapper.heads {self.heads}")
+        return self
+
+
+class QPMapper(Mapper[QPMapperPart]):
     """Query pooling: a small transformer reads the frames and learned queries, and returns the outputs of the queries.
 
     The steps are a linear layer to the mapper's width (none where the widths are equal), concatenation of frames and
@@ -31,6 +58,8 @@ class QPMapper(nn.Module):
         pool: number of consecutive frames that are averaged before the transformer; the reference has 1.
         hidden_states: converts the encoder's hidden states to frames; by default frames are not changed.
     """
+
+    part = QPMapperPart
 
     def __init__(
         self,
@@ -64,6 +93,25 @@ class QPMapper(nn.Module):
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
+
+    @classmethod
+    def vectors(cls, part: QPMapperPart, convolutions: Callable[[], Convolutions]) -> AudioVectors:
+        """One vector for each query."""
+        return AudioVectors(fixed=part.queries)
+
+    @classmethod
+    def describe(cls, part: QPMapperPart) -> tuple[str, str]:
+        """Name and size in words."""
+        return part.kind, f"{part.queries} queries, {part.layers} layers of {part.width}"
+
+    def activation_bytes(self, samples: int, frames: int, size: int) -> int:
+        """Activations in bytes, for frames and queries: inputs, norms and attention."""
+        places = samples * (-(-frames // self.pool) + len(self.queries))
+        total = 0
+        for layer in self.layers.layers:
+            width, feedforward = layer.linear1.in_features, layer.linear1.out_features
+            total += places * (4 * _FLOAT * width + size * (6 * width + 3 * feedforward))
+        return total
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Pool the frames of each clip.
@@ -106,66 +154,4 @@ def pooled(frames: Tensor, mask: Tensor, by: int) -> tuple[Tensor, Tensor]:
     return groups.sum(2) / count.clamp(min=1)[..., None], count > 0
 
 
-class LinearMapper(nn.Module):
-    """One linear layer with one vector for each frame; with `ends`, learned vectors before and after them.
-
-    Source: THAU-UPM (EmoSPeech 2024), Whisper-Gemma and Emo2Vec-Gemma; Qwen-Audio, with `ends`; Qwen2-Audio, without.
-
-    Args:
-        frame_width: D of the encoder's frames.
-        llm_width: D of the LLM's input embeddings.
-        ends: put a learned vector before and another after each clip's vectors.
-        bias: whether the linear layer has a bias.
-        hidden_states: converts the encoder's hidden states to frames; by default frames are not changed.
-    """
-
-    def __init__(
-        self,
-        frame_width: int,
-        llm_width: int,
-        *,
-        ends: bool = False,
-        bias: bool = True,
-        hidden_states: HiddenStates | None = None,
-    ) -> None:
-        super().__init__()
-        self.hidden_states = hidden_states or HiddenStates(frame_width)
-        self.output = nn.Linear(frame_width, llm_width, bias=bias)
-        self.ends = nn.Parameter(torch.empty(2, llm_width)) if ends else None
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the linear layer as torch does, and the ends with a small deviation, like the embeddings beside them."""
-        self.output.reset_parameters()
-        if self.ends is not None:
-            nn.init.normal_(self.ends, std=0.02)
-
-    def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Map the frames of each clip.
-
-        Args:
-            frames: `[A, N, D]`, or `[A, N, S, D]` where hidden states are mixed.
-            mask: `[A, N]` bool, true where a frame is speech and not padding; padding comes last.
-
-        Returns:
-            vectors `[A, N, D_llm]` and their mask `[A, N]`; with ends `[A, N + 2, D_llm]` and `[A, N + 2]`, where the
-            end vector comes directly after a clip's last frame.
-        """
-        vectors = self.output(self.hidden_states(frames, mask))
-        if self.ends is None:
-            return vectors, mask
-        A, N, D = vectors.shape
-        begin, blank = self.ends[0].expand(A, 1, D), vectors.new_zeros(A, 1, D)
-        places = torch.arange(N + 2, device=mask.device)[None]  # [1, N + 2]
-        last = mask.sum(-1, keepdim=True) + 1
-        vectors = torch.where((places == last)[..., None], self.ends[1], torch.cat([begin, vectors, blank], dim=1))
-        return vectors, places <= last
-
-
-def new_mapper(
-    part: MapperPart, frame_width: int, llm_width: int, hidden_states: HiddenStates | None = None
-) -> QPMapper | LinearMapper:
-    """Build the mapper of a recipe with newly initialised weights."""
-    if isinstance(part, QPMapperPart):
-        return QPMapper(frame_width, llm_width, hidden_states=hidden_states, **part.model_dump(exclude={"kind"}))
-    return LinearMapper(frame_width, llm_width, ends=part.ends, hidden_states=hidden_states)
+MAPPER = QPMapper
