@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from emosllm.errors import UserError
@@ -53,7 +54,10 @@ def openai_routes(service: Service) -> APIRouter:
         system = upload.fields.model if upload.fields.model in service.systems else None
         _check_writes(service, system)
         with service.batcher.admit(client_of(request)) as line:
-            turns = wanted in _WITH_TIMES or not service.fits(upload.audio, upload.name, system)
+            # In a thread, since reading the header of a hostile file may take long.
+            turns = wanted in _WITH_TIMES or not await run_in_threadpool(
+                service.fits, upload.audio, upload.name, system
+            )
             options = RequestOptions(turns=turns, system=system)
             timeline = await unless_gone(request, service.recognise(line, upload.audio, upload.name, options))
         return _written(timeline, upload.fields)
