@@ -62,7 +62,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     if page:
         from emosllm.serving.page import PAGE_PATHS, RESULTS_PATH, mount_page, page_routes
 
-        app.include_router(page_routes(), dependencies=known)
+        app.include_router(page_routes(service), dependencies=known)
         mount_page(app, service, asks_token=token is not None)
         allowed = replace(allowed, api=(*allowed.api, RESULTS_PATH), page=PAGE_PATHS)
     # The last one added is the first one met.

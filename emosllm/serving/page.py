@@ -7,6 +7,7 @@ as HTML. Page and API share their token, limits, queue and error messages. Not d
 recording is recognised.
 """
 
+import asyncio
 import os
 
 # Set before the import, since importing Gradio may send usage data.
@@ -21,6 +22,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
+from emosllm.serving.batcher import BusyError
 from emosllm.serving.error_responses import TooLargeError
 from emosllm.serving.results_html import show
 from emosllm.serving.service import Service
@@ -43,6 +45,8 @@ PAGE_PATHS = (
 RESULTS_PATH = "/page/results"
 
 _MOST_BYTES = 10_000_000  # of the answers for one recording; two hours turn by turn are about 3 MB
+
+_RETRY = 2  # seconds
 
 _MODES = [("automatic", "auto"), ("as one utterance", "whole"), ("turn by turn", "turns")]
 
@@ -80,19 +84,29 @@ _FOOT = """
 </footer>"""
 
 
-def page_routes() -> APIRouter:
+def page_routes(service: Service) -> APIRouter:
     """The page's own route; it requires the token as the API does."""
     routes = APIRouter(include_in_schema=False)
+    one_at_a_time = asyncio.Semaphore(1)  # drawing takes the time that recognition needs, too
+    drawings = 0
 
     @routes.post(RESULTS_PATH)
     async def results(request: Request) -> Response:
         """Draw the API's answers, which the body holds as JSON."""
+        nonlocal drawings
         body = bytearray()
         async for part in request.stream():
             body += part
             if len(body) > _MOST_BYTES:
                 raise TooLargeError(_MOST_BYTES)
-        return HTMLResponse(await run_in_threadpool(show, bytes(body)))
+        if drawings >= service.limits.queue:
+            raise BusyError(f"{drawings} results are being drawn; retry in {_RETRY} s", _RETRY)
+        drawings += 1
+        try:
+            async with one_at_a_time:
+                return HTMLResponse(await run_in_threadpool(show, bytes(body)))
+        finally:
+            drawings -= 1
 
     return routes
 

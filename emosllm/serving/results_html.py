@@ -6,8 +6,9 @@ Bars and text carry the information, and colour only repeats it. All text from o
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emosllm.serving.schemas import Emotions, Turn
 from emosllm.timeline.clock import clock
@@ -32,7 +33,7 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    answers: list[Emotions] = []
+    answers: Annotated[list[Emotions], Field(max_length=32)] = []
     error: str = ""
 
 

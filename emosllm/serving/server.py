@@ -24,7 +24,7 @@ from emosllm.serving.app import STOP_SECONDS, build_app
 from emosllm.serving.connections import LimitedConnection
 from emosllm.serving.service import Limits, Service
 
-_CLOSE_SECONDS = 3  # that a stopping server waits for clients to read their answers
+_CLOSE_SECONDS = 2  # that a stopping server waits for clients to read their answers
 _SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed
 
 

@@ -5,6 +5,8 @@ import os
 import re
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ pytest.importorskip("gradio", reason="the extra `serve` is not installed")
 
 from emosllm.serving.app import build_app
 from emosllm.serving.page import RESULTS_PATH
-from emosllm.serving.service import Service
+from emosllm.serving.service import Limits, Service
 
 TOKEN = {"Authorization": "Bearer correct-horse-battery"}
 PUBLIC = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/healthz", "/openapi.json"}
@@ -181,9 +183,22 @@ def test_results_are_drawn_for_those_who_know_the_token(guarded, clip):
     drawn = guarded.post(RESULTS_PATH, json={"answers": [answer]}, headers=TOKEN)
     assert drawn.headers["content-type"].startswith("text/html")
     assert answer["emotion"]["label"] in drawn.text
-    for body in (b"", b"[" * 100_000, b"\xff\x00", json.dumps({"answers": [answer | {"labels": 3}]}).encode()):
+    many = json.dumps({"answers": [answer] * 33}).encode()
+    for body in (b"", many, b"[" * 100_000, b"\xff\x00", json.dumps({"answers": [answer | {"labels": 3}]}).encode()):
         assert "could not be read" in guarded.post(RESULTS_PATH, content=body, headers=TOKEN).text
     assert "larger than 10 MB" in refused(guarded.post(RESULTS_PATH, content=bytes(10**7 + 1), headers=TOKEN), 413)
+
+
+def test_drawing_waits_in_a_short_queue(nano, monkeypatch):
+    def slow(sent: bytes) -> str:
+        time.sleep(0.3)
+        return "drawn"
+
+    monkeypatch.setattr("emosllm.serving.page.show", slow)
+    with TestClient(build_app(Service({"nano": nano}, Limits(queue=2)))) as client, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post(RESULTS_PATH, content=b"{}"), range(8)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert all("results are being drawn" in refused(answer, 503) for answer in answers if answer.status_code == 503)
 
 
 def test_nothing_of_gradio_is_kept(guarded):
