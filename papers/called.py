@@ -22,7 +22,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The JSON to write.")],
 ) -> None:
     """Of the clips one system gets right and the other wrong, how many the other called neutral."""
-    first, second = compare_evaluations([described, plain]).runs
+    first, second = compare_evaluations([described, plain]).evaluations
     without, with_description = confused_with(first.answers, second.answers)
     held = {"wrong_without": asdict(without), "wrong_with": asdict(with_description)}
     write_atomically(out, json.dumps(held, indent=2) + "\n")

@@ -17,9 +17,10 @@ from rich.text import Text
 
 from emosllm.audio import SAMPLE_RATE
 from emosllm.inference.rows import Row
+from emosllm.reporting.screen import bar
 from emosllm.sinks.sink import Sink
 from emosllm.timeline.clock import clock
-from emosllm.timeline.screen import bar, initials, ribbon, times
+from emosllm.timeline.screen import initials, ribbon, times
 from emosllm.timeline.segments import Segment
 
 _SHOWN = 8  # turns in the list

@@ -2,47 +2,32 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from emosllm.reporting.screen import short_names, shorten
+from emosllm.reporting.screen import TEXT_CELLS, answer_cells, answer_table, error_cells, shorten
 from emosllm.timeline.clock import clock
 from emosllm.timeline.cues import in_words
 from emosllm.timeline.plot import STYLES
 from emosllm.timeline.segments import Segment, Timeline
 
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
-_BAR = 3  # cells a probability bar may fill
-_WORDS = 44
-
 
 def timeline_table(timeline: Timeline) -> Table:
     """A row per turn: times, speaker, emotion, probability, a bar per emotion; words and cues below the times."""
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("time", max_width=_WORDS, overflow="fold")
-    table.add_column(" emotion", no_wrap=True)
-    table.add_column("p ", justify="right", no_wrap=True)
-    for head in short_names(timeline.labels):
-        table.add_column(Text(head), no_wrap=True, min_width=_BAR)
+    table = answer_table("time", timeline.labels)
     for segment, words in zip(timeline.segments, in_words(timeline.segments), strict=True):
         when = Text(times(segment))
         if segment.speaker:
             both = " at once" if len(segment.speakers) > 1 else ""
             when.append(f"  {shorten(segment.speaker, 20)}{both}", style="bold")
         if segment.transcript:
-            when.append("\n" + shorten(segment.transcript, _WORDS), style="dim italic")
+            when.append("\n" + shorten(segment.transcript, TEXT_CELLS), style="dim italic")
         if unusual := ", ".join(f"{name} {word}" for name, word in words.items() if word != "medium"):
-            when.append("\n" + shorten(unusual, 2 * _WORDS), style="dim")
+            when.append("\n" + shorten(unusual, 2 * TEXT_CELLS), style="dim")
         if segment.label is None:
-            when.append("\n" + shorten(segment.error or "no answer", 500), style="red")
-            table.add_row(when, Text(" –", style="red"))
-            continue
-        bars = [
-            Text(bar(segment.odds.get(name, 0.0), _BAR), style="bold" if name == segment.label else "dim")
-            for name in timeline.labels
-        ]
-        table.add_row(when, Text(f" {segment.label}", style="bold"), Text(f" {segment.sureness} "), *bars)
+            table.add_row(*error_cells(when, segment.error))
+        else:
+            table.add_row(*answer_cells(when, segment.label, segment.sureness, segment.odds, timeline.labels))
     return table
 
 
@@ -61,12 +46,6 @@ def summary(timeline: Timeline) -> Text:
 def times(segment: Segment) -> str:
     """`0:07.2 – 0:09.4`."""
     return f"{_exact(segment.start)} – {_exact(segment.end)}"
-
-
-def bar(probability: float, cells: int) -> str:
-    """A probability as a bar of at most `cells` cells of the terminal, in eighths."""
-    full, part = divmod(round(min(max(probability, 0.0), 1.0) * cells * 8), 8)
-    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)
 
 
 def ribbon(segments: Sequence[Segment], labels: Sequence[str], until: float, seconds: float, cells: int) -> Text:

@@ -15,8 +15,8 @@ from pylatexenc.latexwalker import (
 )
 
 from emosllm.reporting.evaluations import compare_evaluations
-from emosllm.reporting.latex import escape, latex
-from emosllm.reporting.markdown_page import markdown_page
+from emosllm.reporting.formats.latex import escape, latex
+from emosllm.reporting.formats.markdown_page import markdown_page
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_markdown_tables_are_whole(side):
 
 def test_markdown_holds_the_figures(side):
     text = markdown_page(side)
-    for run in side.runs:
+    for run in side.evaluations:
         interval = run.report.intervals["ua"]
         assert f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]" in text
         assert f"{run.report.confidence.calibration.ece:.3f}" in text
@@ -55,7 +55,7 @@ def test_latex_has_a_row_for_each_system(side):
     text = latex(side)
     rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
     assert len(rows) == 2
-    for run, row in zip(side.runs, rows, strict=True):
+    for run, row in zip(side.evaluations, rows, strict=True):
         cells = re.split(r"(?<!\\)&", row.removesuffix(r"\\"))
         assert len(cells) == 5
         assert cells[0].strip() == escape(run.name)
@@ -99,7 +99,7 @@ def cells_of(source):
 def test_latex_is_parsed_to_the_expected_cells(side):
     head, *rows = cells_of(latex(side))
     assert head == ["System", "UA", "WA", "macro F1", "clips"]
-    for run, row in zip(side.runs, rows, strict=True):
+    for run, row in zip(side.evaluations, rows, strict=True):
         assert row[0] == run.name  # every character, including those with a meaning in LaTeX
         interval = run.report.intervals["ua"]
         assert row[1] == f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

@@ -7,8 +7,9 @@ from recordings import VOICES, voice
 from rich.console import Console
 
 from emosllm.inference.rows import RecognitionOptions, recognise
+from emosllm.reporting.screen import bar
 from emosllm.sinks.live_view import LiveView
-from emosllm.timeline.screen import bar, initials, ribbon
+from emosllm.timeline.screen import initials, ribbon
 from emosllm.timeline.segments import Segment
 from emosllm.timeline.spoken_turns import cut_turns
 
