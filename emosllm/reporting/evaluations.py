@@ -1,4 +1,4 @@
-"""Read the evaluations of a page from their folders, and have each compared with the first."""
+"""Read the evaluations of a page from their folders."""
 
 import json
 from collections import Counter
@@ -41,7 +41,7 @@ class ComparedEvaluations:
     """Evaluations of the same clips.
 
     Attributes:
-        evaluations: at least one. Its name is the system, and the folder if several evaluations are of one system.
+        evaluations: at least one; a name is the system, with the folder if several evaluations are of one system.
         comparisons: each evaluation but the first, compared with the first.
         notes: what is not shown, and why.
     """

@@ -24,7 +24,7 @@ from emosllm.reporting.sections.scores.folds_and_seeds import folds_and_seeds
 from emosllm.reporting.sections.soft_labels import soft_labels
 
 
-class Shown(Flag):
+class Format(Flag):
     """The formats that show a section."""
 
     PAGE = auto()  #: HTML, Markdown and `report.md`
@@ -38,22 +38,22 @@ class ListedSection:
 
     Attributes:
         build: builds the section from the evaluations; `None` if no evaluation has its figures.
-        shown: the formats that show it.
+        formats: the formats that show it.
         has_examples: whether `build` takes the number of examples and whether they contain audio.
     """
 
     build: Callable[..., Section | None]
-    shown: Shown = Shown.PAGE
+    formats: Format = Format.PAGE
     has_examples: bool = False
 
 
 #: The sections, in their order in every format.
 SECTIONS = (
-    ListedSection(figures, Shown.PAGE | Shown.TERMINAL | Shown.LATEX),
+    ListedSection(figures, Format.PAGE | Format.TERMINAL | Format.LATEX),
     ListedSection(differences),
-    ListedSection(corpora, Shown.PAGE | Shown.TERMINAL),
-    ListedSection(classes, Shown.PAGE | Shown.TERMINAL),
-    ListedSection(confusions, Shown.PAGE | Shown.TERMINAL),
+    ListedSection(corpora, Format.PAGE | Format.TERMINAL),
+    ListedSection(classes, Format.PAGE | Format.TERMINAL),
+    ListedSection(confusions, Format.PAGE | Format.TERMINAL),
     ListedSection(folds_and_seeds),
     ListedSection(calibration),
     ListedSection(abstention),
@@ -71,20 +71,20 @@ LATEX_COLUMNS = ("UA", "WA", "macro F1", "clips")
 
 
 def build_sections(
-    compared: ComparedEvaluations, shown: Shown = Shown.PAGE, *, most_examples: int = 4, audio: bool = False
+    compared: ComparedEvaluations, format: Format = Format.PAGE, *, most_examples: int = 4, audio: bool = False
 ) -> list[Section]:
     """The sections that a format shows and that any of the evaluations has.
 
     Args:
         compared: the evaluations.
-        shown: the format.
+        format: the format.
         most_examples: number of right and of wrong answers of each system.
         audio: whether examples contain their audio.
     """
     built = [
         listed.build(compared, most_examples, audio) if listed.has_examples else listed.build(compared)
         for listed in SECTIONS
-        if shown in listed.shown
+        if format in listed.formats
     ]
     return [section for section in built if section is not None]
 

@@ -6,7 +6,7 @@ The document needs only `\usepackage{booktabs}`. Not supported: figures other th
 from emosllm.reporting.blocks import Cell, Number, Table
 from emosllm.reporting.evaluations import ComparedEvaluations
 from emosllm.reporting.report_text import interval_note
-from emosllm.reporting.section_list import LATEX_COLUMNS, Shown, build_sections
+from emosllm.reporting.section_list import LATEX_COLUMNS, Format, build_sections
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -24,7 +24,7 @@ def latex(compared: ComparedEvaluations) -> str:
     notes = dict.fromkeys(
         f"% {' '.join(f'{each.name}: {interval_note(each.report)}'.split())}" for each in compared.evaluations
     )
-    sections = build_sections(compared, Shown.LATEX)
+    sections = build_sections(compared, Format.LATEX)
     tables = [_tabular(block) for section in sections for block in section.blocks if isinstance(block, Table)]
     return "\n".join((*notes, *tables, ""))
 

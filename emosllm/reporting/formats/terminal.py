@@ -17,14 +17,14 @@ from emosllm.reporting.blocks import Cell, Number, Share, Table
 from emosllm.reporting.evaluations import without_answers
 from emosllm.reporting.report_text import report_subject
 from emosllm.reporting.screen import bar, short_names, shorten
-from emosllm.reporting.section_list import Shown, build_sections
+from emosllm.reporting.section_list import Format, build_sections
 
 _NAME = 30  # cells of the name of a row
 
 
 def print_report(report: Report, console: Console) -> None:
     """Print the sections for the terminal, and after them their notes, which are then the last lines on the screen."""
-    sections = build_sections(without_answers(report), Shown.TERMINAL)
+    sections = build_sections(without_answers(report), Format.TERMINAL)
     console.print(Text(report_subject(report), style="bold"))
     for section in sections:
         console.print()

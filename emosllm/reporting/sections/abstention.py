@@ -9,14 +9,14 @@ from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
 
 def abstention(compared: ComparedEvaluations) -> Section | None:
     """Risk and coverage, and the scores at a threshold."""
-    sure = [evaluation for evaluation in compared.evaluations if evaluation.report.confidence is not None]
-    if not sure:
+    with_confidence = [each for each in compared.evaluations if each.report.confidence is not None]
+    if not with_confidence:
         return None
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (evaluation.name, *(evaluation.figure(f"confidence/{key}") for key in ("aurc", "aurc_best", "aurc_random")))
-        for evaluation in sure
+        for evaluation in with_confidence
     )
-    blocks: list[Block] = [_curves(sure), Table(("", "AURC", "best possible", "at random"), rows)]
+    blocks: list[Block] = [_curves(with_confidence), Table(("", "AURC", "best possible", "at random"), rows)]
     kept = []
     for evaluation in compared.evaluations:
         found = evaluation.report.selective
@@ -40,8 +40,8 @@ def _curves(evaluations: Sequence[Evaluation]) -> Picture:
     def draw() -> object:
         from emosllm.reporting.plots import draw_risk_coverage
 
-        sides = {evaluation.name: evaluation.answers for evaluation in evaluations}
-        curves = {name: risk_coverage(a.reference, a.predicted, a.confidences) for name, a in sides.items()}
+        answers = {evaluation.name: evaluation.answers for evaluation in evaluations}
+        curves = {name: risk_coverage(a.reference, a.predicted, a.confidences) for name, a in answers.items()}
         return draw_risk_coverage(curves, "")
 
     return Picture(draw, "Risk and coverage: the share of wrong answers among the most confident ones.")

@@ -36,7 +36,7 @@ def examples(compared: ComparedEvaluations, most: int, audio: bool) -> Section |
         audio: whether to embed the audio as data URIs; if a file is missing, the example says so.
     """
     evaluations = compared.evaluations if most else ()
-    blocks = [block for each in evaluations for block in _surest(each, most, audio, compared.several)]
+    blocks = [block for each in evaluations for block in _most_confident(each, most, audio, compared.several)]
     text = (
         "The most confident right and wrong answers of each system, at most two of a true class. They are extremes "
         "and not typical answers."
@@ -44,13 +44,12 @@ def examples(compared: ComparedEvaluations, most: int, audio: bool) -> Section |
     return Section("Examples", tuple(blocks), (text,)) if blocks else None
 
 
-def _surest(evaluation: Evaluation, most: int, audio: bool, named: bool) -> list[Examples]:
-    """The surest right and the surest wrong answers of one system."""
+def _most_confident(evaluation: Evaluation, most: int, audio: bool, named: bool) -> list[Examples]:
+    """The most confident right and the most confident wrong answers of one system."""
     rows = [row for row in evaluation.rows if row["reference"] is not None and row["label"] is not None]
     rows.sort(key=lambda row: -(row["probabilities"].get(row["label"], 0.0)))  # stable
-    sides = {True: "right", False: "wrong"}
     found = []
-    for right, word in sides.items():
+    for right, word in ((True, "right"), (False, "wrong")):
         chosen = _varied(
             (row for row in rows if (evaluation.report.classify(row["label"]) == row["reference"]) is right), most
         )
