@@ -69,7 +69,8 @@ def _number(number: Number) -> Markup:
     if number.value is None:
         return Markup.escape(number.text)
     place = Markup(' data-at="{}"').format(number.at) if number.at else Markup("")
-    text = Markup('<data value="{!r}"{}>{}</data>').format(number.value, place, number.text)
+    main = Markup(' class="main"') if number.main else Markup("")
+    text = Markup('<data value="{!r}"{}{}>{}</data>').format(number.value, place, main, number.text)
     if number.interval is not None:
         place = Markup(' data-at="{}"').format(number.ends_at) if number.ends_at else Markup("")
         text += Markup(' <span class="interval"{}>{}</span>').format(place, number.interval_text)
