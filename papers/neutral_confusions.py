@@ -22,7 +22,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Write the counts to this JSON file.")],
 ) -> None:
     """Count the clips that one system labels correctly and the other labels neutral."""
-    first, second = compare_evaluations([described, plain]).runs
+    first, second = compare_evaluations([described, plain]).evaluations
     without, with_description = confused_with(first.answers, second.answers)
     held = {"wrong_without": asdict(without), "wrong_with": asdict(with_description)}
     write_atomically(out, json.dumps(held, indent=2) + "\n")

@@ -13,7 +13,7 @@ PICKLES = {"pickle", "_pickle", "dill", "cloudpickle", "jsonpickle", "marshal", 
 # Our own classes, whose `from_pretrained` passes the option on.
 OWN = {"SpeechProcessor.from_pretrained(place)", "kind.from_pretrained(folder)"}
 # The one YAML loader; modules that only write YAML; the one scripted file, which an installed package brings.
-YAML, DUMPS = "emosllm/safe_yaml.py", {"emosllm/recipe.py", "emosllm/reporting/sections/origin.py"}
+YAML, DUMPS = "emosllm/safe_yaml.py", {"emosllm/recipe.py", "emosllm/reporting/sections/provenance.py"}
 SCRIPTED = "emosllm/timeline/silero_vad.py"
 
 

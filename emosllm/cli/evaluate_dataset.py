@@ -75,8 +75,8 @@ def evaluate_once(
         UserError: the folder cannot be written to, or holds another sweep than the one to continue.
     """
     from emosllm.files import make_folder
+    from emosllm.reporting.formats.terminal import print_report
     from emosllm.reporting.report_files import write_report
-    from emosllm.reporting.screen import print_report
 
     if call.out is not None:
         make_folder(call.out)  # reports an unwritable folder before the recognition, not after it

@@ -26,7 +26,7 @@ def evaluate_protocol(
         settings: options of the evaluation.
     """
     from emosllm.experiments.protocols.evaluation import evaluate_protocol
-    from emosllm.reporting.screen import print_report
+    from emosllm.reporting.formats.terminal import print_report
     from emosllm.training.phase_trainer import process_state
 
     results, report = evaluate_protocol(name, system, manifests, overrides, settings)

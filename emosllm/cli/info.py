@@ -122,7 +122,7 @@ def _print_trained(console: Console, trained: "TrainedSystem") -> None:
 
 
 def _print_run(console: Console, run: "Training") -> None:
-    from emosllm.reporting.sections.origin import hours
+    from emosllm.reporting.report_text import hours
 
     machine = run.hardware.get("gpu") or run.hardware.get("machine", "an unknown machine")
     console.print(f"trained: on {run.train:,} utterances, chosen by {run.val:,}; data {run.data}, seed {run.seed}")

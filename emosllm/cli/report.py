@@ -52,15 +52,15 @@ def report(
         raise UserError(f"--audio: {chosen.value} cannot contain audio; write a page with --out report.html")
     found = compare_evaluations(runs)
     if chosen is PageFormat.html:
-        from emosllm.reporting.html_page import render_page
+        from emosllm.reporting.formats.html_page import render_page
 
         text = render_page(found, examples=examples, audio=audio)
     elif chosen is PageFormat.latex:
-        from emosllm.reporting.latex import latex
+        from emosllm.reporting.formats.latex import latex
 
         text = latex(found)
     else:
-        from emosllm.reporting.markdown_page import markdown_page
+        from emosllm.reporting.formats.markdown_page import markdown_page
 
         text = markdown_page(found, examples=examples)
     if out is None:

@@ -12,7 +12,6 @@ from emosllm.evaluation.metrics import Interval, Scores
 from emosllm.evaluation.provenance import Provenance
 from emosllm.evaluation.robustness.records import Robustness
 from emosllm.evaluation.soft_labels import SoftScores
-from emosllm.evaluation.statistics.bootstrap import FEW_SPEAKERS
 from emosllm.labels import LabelSet
 
 TranscriptsFrom = Literal["model", "given"]
@@ -60,15 +59,6 @@ class Confidence:
     aurc_best: float
     aurc_random: float
     temperatures: tuple[float, float] | None = None
-
-    @property
-    def warmth(self) -> str:
-        """The temperature as text, or the lowest and the highest of the folds."""
-        if self.temperature is not None:
-            return f"{self.temperature:.3f}"
-        assert self.temperatures is not None
-        low, high = self.temperatures
-        return f"{low:.3f} to {high:.3f}, each fold its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,30 +147,7 @@ class Report:
         return LabelSet(self.label_set, self.labels, self.merges).classify(emotion)
 
     @property
-    def interval_note(self) -> str:
-        """One sentence on the basis of the intervals, or why there are none."""
-        if self.clusters < 2:
-            return "No intervals: all clips are of one speaker, which gives no information about others."
-        unknown = self.clusters - self.speakers
-        base = f"{self.level:.0%} intervals by speaker, {self.resamples} resamples of {count(self.speakers, 'speaker')}"
-        if unknown:
-            base += f" and {count(unknown, 'clip')} of unknown speakers, each counted as a speaker of its own"
-        if self.clusters < FEW_SPEAKERS:
-            return f"{base}; with so few speakers the intervals are coarse and too narrow."
-        return f"{base}."
-
-    @property
     def silent_classes(self) -> tuple[str, ...]:
         """Classes that are possible answers but do not occur in the reference; UA and F1 leave them out."""
         spoken = {entry.name for entry in self.scores.per_class}
         return tuple(name for name in self.labels if name not in spoken)
-
-    @property
-    def subject(self) -> str:
-        """The system and the data, for a headline."""
-        return f"{self.model} on {self.data}" + (f" ({self.split})" if self.split else "")
-
-
-def count(number: int, thing: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")

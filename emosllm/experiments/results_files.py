@@ -7,13 +7,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from emosllm.evaluation.report import count
 from emosllm.evaluation.statistics.significance import SeedSpread
 from emosllm.experiments.results import Results, Row
 from emosllm.files import write_atomically
-from emosllm.reporting.markdown_blocks import table_text
-from emosllm.reporting.report_text import NAMES, with_interval
-from emosllm.reporting.sections.origin import hardware_text, hours
+from emosllm.reporting.formats.markdown_blocks import table_text
+from emosllm.reporting.report_text import NAMES, count, hardware_text, hours, with_interval
 
 _LETTERS = 12  # of a hash, for comparison by eye
 

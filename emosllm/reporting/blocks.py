@@ -18,11 +18,13 @@ class Number:
     Attributes:
         value: `None` if there is none.
         interval: of it.
-        at: its place: the run's number, then the keys of its `report.json`; empty if it was computed for the page.
+        at: its place: the evaluation's number and the keys of its `report.json`; empty if computed for the page.
         ends_at: the place of the interval.
         places: number of decimals.
         bar: whether it may be drawn as a bar from 0 to 1.
         signed: whether a plus sign is written.
+        main: whether it is the figure that systems are ranked by, which is emphasised.
+        note: words after it.
     """
 
     value: float | None
@@ -32,6 +34,8 @@ class Number:
     places: int = 3
     bar: bool = False
     signed: bool = False
+    main: bool = False
+    note: str = ""
 
     @property
     def text(self) -> str:
@@ -49,6 +53,11 @@ class Number:
             return ""
         ends = (f"{end:.{self.places}f}".replace("-", "−") for end in (self.interval.low, self.interval.high))
         return f"[{', '.join(ends)}]"
+
+    @property
+    def whole_text(self) -> str:
+        """The value, its interval and its note, as far as there are any."""
+        return " ".join(part for part in (self.text, self.interval_text, self.note) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +89,23 @@ class Table:
         rows: each as long as the head.
         title: above it.
         note: a sentence below it.
+        as_lines: whether the formats for one system write `lines` in place of a grid; for a table with one row, or with
+            one column beside the names.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
     note: str = ""
+    as_lines: bool = False
+
+    @property
+    def lines(self) -> tuple[tuple[str, Cell], ...]:
+        """The only column beside the names, or the only row, as pairs of name and value."""
+        if len(self.head) == 2:
+            return tuple((str(name), value) for name, value in self.rows)
+        ((_, *values),) = self.rows
+        return tuple(zip(self.head[1:], values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

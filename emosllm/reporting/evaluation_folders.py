@@ -54,12 +54,12 @@ def find_evaluations(folders: Sequence[Path], most: int) -> tuple[list[Evaluatio
         _rows(folder) if (folder / RESULTS).is_file() else [EvaluationFolder(folder, folder.resolve().name)]
         for folder in folders
     ]
-    room = most - sum(len(group) for group in groups if len(group) == 1)
+    remaining = most - sum(len(group) for group in groups if len(group) == 1)
     notes: list[str] = []
     found: list[EvaluationFolder] = []
     large = sum(len(group) > 1 for group in groups)
     for folder, group in zip(folders, groups, strict=True):
-        share = max(room // max(large, 1), 1)
+        share = max(remaining // max(large, 1), 1)
         if 1 < len(group) > share:
             best = sorted(group, key=lambda each: -(each.row or {}).get("mean", 0.0))[:share]
             notes.append(f"{folder}: the {share} best of {len(group)} systems, chosen by the figure that is shown.")
@@ -92,7 +92,7 @@ def _rows(folder: Path) -> list[EvaluationFolder]:
     return found
 
 
-_FORM = TypeAdapter(Report)
+_REPORT = TypeAdapter(Report)
 
 
 def read_report(folder: Path) -> Report:
@@ -103,7 +103,7 @@ def read_report(folder: Path) -> Report:
     """
     path = folder / "report.json"
     try:
-        return _FORM.validate_json(path.read_bytes())
+        return _REPORT.validate_json(path.read_bytes())
     except FileNotFoundError as error:
         if (folder / "run.json").is_file():
             raise UserError(

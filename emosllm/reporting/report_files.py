@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emosllm.evaluation.report import Report
 from emosllm.files import write_atomically
-from emosllm.reporting.markdown_report import markdown
+from emosllm.reporting.formats.markdown_page import markdown_report
 from emosllm.utterance import Prediction, Utterance
 
 
@@ -32,7 +32,7 @@ def write_report(
     ]
     contents = {
         "predictions.jsonl": "".join(f"{line}\n" for line in lines),
-        "report.md": markdown(report),
+        "report.md": markdown_report(report),
         "report.json": json.dumps(report.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
     }
     for name, text in contents.items():

@@ -1,19 +1,64 @@
 """Sentences and numbers that all formats of a report share: intervals, remarks, definitions of the figures."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from emosllm.evaluation.abstention import AbstentionScores
 from emosllm.evaluation.dimensions import METHOD
 from emosllm.evaluation.metrics import METRICS, Interval
-from emosllm.evaluation.report import Report, count
+from emosllm.evaluation.report import Confidence, Report
+from emosllm.evaluation.statistics.bootstrap import FEW_SPEAKERS
 
 #: Figure -> its name in tables, the most important first.
 NAMES: Mapping[str, str] = {name: metric.title for name, metric in METRICS.items()}
 
 
+def count(number: int, thing: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def hours(seconds: float) -> str:
+    """A duration as `0.25 h`, or in seconds if it is below a minute."""
+    return f"{seconds / 3600:.2f} h" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def hardware_text(facts: Mapping[str, Any]) -> str:
+    """The GPU, or the kind of machine, and the number of threads."""
+    threads = count(facts["threads"], "thread") if facts.get("threads") else ""
+    return ", ".join(str(part) for part in (facts.get("gpu") or facts.get("machine"), threads) if part) or "–"
+
+
+def temperature_text(confidence: Confidence) -> str:
+    """The temperature, or the lowest and the highest of the folds."""
+    if confidence.temperature is not None:
+        return f"{confidence.temperature:.3f}"
+    assert confidence.temperatures is not None
+    low, high = confidence.temperatures
+    return f"{low:.3f} to {high:.3f}, each fold its own"
+
+
 def with_interval(value: float, interval: Interval | None) -> str:
     """`0.523 [0.481, 0.567]`."""
     return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
+
+
+def report_subject(report: Report) -> str:
+    """The system and the data, for a headline."""
+    return f"{report.model} on {report.data}" + (f" ({report.split})" if report.split else "")
+
+
+def interval_note(report: Report) -> str:
+    """One sentence on the basis of the intervals, or why there are none."""
+    if report.clusters < 2:
+        return "No intervals: all clips are of one speaker, which gives no information about others."
+    unknown = report.clusters - report.speakers
+    resampled = f"{report.resamples} resamples of {count(report.speakers, 'speaker')}"
+    if unknown:
+        resampled += f" and {count(unknown, 'clip')} of unknown speakers, each counted as a speaker of its own"
+    if report.clusters < FEW_SPEAKERS:
+        resampled += "; with so few speakers the intervals are coarse and too narrow"
+    return f"{report.level:.0%} intervals by speaker, {resampled}."
 
 
 def report_size(report: Report) -> str:
@@ -24,7 +69,11 @@ def report_size(report: Report) -> str:
 
 def remarks(report: Report) -> list[str]:
     """Warnings for a reader of the headline, one sentence each."""
-    notes = [report.interval_note]
+    notes = [interval_note(report)]
+    if report.wer is not None:
+        notes.append(f"Word error rate {report.wer:.3f} over {count(report.wer_transcripts, 'transcript')}.")
+    elif report.transcripts_from == "given":
+        notes.append("The system was given the transcripts of the data, so there is no word error rate.")
     if report.scores.unanswered:
         notes.append(
             f"Without an answer, and so wrong: {count(report.scores.unanswered, 'clip')} of {report.scores.n}."
@@ -33,7 +82,9 @@ def remarks(report: Report) -> list[str]:
         counted = report.fallback or "no answer"
         notes.append(f"Text that named no label: {report.unnamed} of {report.scores.n}, counted as {counted}.")
     if report.confidence is not None and report.confidence.temperature != 1:
-        notes.append(f"Probabilities are at temperature {report.confidence.warmth}, which changes no answer.")
+        notes.append(
+            f"Probabilities are at temperature {temperature_text(report.confidence)}, which changes no answer."
+        )
     if report.dimensions:
         notes.append(METHOD)
     if report.selective is not None:

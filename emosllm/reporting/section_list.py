@@ -1,68 +1,98 @@
-"""The sections of a page in their order, for HTML and Markdown; `report.md` uses those beyond the scores."""
+"""The sections of a report in their order, one list for all formats."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
 
+from emosllm.evaluation.metrics import METRICS
 from emosllm.reporting.blocks import Section
-from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
+from emosllm.reporting.evaluations import ComparedEvaluations
 from emosllm.reporting.sections.abstention import abstention
-from emosllm.reporting.sections.classes import classes
-from emosllm.reporting.sections.confidence import confidence
-from emosllm.reporting.sections.confusions import confusions
-from emosllm.reporting.sections.corpora import corpora
+from emosllm.reporting.sections.calibration import calibration
 from emosllm.reporting.sections.dimensions import dimensions
-from emosllm.reporting.sections.examples import surest_examples
-from emosllm.reporting.sections.folds_and_seeds import folds_and_seeds
-from emosllm.reporting.sections.groups import groups
-from emosllm.reporting.sections.headline import headline
-from emosllm.reporting.sections.origin import origin
+from emosllm.reporting.sections.examples import examples
+from emosllm.reporting.sections.fairness import fairness
+from emosllm.reporting.sections.not_measured import not_measured
+from emosllm.reporting.sections.provenance import provenance
 from emosllm.reporting.sections.robustness import robustness
-from emosllm.reporting.sections.significance import significance
-from emosllm.reporting.sections.unmeasured import unmeasured
-from emosllm.reporting.sections.votes import votes
+from emosllm.reporting.sections.scores.classes import classes
+from emosllm.reporting.sections.scores.confusions import confusions
+from emosllm.reporting.sections.scores.corpora import corpora
+from emosllm.reporting.sections.scores.differences import differences
+from emosllm.reporting.sections.scores.figures import figures
+from emosllm.reporting.sections.scores.folds_and_seeds import folds_and_seeds
+from emosllm.reporting.sections.soft_labels import soft_labels
 
-#: Sections beyond the scores, in their order; each returns `None` if no evaluation has its figures.
-BEYOND_SCORES: tuple[Callable[[Sequence[Evaluation]], Section | None], ...] = (
-    confidence,
-    abstention,
-    groups,
-    votes,
-    dimensions,
-    robustness,
-    unmeasured,
+
+class Format(Flag):
+    """The formats that show a section."""
+
+    PAGE = auto()  #: HTML, Markdown and `report.md`
+    TERMINAL = auto()
+    LATEX = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSection:
+    """An entry of `SECTIONS`.
+
+    Attributes:
+        build: builds the section from the evaluations; `None` if no evaluation has its figures.
+        formats: the formats that show it.
+        has_examples: whether `build` takes the number of examples and whether they contain audio.
+    """
+
+    build: Callable[..., Section | None]
+    formats: Format = Format.PAGE
+    has_examples: bool = False
+
+
+#: The sections, in their order in every format.
+SECTIONS = (
+    ListedSection(figures, Format.PAGE | Format.TERMINAL | Format.LATEX),
+    ListedSection(differences),
+    ListedSection(corpora, Format.PAGE | Format.TERMINAL),
+    ListedSection(classes, Format.PAGE | Format.TERMINAL),
+    ListedSection(confusions, Format.PAGE | Format.TERMINAL),
+    ListedSection(folds_and_seeds),
+    ListedSection(calibration),
+    ListedSection(abstention),
+    ListedSection(fairness),
+    ListedSection(soft_labels),
+    ListedSection(dimensions),
+    ListedSection(robustness),
+    ListedSection(not_measured),
+    ListedSection(examples, has_examples=True),
+    ListedSection(provenance),
 )
 
-
-def sections_beyond_scores(runs: Sequence[Evaluation]) -> list[Section]:
-    """The sections of `BEYOND_SCORES` that any of the evaluations has."""
-    return [section for make in BEYOND_SCORES if (section := make(runs)) is not None]
+#: The columns of a section's table that LaTeX shows, beside the system: a page in two columns has no width for more.
+LATEX_COLUMNS = (*(metric.title for metric in METRICS.values() if metric.in_latex), "clips")
 
 
-def page_sections(side: ComparedEvaluations, examples: int = 4, audio: bool = False) -> list[Section]:
-    """The sections.
+def build_sections(
+    compared: ComparedEvaluations, format: Format = Format.PAGE, *, most_examples: int = 4, audio: bool = False
+) -> list[Section]:
+    """The sections that a format shows and that any of the evaluations has.
 
     Args:
-        side: the evaluations.
-        examples: number of right and of wrong answers of each system.
+        compared: the evaluations.
+        format: the format.
+        most_examples: number of right and of wrong answers of each system.
         audio: whether examples contain their audio.
     """
-    several = len(side.runs) > 1
-    found = [headline(side), significance(side) if several else None, corpora(side), classes(side), confusions(side)]
-    found += [folds_and_seeds(side.runs), *sections_beyond_scores(side.runs)]
-    shown = [block for run in side.runs for block in surest_examples(run, examples, audio, several)] if examples else []
-    if shown:
-        text = (
-            "The most confident right and wrong answers of each system, at most two of a true class. They are extremes "
-            "and not typical answers."
-        )
-        found.append(Section("Examples", tuple(shown), (text,)))
-    found.append(origin(side))
-    return [section for section in found if section is not None]
+    built = [
+        listed.build(compared, most_examples, audio) if listed.has_examples else listed.build(compared)
+        for listed in SECTIONS
+        if format in listed.formats
+    ]
+    return [section for section in built if section is not None]
 
 
-def page_title(side: ComparedEvaluations) -> str:
+def page_title(compared: ComparedEvaluations) -> str:
     """The page's title: the system or systems, and the data."""
-    report = side.runs[0].report
-    what = report.model if len(side.runs) == 1 else f"{len(side.runs)} systems"
+    report = compared.evaluations[0].report
+    what = f"{len(compared.evaluations)} systems" if compared.several else report.model
     # The whole path is in the last section.
     return f"{what} on {Path(report.data).name}" + (f" ({report.split})" if report.split else "")

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from emosllm.reporting.screen import BAR_CELLS, TEXT_CELLS, probability_bars, short_names, shorten
+from emosllm.reporting.screen import TEXT_CELLS, answer_cells, answer_table, error_cells, shorten
 from emosllm.timeline.clock import clock
 from emosllm.timeline.cues import cue_levels
 from emosllm.timeline.plot import STYLES
@@ -15,12 +14,7 @@ from emosllm.timeline.segments import Segment, Timeline
 
 def timeline_table(timeline: Timeline) -> Table:
     """A row per turn: times, speaker, emotion, probability, a bar per emotion; words and cues below the times."""
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("time", max_width=TEXT_CELLS, overflow="fold")
-    table.add_column(" emotion", no_wrap=True)
-    table.add_column("p ", justify="right", no_wrap=True)
-    for head in short_names(timeline.labels):
-        table.add_column(Text(head), no_wrap=True, min_width=BAR_CELLS)
+    table = answer_table("time", timeline.labels)
     for segment, words in zip(timeline.segments, cue_levels(timeline.segments), strict=True):
         when = Text(times(segment))
         if segment.speaker:
@@ -31,11 +25,13 @@ def timeline_table(timeline: Timeline) -> Table:
         if unusual := ", ".join(f"{name} {word}" for name, word in words.items() if word != "medium"):
             when.append("\n" + shorten(unusual, 2 * TEXT_CELLS), style="dim")
         if segment.label is None:
-            when.append("\n" + shorten(segment.error or "no answer", 500), style="red")
-            table.add_row(when, Text(" –", style="red"))
-            continue
-        bars = probability_bars(segment.shown_probabilities, timeline.labels, segment.label)
-        table.add_row(when, Text(f" {segment.label}", style="bold"), Text(f" {segment.confidence_text} "), *bars)
+            table.add_row(*error_cells(when, segment.error))
+        else:
+            table.add_row(
+                *answer_cells(
+                    when, segment.label, segment.confidence_text, segment.shown_probabilities, timeline.labels
+                )
+            )
     return table
 
 

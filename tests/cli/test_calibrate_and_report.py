@@ -93,8 +93,8 @@ def test_report_writes_a_page_and_text(evaluated, tmp_path):
 
 def test_two_evaluations_of_one_system_are_told_apart(evaluated):
     side = compare_evaluations(evaluated[:2])
-    assert [run.name.rpartition(" ")[2] for run in side.runs] == ["(before)", "(after)"]
-    assert side.comparisons[0].mcnemar.p_exact == 1
+    assert [run.name.rpartition(" ")[2] for run in side.evaluations] == ["(before)", "(after)"]
+    assert side.comparisons.scores[0].mcnemar.p_exact == 1
 
 
 def test_what_a_trained_run_leaves_in_the_report(run, corpus, tmp_path):

@@ -12,11 +12,10 @@ from emosllm.evaluation.concordance import ccc, concordance, concordance_differe
 from emosllm.evaluation.dimensions import METHOD, estimate_dimensions, expected_value
 from emosllm.evaluation.report_builder import build_report
 from emosllm.labels import label_set
-from emosllm.reporting.evaluations import compare_evaluations
-from emosllm.reporting.html_page import render_page
-from emosllm.reporting.markdown_page import markdown_page
-from emosllm.reporting.markdown_report import markdown
-from emosllm.reporting.sections.dimensions import differences, dimensions
+from emosllm.reporting.evaluations import ComparedEvaluations, compare_evaluations
+from emosllm.reporting.formats.html_page import render_page
+from emosllm.reporting.formats.markdown_page import markdown_page, markdown_report
+from emosllm.reporting.sections.dimensions import dimension_differences, dimensions
 from emosllm.utterance import Prediction, Utterance
 
 LABELS = label_set("iemocap4")
@@ -153,7 +152,7 @@ def side(tmp_path_factory):
 
 
 def test_reports_keep_what_was_read_and_what_it_takes_to_read_it_again(side):
-    for run in side.runs:
+    for run in side.evaluations:
         means = run.report.dimensions["iemocap"]["valence"].means
         read = [sum(share * means[name] for name, share in row["probabilities"].items()) for row in run.rows]
         again = concordance([row["valence"] for row in run.rows], read, [row["speaker"] for row in run.rows],
@@ -165,35 +164,35 @@ def test_reports_keep_what_was_read_and_what_it_takes_to_read_it_again(side):
 
 
 def test_two_systems_are_compared_dimension_by_dimension(side):
-    weak, strong = (run.report.dimensions["iemocap"] for run in side.runs)
-    assert [each.dimension for each in side.readings] == ["valence", "arousal"]
-    for each in side.readings:
+    weak, strong = (run.report.dimensions["iemocap"] for run in side.evaluations)
+    assert [each.dimension for each in side.comparisons.dimensions] == ["valence", "arousal"]
+    for each in side.comparisons.dimensions:
         assert each.ccc.first == pytest.approx(weak[each.dimension].scores.ccc)
         assert each.ccc.second == pytest.approx(strong[each.dimension].scores.ccc)
         assert each.ccc.p < 0.05
-    (table,) = differences(side.readings)
+    (table,) = dimension_differences(side.comparisons.dimensions)
     assert [row[1] for row in table.rows] == ["valence", "arousal"]
-    assert list(differences(())) == []
+    assert list(dimension_differences(())) == []
 
 
 def test_pages_state_the_method_the_floor_and_the_ceiling(side):
     text = markdown_page(side)
     assert "## Valence, arousal, dominance\n" in text
     assert "not regressed" in text
-    section = dimensions(side.runs)
+    section = dimensions(side)
     figures, *means = section.blocks
     assert len(figures.rows) == 4
     assert figures.rows[0][2].value == 0  # always the mean
     assert len(means) == 2
-    kept = side.runs[0].report.dimensions["iemocap"]["valence"]
+    kept = side.evaluations[0].report.dimensions["iemocap"]["valence"]
     assert f"{kept.scores.ccc:.3f} [{kept.scores.interval.low:.3f}, {kept.scores.interval.high:.3f}]" in text
     assert f"{kept.ceiling:.3f}" in text
-    assert dimensions([]) is None
+    assert dimensions(ComparedEvaluations(())) is None
 
 
 def test_the_page_s_numbers_are_the_reports(side):
     page = Page(render_page(side))
-    reports = [json.loads(json.dumps(run.report.to_dict())) for run in side.runs]
+    reports = [json.loads(json.dumps(run.report.to_dict())) for run in side.evaluations]
     placed = [(value, at) for value, at, _ in page.numbers if at and "/dimensions/" in at]
     # Each run and dimension: four coefficients, the mean error, and a mean of each class.
     assert len(placed) == 2 * 2 * (5 + len(LABELS.names))
@@ -206,8 +205,8 @@ def test_a_report_without_a_training_part_says_why():
     report = build_report(TEST, planted.answers(TEST, 0.5, 1), LABELS, model="m", data="d", resamples=20)
     assert report.dimensions == {}
     assert "leave these parts in the manifest" in report.unmeasured["valence of iemocap"]
-    assert "valence of iemocap" in markdown(report)
-    assert METHOD not in markdown(report)
+    assert "valence of iemocap" in markdown_report(report)
+    assert METHOD not in markdown_report(report)
     assert json.loads(json.dumps(report.to_dict()))["dimensions"] == {}
 
 

@@ -12,7 +12,7 @@ from emosllm.errors import UserError
 from emosllm.evaluation.metrics import score
 from emosllm.evaluation.report_builder import build_report, versions_here
 from emosllm.labels import label_set
-from emosllm.reporting.markdown_report import markdown
+from emosllm.reporting.formats.markdown_page import markdown_report
 from emosllm.reporting.report_files import write_report
 from emosllm.utterance import Prediction, Utterance
 
@@ -96,7 +96,7 @@ def test_wer_only_where_the_model_wrote_the_transcripts():
 def test_one_speaker_has_no_interval_and_the_report_says_why():
     made = build_report([said("1.wav", "angry")], [answered("1.wav", "angry")], EKMAN, model="m", data="d")
     assert made.intervals["ua"] is None
-    assert "one speaker, which gives no information about others" in markdown(made)
+    assert "one speaker, which gives no information about others" in markdown_report(made)
     assert json.loads(json.dumps(made.to_dict()))["intervals"]["ua"] is None
 
 
@@ -126,7 +126,7 @@ def test_files_hold_it_all(tmp_path):
 
 def test_markdown_states_every_figure_with_its_n():
     made = report()
-    text = markdown(made)
+    text = markdown_report(made)
     interval = made.intervals["ua"]
     assert f"**UA {made.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]**" in text
     assert "5 clips, 3 known speakers, 4 of 7 classes" in text
@@ -139,7 +139,7 @@ def test_markdown_states_every_figure_with_its_n():
 
 
 def test_markdown_tables_are_whole():
-    text = markdown(report(data="a|b\nc_d"))
+    text = markdown_report(report(data="a|b\nc_d"))
     assert text.startswith(r"# nano on a\|b c\_d (test)")
     tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
     assert len(tables) == 7  # corpora, classes, confusions, calibration, abstention, speakers, what is missing
@@ -150,7 +150,7 @@ def test_markdown_tables_are_whole():
 
 def test_one_corpus_needs_no_table_of_corpora():
     made = build_report(UTTERANCES[:3], PREDICTIONS[:3], EKMAN, model="m", data="d")
-    assert "## Corpora" not in markdown(made)
+    assert "## Corpora" not in markdown_report(made)
 
 
 def test_a_full_disk_leaves_the_old_files_and_no_report_json(tmp_path, monkeypatch):

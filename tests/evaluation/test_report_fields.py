@@ -14,7 +14,7 @@ from emosllm.evaluation.calibration import apply_temperature, calibrate
 from emosllm.evaluation.fairness import fairness
 from emosllm.evaluation.provenance import digest_of, find_training
 from emosllm.evaluation.report_builder import Report, build_report
-from emosllm.reporting.markdown_report import markdown
+from emosllm.reporting.formats.markdown_page import markdown_report
 from emosllm.utterance import Prediction
 
 CLIPS = planted.utterances()
@@ -61,10 +61,10 @@ def test_free_answers_have_no_confidence_and_say_what_named_nothing():
     assert (made.unnamed, made.fallback) == (1, "neutral")
     assert made.confidence is None
     assert made.unmeasured["confidence"] == "nothing to calibrate: no clip has probabilities"
-    text = markdown(made)
+    text = markdown_report(made)
     assert "Text that named no label: 1 of 240, counted as neutral." in text
     assert "Not measured" in text
-    assert "named no label" not in markdown(report())
+    assert "named no label" not in markdown_report(report())
     with pytest.raises(UserError, match="--abstain-below needs probabilities"):
         report(free, abstain_below=0.5)
 
@@ -84,7 +84,7 @@ def test_what_is_not_known_is_named():
 
 
 def test_doubts_are_in_the_report():
-    assert "It was fitted on these." in markdown(report(doubts=["It was fitted on these."]))
+    assert "It was fitted on these." in markdown_report(report(doubts=["It was fitted on these."]))
 
 
 def test_the_hash_is_of_facts_and_not_of_order_or_folder(tmp_path):

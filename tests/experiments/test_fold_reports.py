@@ -11,8 +11,8 @@ from emosllm.evaluation.provenance import digest_of
 from emosllm.experiments.protocols.evaluation import ProtocolSettings, evaluate_protocol
 from emosllm.experiments.sweep import SweepSettings, sweep
 from emosllm.reporting.evaluations import compare_evaluations
-from emosllm.reporting.html_page import render_page
-from emosllm.reporting.markdown_page import markdown_page
+from emosllm.reporting.formats.html_page import render_page
+from emosllm.reporting.formats.markdown_page import markdown_page
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_several_seeds_have_a_mean_over_folds_and_one_over_all_clips(protocols):
 
 def test_a_protocols_folder_is_a_page(protocols):
     side = compare_evaluations([protocols[0]])
-    assert side.runs[0].report == protocols[3]
+    assert side.evaluations[0].report == protocols[3]
     text = markdown_page(side)
     assert "## Folds and seeds" in text
     assert "gemma-text on iemocap-loso (PARTIAL)" in text
@@ -74,8 +74,8 @@ def test_a_protocols_folder_is_a_page(protocols):
 
 def test_two_protocols_are_compared_on_the_same_clips(protocols):
     side = compare_evaluations(protocols[:2])
-    assert [run.name for run in side.runs] == ["gemma-text (one)", "gemma-text (other)"]
-    (pair,) = side.comparisons
+    assert [run.name for run in side.evaluations] == ["gemma-text (one)", "gemma-text (other)"]
+    (pair,) = side.comparisons.scores
     assert pair.n == 16
     told = pair.mcnemar
     assert told.both + told.only_first + told.only_second + told.neither == 16
@@ -87,9 +87,9 @@ def test_a_sweeps_folder_is_its_systems(reader, tmp_path):
     settings = SweepSettings(folds=2)
     sweep("gemma-text", (*reader, "lora.rank=2,4"), [tmp_path / "m.csv"], tmp_path / "grid", settings)
     side = compare_evaluations([tmp_path / "grid"])
-    assert [run.name for run in side.runs] == ["gemma-text (lora.rank=2)", "gemma-text (lora.rank=4)"]
-    assert len(side.comparisons) == 1
-    assert side.runs[1].report.provenance.recipe["lora"]["rank"] == 4
+    assert [run.name for run in side.evaluations] == ["gemma-text (lora.rank=2)", "gemma-text (lora.rank=4)"]
+    assert len(side.comparisons.scores) == 1
+    assert side.evaluations[1].report.provenance.recipe["lora"]["rank"] == 4
     results = json.loads((tmp_path / "grid" / "results.json").read_text())
     more = [{**results["rows"][0], "name": f"row {n}", "mean": n / 10} for n in range(9)]
     (tmp_path / "grid" / "results.json").write_text(json.dumps({**results, "rows": [*results["rows"], *more]}))

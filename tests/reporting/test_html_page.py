@@ -13,7 +13,7 @@ from html_pages import Page, lies_at
 from emosllm.errors import UserError
 from emosllm.reporting.blocks import Number
 from emosllm.reporting.evaluations import compare_evaluations
-from emosllm.reporting.html_page import render_page
+from emosllm.reporting.formats.html_page import render_page
 
 
 @pytest.fixture(scope="module")
@@ -92,16 +92,16 @@ def test_examples_contain_audio(page):
 
 
 def test_a_better_system_is_found_to_be_better(runs):
-    side = compare_evaluations(runs)
-    (pair,) = side.comparisons
+    compared = compare_evaluations(runs)
+    (pair,) = compared.comparisons.scores
     assert pair.differences["ua"].difference > 0.15
     assert pair.differences["ua"].interval.low > 0
     assert pair.differences["ua"].p < 0.05
     assert pair.mcnemar.p_exact < 0.001
-    words = " ".join("".join(Page(render_page(side, examples=0)).text).split())
+    words = " ".join("".join(Page(render_page(compared, examples=0)).text).split())
     assert f"{pair.mcnemar.only_second}" in words
     assert "< 0.001" in words
-    weak_is_wrong = side.neutral[0][1]  # all wrong answers to what is not neutral were neutral
+    weak_is_wrong = compared.comparisons.neutral[0][1]  # all wrong answers to what is not neutral were neutral
     assert all(called == clips for called, clips in weak_is_wrong.by_class.values())
 
 

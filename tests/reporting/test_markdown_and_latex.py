@@ -15,12 +15,12 @@ from pylatexenc.latexwalker import (
 )
 
 from emosllm.reporting.evaluations import compare_evaluations
-from emosllm.reporting.latex import escape, latex
-from emosllm.reporting.markdown_page import markdown_page
+from emosllm.reporting.formats.latex import escape, latex
+from emosllm.reporting.formats.markdown_page import markdown_page
 
 
 @pytest.fixture(scope="module")
-def side(tmp_path_factory):
+def compared(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     clips = planted.utterances()
     weak = planted.write_run(root / "weak", clips, planted.answers(clips, 0.5, 1), planted.NASTY, temperature=2.0)
@@ -28,8 +28,8 @@ def side(tmp_path_factory):
     return compare_evaluations([weak, strong])
 
 
-def test_markdown_tables_are_whole(side):
-    text = markdown_page(side)
+def test_markdown_tables_are_whole(compared):
+    text = markdown_page(compared)
     text = text[: text.index("### The resolved recipe")]
     tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
     assert len(tables) > 10
@@ -38,31 +38,33 @@ def test_markdown_tables_are_whole(side):
     assert "<i>" not in text
 
 
-def test_markdown_holds_the_figures(side):
-    text = markdown_page(side)
-    for run in side.runs:
-        interval = run.report.intervals["ua"]
-        assert f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]" in text
-        assert f"{run.report.confidence.calibration.ece:.3f}" in text
-        assert run.report.provenance.data in text
+def test_markdown_holds_the_figures(compared):
+    text = markdown_page(compared)
+    for evaluation in compared.evaluations:
+        interval = evaluation.report.intervals["ua"]
+        assert f"{evaluation.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]" in text
+        assert f"{evaluation.report.confidence.calibration.ece:.3f}" in text
+        assert evaluation.report.provenance.data in text
     for title in ("Differences", "Confusions", "Calibration", "Abstention", "Groups", "Examples", "Raters' votes"):
         assert f"## {title}\n" in text
     assert "UA gap " in text
     assert "Answering only with a confidence of 0.99 or more: 0 of 240 clips, so no figures." in text
 
 
-def test_latex_has_a_row_for_each_system(side):
-    text = latex(side)
+def test_latex_has_a_row_for_each_system(compared):
+    text = latex(compared)
     rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
     assert len(rows) == 2
-    for run, row in zip(side.runs, rows, strict=True):
+    for evaluation, row in zip(compared.evaluations, rows, strict=True):
         cells = re.split(r"(?<!\\)&", row.removesuffix(r"\\"))
         assert len(cells) == 5
-        assert cells[0].strip() == escape(run.name)
+        assert cells[0].strip() == escape(evaluation.name)
         for cell, name in zip(cells[1:], ("ua", "wa", "macro_f1"), strict=False):
-            interval = run.report.intervals[name]
+            interval = evaluation.report.intervals[name]
             shown = [float(number) for number in re.findall(r"\d\.\d{3}", cell)]
-            assert shown == [round(x, 3) for x in (getattr(run.report.scores, name), interval.low, interval.high)]
+            assert shown == [
+                round(x, 3) for x in (getattr(evaluation.report.scores, name), interval.low, interval.high)
+            ]
         assert int(cells[4]) == 240
 
 
@@ -96,17 +98,17 @@ def cells_of(source):
     return [row for row in shown if any(row)]
 
 
-def test_latex_is_parsed_to_the_expected_cells(side):
-    head, *rows = cells_of(latex(side))
+def test_latex_is_parsed_to_the_expected_cells(compared):
+    head, *rows = cells_of(latex(compared))
     assert head == ["System", "UA", "WA", "macro F1", "clips"]
-    for run, row in zip(side.runs, rows, strict=True):
-        assert row[0] == run.name  # every character, including those with a meaning in LaTeX
-        interval = run.report.intervals["ua"]
-        assert row[1] == f"{run.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    for evaluation, row in zip(compared.evaluations, rows, strict=True):
+        assert row[0] == evaluation.name  # every character, including those with a meaning in LaTeX
+        interval = evaluation.report.intervals["ua"]
+        assert row[1] == f"{evaluation.report.scores.ua:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
         assert row[4] == "240"
 
 
 @pytest.mark.parametrize("broken", ["a_{b", "a} b", r"\begin{x} a"])
-def test_the_parser_refuses_what_latex_would(side, broken):
+def test_the_parser_refuses_what_latex_would(compared, broken):
     with pytest.raises(LatexWalkerParseError):
-        cells_of(latex(side).replace("system", broken))
+        cells_of(latex(compared).replace("system", broken))

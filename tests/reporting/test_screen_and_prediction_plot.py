@@ -9,8 +9,9 @@ from rich.console import Console
 from emosllm.errors import UserError
 from emosllm.evaluation.report_builder import build_report
 from emosllm.labels import LABEL_SETS, label_set
+from emosllm.reporting.formats.terminal import print_report
 from emosllm.reporting.prediction_plot import MOST, draw_predictions
-from emosllm.reporting.screen import prediction_table, print_report, short_names, shorten
+from emosllm.reporting.screen import prediction_table, short_names, shorten
 from emosllm.utterance import Prediction, Utterance
 
 NINE = label_set("msp9")

@@ -1,4 +1,4 @@
 """The sections of a report, one file a section, each made of the blocks of `emosllm.reporting.blocks`.
 
-The entry point is `emosllm.reporting.section_list`, which defines their order.
+The way in is `emosllm.reporting.section_list`, which lists the sections in their order.
 """

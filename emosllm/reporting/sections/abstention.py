@@ -4,29 +4,30 @@ from collections.abc import Sequence
 
 from emosllm.evaluation.abstention import risk_coverage
 from emosllm.reporting.blocks import Block, Cell, Number, Picture, Section, Table
-from emosllm.reporting.evaluations import Evaluation
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
 
 
-def abstention(runs: Sequence[Evaluation]) -> Section | None:
+def abstention(compared: ComparedEvaluations) -> Section | None:
     """Risk and coverage, and the scores at a threshold."""
-    sure = [run for run in runs if run.report.confidence is not None]
-    if not sure:
+    with_confidence = [each for each in compared.evaluations if each.report.confidence is not None]
+    if not with_confidence:
         return None
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (run.name, *(run.figure(f"confidence/{key}") for key in ("aurc", "aurc_best", "aurc_random"))) for run in sure
+        (evaluation.name, *(evaluation.figure(f"confidence/{key}") for key in ("aurc", "aurc_best", "aurc_random")))
+        for evaluation in with_confidence
     )
-    blocks: list[Block] = [_curves(sure), Table(("", "AURC", "best possible", "at random"), rows)]
+    blocks: list[Block] = [_curves(with_confidence), Table(("", "AURC", "best possible", "at random"), rows)]
     kept = []
-    for run in runs:
-        found = run.report.selective
+    for evaluation in compared.evaluations:
+        found = evaluation.report.selective
         if found is None:
             continue
         scores: list[Number] = [Number(None)] * 2
         if found.scores is not None:
-            scores = [run.figure(f"selective/scores/{name}") for name in ("ua", "wa")]
+            scores = [evaluation.figure(f"selective/scores/{name}") for name in ("ua", "wa")]
         classes = 0 if found.scores is None else len(found.scores.per_class)
-        cells: tuple[Cell, ...] = (run.figure("selective/threshold", places=2), found.covered, found.n)
-        kept.append((run.name, *cells, Number(found.coverage), *scores, classes))
+        cells: tuple[Cell, ...] = (evaluation.figure("selective/threshold", places=2), found.covered, found.n)
+        kept.append((evaluation.name, *cells, Number(found.coverage), *scores, classes))
     if kept:
         head = ("", "least confidence", "answered", "of", "coverage", "UA of those", "WA of those", "classes left")
         note = "UA and WA are over what is answered; every other figure of this page is over all clips."
@@ -35,12 +36,12 @@ def abstention(runs: Sequence[Evaluation]) -> Section | None:
     return Section("Abstention", tuple(blocks), (text,))
 
 
-def _curves(runs: Sequence[Evaluation]) -> Picture:
+def _curves(evaluations: Sequence[Evaluation]) -> Picture:
     def draw() -> object:
         from emosllm.reporting.plots import draw_risk_coverage
 
-        sides = {run.name: run.answers for run in runs}
-        curves = {name: risk_coverage(a.reference, a.predicted, a.confidences) for name, a in sides.items()}
+        answers = {evaluation.name: evaluation.answers for evaluation in evaluations}
+        curves = {name: risk_coverage(a.reference, a.predicted, a.confidences) for name, a in answers.items()}
         return draw_risk_coverage(curves, "")
 
     return Picture(draw, "Risk and coverage: the share of wrong answers among the most confident ones.")

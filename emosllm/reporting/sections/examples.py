@@ -13,8 +13,8 @@ from typing import Any
 
 from emosllm.audio import SAMPLE_RATE, load_audio
 from emosllm.errors import UserError
-from emosllm.reporting.blocks import Example, Examples
-from emosllm.reporting.evaluations import Evaluation
+from emosllm.reporting.blocks import Example, Examples, Section
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
 
 _OF_A_CLASS = 2
 _SHOWN = 3
@@ -27,26 +27,35 @@ _CODECS = (
 )
 
 
-def surest_examples(run: Evaluation, most: int, audio: bool = False, named: bool = False) -> list[Examples]:
-    """The surest right and the surest wrong answers.
+def examples(compared: ComparedEvaluations, most: int, audio: bool) -> Section | None:
+    """The most confident right and wrong answers of each system; `None` if there are none.
 
     Args:
-        run: the evaluation.
-        most: number of each kind.
+        compared: the evaluations.
+        most: number of right and of wrong answers of each system.
         audio: whether to embed the audio as data URIs; if a file is missing, the example says so.
-        named: whether the titles name the system.
     """
-    rows = [row for row in run.rows if row["reference"] is not None and row["label"] is not None]
+    evaluations = compared.evaluations if most else ()
+    blocks = [block for each in evaluations for block in _most_confident(each, most, audio, compared.several)]
+    text = (
+        "The most confident right and wrong answers of each system, at most two of a true class. They are extremes "
+        "and not typical answers."
+    )
+    return Section("Examples", tuple(blocks), (text,)) if blocks else None
+
+
+def _most_confident(evaluation: Evaluation, most: int, audio: bool, named: bool) -> list[Examples]:
+    """The most confident right and the most confident wrong answers of one system."""
+    rows = [row for row in evaluation.rows if row["reference"] is not None and row["label"] is not None]
     rows.sort(key=lambda row: -(row["probabilities"].get(row["label"], 0.0)))  # stable
-    sides = {True: "right", False: "wrong"}
     found = []
-    for right, word in sides.items():
+    for right, word in ((True, "right"), (False, "wrong")):
         chosen = _varied(
-            (row for row in rows if (run.report.classify(row["label"]) == row["reference"]) is right), most
+            (row for row in rows if (evaluation.report.classify(row["label"]) == row["reference"]) is right), most
         )
         if chosen:
             sure = "Surest" if any(row["probabilities"] for row in chosen) else "First"
-            title = f"{sure} and {word}" + (f", {run.name}" if named else "")
+            title = f"{sure} and {word}" + (f", {evaluation.name}" if named else "")
             found.append(Examples(title, tuple(_example(row, right, audio) for row in chosen)))
     return found
 

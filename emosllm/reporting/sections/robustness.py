@@ -1,15 +1,17 @@
 """The section on robustness: UA on degraded recordings, as curves and as a table."""
 
-from collections.abc import Sequence
-
-from emosllm.evaluation.report import count
 from emosllm.reporting.blocks import Block, Cell, Number, Picture, Section, Table, p_text
-from emosllm.reporting.evaluations import Evaluation
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
+from emosllm.reporting.report_text import count
 
 
-def robustness(runs: Sequence[Evaluation]) -> Section | None:
+def robustness(compared: ComparedEvaluations) -> Section | None:
     """UA on degraded recordings, as curves and as a table."""
-    swept = {run.name: run.report.robustness for run in runs if run.report.robustness is not None}
+    swept = {
+        evaluation.name: evaluation.report.robustness
+        for evaluation in compared.evaluations
+        if evaluation.report.robustness is not None
+    }
     if not swept:
         return None
     shapes = {tuple((point.condition, point.severity) for point in each.points) for each in swept.values()}
@@ -22,9 +24,9 @@ def robustness(runs: Sequence[Evaluation]) -> Section | None:
     caption = "UA by condition and severity, with intervals by speaker; the dotted line is the clean recordings."
     drawable = len(shapes) == 1 and next(iter(shapes))
     blocks: list[Block] = [Picture(draw, caption, wide=True)] if drawable else []
-    for run in runs:
-        if run.report.robustness is not None:
-            blocks.append(_spoilt(run, run.name if len(runs) > 1 else ""))
+    for evaluation in compared.evaluations:
+        if evaluation.report.robustness is not None:
+            blocks.append(_degraded(evaluation, evaluation.name if compared.several else ""))
     skipped = [
         f"{name}: {each} was not made, since {why}." for name, s in swept.items() for each, why in s.skipped.items()
     ]
@@ -32,17 +34,17 @@ def robustness(runs: Sequence[Evaluation]) -> Section | None:
     return Section("Robustness", tuple(blocks), (text, *skipped))
 
 
-def _spoilt(run: Evaluation, title: str) -> Table:
-    found = run.report.robustness
+def _degraded(evaluation: Evaluation, title: str) -> Table:
+    found = evaluation.report.robustness
     assert found is not None
-    clean = run.figure("robustness/clean/ua", "robustness/clean/ua_interval", bar=True)
+    clean = evaluation.figure("robustness/clean/ua", "robustness/clean/ua_interval", bar=True)
     rows: list[tuple[Cell, ...]] = [("clean", "", clean, Number(None), "–", found.clean.unanswered)]
     for place, point in enumerate(found.points):
         at = f"robustness/points/{place}"
-        change = run.figure(f"{at}/ua_change/difference", f"{at}/ua_change/interval", signed=True)
+        change = evaluation.figure(f"{at}/ua_change/difference", f"{at}/ua_change/interval", signed=True)
         p = point.ua_change.p if point.ua_change else None
         severity = "" if point.severity is None else f"{point.severity:g} {found.units[point.condition]}"
-        figure = run.figure(f"{at}/ua", f"{at}/ua_interval", bar=True)
+        figure = evaluation.figure(f"{at}/ua", f"{at}/ua_interval", bar=True)
         rows.append((point.condition, severity, figure, change, p_text(p), point.unanswered))
     note = f"Over {count(found.clean.n, 'clip')}; seed {found.seed}, {found.resamples} resamples."
     return Table(("condition", "severity", "UA", "change", "p", "no answer"), tuple(rows), title, note)

@@ -1,18 +1,21 @@
 """The section on soft labels: predicted distributions against the votes of raters."""
 
-from collections.abc import Sequence
-
 from emosllm.reporting.blocks import Cell, Section, Table
-from emosllm.reporting.evaluations import Evaluation
+from emosllm.reporting.evaluations import ComparedEvaluations
 
 
-def votes(runs: Sequence[Evaluation]) -> Section | None:
+def soft_labels(compared: ComparedEvaluations) -> Section | None:
     """Predicted distributions against raters' votes."""
     keys = ("jensen_shannon", "kl", "cross_entropy", "accuracy", "agreement")
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (run.name, *(run.figure(f"soft/{key}") for key in keys), run.report.soft.n, run.report.soft.ties)
-        for run in runs
-        if run.report.soft is not None
+        (
+            evaluation.name,
+            *(evaluation.figure(f"soft/{key}") for key in keys),
+            evaluation.report.soft.n,
+            evaluation.report.soft.ties,
+        )
+        for evaluation in compared.evaluations
+        if evaluation.report.soft is not None
     )
     if not rows:
         return None

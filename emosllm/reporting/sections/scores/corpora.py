@@ -4,16 +4,16 @@ from emosllm.reporting.blocks import Section, Table, key_of
 from emosllm.reporting.evaluations import ComparedEvaluations
 
 
-def corpora(side: ComparedEvaluations) -> Section | None:
+def corpora(compared: ComparedEvaluations) -> Section | None:
     """The headline corpus by corpus; `None` where there is one."""
-    runs = [run for run in side.runs if len(run.report.by_corpus) > 1]
+    evaluations = [each for each in compared.evaluations if len(each.report.by_corpus) > 1]
     tables = []
-    for run in runs:
+    for evaluation in evaluations:
         rows = []
-        for name, group in run.report.by_corpus.items():
+        for name, group in evaluation.report.by_corpus.items():
             at = f"by_corpus/{key_of(name)}"
-            figures = (run.figure(f"{at}/ua", f"{at}/ua_interval", bar=True), run.figure(f"{at}/wa"))
+            figures = (evaluation.figure(f"{at}/ua", f"{at}/ua_interval", bar=True), evaluation.figure(f"{at}/wa"))
             rows.append((name, *figures, group.classes, group.speakers, group.n))
-        title = run.name if len(side.runs) > 1 else ""
+        title = evaluation.name if compared.several else ""
         tables.append(Table(("corpus", "UA", "WA", "classes", "speakers", "clips"), tuple(rows), title))
     return Section("Corpora", tuple(tables)) if tables else None

@@ -1,37 +1,42 @@
 """The section on calibration: reliability, ECE, Brier score and NLL, before and after a temperature."""
 
-from collections.abc import Sequence
-
 from emosllm.evaluation.calibration import Calibration
 from emosllm.reporting.blocks import Cell, Picture, Section, Table
-from emosllm.reporting.evaluations import Evaluation
+from emosllm.reporting.evaluations import ComparedEvaluations
+
+_FIGURES = {
+    "accuracy": "accuracy",
+    "confidence": "confidence",
+    "ece": "ECE",
+    "ece_equal_mass": "ECE, equal mass",
+    "brier": "Brier",
+    "nll": "NLL",
+}
 
 
-def confidence(runs: Sequence[Evaluation]) -> Section | None:
+def calibration(compared: ComparedEvaluations) -> Section | None:
     """Calibration, before and after a temperature."""
     series: dict[str, Calibration] = {}
     rows: list[tuple[Cell, ...]] = []
-    several = len(runs) > 1
-    for run in runs:
-        found = run.report.confidence
+    for evaluation in compared.evaluations:
+        found = evaluation.report.confidence
         if found is None:
             continue
-        sides = {"as_given": found.as_given, "calibration": found.calibration}
-        for side, each in sides.items():
+        calibrations = {"as_given": found.as_given, "calibration": found.calibration}
+        for key, each in calibrations.items():
             if each is None:
                 continue
-            at = f"confidence/{side}"
-            warmth = 1.0 if side == "as_given" else found.temperature
-            label = "T of each fold" if warmth is None else f"T = {warmth:.2f}"
+            temperature = 1.0 if key == "as_given" else found.temperature
+            label = "T of each fold" if temperature is None else f"T = {temperature:.2f}"
             name = label if found.as_given else "as given"
-            name = f"{run.name}, {name}" if several else name
-            if not (several and side == "as_given"):
+            name = f"{evaluation.name}, {name}" if compared.several else name
+            if not (compared.several and key == "as_given"):
                 series[name] = each
-            figures = [run.figure(f"{at}/{key}") for key in ("accuracy", "confidence", "ece", "ece_equal_mass")]
-            rows.append((name, *figures, *(run.figure(f"{at}/{key}") for key in ("brier", "nll")), each.n))
+            figures = [evaluation.figure(f"confidence/{key}/{figure}") for figure in _FIGURES]
+            rows.append((name, *figures, each.n))
     if not rows:
         return None
-    head = ("", "accuracy", "confidence", "ECE", "ECE, equal mass", "Brier", "NLL", "clips")
+    head = ("", *_FIGURES.values(), "clips")
     text = (
         "Agreement of confidence and accuracy. ECE is their mean gap over 15 bins. The Brier score is the mean "
         "squared distance of probabilities and truth (0 is best, 2 worst). NLL is in nats. A temperature T above 1 "

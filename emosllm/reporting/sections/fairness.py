@@ -1,25 +1,21 @@
 """The section on fairness: UA and WA by gender, language and speaker, and the gap between groups."""
 
-from collections.abc import Sequence
-
-from emosllm.evaluation.report import count
 from emosllm.reporting.blocks import Cell, Number, Section, Table, key_of, p_text
-from emosllm.reporting.evaluations import Evaluation
+from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
+from emosllm.reporting.report_text import count
 
 #: With more groups than this (of speakers), only the best and the worst are listed.
 MANY_GROUPS = 24
-
-
 _ENDS = 6
 
 
-def groups(runs: Sequence[Evaluation]) -> Section | None:
+def fairness(compared: ComparedEvaluations) -> Section | None:
     """UA and WA by gender, language and speaker, and the gap."""
     blocks = [
-        _groups(run, group, f"{group}, {run.name}" if len(runs) > 1 else group)
+        _groups(evaluation, group, f"{group}, {evaluation.name}" if compared.several else group)
         for group in ("gender", "language", "speaker")
-        for run in runs
-        if group in run.report.fairness
+        for evaluation in compared.evaluations
+        if group in evaluation.report.fairness
     ]
     if not blocks:
         return None
@@ -31,8 +27,8 @@ def groups(runs: Sequence[Evaluation]) -> Section | None:
     return Section("Groups", tuple(blocks), (text,))
 
 
-def _groups(run: Evaluation, group: str, title: str) -> Table:
-    found = run.report.fairness[group]
+def _groups(evaluation: Evaluation, group: str, title: str) -> Table:
+    found = evaluation.report.fairness[group]
     names = list(found.groups)
     few = ""
     if len(names) > MANY_GROUPS:
@@ -43,7 +39,7 @@ def _groups(run: Evaluation, group: str, title: str) -> Table:
     for name in names:
         entry, at = found.groups[name], f"fairness/{group}/groups/{key_of(name)}"
         figures = [
-            run.figure(f"{at}/{key}", f"{at}/{key}_interval", bar=entry.compared and key == "ua")
+            evaluation.figure(f"{at}/{key}", f"{at}/{key}_interval", bar=entry.compared and key == "ua")
             for key in ("ua", "wa")
         ]
         called = name if entry.compared else f"{name} (few clips)"

@@ -12,31 +12,31 @@ from markupsafe import Markup
 import emosllm
 from emosllm.reporting.blocks import Block, Cell, Examples, Listing, Number, Picture, Share, Table
 from emosllm.reporting.evaluations import ComparedEvaluations
-from emosllm.reporting.section_list import page_sections, page_title
-from emosllm.reporting.svg import inline_svg
+from emosllm.reporting.formats.svg import inline_svg
+from emosllm.reporting.section_list import build_sections, page_title
 
 _STRONG = 0.55  # from this share on, a cell is so dark that its text is white
 
 
-def render_page(side: ComparedEvaluations, *, examples: int = 4, audio: bool = False) -> str:
+def render_page(compared: ComparedEvaluations, *, examples: int = 4, audio: bool = False) -> str:
     """The whole page.
 
     Args:
-        side: the evaluations.
+        compared: the evaluations.
         examples: number of right and of wrong answers of each system.
         audio: whether examples contain their audio, as data URIs.
 
     Raises:
         UserError: matplotlib is not installed.
     """
-    folder = files("emosllm.reporting")
+    folder = files("emosllm.reporting.formats")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"kind": _kind, "cell": _cell, "svg": _svg}
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
-        title=page_title(side),
+        title=page_title(compared),
         style=Markup((folder / "page.css").read_text("utf-8")),
-        sections=page_sections(side, examples, audio),
+        sections=build_sections(compared, most_examples=examples, audio=audio),
         version=emosllm.__version__,
     )
 
@@ -69,10 +69,13 @@ def _number(number: Number) -> Markup:
     if number.value is None:
         return Markup.escape(number.text)
     place = Markup(' data-at="{}"').format(number.at) if number.at else Markup("")
-    text = Markup('<data value="{!r}"{}>{}</data>').format(number.value, place, number.text)
+    main = Markup(' class="main"') if number.main else Markup("")
+    text = Markup('<data value="{!r}"{}{}>{}</data>').format(number.value, place, main, number.text)
     if number.interval is not None:
         place = Markup(' data-at="{}"').format(number.ends_at) if number.ends_at else Markup("")
         text += Markup(' <span class="interval"{}>{}</span>').format(place, number.interval_text)
+    if number.note:
+        text += Markup(" <small>{}</small>").format(number.note)
     if not number.bar:
         return text
     ends = Markup("")

@@ -3,21 +3,23 @@
 from collections.abc import Iterable
 
 from emosllm.evaluation.fairness import ConfusedWith
-from emosllm.evaluation.report import count
 from emosllm.evaluation.statistics.significance import Comparison
 from emosllm.reporting.blocks import Cell, Number, Section, Table, p_text
 from emosllm.reporting.evaluations import ComparedEvaluations
-from emosllm.reporting.report_text import NAMES
-from emosllm.reporting.sections.dimensions import differences
+from emosllm.reporting.report_text import NAMES, count
+from emosllm.reporting.sections.dimensions import dimension_differences
 
 
-def significance(side: ComparedEvaluations) -> Section:
-    """Each system against the first."""
-    first = side.comparisons[0]
-    blocks = [_differences(pair) for pair in side.comparisons]
-    blocks += differences(side.readings)
-    blocks.append(_mcnemar(side.comparisons))
-    blocks += [table for pair in side.neutral for table in _called(*pair)]
+def differences(compared: ComparedEvaluations) -> Section | None:
+    """Each system against the first; `None` if there is only one."""
+    if not compared.several:
+        return None
+    pairs = compared.comparisons.scores
+    first = pairs[0]
+    blocks = [_score_differences(pair) for pair in pairs]
+    blocks += dimension_differences(compared.comparisons.dimensions)
+    blocks.append(_mcnemar(pairs))
+    blocks += [table for pair in compared.comparisons.neutral for table in _called(*pair)]
     return Section(
         "Differences",
         tuple(blocks),
@@ -31,7 +33,7 @@ def significance(side: ComparedEvaluations) -> Section:
     )
 
 
-def _differences(pair: Comparison) -> Table:
+def _score_differences(pair: Comparison) -> Table:
     rows = []
     for name, title in NAMES.items():
         found = pair.differences[name]

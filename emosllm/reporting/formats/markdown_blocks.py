@@ -43,13 +43,24 @@ def _block(block: Table | Examples | Listing, level: int) -> str:
     if isinstance(block, Examples):
         return f"{'#' * level} {escape(block.title)}\n\n" + "\n".join(map(_example, block.examples))
     parts = [f"{'#' * level} {escape(block.title)}"] if block.title else []
-    parts.append(table_text(block.head, [[_cell(cell) for cell in row] for row in block.rows]))
+    if block.as_lines:
+        parts.append("\n".join(_line(name, value) for name, value in block.lines))
+    else:
+        parts.append(table_text(block.head, [[_cell(cell) for cell in row] for row in block.rows]))
     return "\n\n".join([*parts, escape(block.note)] if block.note else parts)
+
+
+def _line(name: str, value: Cell) -> str:
+    # The notes of a section begin with hyphens: another bullet keeps both lists apart.
+    if not isinstance(value, Number):
+        return f"* {escape(f'{name}: {value}')}"
+    text = escape(f"{name} {value.whole_text}")
+    return f"* **{text}**" if value.main else f"* {text}"
 
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Number):
-        return f"{cell.text} {cell.interval_text}".rstrip()
+        return cell.whole_text
     if isinstance(cell, Share):
         text = f"{cell.share:.0%} ({cell.count})" if cell.count else "0"
         return f"**{text}**" if cell.right else text

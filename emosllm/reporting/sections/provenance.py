@@ -1,4 +1,4 @@
-"""The section on the origin of the figures: definitions, data, versions, seeds, hardware, hours, recipes."""
+"""The section on provenance: the definitions of the figures, data, versions, seeds, hardware, hours and recipes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,36 +6,32 @@ from typing import Any
 import yaml
 
 from emosllm.evaluation.provenance import Training
-from emosllm.evaluation.report import Report, count
+from emosllm.evaluation.report import Report
 from emosllm.reporting.blocks import Block, Listing, Section, Table
 from emosllm.reporting.evaluations import ComparedEvaluations, Evaluation
-from emosllm.reporting.report_text import definitions
+from emosllm.reporting.report_text import count, definitions, hardware_text, hours, temperature_text
 
 
-def origin(side: ComparedEvaluations) -> Section:
+def provenance(compared: ComparedEvaluations) -> Section:
     """The facts that are needed to compute the figures again."""
-    columns = [_facts(run) for run in side.runs]
+    columns = [_facts(evaluation) for evaluation in compared.evaluations]
     facts = list(dict.fromkeys(name for column in columns for name in column))
     rows = tuple((name, *(column.get(name, "–") for column in columns)) for name in facts)
-    blocks: list[Block] = [Table(("", *(run.name for run in side.runs)), rows)]
+    head = ("", *(evaluation.name for evaluation in compared.evaluations))
+    blocks: list[Block] = [Table(head, rows, as_lines=not compared.several)]
     recipes: dict[str, list[str]] = {}
-    for run in side.runs:
-        origin = run.report.provenance
-        if origin is not None and origin.recipe is not None:
-            text = yaml.safe_dump(_plain(origin.recipe), sort_keys=False, allow_unicode=True, width=100)
-            recipes.setdefault(text, []).append(run.name)
+    for evaluation in compared.evaluations:
+        stored = evaluation.report.provenance
+        if stored is not None and stored.recipe is not None:
+            text = yaml.safe_dump(_plain(stored.recipe), sort_keys=False, allow_unicode=True, width=100)
+            recipes.setdefault(text, []).append(evaluation.name)
     blocks += [Listing(f"The resolved recipe of {' and '.join(names)}", text) for text, names in recipes.items()]
-    lines = dict.fromkeys(line for run in side.runs for line in definitions(run.report))
+    lines = dict.fromkeys(line for evaluation in compared.evaluations for line in definitions(evaluation.report))
     return Section("How this was computed", tuple(blocks), notes=tuple(lines))
 
 
-def hours(seconds: float) -> str:
-    """A duration as `0.25 h`, or in seconds if it is below a minute."""
-    return f"{seconds / 3600:.2f} h" if seconds >= 60 else f"{seconds:.1f} s"
-
-
-def _facts(run: Evaluation) -> dict[str, str]:
-    report = run.report
+def _facts(evaluation: Evaluation) -> dict[str, str]:
+    report = evaluation.report
     facts = {
         "system": report.model,
         "data": report.data + (f" ({report.split})" if report.split else ""),
@@ -105,16 +101,10 @@ def _temperature(report: Report) -> str:
     source = report.provenance.calibration if report.provenance else None
     if report.provenance and report.provenance.calibrations:
         clips = sum(each["n"] for each in report.provenance.calibrations.values())
-        return f"{report.confidence.warmth}, fitted on {count(clips, 'clip')} of the folds' validation parts"
+        return f"{temperature_text(report.confidence)}, fitted on {count(clips, 'clip')} of the folds' validation parts"
     split = f" ({source['split']})" if source and source["split"] else ""
     fitted = f", fitted on {count(source['n'], 'clip')} of {source['data']}{split}" if source else ""
-    return f"{report.confidence.warmth}{fitted}"
-
-
-def hardware_text(facts: Mapping[str, Any]) -> str:
-    """The GPU, or the kind of machine, and the number of threads."""
-    threads = count(facts["threads"], "thread") if facts.get("threads") else ""
-    return ", ".join(str(part) for part in (facts.get("gpu") or facts.get("machine"), threads) if part) or "–"
+    return f"{temperature_text(report.confidence)}{fitted}"
 
 
 def _versions(versions: Mapping[str, str]) -> str:
