@@ -18,7 +18,7 @@ class Number:
     Attributes:
         value: `None` if there is none.
         interval: of it.
-        at: its place: the evaluation's number, then the keys of its `report.json`; empty if it was computed for the page.
+        at: its place, the evaluation's number and the keys of its `report.json`; empty if computed for the page.
         ends_at: the place of the interval.
         places: number of decimals.
         bar: whether it may be drawn as a bar from 0 to 1.
