@@ -55,7 +55,7 @@ def main(
     encoder.config.architectures = [type(encoder).__name__]
     with atomic_folder(out, marker="config.json") as folder:
         save_int8(encoder, folder)
-        AutoFeatureExtractor.from_pretrained(source).save_pretrained(folder)
+        AutoFeatureExtractor.from_pretrained(source, trust_remote_code=False).save_pretrained(folder)
         (folder / "LICENSE").write_text(LICENCE, encoding="utf-8")
         notes = {"source": "openai/whisper-base", "layers": layers, "stored": "int8, one scale an output channel"}
         (folder / "pretraining.json").write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
