@@ -63,7 +63,7 @@ def training_memory(model: nn.Module, learns: Collection[str], load: Load, size:
     if "mapper" in learns and isinstance(model.mapper, QPMapper):
         memory["activations"] += _mapper(model.mapper, load, size)
     if "mapper" in learns and model.encoder is not None:
-        memory["activations"] += _hidden_states(model.encoder, load)
+        memory["activations"] += _hidden_states(model.encoder, load, getattr(model.mapper, "pool", 1))
     vocabulary = model.llm.config.get_text_config().vocab_size
     # The softmax of the backward pass, its gradient before and after, and the gradient in the LLM's precision.
     memory["logits"] = load.samples * load.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
@@ -108,8 +108,8 @@ def _mapper(mapper: QPMapper, load: Load, size: int) -> int:
     return total
 
 
-def _hidden_states(encoder: SpeechEncoder, load: Load) -> int:
-    """Activations of mixing in bytes: all hidden states of each clip in float32."""
+def _hidden_states(encoder: SpeechEncoder, load: Load, pool: int) -> int:
+    """Activations of mixing in bytes: all hidden states of each clip in float32, after `pool` frames were averaged."""
     if not encoder.part.mixes:
         return 0
-    return load.samples * load.frames * encoder.states * encoder.width * _FLOAT
+    return load.samples * -(-load.frames // pool) * encoder.states * encoder.width * _FLOAT
