@@ -62,7 +62,7 @@ def training_memory(model: nn.Module, trained_parts: Collection[str], shape: Bat
     if "mapper" in trained_parts and model.mapper is not None:
         memory["activations"] += model.mapper.activation_bytes(shape.samples, shape.frames, size)
     if "mapper" in trained_parts and model.encoder is not None:
-        memory["activations"] += _hidden_states(model.encoder, shape)
+        memory["activations"] += _hidden_states(model.encoder, shape, getattr(model.mapper, "pool", 1))
     vocabulary = model.llm.config.get_text_config().vocab_size
     # The softmax of the backward pass, its gradient before and after, and the gradient in the LLM's precision.
     memory["logits"] = shape.samples * shape.answer * vocabulary * (3 * _FLOAT + size % _FLOAT)
@@ -97,8 +97,8 @@ def _llm(model: SpeechLLM, trained: bool, shape: BatchShape, size: int) -> int:
     return layers * (tokens * (token + gated) + keys * 2 * size * shared) - unread * gated + mask
 
 
-def _hidden_states(encoder: SpeechEncoder, shape: BatchShape) -> int:
-    """Activations of mixing in bytes: all hidden states of each clip in float32."""
+def _hidden_states(encoder: SpeechEncoder, shape: BatchShape, pool: int) -> int:
+    """Activations of mixing in bytes: all hidden states of each clip in float32, after `pool` frames were averaged."""
     if not encoder.part.mixes:
         return 0
-    return shape.samples * shape.frames * encoder.states * encoder.width * _FLOAT
+    return shape.samples * -(-shape.frames // pool) * encoder.states * encoder.width * _FLOAT

@@ -38,10 +38,10 @@ class QPMapperPart(MapperPart):
 class QPMapper(Mapper[QPMapperPart]):
     """Query pooling: a small transformer reads the frames and learned queries, and returns the outputs of the queries.
 
-    The steps are a linear layer to the mapper's width (none where the widths are equal), concatenation of frames and
-    queries, post-norm transformer encoder layers without position embeddings, and a linear layer from the queries'
-    outputs to the LLM's width. Only the encoder's frames carry their order. Padding is masked, so the vectors of a
-    clip do not depend on its batch.
+    The steps are the mean of each `pool` frames, `hidden_states`, a linear layer to the mapper's width (none where the
+    widths are equal), concatenation of frames and queries, post-norm transformer encoder layers without position
+    embeddings, and a linear layer from the queries' outputs to the LLM's width. Only the encoder's frames carry their
+    order. Padding is masked, so the vectors of a clip do not depend on its batch.
 
     Source: Vallaeys et al. 2024, "Improved Baselines for Data-efficient Perceptual Augmentation of LLMs", section 3;
     sizes from EmoSLLM, section 3.1.
@@ -55,7 +55,8 @@ class QPMapper(Mapper[QPMapperPart]):
         width: width of the mapper.
         feedforward: width of the feed-forward blocks.
         dropout: as in the reference, in attention, feed-forward and residual.
-        pool: number of consecutive frames that are averaged before the transformer; the reference has 1.
+        pool: number of consecutive frames that are averaged; the reference has 1. Averaging comes first, because
+            normalisation and mixing then cost a fraction. By stored statistics the frames are the same in both orders.
         hidden_states: converts the encoder's hidden states to frames; by default frames are not changed.
     """
 
@@ -123,7 +124,8 @@ class QPMapper(Mapper[QPMapperPart]):
         Returns:
             `[A, Q, D_llm]`, and a mask `[A, Q]` that is true everywhere.
         """
-        frames, mask = pooled(self.hidden_states(frames, mask), mask, self.pool)
+        frames, mask = pooled(frames, mask, self.pool)
+        frames = self.hidden_states(frames, mask)
         A, Q = len(frames), len(self.queries)
         sequence = torch.cat([self.input(frames), self.queries.expand(A, -1, -1)], dim=1)  # [A, N + Q, W]
         seen = torch.cat([mask, mask.new_ones(A, Q)], dim=1)
@@ -139,19 +141,22 @@ def pooled(frames: Tensor, mask: Tensor, by: int) -> tuple[Tensor, Tensor]:
     """The mean of each `by` consecutive frames, without padding frames.
 
     Args:
-        frames: `[A, N, D]`, zero where padded.
+        frames: `[A, N, D]`, or `[A, N, S, D]` where hidden states are mixed.
         mask: `[A, N]` bool.
         by: number of frames in each mean.
 
     Returns:
-        `[A, ceil(N / by), D]` and their mask.
+        `[A, ceil(N / by), D]` or `[A, ceil(N / by), S, D]`, and their mask.
     """
     if by == 1:
         return frames, mask
-    rest = -frames.shape[1] % by
-    groups = nn.functional.pad(frames, (0, 0, 0, rest)).unflatten(1, (-1, by))
-    count = nn.functional.pad(mask, (0, rest)).unflatten(1, (-1, by)).sum(-1)
-    return groups.sum(2) / count.clamp(min=1)[..., None], count > 0
+    rest = -mask.shape[1] % by
+    groups = nn.functional.pad(mask, (0, rest)).unflatten(1, (-1, by))  # [A, ceil(N / by), by]
+    count = groups.sum(-1)
+    shares = groups / count.clamp(min=1)[..., None]
+    padded = nn.functional.pad(frames.flatten(2), (0, 0, 0, rest)).unflatten(1, (-1, by))
+    means = (shares.to(frames.dtype)[..., None, :] @ padded).squeeze(-2)
+    return means.unflatten(-1, frames.shape[2:]), count > 0
 
 
 MAPPER = QPMapper

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from spread import Spread
 from torch import nn
 
+from emosllm.models.encoders.hidden_states import HiddenStates, Statistics
 from emosllm.models.mappers.qp import QPMapper, pooled
 
 SMALL = {"queries": 3, "layers": 2, "heads": 2, "width": 16, "feedforward": 24}
@@ -179,6 +180,17 @@ def test_pooled_frames_are_the_means_of_their_groups_and_padding_changes_nothing
     torch.testing.assert_close(together[kept], alone[own])
     small = QPMapper(10, 12, **SMALL, pool=4).eval()
     torch.testing.assert_close(small(padded, mask)[0], small(clip, mask[:, :6])[0])
+
+
+def test_states_that_are_averaged_first_give_the_frames_that_they_give_last():
+    torch.manual_seed(3)
+    states, mask = torch.randn(2, 11, 3, 10), torch.arange(11)[None] < torch.tensor([[11], [6]])
+    mixed = HiddenStates(10, 3, weighted=True, normalise="statistics")
+    mixed.statistics = Statistics(torch.randn(3, 10), torch.rand(3, 10) + 0.5, 1)
+    expected, kept = pooled(mixed(states, mask), mask, 4)
+    averaged, own = pooled(states, mask, 4)
+    torch.testing.assert_close(mixed(averaged, own), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(own, kept)
 
 
 def test_without_pooling_frames_stay_as_they_are():
