@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TITLES = re.findall(r"^### (.+)$", TEXT, re.MULTILINE)
 PLACE = re.compile(r"`(\w+)`\s+(?:in|of)\s+`([\w/.]+\.py)`")
-LINE = re.compile(r'add `("[\w.-]+"(?:: [\w.]+)?,)`\s+to\s+`(\w+)`\s+in\s+`([\w/.]+)`')
+LINE = re.compile(r'add `("[\w.-]+"(?:: [\w.]+)?,|\w+,)`\s+to\s+`(\w+)`\s+in\s+`([\w/.]+)`')
 
 
 def section(title: str) -> str:
@@ -84,7 +84,7 @@ def test_every_place_of_registration_exists() -> None:
 
 
 def test_every_addition_of_code_is_registered_in_one_line() -> None:
-    others = {"A recipe", "A server route", "Other data"}
+    others = {"A recipe", "Other data"}
     assert {title: len(LINE.findall(section(title))) for title in TITLES if title not in others} == {
         "A corpus": 1,
         "An encoder": 1,
@@ -93,6 +93,7 @@ def test_every_addition_of_code_is_registered_in_one_line() -> None:
         "A cue set": 1,
         "A metric": 1,
         "An export format of timelines": 1,
+        "A server route": 1,
     }
 
 

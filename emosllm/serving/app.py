@@ -1,10 +1,12 @@
 """Build the ASGI app: routes, middleware, error responses and the web page."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from emosllm import __version__
@@ -17,8 +19,8 @@ from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
 from emosllm.serving.service import Service
 
 STOP_SECONDS = 60.0  # seconds that a stopping server has to finish the admitted requests
-_PATHS = frozenset({"/v1/emotions", "/v1/models", "/v1/audio/transcriptions", "/healthz", "/metrics"})
-_PUBLIC = ("/healthz", "/openapi.json")  # read without the token
+#: Functions that make the routes of the API, which require the token.
+API_ROUTES: tuple[Callable[[Service], APIRouter], ...] = (emotion_routes, openai_routes, metric_routes)
 _FORM_BYTES = 100_000  # bytes that a form may have besides its file
 
 
@@ -54,21 +56,33 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     error_responses.install_error_handlers(app)
     # `AccessGuard` checks the token. The scheme is here for OpenAPI's description of the routes.
     known = [Depends(HTTPBearer(auto_error=False, description="The token of --token-file, where the server has one."))]
-    app.include_router(emotion_routes(service), dependencies=known)
-    app.include_router(openai_routes(service), dependencies=known)
-    app.include_router(metric_routes(service), dependencies=known)
-    app.include_router(health_routes(service))
-    allowed = AllowedRequests(api=(*sorted(_PATHS - {*_PUBLIC}), "/v1/models/.+"), public=_PUBLIC)
+    routers = [make(service) for make in API_ROUTES]
+    for router in routers:
+        app.include_router(router, dependencies=known)
+    health = health_routes(service)
+    app.include_router(health)
+    api, public = _paths(routers), _paths([health])
+    allowed = AllowedRequests(api=tuple(map(_pattern, api)), public=(*map(_pattern, public), "/openapi.json"))
     if page:
         from emosllm.serving.page import PAGE_PATHS, RESULTS_PATH, mount_page, page_routes
 
         app.include_router(page_routes(service), dependencies=known)
         mount_page(app, service, asks_token=token is not None)
         allowed = replace(allowed, api=(*allowed.api, RESULTS_PATH), page=PAGE_PATHS)
-    # The last one added is the first one met.
+    # The middleware that is added last handles a request first.
     app.add_middleware(AccessGuard, allowed=allowed, token=token)
     app.add_middleware(CrossSiteGuard, only_local=only_local)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES, uploads=service.uploads)
-    app.add_middleware(Measured, metrics=service.metrics, paths=_PATHS)
+    app.add_middleware(Measured, metrics=service.metrics, paths=frozenset((*api, *public)))
     return app
+
+
+def _paths(routers: Sequence[APIRouter]) -> list[str]:
+    """The paths of the routes, with their parameters in braces."""
+    return [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
+
+
+def _pattern(path: str) -> str:
+    """A regular expression of the whole path; a parameter stands for one or more characters."""
+    return ".+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", path))
