@@ -51,10 +51,10 @@ def serve(
     from emosllm.extras import extra
 
     with extra("serve", "serving"):
-        from emosllm.serving.server import Address, Limits, Systems
+        from emosllm.serving.server import Address, ServerLimits, Systems
         from emosllm.serving.server import serve as run
 
-    limits = Limits(max_seconds, round(max_megabytes * 1e6), queue, batch_size)
+    limits = ServerLimits(max_seconds, round(max_megabytes * 1e6), queue, batch_size)
     systems = Systems((model, *(compare or ())), device, chosen_strategy(strategy), chosen_labels(labels, []), asr)
     with extra("serve", "serving"):  # imports Gradio if the page is served
         run(systems, Address(host, port, token_file), limits, page=page)

@@ -12,7 +12,7 @@ from fastapi.security import HTTPBearer
 from emosllm import __version__
 from emosllm.serving import error_responses
 from emosllm.serving.access import AccessGuard, AllowedRequests, CrossSiteGuard
-from emosllm.serving.metrics import Measured
+from emosllm.serving.metrics import RequestTimer
 from emosllm.serving.middleware import BodyLimit, SecurityHeaders
 from emosllm.serving.openai_routes import openai_routes
 from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
@@ -74,7 +74,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     app.add_middleware(CrossSiteGuard, only_local=only_local)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodyLimit, most=service.limits.max_bytes + _FORM_BYTES, uploads=service.uploads)
-    app.add_middleware(Measured, metrics=service.metrics, paths=frozenset((*api, *public)))
+    app.add_middleware(RequestTimer, metrics=service.metrics, paths=frozenset((*api, *public)))
     return app
 
 

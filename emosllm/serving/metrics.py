@@ -54,7 +54,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class Measured:
+class RequestTimer:
     """Middleware that counts and times requests, each under one of a few known paths."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:

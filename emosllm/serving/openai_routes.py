@@ -23,7 +23,7 @@ from emosllm.serving.schemas import (
     VerboseTranscription,
 )
 from emosllm.serving.service import RequestOptions, Service
-from emosllm.serving.uploads import body_of, read_upload, unless_gone
+from emosllm.serving.uploads import body_of, cancel_on_disconnect, read_upload
 from emosllm.timeline.exports.lines import srt, vtt
 from emosllm.timeline.segments import Segment, Timeline
 
@@ -54,7 +54,7 @@ def openai_routes(service: Service) -> APIRouter:
         _check_writes(service, system)
         with service.batcher.admit(client_of(request)) as line:
             options = RequestOptions(turns=True if wanted in _WITH_TIMES else None, system=system)
-            timeline = await unless_gone(request, service.recognise(line, upload.audio, upload.name, options))
+            timeline = await cancel_on_disconnect(request, service.recognise(line, upload.audio, upload.name, options))
         return _written(timeline, upload.fields)
 
     return routes

@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse, Response
 
 from emosllm.serving.batcher import BusyError
 from emosllm.serving.error_responses import TooLargeError
-from emosllm.serving.results_html import show
+from emosllm.serving.results_html import results_html
 from emosllm.serving.service import Service
 from emosllm.timeline.cues import cues_available
 
@@ -104,7 +104,7 @@ def page_routes(service: Service) -> APIRouter:
         drawings += 1
         try:
             async with one_at_a_time:
-                return HTMLResponse(await run_in_threadpool(show, bytes(body)))
+                return HTMLResponse(await run_in_threadpool(results_html, bytes(body)))
         finally:
             drawings -= 1
 

@@ -28,7 +28,7 @@ _DOWNLOADS = (
 )
 
 
-class Sent(BaseModel):
+class PageResults(BaseModel):
     """What the browser sends: the API's answers, or its error message."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,14 +37,14 @@ class Sent(BaseModel):
     error: str = ""
 
 
-def show(sent: str | bytes) -> str:
+def results_html(sent: str | bytes) -> str:
     """The page's results as HTML.
 
     Args:
-        sent: a `Sent` as JSON.
+        sent: a `PageResults` as JSON.
     """
     try:
-        found = Sent.model_validate_json(sent)
+        found = PageResults.model_validate_json(sent)
     except ValidationError:
         return _refused("the answer could not be read: reload the page")
     if found.error:
@@ -181,4 +181,4 @@ def _colour(label: str | None) -> str:
     return STYLES[label][0] if label in STYLES else _ELSE
 
 
-__all__: Sequence[str] = ("Sent", "show")
+__all__: Sequence[str] = ("PageResults", "results_html")

@@ -8,14 +8,14 @@ from starlette.responses import JSONResponse, Response
 from emosllm.serving.error_responses import NotFoundError, shortened
 from emosllm.serving.schemas import REFUSALS, Emotions, EmotionsForm, Health, Model, Models, Refusal
 from emosllm.serving.service import RequestOptions, Service
-from emosllm.serving.uploads import body_of, read_upload, unless_gone
+from emosllm.serving.uploads import body_of, cancel_on_disconnect, read_upload
 
 _FORM = body_of(EmotionsForm, {"segments": True, "model": "nano"})
 
 
 def client_of(request: Request) -> str:
     """The name by which clients take turns: the request's address."""
-    return request.client.host if request.client else "somebody"
+    return request.client.host if request.client else "unknown"
 
 
 def emotion_routes(service: Service) -> APIRouter:
@@ -43,7 +43,7 @@ def emotion_routes(service: Service) -> APIRouter:
                 session=fields.session,
             )
             timeline = service.recognise(line, upload.audio, upload.name, options)
-            return Emotions.of(await unless_gone(request, timeline), whole=not fields.segments)
+            return Emotions.of(await cancel_on_disconnect(request, timeline), whole=not fields.segments)
 
     def described(name: str) -> Model:
         system = service.systems[name]

@@ -22,7 +22,7 @@ from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe_parts import Strategy
 from emosllm.serving.app import STOP_SECONDS, build_app
 from emosllm.serving.connections import LimitedConnection
-from emosllm.serving.service import Limits, Service
+from emosllm.serving.service import ServerLimits, Service
 
 _CLOSE_SECONDS = 2  # that a stopping server waits for clients to read their answers
 _SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed
@@ -62,7 +62,7 @@ class Systems:
     asr: str | None = None
 
 
-def serve(systems: Systems, address: Address, limits: Limits, *, page: bool = True) -> None:
+def serve(systems: Systems, address: Address, limits: ServerLimits, *, page: bool = True) -> None:
     """Serve until SIGINT or SIGTERM; then finish the admitted requests, and return.
 
     The address and the token file are checked before a system is loaded.

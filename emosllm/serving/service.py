@@ -49,7 +49,7 @@ class RequestOptions:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """The limits of one server.
 
     Attributes:
@@ -79,12 +79,12 @@ class Service:
     def __init__(
         self,
         systems: Mapping[str, Recogniser],
-        limits: Limits | None = None,
+        limits: ServerLimits | None = None,
         transcriber: Transcriber | None = None,
     ) -> None:
         self.systems = dict(systems)
         self.transcriber = transcriber
-        self.limits = limits or Limits()
+        self.limits = limits or ServerLimits()
         self.metrics = Metrics()
         self.batcher: Batcher[Job, Prediction] = Batcher(
             self._recognise,

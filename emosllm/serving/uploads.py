@@ -94,7 +94,7 @@ def body_of(form: type[BaseModel], example: Mapping[str, object]) -> dict[str, o
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": described}}}}
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Return what `work` returns; if the client disconnects first, cancel it.
 
     Raises:

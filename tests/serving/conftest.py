@@ -12,7 +12,7 @@ from talking import talking_folder
 import emosllm
 from emosllm.audio import load_audio
 from emosllm.serving.app import build_app
-from emosllm.serving.service import Limits, Service
+from emosllm.serving.service import ServerLimits, Service
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def serve(nano):
     """Makes clients of apps with the given limits; the model is shared, the queue is not."""
 
     def made(token: str | None = None, page: bool = False, systems=None, transcriber=None, **limits) -> TestClient:
-        service = Service(systems or {"nano": nano}, Limits(**limits), transcriber)
+        service = Service(systems or {"nano": nano}, ServerLimits(**limits), transcriber)
         return TestClient(build_app(service, token, page=page), raise_server_exceptions=False)
 
     return made

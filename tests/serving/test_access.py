@@ -17,7 +17,7 @@ pytest.importorskip("gradio", reason="the extra `serve` is not installed")
 
 from emosllm.serving.app import build_app
 from emosllm.serving.page import RESULTS_PATH
-from emosllm.serving.service import Limits, Service
+from emosllm.serving.service import ServerLimits, Service
 
 TOKEN = {"Authorization": "Bearer correct-horse-battery"}
 PUBLIC = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/healthz", "/openapi.json"}
@@ -194,8 +194,8 @@ def test_drawing_waits_in_a_short_queue(nano, monkeypatch):
         time.sleep(0.3)
         return "drawn"
 
-    monkeypatch.setattr("emosllm.serving.page.show", slow)
-    with TestClient(build_app(Service({"nano": nano}, Limits(queue=2)))) as client, ThreadPoolExecutor(8) as pool:
+    monkeypatch.setattr("emosllm.serving.page.results_html", slow)
+    with TestClient(build_app(Service({"nano": nano}, ServerLimits(queue=2)))) as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.post(RESULTS_PATH, content=b"{}"), range(8)))
     assert {answer.status_code for answer in answers} == {200, 503}
     assert all("results are being drawn" in refused(answer, 503) for answer in answers if answer.status_code == 503)

@@ -12,7 +12,7 @@ from serving_recordings import RECORDINGS
 
 pytest.importorskip("gradio", reason="the extra `serve` is not installed")
 
-from emosllm.serving.results_html import show
+from emosllm.serving.results_html import results_html
 from emosllm.serving.schemas import Emotions, Turn
 
 
@@ -93,7 +93,7 @@ def test_gradios_cache_stays_empty(serve, clip):
     before = sorted(cache.rglob("*")) if cache.exists() else []
     with serve(page=True) as client:
         answer = client.post("/v1/emotions", files={"file": ("clip.flac", clip)}).json()
-        show(json.dumps({"answers": [answer]}))
+        results_html(json.dumps({"answers": [answer]}))
         client.get("/")
     assert (sorted(cache.rglob("*")) if cache.exists() else []) == before
 
@@ -124,7 +124,7 @@ def emotions(label="sad", transcript="Kids are talking by the door.", **changed)
 
 
 def drawn(*answers: Emotions) -> str:
-    return show(json.dumps({"answers": [answer.model_dump() for answer in answers]}))
+    return results_html(json.dumps({"answers": [answer.model_dump() for answer in answers]}))
 
 
 def test_what_is_recognised_is_drawn():
@@ -165,7 +165,7 @@ def test_answers_in_free_words_have_no_numbers():
 
 def test_what_comes_from_outside_is_escaped():
     evil = "<img src=x onerror=alert(1)>\"'"
-    html = drawn(emotions(transcript=evil, recording=evil, model=evil)) + show(json.dumps({"error": evil}))
+    html = drawn(emotions(transcript=evil, recording=evil, model=evil)) + results_html(json.dumps({"error": evil}))
     html += drawn(emotions(emotion=None, transcript=evil))
     assert "<img" not in html
     assert "&lt;img" in html
@@ -173,15 +173,16 @@ def test_what_comes_from_outside_is_escaped():
 
 def test_errors_are_one_line():
     assert (
-        show(json.dumps({"error": "clip.wav is silent"})) == '<p class="em-error" role="alert">clip.wav is silent</p>'
+        results_html(json.dumps({"error": "clip.wav is silent"}))
+        == '<p class="em-error" role="alert">clip.wav is silent</p>'
     )
-    assert "could not be read" in show("no JSON")
+    assert "could not be read" in results_html("no JSON")
     assert "no speech was found" in drawn(emotions(emotion=None, segments=[]))
 
 
 def test_turns_can_be_clicked(served):
     answer = served.post("/v1/emotions", files={"file": RECORDINGS[0].read_bytes()}, data={"segments": "true"}).json()
-    html = show(json.dumps({"answers": [answer]}))
+    html = results_html(json.dumps({"answers": [answer]}))
     (turn,) = answer["segments"]
     assert html.count(f'data-turn="0" data-start="{turn["start"]}" data-end="{turn["end"]}"') == 2
     assert "1</b> turns" not in html
