@@ -102,7 +102,7 @@ def calibrate(
         bins: number of bins, for both equal width and equal mass; 15 as in Guo et al.
 
     Raises:
-        UserError: no clip has probabilities, they do not sum to 1 over `labels`, or a reference is not a label.
+        UserError: no clip has probabilities, they are not a distribution over `labels`, or a reference is not a label.
 
     Source:
         Guo et al., On calibration of modern neural networks, ICML 2017 (ECE); Brier, Verification of forecasts
@@ -201,7 +201,7 @@ def probability_matrix(
     wrong = np.flatnonzero(~(np.abs(total - 1) < 2e-3) | ~(matrix >= 0).all(axis=1))
     if wrong.size:
         raise UserError(
-            f"probabilities {dict(kept[wrong[0]][1])} do not sum to 1 over {', '.join(labels)}: "
+            f"probabilities {dict(kept[wrong[0]][1])} are not a distribution over {', '.join(labels)}: "
             "score in the classes that the system answers in"
         )
     return matrix / total[:, None], np.array([true for true, _ in kept]), len(reference) - len(kept)

@@ -61,11 +61,13 @@ class ClipReader:
         processor: of the system, whose limits the clips keep to.
         samples: whether samples are needed.
         frames: returns cached encoder frames `[N, D]` of an utterance.
+        any_length: read clips that are too long for the system, which are errors otherwise.
     """
 
     processor: "SpeechProcessor"
     samples: bool = True
     frames: Callable[[Utterance], np.ndarray] | None = None
+    any_length: bool = False
 
     def read(self, utterances: Iterable[Utterance], workers: int = 0, ahead: int = 16) -> Iterator[Clip]:
         """Read the clips in order. An utterance that cannot be read is a clip with its error.
@@ -135,6 +137,8 @@ class ClipReader:
             yield clip
 
     def _samples(self, recording: Recording, utterance: Utterance) -> np.ndarray:
+        if self.any_length:
+            return recording.samples(utterance.start, utterance.end)
         # A recording that is too long is refused by its header, before decoding. Headers may be slightly wrong.
         stated = min(recording.seconds, utterance.end or math.inf) - utterance.start
         if stated > self.processor.longest + MIN_SECONDS:

@@ -152,8 +152,8 @@ def test_one_class_and_rounding_on_disk():
         (["sad"], [], "1 references but 0 answers"),
         (["bored"], [{"sad": 1.0}], "reference bored is not among"),
         (["sad"], [{"sad": 0.5, "bored": 0.5}], "score in the classes that the system answers in"),
-        (["sad"], [{"sad": math.nan}], "are no distribution"),
-        (["sad"], [{"sad": 1.5, "angry": -0.5}], "are no distribution"),
+        (["sad"], [{"sad": math.nan}], "are not a distribution"),
+        (["sad"], [{"sad": 1.5, "angry": -0.5}], "are not a distribution"),
     ],
 )
 def test_mistakes(reference, probabilities, message):

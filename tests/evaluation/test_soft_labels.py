@@ -92,5 +92,5 @@ def test_mistakes():
         soft_scores([None], [named([1, 0, 0, 0])], FOUR.names)
     with pytest.raises(UserError, match="1 clips with votes but 0 answers"):
         soft_scores([sad], [], FOUR.names)
-    with pytest.raises(UserError, match="no distribution"):
+    with pytest.raises(UserError, match="not a distribution"):
         soft_scores([sad], [named([0.5, 0, 0, 0])], FOUR.names)
