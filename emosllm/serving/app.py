@@ -11,9 +11,9 @@ from fastapi.security import HTTPBearer
 
 from emosllm import __version__
 from emosllm.serving import error_responses
-from emosllm.serving.access import AccessGuard, AllowedRequests, CrossSiteGuard
+from emosllm.serving.guards.access import AccessGuard, AllowedRequests, CrossSiteGuard
+from emosllm.serving.guards.middleware import BodyLimit, SecurityHeaders
 from emosllm.serving.metrics import RequestTimer
-from emosllm.serving.middleware import BodyLimit, SecurityHeaders
 from emosllm.serving.openai_routes import openai_routes
 from emosllm.serving.routes import emotion_routes, health_routes, metric_routes
 from emosllm.serving.service import Service
@@ -64,7 +64,7 @@ def build_app(service: Service, token: str | None = None, *, page: bool = True, 
     api, public = _paths(routers), _paths([health])
     allowed = AllowedRequests(api=tuple(map(_pattern, api)), public=(*map(_pattern, public), "/openapi.json"))
     if page:
-        from emosllm.serving.page import PAGE_PATHS, RESULTS_PATH, mount_page, page_routes
+        from emosllm.serving.web_page.page import PAGE_PATHS, RESULTS_PATH, mount_page, page_routes
 
         app.include_router(page_routes(service), dependencies=known)
         mount_page(app, service, asks_token=token is not None)

@@ -21,7 +21,7 @@ from emosllm.inference.asr import load_asr
 from emosllm.inference.recogniser import Recogniser
 from emosllm.recipe_parts import Strategy
 from emosllm.serving.app import STOP_SECONDS, build_app
-from emosllm.serving.connections import LimitedConnection
+from emosllm.serving.guards.connections import LimitedConnection
 from emosllm.serving.service import ServerLimits, Service
 
 _CLOSE_SECONDS = 2  # that a stopping server waits for clients to read their answers

@@ -18,10 +18,10 @@ from emosllm.inference.rows import RecognitionOptions, recognise
 from emosllm.inference.transcripts import Transcriber, TranscriptSources
 from emosllm.serving.batcher import Batcher
 from emosllm.serving.error_responses import shortened
+from emosllm.serving.guards.uploads_in_progress import UploadLimits, UploadsInProgress
 from emosllm.serving.metrics import Metrics
 from emosllm.serving.queued_recogniser import Job, JobLine, QueuedRecogniser
 from emosllm.serving.sessions import Sessions
-from emosllm.serving.uploads_in_progress import UploadLimits, UploadsInProgress
 from emosllm.timeline.cues import cues_available
 from emosllm.timeline.segments import Segment, Timeline
 from emosllm.timeline.spoken_turns import SpokenTurns

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 pytest.importorskip("gradio", reason="the extra `serve` is not installed")
 
 from emosllm.serving.app import build_app
-from emosllm.serving.page import RESULTS_PATH
 from emosllm.serving.service import ServerLimits, Service
+from emosllm.serving.web_page.page import RESULTS_PATH
 
 TOKEN = {"Authorization": "Bearer correct-horse-battery"}
 PUBLIC = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/healthz", "/openapi.json"}
@@ -194,7 +194,7 @@ def test_drawing_waits_in_a_short_queue(nano, monkeypatch):
         time.sleep(0.3)
         return "drawn"
 
-    monkeypatch.setattr("emosllm.serving.page.results_html", slow)
+    monkeypatch.setattr("emosllm.serving.web_page.page.results_html", slow)
     with TestClient(build_app(Service({"nano": nano}, ServerLimits(queue=2)))) as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.post(RESULTS_PATH, content=b"{}"), range(8)))
     assert {answer.status_code for answer in answers} == {200, 503}

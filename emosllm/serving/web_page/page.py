@@ -24,8 +24,8 @@ from starlette.responses import HTMLResponse, Response
 
 from emosllm.serving.batcher import BusyError
 from emosllm.serving.error_responses import TooLargeError
-from emosllm.serving.results_html import results_html
 from emosllm.serving.service import Service
+from emosllm.serving.web_page.results_html import results_html
 from emosllm.timeline.cues import cues_available
 
 _FILE = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"  # no part begins with a dot
@@ -119,7 +119,7 @@ def mount_page(app: FastAPI, service: Service, *, asks_token: bool) -> None:
         service: the systems that the page names.
         asks_token: whether the API requires a token; the page then has a field for it.
     """
-    assets = files("emosllm.serving") / "assets"
+    assets = files("emosllm.serving.web_page") / "assets"
     look, hands = ((assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     gr.mount_gradio_app(
         app,

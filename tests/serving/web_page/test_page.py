@@ -12,8 +12,8 @@ from serving_recordings import RECORDINGS
 
 pytest.importorskip("gradio", reason="the extra `serve` is not installed")
 
-from emosllm.serving.results_html import results_html
 from emosllm.serving.schemas import Emotions, Turn
+from emosllm.serving.web_page.results_html import results_html
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_browsers_are_told_to_talk_to_nobody_else(served):
 
 def test_gradio_calls_nobody():
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
-    from emosllm.serving.page import page
+    from emosllm.serving.web_page.page import page
 
     assert page({"nano": False}, asks_token=False).analytics_enabled is False
 

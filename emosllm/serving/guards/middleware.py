@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emosllm.serving.batcher import BusyError
 from emosllm.serving.error_responses import TooLargeError, TooSlowError, refusal
-from emosllm.serving.uploads_in_progress import IncomingBody, UploadsInProgress
+from emosllm.serving.guards.uploads_in_progress import IncomingBody, UploadsInProgress
 
 _DRAIN_BYTES = 1 << 20  # bytes of a refused upload that are still read, so that the client reads the answer
 _DRAIN_SECONDS = 1.0

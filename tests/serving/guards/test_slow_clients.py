@@ -15,7 +15,7 @@ import pytest
 from bench.live_server import serving
 from emosllm.serving.batcher import BusyError
 from emosllm.serving.error_responses import TooSlowError
-from emosllm.serving.uploads_in_progress import IncomingBody, UploadLimits, UploadsInProgress
+from emosllm.serving.guards.uploads_in_progress import IncomingBody, UploadLimits, UploadsInProgress
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 pytest.importorskip("gradio", reason="the extra `serve` is not installed")
@@ -249,7 +249,7 @@ def test_the_least_rate_counts_every_part_and_the_deadline_all_of_them():
 
 
 def test_the_slowest_upload_makes_room(monkeypatch):
-    monkeypatch.setattr("emosllm.serving.uploads_in_progress._EVICTABLE", 0.2)
+    monkeypatch.setattr("emosllm.serving.guards.uploads_in_progress._EVICTABLE", 0.2)
 
     async def together() -> None:
         uploads = UploadsInProgress(UploadLimits(most=2), most_bytes=1000)
