@@ -72,8 +72,8 @@ class Emotion(BaseModel):
     @classmethod
     def of(cls, segment: Segment) -> Self:
         """A segment's emotion, rounded to its precision."""
-        told = segment.to_dict()
-        return cls(label=told["label"], confidence=told["confidence"], probabilities=told["probabilities"])
+        record = segment.to_dict()
+        return cls(label=record["label"], confidence=record["confidence"], probabilities=record["probabilities"])
 
 
 class Turn(Emotion):
@@ -125,19 +125,19 @@ class Emotions(BaseModel):
     @classmethod
     def of(cls, timeline: Timeline, *, whole: bool) -> Self:
         """Convert a timeline."""
-        told = timeline.to_dict()
+        record = timeline.to_dict()
         words = cue_levels(timeline.segments)
         turns = [
             Turn(**_only(Turn, row), cues_in_words=dict(word))
-            for row, word in zip(told["segments"], words, strict=True)
+            for row, word in zip(record["segments"], words, strict=True)
         ]
         return cls(
             recording=timeline.recording,
-            duration=told["duration"],
+            duration=record["duration"],
             model=timeline.model,
-            labels=told["labels"],
+            labels=record["labels"],
             emotion=Emotion.of(timeline.segments[0]) if whole else None,
-            shares=told["shares"],
+            shares=record["shares"],
             segments=turns,
             adapted=timeline.settings.get("adapted"),
         )

@@ -85,7 +85,7 @@ class Silero(nn.Module):
             names[f"decoder.rnn.{kind}"] = f"lstm.{kind}_l0"
         try:
             # The scripted file holds the weights that the package's own functions use; those in its safetensors file
-            # differ. No other file reaches `torch.jit.load`: whoever could change this one could change the package's
+            # differ. No other file reaches `torch.jit.load`: a person who can change this one can change the package's
             # code too. The scripted code is not called.
             weights = torch.jit.load(str(path), map_location="cpu").state_dict()
             state = {ours: weights[f"_model.{theirs}"] for theirs, ours in names.items()}

@@ -122,9 +122,9 @@ def _load(root: Path) -> Any:
 
 def _values(db: Any, root: Path, scheme: str, tables: Sequence[str] = (), split: str | None = None) -> dict[Place, Any]:
     """Return the values of a scheme or column by file or segment, without the missing values."""
-    strangers = [table for table in tables if table not in db.tables]
-    if strangers:
-        raise UserError(f"{root} has no table {strangers[0]!r}: it has {', '.join(db.tables)}")
+    unknown = [table for table in tables if table not in db.tables]
+    if unknown:
+        raise UserError(f"{root} has no table {unknown[0]!r}: it has {', '.join(db.tables)}")
     try:
         frame = db.get(scheme, tables=list(tables) or None, splits=split)
     except (ValueError, TypeError) as error:

@@ -57,9 +57,9 @@ def read(root: Path, sets: Sequence[str] = tuple(SPLITS)) -> list[Utterance]:
         UserError: there is no label file, a column is missing, a set, label or number is invalid, a file occurs twice,
             or the sets are empty.
     """
-    strangers = [name for name in sets if name not in (*SPLITS, *EXTRA_SETS)]
-    if strangers:
-        raise UserError(f"MSP-Podcast has no set {strangers[0]!r}: known are {', '.join((*SPLITS, *EXTRA_SETS))}")
+    unknown = [name for name in sets if name not in (*SPLITS, *EXTRA_SETS)]
+    if unknown:
+        raise UserError(f"MSP-Podcast has no set {unknown[0]!r}: known are {', '.join((*SPLITS, *EXTRA_SETS))}")
     check_folder(root, CARD)
     files = _Files(root)
     found = {utterance.id: utterance for utterance in _labelled(files, sets)}

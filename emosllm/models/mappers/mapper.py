@@ -1,4 +1,4 @@
-"""`Mapper`, the base of all mappers: what a system asks of the network between encoder and LLM."""
+"""`Mapper`, the base of all mappers: the interface of the network between encoder and LLM."""
 
 from abc import abstractmethod
 from collections.abc import Callable

@@ -58,9 +58,9 @@ def _refused(line: str) -> str:
 
 
 def _answer(answer: Emotions, *, several: bool) -> str:
-    told = _whole(answer) if answer.emotion else _turns(answer)
+    text = _whole(answer) if answer.emotion else _turns(answer)
     by = f'<p class="em-by">{escape(answer.model)}</p>' if several else ""
-    return f'<article class="em-answer">{by}{told}{_downloads(answer)}</article>'
+    return f'<article class="em-answer">{by}{text}{_downloads(answer)}</article>'
 
 
 def _whole(answer: Emotions) -> str:
@@ -96,12 +96,12 @@ def _turns(answer: Emotions) -> str:
 
 def _stretch(number: int, turn: Turn, duration: float) -> str:
     left, width = 100 * turn.start / duration, 100 * (turn.end - turn.start) / duration
-    told = f"{clock(turn.start)} {turn.label or turn.error}"
-    told += "" if turn.confidence is None else f" {turn.confidence:.0%}"
+    text = f"{clock(turn.start)} {turn.label or turn.error}"
+    text += "" if turn.confidence is None else f" {turn.confidence:.0%}"
     ink = "#fff" if turn.label in _DARK else "#10151a"
     return (
-        f'<button type="button" class="em-stretch" {_playing(number, turn)} title="{escape(told)}" '
-        f'aria-label="play {escape(told)}" '
+        f'<button type="button" class="em-stretch" {_playing(number, turn)} title="{escape(text)}" '
+        f'aria-label="play {escape(text)}" '
         f'style="left:{left:.3f}%;width:{width:.3f}%;background:{_colour(turn.label)};color:{ink}">'
         f"<span>{escape(turn.label or '')}</span></button>"
     )
@@ -110,17 +110,17 @@ def _stretch(number: int, turn: Turn, duration: float) -> str:
 def _row(number: int, turn: Turn) -> str:
     times = f'<span class="em-time">{clock(turn.start)}–{clock(turn.end)}</span>'
     if turn.label is None:
-        told = f'<span class="em-error">{escape(turn.error or "not recognised")}</span>'
+        text = f'<span class="em-error">{escape(turn.error or "not recognised")}</span>'
     else:
-        told = (
+        text = (
             f'<span class="em-swatch" style="background:{_colour(turn.label)}"></span><b>{escape(turn.label)}</b>'
             f"{_number(turn)}"
         )
     words = f'<span class="em-words">{escape(turn.transcript)}</span>' if turn.transcript else ""
     voice = ", ".join(f"{word} {name}" for name, word in turn.cues_in_words.items() if word != "medium")
-    heard = f'<span class="em-cues">{escape(voice)}</span>' if voice else ""
+    cues = f'<span class="em-cues">{escape(voice)}</span>' if voice else ""
     return (
-        f'<li><button type="button" class="em-turn" {_playing(number, turn)}>{times}{told}{words}{heard}</button></li>'
+        f'<li><button type="button" class="em-turn" {_playing(number, turn)}>{times}{text}{words}{cues}</button></li>'
     )
 
 
@@ -149,10 +149,10 @@ def _voice(turn: Turn) -> str:
     if not turn.cues:
         return ""
     # Jitter and shimmer are ratios.
-    told = {
+    facts = {
         name: f"{value:.1f} {UNITS[name]}" if name in UNITS else f"{value:.1%}" for name, value in turn.cues.items()
     }
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in told.items())
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in facts.items())
     return f'<h2>Voice</h2><dl class="em-voice">{rows}</dl>'
 
 
