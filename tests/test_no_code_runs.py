@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pickle
+import re
 import runpy
 import shutil
 import subprocess
@@ -20,8 +21,8 @@ import tiny_whisper
 import torch
 import yaml
 from commandline import emosllm, refused, write_rows
+from refusals import refusal
 
-from emosllm.errors import UserError
 from emosllm.experiments.studies import load_study
 from emosllm.inference.asr import load_asr
 from emosllm.inference.loader import load
@@ -56,13 +57,6 @@ class Malice:
         return os.mkdir, (str(self.path),)
 
 
-def one_line(call, *arguments, match: str) -> str:
-    with pytest.raises(UserError, match=match) as caught:
-        call(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def tagged(ran: Path) -> str:
     text = f"!!python/object/apply:os.mkdir [{json.dumps(str(ran))}]"
     yaml.unsafe_load(text)
@@ -79,8 +73,8 @@ def test_yaml_of_every_kind(ran, tmp_path):
     assert f"mine.yaml is not YAML: line 2: {TAG}" in refused("info", path)
     assert f"mine.yaml is not YAML: line 2: {TAG}" in refused("recipes", "check", path)
     assert f"is not YAML: line 1: {TAG}" in refused("recipes", "show", "nano", f"title={tagged(ran)}")
-    one_line(load_templates, str(path), match="mine.yaml are not YAML: line 2: could not determine")
-    one_line(load_study, str(path), match="mine.yaml is not YAML: line 2: could not determine")
+    assert "mine.yaml are not YAML: line 2: could not determine" in refusal(load_templates, str(path))
+    assert "mine.yaml is not YAML: line 2: could not determine" in refusal(load_study, str(path))
 
 
 def test_a_manifest(ran, tmp_path):
@@ -117,14 +111,14 @@ def test_weights_of_torch(ran, tmp_path):
     folder = emotion2vec_folder.folder(tmp_path / "e2v", {"model": emotion2vec_folder.state(), "args": Malice(ran)})
     torch.load(folder / "model.pt", weights_only=False)
     works(ran)
-    one_line(load_encoder, str(folder), match=r"model\.pt: holds \w+\.mkdir, which is code and not a weight")
+    assert re.search(r"model\.pt: holds \w+\.mkdir, which is code and not a weight", refusal(load_encoder, str(folder)))
     (tmp_path / "bin").mkdir()
     torch.save({"weight": Malice(ran)}, tmp_path / "bin" / "pytorch_model.bin")
-    one_line(lambda: list(read_tensors(tmp_path / "bin")), match="the weights cannot be read")
+    assert "the weights cannot be read" in refusal(lambda: list(read_tensors(tmp_path / "bin")))
     whisper = tiny_whisper.save(tmp_path / "whisper")
     (whisper / "model.safetensors").unlink()
     torch.save({"weight": Malice(ran)}, whisper / "pytorch_model.bin")
-    one_line(load_asr, str(whisper), match="its weights are damaged, or hold code, which is never run")
+    assert "its weights are damaged, or hold code, which is never run" in refusal(load_asr, str(whisper))
 
 
 @pytest.mark.parametrize("auto_map", [None, {"AutoTokenizer": 7}])
@@ -132,7 +126,7 @@ def test_a_malformed_auto_map(tmp_path, auto_map):
     _, folder = tiny.folders(tmp_path)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": auto_map, "tokenizer_class": "Unknown"}))
-    one_line(load_tokenizer, str(folder), match="no Tokenizer there")
+    assert "no Tokenizer there" in refusal(load_tokenizer, str(folder))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "llm.gguf"])
@@ -140,7 +134,9 @@ def test_a_pickle_with_the_name_of_another_format(ran, tmp_path, name):
     _, folder = tiny.folders(tmp_path)
     (folder / name).write_bytes(pickle.dumps(Malice(ran)))
     file = name if name.endswith("gguf") else None
-    one_line(load_llm, str(folder), torch.float32, file, match="the weights cannot be read|no LLM can be read")
+    assert re.search(
+        "the weights cannot be read|no LLM can be read", refusal(load_llm, str(folder), torch.float32, file)
+    )
 
 
 def planted(folder: Path, ran: Path, file: str, **values: object) -> Path:
@@ -169,7 +165,7 @@ def planted(folder: Path, ran: Path, file: str, **values: object) -> Path:
 
 
 FILES = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "generation_config.json")
-NEEDS = "needs Python code of its own .auto_map in a config file.; such code is never run"
+NEEDS = "needs Python code of its own (auto_map in a config file); such code is never run"
 
 
 def test_backbones_load_without_the_code_beside_them(ran, tmp_path):
@@ -189,17 +185,17 @@ def test_backbones_that_cannot_do_without_their_code(ran, tmp_path):
     ears, mouth = tiny.folders(tmp_path)
     planted(ears, ran, "config.json", model_type="of-a-stranger")
     planted(mouth, ran, "config.json", model_type="of-a-stranger")
-    one_line(load_encoder, str(ears), match=NEEDS)
-    one_line(load_llm, str(mouth), match=NEEDS)
-    one_line(load_asr, str(mouth), match=NEEDS)
+    assert NEEDS in refusal(load_encoder, str(ears))
+    assert NEEDS in refusal(load_llm, str(mouth))
+    assert NEEDS in refusal(load_asr, str(mouth))
 
 
 def test_a_tokenizer_and_a_feature_extractor_of_a_stranger(ran, tmp_path):
     ears, mouth = tiny.folders(tmp_path)
     planted(mouth, ran, "tokenizer_config.json", tokenizer_class="StrangersTokenizer")
     planted(ears, ran, "preprocessor_config.json", feature_extractor_type="StrangersExtractor")
-    one_line(load_tokenizer, str(mouth), match=NEEDS)
-    one_line(load_feature_extractor, str(ears), match=NEEDS)
+    assert NEEDS in refusal(load_tokenizer, str(mouth))
+    assert NEEDS in refusal(load_feature_extractor, str(ears))
 
 
 def test_a_speech_recogniser(ran, tmp_path):
@@ -215,8 +211,8 @@ def test_kernels_of_the_hub(ran, tmp_path, key):
     _, mouth = tiny.folders(tmp_path)
     path = mouth / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: "stranger/kernel"}))
-    one_line(load_llm, str(mouth), match="_implementation is 'stranger/kernel', which is code of the hub")
-    one_line(load_asr, str(mouth), match="which is code of the hub")
+    assert "_implementation is 'stranger/kernel', which is code of the hub" in refusal(load_llm, str(mouth))
+    assert "which is code of the hub" in refusal(load_asr, str(mouth))
 
 
 @pytest.fixture(scope="module")
@@ -237,17 +233,17 @@ def test_a_checkpoint_of_ours_with_code_beside_it(ran, saved, tmp_path, file):
 
 def test_a_checkpoint_that_cannot_do_without_its_code(ran, saved, tmp_path):
     folder = planted(Path(shutil.copytree(saved, tmp_path / "model")), ran, "config.json", model_type="of-a-stranger")
-    one_line(load, folder, match=NEEDS)
+    assert NEEDS in refusal(load, folder)
 
 
 def test_a_kernel_in_a_checkpoint_of_ours(ran, saved, tmp_path):
     folder = Path(shutil.copytree(saved, tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "attn_implementation": "stranger/kernel"}))
-    one_line(load, folder, match="which is code of the hub")
+    assert "which is code of the hub" in refusal(load, folder)
     part = {**config, "self_contained": True, "llm_config": {**config["llm_config"], "attn_implementation": "a/kernel"}}
     (folder / "config.json").write_text(json.dumps(part))
-    one_line(load, folder, match="config.json cannot be read .*which is code of the hub")
+    assert re.search("config.json cannot be read .*which is code of the hub", refusal(load, folder))
 
 
 def test_a_chat_template(ran, saved, tmp_path):
@@ -257,7 +253,7 @@ def test_a_chat_template(ran, saved, tmp_path):
     works(ran)
     template = folder / "chat_template.jinja"
     template.write_text(f"{{{{ {code} }}}}{template.read_text()}")
-    one_line(load, folder, match="the chat template cannot be used|the processor cannot be read")
+    assert re.search("the chat template cannot be used|the processor cannot be read", refusal(load, folder))
 
 
 def test_nobody_is_asked_on_a_closed_standard_input(ran, saved, tmp_path):

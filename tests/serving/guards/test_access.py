@@ -89,7 +89,7 @@ def test_no_route_answers_without_the_token(guarded, routes):
             if path in PUBLIC and method in ("GET", "HEAD"):
                 assert answer.status_code in (200, 404), (method, path)  # Gradio reads some by GET alone
             else:
-                refused(answer, 401, 404)
+                assert refused(answer, 401, 404) or method == "HEAD", (method, path)
     assert refused(guarded.post("/v1/emotions"), 401)
     assert refused(guarded.post(RESULTS_PATH, content=b"{}"), 401)
 
@@ -97,7 +97,8 @@ def test_no_route_answers_without_the_token(guarded, routes):
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_route_answers_to_another_name(guarded, routes, host):
     for method, path in routes:
-        refused(guarded.request(method, path, headers={**TOKEN, "Host": host}), 403)
+        answer = guarded.request(method, path, headers={**TOKEN, "Host": host})
+        assert refused(answer, 403) or method == "HEAD", (method, path)  # an answer to HEAD has no body
 
 
 @pytest.mark.parametrize("host", ["[bad", "", "a b", "a/b"])
@@ -109,7 +110,8 @@ def test_a_public_server_refuses_a_host_that_is_no_name(serve, host):
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_no_route_answers_to_a_page_of_another_site(guarded, routes, origin):
     for method, path in routes:
-        refused(guarded.request(method, path, headers={**TOKEN, "Origin": origin}), 403)
+        answer = guarded.request(method, path, headers={**TOKEN, "Origin": origin})
+        assert refused(answer, 403) or method == "HEAD", (method, path)
 
 
 @pytest.fixture
